@@ -1,0 +1,162 @@
+//! The registry of ids. Every id is a distinct type, so that a service id can never be passed as an incident id.
+//!
+//! PagerDuty's and Teams' ids are opaque strings (event ids may be ULIDs, UUIDs or 38-digit numbers). They become parts of
+//! `DynamoDB` keys, so an empty, over-long or unprintable one is refused at the door.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest id that any of our keys has to carry, in bytes.
+pub const MAX_ID_BYTES: usize = 300;
+
+/// A string that cannot be an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    /// Nothing was given.
+    #[error("{kind} is empty")]
+    Empty {
+        /// Name of the id type.
+        kind: &'static str,
+    },
+    /// Longer than [`MAX_ID_BYTES`].
+    #[error("{kind} is longer than {MAX_ID_BYTES} bytes")]
+    TooLong {
+        /// Name of the id type.
+        kind: &'static str,
+    },
+    /// Contains white space, a control character or the key separator `#`.
+    #[error("{kind} contains {found:?}, which no id may contain")]
+    BadCharacter {
+        /// Name of the id type.
+        kind: &'static str,
+        /// The character that was found.
+        found: char,
+    },
+}
+
+fn check(kind: &'static str, text: &str) -> Result<(), InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Empty { kind });
+    }
+    if text.len() > MAX_ID_BYTES {
+        return Err(InvalidId::TooLong { kind });
+    }
+    match text.chars().find(|c| c.is_whitespace() || c.is_control() || *c == '#') {
+        Some(found) => Err(InvalidId::BadCharacter { kind, found }),
+        None => Ok(()),
+    }
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Accepts any non-empty printable text without white space or `#`, up to [`MAX_ID_BYTES`].
+            ///
+            /// # Errors
+            /// [`InvalidId`] says what is wrong with the text.
+            pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
+                let text = text.into();
+                check(stringify!($name), &text)?;
+                Ok(Self(text))
+            }
+
+            /// The id as it is written on the wire.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// A PagerDuty account (`account_id` of the id token). Subdomains change, account ids do not.
+    AccountId,
+    /// The id of one activity (message) in a Teams conversation.
+    ActivityId,
+    /// A Teams channel: the conversation id without `;messageid=…`. The General channel's id is the team's id.
+    ChannelId,
+    /// Any Teams conversation: a channel, a thread in it, or a personal chat.
+    ConversationId,
+    /// A person's Entra object id (`aadObjectId`), stable across bots.
+    EntraUserId,
+    /// One PagerDuty webhook event (`event.id`).
+    EventId,
+    /// A PagerDuty incident.
+    IncidentId,
+    /// A PagerDuty user.
+    PdUserId,
+    /// A PagerDuty service.
+    ServiceId,
+    /// A PagerDuty webhook subscription (`X-Webhook-Subscription`).
+    SubscriptionId,
+    /// A Teams team, by its conversation id (`19:…@thread.tacv2`).
+    TeamId,
+    /// A Teams user as our bot knows it (`29:…`); not stable across bots.
+    TeamsUserId,
+    /// A Microsoft 365 tenant.
+    TenantId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_would_break_a_key() {
+        for (text, expected) in [
+            ("", InvalidId::Empty { kind: "IncidentId" }),
+            ("P1#P2", InvalidId::BadCharacter { kind: "IncidentId", found: '#' }),
+            ("P1 P2", InvalidId::BadCharacter { kind: "IncidentId", found: ' ' }),
+            ("P1\n", InvalidId::BadCharacter { kind: "IncidentId", found: '\n' }),
+        ] {
+            assert_eq!(IncidentId::new(text), Err(expected), "{text:?}");
+        }
+        assert_eq!(IncidentId::new("x".repeat(301)), Err(InvalidId::TooLong { kind: "IncidentId" }));
+    }
+
+    #[test]
+    fn reads_the_ids_that_both_sides_really_send() {
+        for text in [
+            "PT4KHLK",
+            "32743191412443541367815146404898342710",
+            "19:6d97@thread.tacv2;messageid=1481567603816",
+            "a:1qhNLq-_x",
+        ] {
+            let id: ConversationId = serde_json::from_value(serde_json::json!(text)).unwrap();
+            assert_eq!(id.as_str(), text);
+            assert_eq!(serde_json::to_value(&id).unwrap(), serde_json::json!(text));
+        }
+        assert!(serde_json::from_value::<IncidentId>(serde_json::json!("a#b")).is_err());
+    }
+}

@@ -1,0 +1,13 @@
+//! What an incident is, and what PagerBridge decides about it.
+//!
+//! Everything here is a pure function over plain data: no I/O, no clock, no randomness. Time comes in as a parameter.
+
+pub mod action;
+pub mod connection;
+pub mod failure;
+pub mod ids;
+pub mod incident;
+pub mod job;
+pub mod linking;
+pub mod plan;
+pub mod routing;
