@@ -1,1 +1,92 @@
-//! (to be written)
+//! Links a Teams user to a PagerDuty user: `/oauth/start`, `/oauth/callback`, `/oauth/confirm`.
+//!
+//! The personal link that the bot sends leads to `start`, which consumes nothing, since mail and chat scanners open links.
+//! PagerDuty leads back to `callback`, which exchanges the code at once (it lives 30 s, PagerDuty OAuth docs) and shows
+//! who would be linked to whom. Only `confirm`, one click by the person in the same browser, makes the link: a personal
+//! link that was passed on cannot silently bind somebody else's PagerDuty account to the sender's Teams user.
+
+mod browser;
+mod flow;
+mod pages;
+
+use axum::Router;
+use axum::extract::{Form, Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use runtime::App;
+use serde::Deserialize;
+
+use crate::flow::{Failure, Step};
+
+/// The function's HTTP surface.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/oauth/start", get(start))
+        .route("/oauth/callback", get(callback))
+        .route("/oauth/confirm", post(confirm))
+        .with_state(app)
+}
+
+#[derive(Deserialize)]
+struct Start {
+    ticket: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Callback {
+    code: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Confirm {
+    csrf: String,
+    choice: Choice,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Choice {
+    Link,
+    Cancel,
+}
+
+async fn start(State(app): State<App>, Query(query): Query<Start>, headers: HeaderMap) -> Response {
+    let ticket = query.ticket.unwrap_or_default();
+    let browser = browser::secret(&headers).map(str::to_owned);
+    show(Box::pin(flow::start(&app, &ticket, browser)).await)
+}
+
+async fn callback(State(app): State<App>, Query(query): Query<Callback>, headers: HeaderMap) -> Response {
+    let browser = browser::secret(&headers);
+    let step = match (query.state, query.code, query.error) {
+        (Some(state), Some(code), _) => Box::pin(flow::returned(&app, browser, &state, &code)).await,
+        (_, _, Some(error)) => Err(flow::denied(&error)),
+        // Where `returned` leads to, so that neither code nor state stays in the address.
+        (None, None, None) => Box::pin(flow::ask(&app, browser)).await,
+        (_, _, None) => Err(Failure::LinkExpired),
+    };
+    show(step)
+}
+
+async fn confirm(State(app): State<App>, headers: HeaderMap, Form(form): Form<Confirm>) -> Response {
+    let browser = browser::secret(&headers);
+    let step = match form.choice {
+        Choice::Link => Box::pin(flow::confirm(&app, browser, &form.csrf)).await,
+        Choice::Cancel => Box::pin(flow::cancel(&app, browser, &form.csrf)).await,
+    };
+    show(step)
+}
+
+fn show(step: Result<Step, Failure>) -> Response {
+    match step {
+        Ok(Step::ToPagerDuty { url, browser }) => browser::redirect(url.as_str(), Some(&browser)),
+        Ok(Step::ToConfirmation) => browser::redirect("/oauth/callback", None),
+        Ok(Step::Ask { teams, pagerduty, csrf }) => pages::ask(&teams, &pagerduty, &csrf).into_response(),
+        Ok(Step::Linked(link)) => pages::linked(&link).into_response(),
+        Ok(Step::Cancelled) => pages::cancelled().into_response(),
+        Err(failure) => pages::failed(&failure).into_response(),
+    }
+}

@@ -1,1 +1,172 @@
-//! (to be written)
+//! Everything that comes from PagerDuty's V3 webhooks: verify, parse, merge into the incident record, mark the cards.
+//!
+//! PagerDuty drops a delivery for good after any 4xx but 429, and three drops disable the subscription for a day
+//! (PagerDuty webhook docs, "Behavior"). So [`answer::Outcome`] gives a 4xx to strangers only.
+
+mod answer;
+mod subscriptions;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use domain::ids::SubscriptionId;
+use domain::incident::{IncidentEvent, IncidentRecord};
+use domain::job::CardJob;
+use domain::routing;
+use pagerduty::webhook::{self, Received, SignatureError};
+use runtime::App;
+use store::Subscription;
+
+use crate::answer::Outcome;
+use crate::subscriptions::Subscriptions;
+
+/// PagerDuty waits 5 s; an answer of ours that it does not hear is a retry that we could have asked for.
+const BUDGET: Duration = Duration::from_millis(4500);
+
+/// The function's HTTP surface: `POST /webhooks/pagerduty`.
+pub fn router(app: App) -> Router {
+    let ingest = Ingest { subscriptions: Subscriptions::new(app.clone()), app };
+    Router::new().route("/webhooks/pagerduty", post(receive)).with_state(ingest)
+}
+
+#[derive(Debug, Clone)]
+struct Ingest {
+    app: App,
+    subscriptions: Subscriptions,
+}
+
+async fn receive(State(ingest): State<Ingest>, headers: HeaderMap, body: Body) -> StatusCode {
+    let outcome = match to_bytes(body, webhook::MAX_BODY_BYTES).await {
+        Ok(body) => {
+            let flow = Box::pin(take_in(&ingest, &headers, body));
+            tokio::time::timeout(BUDGET, flow).await.unwrap_or(Outcome::TooSlow)
+        }
+        Err(_) => Outcome::TooLarge,
+    };
+    let status = outcome.status();
+    tracing::info!(
+        webhook.id = header(&headers, "x-webhook-id"),
+        subscription.id = header(&headers, "x-webhook-subscription"),
+        outcome = outcome.name(),
+        status = status.as_u16(),
+        "webhook"
+    );
+    status
+}
+
+async fn take_in(ingest: &Ingest, headers: &HeaderMap, body: Bytes) -> Outcome {
+    if body.is_empty() {
+        return Outcome::Empty;
+    }
+    let Some(subscription) = header(headers, "x-webhook-subscription").and_then(|id| SubscriptionId::new(id).ok())
+    else {
+        return Outcome::NoSubscription;
+    };
+    let subscription = match verified(ingest, &subscription, header(headers, "x-pagerduty-signature"), &body).await {
+        Ok(subscription) => subscription,
+        Err(outcome @ (Outcome::UnknownSubscription | Outcome::WrongSignature)) if !is_json(&body) => {
+            tracing::warn!(outcome = outcome.name(), "unsigned body that is not JSON");
+            return Outcome::NotJson;
+        }
+        Err(outcome) => return outcome,
+    };
+    match webhook::parse(&body) {
+        Ok(Received::Incident(event)) => mark(ingest, &subscription, event).await,
+        Ok(Received::Service(event)) => {
+            tracing::info!(service.id = %event.service, change = ?event.change, "service changed");
+            Outcome::Accepted
+        }
+        Ok(Received::Ping) => Outcome::Ping,
+        Ok(Received::Unknown { event_type }) => {
+            tracing::info!(event.kind = event_type, "event type is not known");
+            Outcome::UnknownType
+        }
+        Err(reason) => keep_unreadable(ingest, &subscription, headers, &body, &reason.to_string()).await,
+    }
+}
+
+/// Finds the subscription and checks the signature; a mismatch is checked once more against what the table says now,
+/// since the secret may have been replaced a moment ago.
+async fn verified(
+    ingest: &Ingest,
+    id: &SubscriptionId,
+    signature: Option<&str>,
+    body: &[u8],
+) -> Result<Subscription, Outcome> {
+    // Refused before the table is asked: a stranger's request must cost nothing.
+    if let Err(SignatureError::Missing | SignatureError::Malformed) = webhook::verify(&[], signature, body) {
+        return Err(Outcome::NoSignature);
+    }
+    for fresh in [false, true] {
+        let Some(known) = ingest.subscriptions.find(id, fresh).await? else { return Err(Outcome::UnknownSubscription) };
+        if webhook::verify(&known.secrets, signature, body).is_ok() {
+            return Ok(known.subscription.clone());
+        }
+    }
+    tracing::error!(subscription.id = %id, "signature does not match a known subscription");
+    Err(Outcome::WrongSignature)
+}
+
+/// Merges the event into the record and marks every channel whose card may be out of date. The record is stored before
+/// the queue is told, and both before PagerDuty gets its answer.
+async fn mark(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent) -> Outcome {
+    let App { store, queue, clock, .. } = &ingest.app;
+    let cause = event.id.as_str().to_owned();
+    let incident = event.incident.clone();
+    let observed = IncidentRecord::from_event(subscription.account.clone(), event);
+    let stored = match store.merge_record(observed).await {
+        Ok(stored) => stored,
+        Err(error) => return answer::table_failed(&error),
+    };
+    let service = stored.record.state().map_or(&subscription.service, |state| &state.service.id);
+    let (connections, cards) = tokio::join!(
+        store.connections_of_service(&subscription.account, service),
+        store.incident_with_cards(&subscription.account, &incident)
+    );
+    let (connections, cards) = match (connections, cards) {
+        (Ok(connections), Ok((_, cards))) => (connections, cards),
+        (Err(error), _) | (_, Err(error)) => return answer::table_failed(&error),
+    };
+    let with_card: Vec<_> = cards.into_iter().map(|card| card.channel).collect();
+    let jobs: Vec<CardJob> = routing::targets(&stored.record, &connections, &with_card)
+        .into_iter()
+        .map(|channel| CardJob {
+            account: subscription.account.clone(),
+            incident: incident.clone(),
+            channel,
+            cause: cause.clone(),
+            received_at: clock.now(),
+        })
+        .collect();
+    tracing::info!(incident.id = %incident, event.id = cause, channels = jobs.len(), version = stored.version.0, "merged");
+    match queue.send(&jobs).await {
+        Ok(()) => Outcome::Accepted,
+        Err(error) => answer::queue_failed(&error),
+    }
+}
+
+async fn keep_unreadable(
+    ingest: &Ingest,
+    subscription: &Subscription,
+    headers: &HeaderMap,
+    body: &[u8],
+    reason: &str,
+) -> Outcome {
+    tracing::error!(subscription.id = %subscription.id, reason, "signed event cannot be read; kept for inspection");
+    let webhook_id = header(headers, "x-webhook-id").unwrap_or("none");
+    let kept =
+        ingest.app.store.put_unreadable(&subscription.id, webhook_id, body, reason, ingest.app.clock.now()).await;
+    kept.map_or_else(|error| answer::table_failed(&error), |()| Outcome::Unreadable)
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+}

@@ -148,3 +148,175 @@ fn is_news(entry: &LogEntry, card: &CardRecord) -> bool {
     let overtaken = entry.what.status().is_some() && card.announced_status_at.is_some_and(|newest| entry.at < newest);
     entry.what.is_noticeable() && !card.announced.contains(&entry.id) && !overtaken
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::connection::Filter;
+    use crate::ids::{AccountId, IncidentId, ServiceId};
+    use crate::incident::{Actor, Happening, IncidentEvent, ServiceRef, Snapshot, Status, Urgency};
+
+    const T0: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn at(second: i64) -> Timestamp {
+        T0.checked_add(SignedDuration::from_secs(second)).unwrap()
+    }
+
+    fn event(second: i64, id: &str, what: Happening, status: Option<Status>) -> IncidentRecord {
+        IncidentRecord::from_event(
+            AccountId::new("A").unwrap(),
+            IncidentEvent {
+                id: EventId::new(id).unwrap(),
+                occurred_at: at(second),
+                incident: IncidentId::new("I").unwrap(),
+                by: Some(Actor { user: None, name: "Ada".to_owned() }),
+                snapshot: status.map(|status| Snapshot {
+                    number: 7,
+                    title: "DB down".to_owned(),
+                    status,
+                    urgency: Urgency::Low,
+                    priority: None,
+                    service: ServiceRef { id: ServiceId::new("S").unwrap(), name: "Payments".to_owned() },
+                    escalation_policy: None,
+                    assignees: Vec::new(),
+                    html_url: String::new(),
+                    created_at: None,
+                    merged_into: None,
+                }),
+                what: Some(what),
+            },
+        )
+    }
+
+    fn triggered() -> IncidentRecord {
+        event(0, "E1", Happening::Triggered, Some(Status::Triggered))
+    }
+
+    fn acknowledged() -> IncidentRecord {
+        triggered().merge(event(10, "E2", Happening::Acknowledged, Some(Status::Acknowledged)))
+    }
+
+    fn channel() -> ChannelId {
+        ChannelId::new("19:c@thread.tacv2").unwrap()
+    }
+
+    fn connection(filter: Filter, health: Health) -> Connection {
+        Connection {
+            account: AccountId::new("A").unwrap(),
+            service: ServiceId::new("S").unwrap(),
+            service_name: "Payments".to_owned(),
+            channel: channel(),
+            team: TeamId::new("19:t@thread.tacv2").unwrap(),
+            tenant: TenantId::new("T").unwrap(),
+            filter,
+            health,
+            created_at: T0,
+        }
+    }
+
+    fn unposted() -> CardRecord {
+        CardRecord::unposted(channel(), TeamId::new("19:t@thread.tacv2").unwrap(), TenantId::new("T").unwrap())
+    }
+
+    fn posted(record: &IncidentRecord, version: u64) -> CardRecord {
+        let mut card = unposted();
+        card.activity = Some(ActivityId::new("1").unwrap());
+        card.rendered = RecordVersion(version);
+        card.mark_announced(&record.log, record);
+        card
+    }
+
+    fn claimed(until: Timestamp) -> CardRecord {
+        CardRecord { claim: Some(PostClaim { holder: "h".to_owned(), until }), ..unposted() }
+    }
+
+    #[test]
+    fn every_situation_has_its_step() {
+        let all = connection(Filter::All, Health::Healthy);
+        let high_only = connection(Filter::HighUrgency, Health::Healthy);
+        let broken = connection(Filter::All, Health::Broken { reason: "gone".to_owned(), since: T0 });
+        let unknown = event(0, "E0", Happening::Note { content: "n".to_owned() }, None);
+        let activity = || ActivityId::new("1").unwrap();
+        let news: Vec<LogEntry> = acknowledged().log.into_iter().filter(|e| e.id.as_str() == "E2").collect();
+        let (t, a) = (triggered(), acknowledged());
+        let current = posted(&a, 2);
+        let behind = posted(&t, 1);
+        let unannounced = CardRecord { rendered: RecordVersion(2), ..posted(&t, 1) };
+        let cases: Vec<(&str, &IncidentRecord, u64, Option<CardRecord>, Option<&Connection>, Step)> = vec![
+            ("nothing known yet", &unknown, 1, None, Some(&all), Step::Nothing(Why::StateUnknown)),
+            ("new incident", &t, 1, None, Some(&all), Step::Post { doubtful: false }),
+            ("new, already acknowledged", &a, 2, None, Some(&all), Step::Post { doubtful: false }),
+            ("service not connected here", &t, 1, None, None, Step::Nothing(Why::NotConnected)),
+            ("filtered by urgency", &t, 1, None, Some(&high_only), Step::Nothing(Why::Filtered)),
+            ("channel gone", &t, 1, None, Some(&broken), Step::Nothing(Why::ChannelGone)),
+            ("channel gone under a card", &a, 2, Some(behind.clone()), Some(&broken), Step::Nothing(Why::ChannelGone)),
+            ("somebody is posting", &t, 1, Some(claimed(at(105))), Some(&all), Step::Wait { until: at(105) }),
+            (
+                "somebody posted without an answer",
+                &t,
+                1,
+                Some(claimed(at(100))),
+                Some(&all),
+                Step::Post { doubtful: true },
+            ),
+            ("released claim", &t, 1, Some(unposted()), Some(&all), Step::Post { doubtful: false }),
+            ("card behind", &a, 2, Some(behind.clone()), Some(&all), Step::Edit(activity())),
+            ("card behind, filtered by now", &a, 2, Some(behind.clone()), Some(&high_only), Step::Edit(activity())),
+            ("card behind, no longer connected", &a, 2, Some(behind), None, Step::Edit(activity())),
+            ("thread not told", &a, 2, Some(unannounced), Some(&all), Step::Reply(activity(), news)),
+            ("all true", &a, 2, Some(current), Some(&all), Step::Nothing(Why::UpToDate)),
+        ];
+        for (name, record, version, card, connection, expected) in cases {
+            assert_eq!(plan(record, RecordVersion(version), card.as_ref(), connection, at(100)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_burst_is_one_edit_and_one_reply() {
+        let mut record = triggered();
+        let mut card = posted(&record, 1);
+        for (second, id, what, status) in [
+            (1, "E2", Happening::Acknowledged, Some(Status::Acknowledged)),
+            (2, "E3", Happening::Note { content: "looking".to_owned() }, None),
+            (3, "E4", Happening::Resolved { merged_into: None }, Some(Status::Resolved)),
+        ] {
+            record = record.merge(event(second, id, what, status));
+        }
+        let connection = connection(Filter::All, Health::Healthy);
+        assert!(matches!(plan(&record, RecordVersion(4), Some(&card), Some(&connection), T0), Step::Edit(_)));
+        card.rendered = RecordVersion(4);
+        let Step::Reply(_, news) = plan(&record, RecordVersion(4), Some(&card), Some(&connection), T0) else {
+            unreachable!("the thread is told")
+        };
+        assert_eq!(news.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["E2", "E3", "E4"]);
+        card.mark_announced(&news, &record);
+        assert_eq!(plan(&record, RecordVersion(4), Some(&card), Some(&connection), T0), Step::Nothing(Why::UpToDate));
+    }
+
+    #[test]
+    fn a_late_status_change_is_not_announced_after_a_newer_one_but_a_late_note_is() {
+        let resolved =
+            triggered().merge(event(30, "E9", Happening::Resolved { merged_into: None }, Some(Status::Resolved)));
+        let mut card = posted(&resolved, 2);
+        let late = resolved.merge(event(10, "E2", Happening::Acknowledged, Some(Status::Acknowledged))).merge(event(
+            11,
+            "E3",
+            Happening::Note { content: "late".to_owned() },
+            None,
+        ));
+        card.rendered = RecordVersion(4);
+        let Step::Reply(_, news) = plan(&late, RecordVersion(4), Some(&card), None, T0) else {
+            unreachable!("the note is told")
+        };
+        assert_eq!(news.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["E3"]);
+    }
+
+    #[test]
+    fn forgets_what_the_log_no_longer_keeps() {
+        let mut card = posted(&triggered(), 1);
+        card.mark_announced(&[], &event(50, "E50", Happening::Acknowledged, Some(Status::Acknowledged)));
+        assert!(card.announced.is_empty());
+    }
+}

@@ -20,3 +20,62 @@ pub fn targets(record: &IncidentRecord, connections: &[Connection], with_card: &
     });
     wanted.chain(with_card.iter().cloned()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::connection::Filter;
+    use crate::ids::{AccountId, IncidentId, ServiceId, TeamId, TenantId};
+    use crate::incident::{ServiceRef, Snapshot, Status, Urgency};
+
+    fn channel(name: &str) -> ChannelId {
+        ChannelId::new(name).unwrap()
+    }
+
+    fn connection(service: &str, to: &str, filter: Filter, health: Health) -> Connection {
+        Connection {
+            account: AccountId::new("A").unwrap(),
+            service: ServiceId::new(service).unwrap(),
+            service_name: String::new(),
+            channel: channel(to),
+            team: TeamId::new("T").unwrap(),
+            tenant: TenantId::new("X").unwrap(),
+            filter,
+            health,
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_services_channels_and_those_that_show_a_card() {
+        let snapshot = Snapshot {
+            number: 1,
+            title: String::new(),
+            status: Status::Triggered,
+            urgency: Urgency::Low,
+            priority: None,
+            service: ServiceRef { id: ServiceId::new("S1").unwrap(), name: String::new() },
+            escalation_policy: None,
+            assignees: Vec::new(),
+            html_url: String::new(),
+            created_at: None,
+            merged_into: None,
+        };
+        let (account, incident) = (AccountId::new("A").unwrap(), IncidentId::new("I").unwrap());
+        let record =
+            IncidentRecord::from_rest(account.clone(), incident.clone(), Timestamp::UNIX_EPOCH, snapshot, None);
+        let broken = Health::Broken { reason: "x".to_owned(), since: Timestamp::UNIX_EPOCH };
+        let connections = [
+            connection("S1", "all", Filter::All, Health::Healthy),
+            connection("S1", "high", Filter::HighUrgency, Health::Healthy),
+            connection("S1", "broken", Filter::All, broken),
+            connection("S2", "other", Filter::All, Health::Healthy),
+        ];
+        let found = targets(&record, &connections, &[channel("old"), channel("all")]);
+        assert_eq!(found, BTreeSet::from([channel("all"), channel("old")]));
+        let unknown = IncidentRecord::empty(account, incident);
+        assert_eq!(targets(&unknown, &connections, &[channel("old")]), BTreeSet::from([channel("old")]));
+    }
+}

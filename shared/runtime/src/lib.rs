@@ -1,1 +1,25 @@
-//! (to be written)
+//! What every function needs to start: configuration, secrets, the clock, randomness, the queue, HTTP and AWS clients.
+//!
+//! Only this crate reads the environment, the clock and randomness, so that everything else is a function of its inputs.
+
+mod app;
+mod aws;
+mod clock;
+mod config;
+mod http;
+mod lambda;
+mod queue;
+mod random;
+mod secrets;
+mod telemetry;
+
+pub use app::{App, StartError};
+pub use aws::{AwsClients, AwsSettings};
+pub use clock::Clock;
+pub use config::{Config, ConfigError, Mistake, VARIABLES, Variable};
+pub use http::{HttpClientError, http_client};
+pub use lambda::{LambdaError, serve_http, serve_sqs};
+pub use queue::{Queue, QueueError, digest};
+pub use random::{Random, RandomError};
+pub use secrets::{SecretError, SecretValues, Secrets};
+pub use telemetry::log_to_stderr;

@@ -1,0 +1,322 @@
+//! One job: ask `domain::plan` for the next step, do it, record it, ask again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::connection::{Connection, Installation};
+use domain::failure::Class;
+use domain::ids::{ActivityId, ChannelId};
+use domain::incident::LogEntry;
+use domain::job::CardJob;
+use domain::plan::{CardRecord, PostClaim, Step, Why, plan};
+use jiff::SignedDuration;
+use runtime::{App, SecretValues};
+use store::{Claim, StoredRecord};
+use teams::connector::{ConnectorAuth, ConnectorError};
+
+use crate::channel_gone;
+
+/// A post that takes longer than this has failed: the connector's own timeout is 10 s.
+const POST_LEASE: SignedDuration = SignedDuration::from_secs(20);
+
+/// Post, edit, reply and a repost after a deleted message: more steps than this for one job means that we run in circles.
+const MAX_STEPS: usize = 8;
+
+/// The longest pause between two tries of the same job that nobody has asked us to wait longer for.
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+
+/// What becomes of the queue message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The card is true, or never will be for a reason that waiting does not change.
+    Done,
+    /// Try again, not before this time has passed.
+    Later(Duration),
+}
+
+/// Everything that a step needs.
+struct Facts {
+    stored: StoredRecord,
+    card: Option<CardRecord>,
+    connection: Option<Connection>,
+}
+
+struct Delivery<'a> {
+    app: &'a App,
+    job: &'a CardJob,
+    attempts: u32,
+}
+
+/// Brings one card up to date. `attempts` counts the receives of the queue message and sets the pace of retries.
+pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32) -> Outcome {
+    let delivery = Delivery { app, job, attempts };
+    for _ in 0..MAX_STEPS {
+        let facts = match delivery.gather().await {
+            Ok(Some(facts)) => facts,
+            Ok(None) => {
+                tracing::warn!(incident.id = %job.incident, "no record of the incident");
+                return Outcome::Done;
+            }
+            Err(error) => return delivery.table_failed(&error),
+        };
+        let now = app.clock.now();
+        let step =
+            plan(&facts.stored.record, facts.stored.version, facts.card.as_ref(), facts.connection.as_ref(), now);
+        let flow = match step {
+            Step::Nothing(why) => {
+                delivery.log(match why {
+                    Why::UpToDate => "up_to_date",
+                    Why::StateUnknown => "state_unknown",
+                    Why::NotConnected => "not_connected",
+                    Why::Filtered => "filtered",
+                    Why::ChannelGone => "channel_gone",
+                });
+                return Outcome::Done;
+            }
+            Step::Wait { until } => {
+                return Outcome::Later(until.duration_since(now).unsigned_abs());
+            }
+            Step::Post { doubtful } => delivery.post(facts, doubtful).await,
+            Step::Edit(activity) => delivery.edit(facts, &activity).await,
+            Step::Reply(activity, news) => delivery.reply(facts, &activity, &news).await,
+        };
+        if let Some(outcome) = flow {
+            return outcome;
+        }
+    }
+    tracing::error!(incident.id = %job.incident, channel.id = %job.channel, "card does not settle");
+    delivery.later(None)
+}
+
+impl Delivery<'_> {
+    async fn gather(&self) -> Result<Option<Facts>, store::Error> {
+        let CardJob { account, incident, channel, .. } = self.job;
+        let (stored, card) = tokio::try_join!(
+            self.app.store.record(account, incident),
+            self.app.store.card(account, incident, channel)
+        )?;
+        let Some(stored) = stored else { return Ok(None) };
+        let connection = match stored.record.state() {
+            Some(state) => self.app.store.connection(account, &state.service.id, channel).await?,
+            None => None,
+        };
+        Ok(Some(Facts { stored, card, connection }))
+    }
+
+    async fn post(&self, facts: Facts, doubtful: bool) -> Option<Outcome> {
+        let CardJob { account, incident, channel, .. } = self.job;
+        let Some(connection) = facts.connection else { return Some(Outcome::Done) };
+        let unposted = facts.card.unwrap_or_else(|| {
+            CardRecord::unposted(channel.clone(), connection.team.clone(), connection.tenant.clone())
+        });
+        let now = self.app.clock.now();
+        let Ok(holder) = self.app.random.token() else { return Some(self.later(None)) };
+        match self.app.store.claim_post(account, incident, &unposted, &holder, now, POST_LEASE, doubtful).await {
+            Ok(Claim::Won) => {}
+            Ok(Claim::Lost) => return Some(self.later(None)),
+            Err(error) => return Some(self.table_failed(&error)),
+        }
+        let reached = match self.reach(&unposted).await {
+            Ok(reached) => reached,
+            Err(outcome) => {
+                self.release(&holder).await;
+                return Some(outcome);
+            }
+        };
+        let card = cards::incident(&cards::IncidentView { record: &facts.stored.record, can_act: true });
+        let posted = self
+            .app
+            .connector
+            .post_to_channel(&self.auth(&reached.secrets), &reached.service_url, channel, &unposted.tenant, &card)
+            .await;
+        let mut saved = unposted;
+        if doubtful {
+            saved.possible_doubles += 1;
+        }
+        match posted {
+            Ok(activity) => {
+                self.log(if doubtful { "posted_again" } else { "posted" });
+                saved.activity = Some(activity);
+                saved.claim = None;
+                saved.rendered = facts.stored.version;
+                saved.shown = Some(digest(&card));
+                saved.mark_announced(&facts.stored.record.log, &facts.stored.record);
+                self.save(&saved).await
+            }
+            Err(error) => {
+                let outcome = self.refused(&error, Some(&connection)).await;
+                if matches!(error.class(), Class::Unclear) {
+                    // Kept and expired: the next try knows that this one may have left a message.
+                    saved.claim = Some(PostClaim { holder, until: now });
+                    if let Some(failed) = self.save(&saved).await {
+                        return Some(failed);
+                    }
+                } else {
+                    self.release(&holder).await;
+                }
+                Some(outcome)
+            }
+        }
+    }
+
+    async fn edit(&self, facts: Facts, activity: &ActivityId) -> Option<Outcome> {
+        let Some(mut saved) = facts.card else { return Some(Outcome::Done) };
+        let card = cards::incident(&cards::IncidentView { record: &facts.stored.record, can_act: true });
+        let shown = digest(&card);
+        if saved.shown.as_deref() != Some(shown.as_str()) {
+            let reached = match self.reach(&saved).await {
+                Ok(reached) => reached,
+                Err(outcome) => return Some(outcome),
+            };
+            let edited = self
+                .app
+                .connector
+                .edit(&self.auth(&reached.secrets), &reached.service_url, &self.job.channel, activity, &card)
+                .await;
+            match edited {
+                Ok(()) => self.log("edited"),
+                Err(ConnectorError::ActivityGone { .. }) => {
+                    // Somebody deleted the message; an incident without a card would be a lost incident.
+                    self.log("message_gone");
+                    saved.activity = None;
+                    saved.claim = None;
+                    return self.save(&saved).await;
+                }
+                Err(error) => return Some(self.refused(&error, facts.connection.as_ref()).await),
+            }
+        }
+        saved.rendered = facts.stored.version;
+        saved.shown = Some(shown);
+        self.save(&saved).await
+    }
+
+    async fn reply(&self, facts: Facts, activity: &ActivityId, news: &[LogEntry]) -> Option<Outcome> {
+        let Some(mut saved) = facts.card else { return Some(Outcome::Done) };
+        let reached = match self.reach(&saved).await {
+            Ok(reached) => reached,
+            Err(outcome) => return Some(outcome),
+        };
+        let text = cards::text::thread_reply(news);
+        let sent = self
+            .app
+            .connector
+            .reply_in_thread(&self.auth(&reached.secrets), &reached.service_url, &self.job.channel, activity, &text)
+            .await;
+        match sent {
+            Ok(_) => self.log("replied"),
+            // The edited card already tells it; a thread that is gone cannot be told.
+            Err(ConnectorError::ActivityGone { .. }) => self.log("thread_gone"),
+            Err(error) => return Some(self.refused(&error, facts.connection.as_ref()).await),
+        }
+        saved.mark_announced(news, &facts.stored.record);
+        self.save(&saved).await
+    }
+
+    /// Where the card's team is reached, and with which secret.
+    async fn reach(&self, card: &CardRecord) -> Result<Reached, Outcome> {
+        let (installation, secrets) =
+            tokio::join!(self.app.store.installation(&card.team), self.app.secrets.values(self.app.clock.now()));
+        let secrets = secrets.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "secret cannot be read");
+            self.later(None)
+        })?;
+        match installation.map_err(|error| self.table_failed(&error))? {
+            Some(Installation { service_url, .. }) => Ok(Reached { service_url, secrets }),
+            None => {
+                tracing::warn!(team.id = %card.team, "the bot is not installed in the card's team");
+                Err(Outcome::Done)
+            }
+        }
+    }
+
+    fn auth<'s>(&self, secrets: &'s SecretValues) -> ConnectorAuth<'s> {
+        ConnectorAuth { secret: &secrets.teams_client_secret, now: self.app.clock.now() }
+    }
+
+    async fn save(&self, card: &CardRecord) -> Option<Outcome> {
+        match self.app.store.save_card(&self.job.account, &self.job.incident, card).await {
+            Ok(_) => None,
+            Err(error) => Some(self.table_failed(&error)),
+        }
+    }
+
+    async fn release(&self, holder: &str) {
+        let CardJob { account, incident, channel, .. } = self.job;
+        if let Err(error) = self.app.store.release_claim(account, incident, channel, holder).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "claim runs out by itself");
+        }
+    }
+
+    /// Teams said no, or nothing.
+    async fn refused(&self, error: &ConnectorError, connection: Option<&Connection>) -> Outcome {
+        tracing::warn!(
+            incident.id = %self.job.incident,
+            channel.id = %self.job.channel,
+            attempts = self.attempts,
+            error = error as &dyn std::error::Error,
+            "Teams did not take it"
+        );
+        match error.class() {
+            Class::Retry { after } => self.later(after),
+            Class::Unclear | Class::Bug | Class::Relink | Class::Forbidden => self.later(None),
+            Class::Gone => {
+                if let Some(connection) = connection {
+                    channel_gone::note(self.app, connection, error).await;
+                }
+                Outcome::Done
+            }
+            Class::Invalid => {
+                tracing::error!(incident.id = %self.job.incident, "Teams will never take this card");
+                Outcome::Done
+            }
+        }
+    }
+
+    fn table_failed(&self, error: &store::Error) -> Outcome {
+        tracing::error!(incident.id = %self.job.incident, error = error as &dyn std::error::Error, "table failed");
+        self.later(None)
+    }
+
+    fn later(&self, asked: Option<Duration>) -> Outcome {
+        Outcome::Later(asked.unwrap_or_else(|| backoff(self.attempts)))
+    }
+
+    fn log(&self, outcome: &str) {
+        let latency = self.app.clock.now().duration_since(self.job.received_at);
+        tracing::info!(
+            incident.id = %self.job.incident,
+            channel.id = %self.job.channel,
+            cause = self.job.cause,
+            outcome,
+            latency_ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX),
+            "card"
+        );
+    }
+}
+
+struct Reached {
+    service_url: String,
+    secrets: Arc<SecretValues>,
+}
+
+/// 1 s, 2 s, 4 s … up to [`MAX_BACKOFF`].
+fn backoff(attempts: u32) -> Duration {
+    let exponent = attempts.saturating_sub(1).min(16);
+    Duration::from_secs(1_u64 << exponent).min(MAX_BACKOFF)
+}
+
+/// Names what a card shows, so that an edit that changes nothing visible is not sent.
+fn digest(card: &cards::Card) -> String {
+    runtime::digest(&serde_json::to_vec(card).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_each_time_up_to_five_minutes() {
+        let seconds: Vec<u64> = (0..12).map(|attempts| backoff(attempts).as_secs()).collect();
+        assert_eq!(seconds, [1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    }
+}

@@ -1,0 +1,222 @@
+//! The steps of linking, without HTTP.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
+use domain::failure::Class;
+use domain::linking::{AccountLink, Ticket};
+use jiff::Timestamp;
+use pagerduty::oauth::{Grant, Pkce, USER_SCOPES, missing_scopes};
+use runtime::{App, SecretValues};
+use secrecy::ExposeSecret;
+use store::{Attempt, Confirm, PendingLink, Tokens};
+use teams::connector::ConnectorAuth;
+use url::Url;
+
+/// What the browser gets to see next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// PagerDuty's log-in.
+    ToPagerDuty { url: Url, browser: String },
+    /// The confirmation page, under an address without code and state.
+    ToConfirmation,
+    /// The confirmation page.
+    Ask { teams: String, pagerduty: String, csrf: String },
+    /// The link is made.
+    Linked(AccountLink),
+    /// The person decided against it.
+    Cancelled,
+}
+
+/// Why linking did not work, as far as it concerns the person in the browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The personal link or the log-in is too old, was used, or belongs to another browser.
+    LinkExpired,
+    /// The person said no at PagerDuty.
+    Denied,
+    /// The PagerDuty user belongs to another account than the one that is connected to Teams.
+    WrongAccount,
+    /// PagerDuty granted less than the app needs.
+    MissingScopes,
+    /// PagerDuty or AWS does not answer.
+    TryAgain,
+    /// Something is configured wrongly.
+    Broken,
+}
+
+/// Opens a log-in for a ticket; any number of times, since nothing is consumed.
+pub(crate) async fn start(app: &App, ticket: &str, browser: Option<String>) -> Result<Step, Failure> {
+    let now = app.clock.now();
+    if app.store.ticket(ticket, now).await.map_err(|error| table(&error))?.is_none() {
+        return Err(Failure::LinkExpired);
+    }
+    let values = secrets(app).await?;
+    let browser = browser.map_or_else(|| app.random.token(), Ok).map_err(broken)?;
+    let state = app.random.token().map_err(broken)?;
+    let pkce = Pkce::from_random(app.random.bytes().map_err(broken)?);
+    let nonce = app.random.bytes().map_err(broken)?;
+    let verifier = values.token_keys.seal(pkce.verifier.expose_secret().as_bytes(), &state, nonce).map_err(broken)?;
+    let attempt = Attempt {
+        ticket: store::secret_hash(ticket),
+        verifier,
+        browser: store::secret_hash(&browser),
+        created_at: now,
+    };
+    app.store.put_attempt(&state, &attempt).await.map_err(|error| table(&error))?;
+    Ok(Step::ToPagerDuty { url: app.oauth.authorize_url(&state, &pkce, USER_SCOPES), browser })
+}
+
+/// PagerDuty sent the browser back with a code: take the attempt (once), exchange, and keep everything for the question.
+pub(crate) async fn returned(app: &App, browser: Option<&str>, state: &str, code: &str) -> Result<Step, Failure> {
+    let now = app.clock.now();
+    let attempt =
+        app.store.take_attempt(state, now).await.map_err(|error| table(&error))?.ok_or(Failure::LinkExpired)?;
+    let browser = browser.filter(|secret| store::secret_hash(secret) == attempt.browser).ok_or(Failure::LinkExpired)?;
+    let ticket = app.store.ticket_by_hash(&attempt.ticket, now).await.map_err(|error| table(&error))?;
+    let ticket = ticket.ok_or(Failure::LinkExpired)?;
+    let values = secrets(app).await?;
+    let verifier = values.token_keys.open(&attempt.verifier, state).map_err(broken)?;
+    let grant = app.oauth.exchange(&values.pagerduty_client_secret, code, &verifier, now).await.map_err(oauth)?;
+    let link = identify(app, &ticket, &grant, now).await?;
+    let tokens = Tokens { access: grant.access_token, refresh: grant.refresh_token, expires_at: grant.expires_at };
+    let sealed = tokens.seal(&values.token_keys, &link, app.random.bytes().map_err(broken)?).map_err(broken)?;
+    let pending =
+        PendingLink { ticket: attempt.ticket, link, tokens: sealed, browser: attempt.browser, created_at: now };
+    app.store.put_pending(browser, &pending).await.map_err(|error| table(&error))?;
+    Ok(Step::ToConfirmation)
+}
+
+/// Who logged in at PagerDuty, and whether that is somebody whom this ticket may be linked to.
+async fn identify(app: &App, ticket: &Ticket, grant: &Grant, now: Timestamp) -> Result<AccountLink, Failure> {
+    let missing = missing_scopes(grant);
+    if !missing.is_empty() {
+        tracing::warn!(missing = missing.join(" "), "PagerDuty granted less than asked for");
+        return Err(Failure::MissingScopes);
+    }
+    let id_token = grant.id_token.as_ref().ok_or(Failure::Broken)?;
+    let identity = app.oauth.identity(id_token, now).map_err(oauth)?;
+    if ticket.account.as_ref().is_some_and(|account| account != &identity.account) {
+        return Err(Failure::WrongAccount);
+    }
+    let user = app.pagerduty.me(&grant.access_token).await.map_err(|error| {
+        tracing::warn!(error = &error as &dyn std::error::Error, "PagerDuty does not say who logged in");
+        Failure::TryAgain
+    })?;
+    if user.id != identity.user {
+        tracing::error!("the id token and the API name different users");
+        return Err(Failure::Broken);
+    }
+    Ok(AccountLink {
+        tenant: ticket.tenant.clone(),
+        user: ticket.user.clone(),
+        teams_name: ticket.teams_name.clone(),
+        account: identity.account,
+        pd_user: user.id,
+        pd_name: user.name,
+        pd_email: user.email,
+        linked_at: now,
+    })
+}
+
+/// Shows who would be linked to whom.
+pub(crate) async fn ask(app: &App, browser: Option<&str>) -> Result<Step, Failure> {
+    let (browser, pending) = pending(app, browser).await?;
+    let values = secrets(app).await?;
+    let link = pending.link;
+    Ok(Step::Ask {
+        teams: link.teams_name,
+        pagerduty: format!("{} ({})", link.pd_name, link.pd_email),
+        csrf: csrf(&values, browser),
+    })
+}
+
+/// Makes the link: once, in one transaction with the end of the ticket.
+pub(crate) async fn confirm(app: &App, browser: Option<&str>, given: &str) -> Result<Step, Failure> {
+    let (browser, pending) = pending(app, browser).await?;
+    check_csrf(&*secrets(app).await?, browser, given)?;
+    let now = app.clock.now();
+    let ticket = app.store.ticket_by_hash(&pending.ticket, now).await.map_err(|error| table(&error))?;
+    match app.store.confirm_link(browser, now).await.map_err(|error| table(&error))? {
+        Confirm::Linked(link) => {
+            tracing::info!(user.id = %link.user, pagerduty.user = %link.pd_user, "accounts linked");
+            if let Some(ticket) = ticket {
+                tell(app, &ticket, &link).await;
+            }
+            Ok(Step::Linked(link))
+        }
+        Confirm::Expired => Err(Failure::LinkExpired),
+    }
+}
+
+/// Forgets the log-in; the tokens go with it.
+pub(crate) async fn cancel(app: &App, browser: Option<&str>, given: &str) -> Result<Step, Failure> {
+    let (browser, _) = pending(app, browser).await?;
+    check_csrf(&*secrets(app).await?, browser, given)?;
+    app.store.delete_pending(browser).await.map_err(|error| table(&error))?;
+    Ok(Step::Cancelled)
+}
+
+/// PagerDuty led back with an error instead of a code.
+pub(crate) fn denied(error: &str) -> Failure {
+    if error == "access_denied" { Failure::Denied } else { Failure::TryAgain }
+}
+
+async fn pending<'b>(app: &App, browser: Option<&'b str>) -> Result<(&'b str, PendingLink), Failure> {
+    let browser = browser.ok_or(Failure::LinkExpired)?;
+    let pending = app.store.pending(browser, app.clock.now()).await.map_err(|error| table(&error))?;
+    Ok((browser, pending.ok_or(Failure::LinkExpired)?))
+}
+
+/// Bound to the browser's secret, which no other site can read.
+fn csrf(values: &SecretValues, browser: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, values.session_key.expose_secret().as_bytes());
+    hmac::sign(&key, format!("link-confirmation#{browser}").as_bytes())
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn check_csrf(values: &SecretValues, browser: &str, given: &str) -> Result<(), Failure> {
+    let expected = csrf(values, browser);
+    verify_slices_are_equal(expected.as_bytes(), given.as_bytes()).map_err(|_| Failure::LinkExpired)
+}
+
+/// The Teams user learns of every link that is made in their name, by a way that the browser cannot suppress.
+async fn tell(app: &App, ticket: &Ticket, link: &AccountLink) {
+    let now = app.clock.now();
+    let Ok(values) = app.secrets.values(now).await else { return };
+    let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
+    let card = cards::linked(link, ticket.wanted.as_ref());
+    let sent = app.connector.send_to_chat(&auth, &ticket.service_url, &ticket.conversation, &card).await;
+    if let Err(error) = sent {
+        tracing::warn!(error = &error as &dyn std::error::Error, "private message about the new link not sent");
+    }
+}
+
+async fn secrets(app: &App) -> Result<std::sync::Arc<SecretValues>, Failure> {
+    app.secrets.values(app.clock.now()).await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "secret cannot be read");
+        Failure::TryAgain
+    })
+}
+
+fn table(error: &store::Error) -> Failure {
+    tracing::error!(error = error as &dyn std::error::Error, "table failed");
+    Failure::TryAgain
+}
+
+fn broken(error: impl std::error::Error + 'static) -> Failure {
+    tracing::error!(error = &error as &(dyn std::error::Error + 'static), "linking is broken");
+    Failure::Broken
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
+fn oauth(error: pagerduty::oauth::OAuthError) -> Failure {
+    tracing::warn!(error = &error as &dyn std::error::Error, "PagerDuty's OAuth refused");
+    match error.class() {
+        Class::Relink => Failure::LinkExpired,
+        Class::Retry { .. } | Class::Unclear => Failure::TryAgain,
+        Class::Forbidden | Class::Gone | Class::Invalid | Class::Bug => Failure::Broken,
+    }
+}

@@ -1,0 +1,174 @@
+//! The pages that a person sees in the browser. Plain, without scripts, and without anything secret in their address.
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{Html, IntoResponse};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use domain::linking::AccountLink;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::flow::Failure;
+
+const STYLE: &str = include_str!("page.css");
+
+/// "You've successfully linked …", word for word as PagerDuty's guide has it.
+fn linked_text(teams: &str, pagerduty: &str, email: &str) -> String {
+    format!(
+        "You've successfully linked your user accounts. All PagerDuty actions you perform as {teams} in Microsoft Teams \
+         will be associated with {pagerduty} ({email}) in PagerDuty. If this is not correct, please enter the @PagerDuty \
+         unlinkUser command in Microsoft Teams to unlink your account."
+    )
+}
+
+/// Word for word as PagerDuty's guide has it.
+const EXPIRED: &str = "We can't connect Microsoft Teams to PagerDuty. The authorization link has expired or is not valid. \
+                       Return to Teams to generate a new one. You may close this window.";
+
+/// Word for word as PagerDuty's guide has it.
+const NOT_NOW: &str = "We can't connect Microsoft Teams to PagerDuty. Authorization cannot be completed at this time. You \
+                       may close this window.";
+
+/// The question before the link is made. Both identities are named, so that nobody links somebody else.
+pub(crate) fn ask(teams: &str, pagerduty: &str, csrf: &str) -> impl IntoResponse + use<> {
+    page(
+        StatusCode::OK,
+        "Link your accounts?",
+        html! {
+            p { "Everything that this person does with PagerDuty cards in Microsoft Teams will happen in the name of this PagerDuty user." }
+            dl {
+                dt { "Microsoft Teams" }
+                dd { (teams) }
+                dt { "PagerDuty" }
+                dd { (pagerduty) }
+            }
+            p { "If you are not both of them, choose Cancel: somebody else's link may have been passed on to you." }
+            form method="post" action="/oauth/confirm" {
+                input type="hidden" name="csrf" value=(csrf);
+                button class="primary" type="submit" name="choice" value="link" { "Link accounts" }
+                button type="submit" name="choice" value="cancel" { "Cancel" }
+            }
+        },
+    )
+}
+
+/// The link is made.
+pub(crate) fn linked(link: &AccountLink) -> impl IntoResponse + use<> {
+    let text = linked_text(&link.teams_name, &link.pd_name, &link.pd_email);
+    page(StatusCode::OK, "Accounts linked", html! { p { (text) } })
+}
+
+/// The person decided against it.
+pub(crate) fn cancelled() -> impl IntoResponse + use<> {
+    page(
+        StatusCode::OK,
+        "Nothing was linked",
+        html! { p { "Your accounts were not linked. You may close this window." } },
+    )
+}
+
+/// It did not work.
+pub(crate) fn failed(failure: &Failure) -> impl IntoResponse + use<> {
+    let (status, text, hint) = match failure {
+        Failure::LinkExpired => (StatusCode::BAD_REQUEST, EXPIRED, None),
+        Failure::Denied => {
+            (StatusCode::FORBIDDEN, NOT_NOW, Some("You did not allow PagerBridge to act for you in PagerDuty."))
+        }
+        Failure::WrongAccount => (
+            StatusCode::FORBIDDEN,
+            NOT_NOW,
+            Some(
+                "Please verify that your PagerDuty credentials are correct and that your user is provisioned under the PagerDuty \
+                 account that is connected to Teams. Use the open command in any channel to find that account.",
+            ),
+        ),
+        Failure::MissingScopes => (
+            StatusCode::FORBIDDEN,
+            NOT_NOW,
+            Some(
+                "PagerDuty did not grant all the permissions that PagerBridge needs. Please ask your PagerDuty admin to check the app's scopes.",
+            ),
+        ),
+        Failure::TryAgain => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            NOT_NOW,
+            Some("PagerDuty or PagerBridge does not answer right now. Please try again in a minute."),
+        ),
+        Failure::Broken => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            NOT_NOW,
+            Some(
+                "PagerBridge could not read PagerDuty's answer. Please tell the person who operates it; the log has the reason.",
+            ),
+        ),
+    };
+    page(
+        status,
+        "That did not work",
+        html! {
+            p role="alert" { (text) }
+            @if let Some(hint) = hint { p { (hint) } }
+        },
+    )
+}
+
+fn page(status: StatusCode, title: &str, content: Markup) -> impl IntoResponse + use<> {
+    let body = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " – PagerBridge" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    p class="brand" { "PagerBridge" }
+                    h1 { (title) }
+                    (content)
+                }
+            }
+        }
+    };
+    (status, headers(), Html(body.into_string()))
+}
+
+fn headers() -> [(HeaderName, String); 7] {
+    let mut policy = String::from("default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
+    // A digest of the one style sheet instead of 'unsafe-inline'.
+    let _infallible =
+        write!(policy, "; style-src 'sha256-{}'", BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes())));
+    [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (header::X_FRAME_OPTIONS, "DENY".to_owned()),
+        (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000".to_owned()),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin".to_owned()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn success_text_is_the_guides() {
+        assert_eq!(
+            linked_text("Ada", "Ada L", "ada@example.com"),
+            "You've successfully linked your user accounts. All PagerDuty actions you perform as Ada in Microsoft Teams will \
+             be associated with Ada L (ada@example.com) in PagerDuty. If this is not correct, please enter the @PagerDuty \
+             unlinkUser command in Microsoft Teams to unlink your account."
+        );
+    }
+
+    #[test]
+    fn names_are_shown_as_text() {
+        let page = html! { dd { ("<script>alert(1)</script>") } }.into_string();
+        assert_eq!(page, "<dd>&lt;script&gt;alert(1)&lt;/script&gt;</dd>");
+    }
+}

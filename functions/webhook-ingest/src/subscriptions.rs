@@ -1,0 +1,70 @@
+//! Subscriptions and their opened secrets, kept in the process for a minute.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::ids::SubscriptionId;
+use jiff::{SignedDuration, Timestamp};
+use runtime::App;
+use secrecy::SecretString;
+use store::Subscription;
+use tokio::sync::Mutex;
+
+use crate::answer::{self, Outcome};
+
+const CACHE_FOR: SignedDuration = SignedDuration::from_mins(1);
+
+/// A subscription whose webhook secrets are open.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) subscription: Subscription,
+    pub(crate) secrets: Vec<SecretString>,
+    read_at: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Subscriptions {
+    app: App,
+    cached: Arc<Mutex<HashMap<SubscriptionId, Arc<Known>>>>,
+}
+
+impl Subscriptions {
+    pub(crate) fn new(app: App) -> Self {
+        Self { app, cached: Arc::default() }
+    }
+
+    /// The subscription, from the cache unless `fresh` is asked for. `None`: the table does not know it.
+    pub(crate) async fn find(&self, id: &SubscriptionId, fresh: bool) -> Result<Option<Arc<Known>>, Outcome> {
+        let now = self.app.clock.now();
+        let mut cached = self.cached.lock().await;
+        if !fresh
+            && let Some(known) = cached.get(id)
+            && now.duration_since(known.read_at) < CACHE_FOR
+        {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let found = self.app.store.subscription(id).await.map_err(|error| answer::table_failed(&error))?;
+        let Some(subscription) = found else {
+            cached.remove(id);
+            return Ok(None);
+        };
+        let known = Arc::new(Known { secrets: self.open(&subscription, now).await?, subscription, read_at: now });
+        cached.insert(id.clone(), Arc::clone(&known));
+        Ok(Some(known))
+    }
+
+    async fn open(&self, subscription: &Subscription, now: Timestamp) -> Result<Vec<SecretString>, Outcome> {
+        let values = self.app.secrets.values(now).await.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "secret cannot be read");
+            Outcome::SecretsDown
+        })?;
+        let aad = subscription.id.as_str();
+        let opened: Vec<_> =
+            subscription.secrets.iter().filter_map(|sealed| values.token_keys.open(sealed, aad).ok()).collect();
+        if opened.is_empty() {
+            tracing::error!(subscription.id = aad, "no webhook secret of the subscription can be opened");
+            return Err(Outcome::SecretsDown);
+        }
+        Ok(opened)
+    }
+}

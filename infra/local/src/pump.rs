@@ -1,0 +1,122 @@
+//! What AWS and PagerDuty do by themselves: deliver webhooks, and hand queue messages to the sender.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use jiff::Timestamp;
+use runtime::{App, AwsClients};
+use simulators::pagerduty::PagerDuty;
+use simulators::teams::Teams;
+
+use crate::aws;
+use crate::environment;
+use crate::serve::Servers;
+
+/// As the function's timeout in the template.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Pumping {
+    app: App,
+    sqs: aws_sdk_sqs::Client,
+    pagerduty: Option<PagerDuty>,
+    aws: aws::Endpoint,
+}
+
+impl Pumping {
+    pub(crate) fn new(app: App, pagerduty: Option<PagerDuty>, aws: aws::Endpoint) -> Self {
+        let sqs = AwsClients::new(&app.config.aws).sqs;
+        Self { app, sqs, pagerduty, aws }
+    }
+
+    /// Until nothing more happens at the present time.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
+        loop {
+            let delivered = match &self.pagerduty {
+                Some(pagerduty) => pagerduty.deliver().await,
+                None => 0,
+            };
+            if delivered == 0 && self.drain(0).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// When the next webhook or queue message becomes due.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        let webhook = self.pagerduty.as_ref().and_then(PagerDuty::next_due);
+        [webhook, self.aws.next_visible_at()].into_iter().flatten().min()
+    }
+
+    /// Hands one batch to the sender, waiting up to `wait` seconds for it. Returns how many messages it had.
+    async fn drain(&self, wait: i32) -> anyhow::Result<usize> {
+        let received = self
+            .sqs
+            .receive_message()
+            .queue_url(&self.app.config.queue_url)
+            .max_number_of_messages(10)
+            .wait_time_seconds(wait)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .send()
+            .await
+            .context("the queue cannot be read")?;
+        let messages = received.messages.unwrap_or_default();
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        let mut batch = SqsEvent::default();
+        batch.records = messages.iter().map(record).collect();
+        let answer = notification_sender::handle(&self.app, batch, FUNCTION_TIMEOUT).await;
+        for message in &messages {
+            let failed = answer.batch_item_failures.iter().any(|failure| Some(failure.item_identifier.as_str()) == message.message_id());
+            if let (false, Some(receipt)) = (failed, message.receipt_handle()) {
+                self.sqs.delete_message().queue_url(&self.app.config.queue_url).receipt_handle(receipt).send().await?;
+            }
+        }
+        Ok(messages.len())
+    }
+
+    /// Background tasks: the queue poller, PagerDuty's deliveries, and a copy of the simulators' state on disk.
+    pub(crate) fn run_in(&self, servers: &mut Servers, data_dir: Option<&Path>, teams: Option<&Teams>) {
+        let poller = self.clone();
+        servers.run(async move {
+            loop {
+                if let Err(error) = poller.drain(1).await {
+                    tracing::error!(error = format!("{error:#}"), "queue poller");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        });
+        let Some(pagerduty) = self.pagerduty.clone() else { return };
+        let keep: Option<(PathBuf, Teams)> = data_dir.map(Path::to_owned).zip(teams.cloned());
+        servers.run(async move {
+            loop {
+                pagerduty.deliver().await;
+                if let Some((folder, teams)) = &keep
+                    && let Err(error) = environment::keep(folder, &pagerduty, teams)
+                {
+                    tracing::error!(error = format!("{error:#}"), "state not kept");
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+    }
+}
+
+/// An SQS message as Lambda's event source mapping writes it.
+fn record(message: &Message) -> SqsMessage {
+    let mut record = SqsMessage::default();
+    record.message_id = message.message_id.clone();
+    record.receipt_handle = message.receipt_handle.clone();
+    record.body = message.body.clone();
+    record.attributes = message
+        .attributes
+        .iter()
+        .flatten()
+        .map(|(name, value)| (name.as_str().to_owned(), value.clone()))
+        .collect();
+    record
+}

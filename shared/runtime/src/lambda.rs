@@ -1,0 +1,41 @@
+//! How a function is served in Lambda. The same routers and flows are served by the local stack without this module.
+
+use axum::Router;
+use lambda_runtime::LambdaEvent;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What the Lambda runtime reports when it cannot go on.
+pub type LambdaError = lambda_runtime::Error;
+
+/// Serves an HTTP function until Lambda ends the process.
+///
+/// # Errors
+/// [`LambdaError`] if the Runtime API cannot be used.
+pub async fn serve_http(router: Router) -> Result<(), LambdaError> {
+    lambda_http::run(router).await
+}
+
+/// Serves a function that takes events of type `E`, for example an SQS batch.
+///
+/// # Errors
+/// [`LambdaError`] if the Runtime API cannot be used.
+pub async fn serve_sqs<E, A, F, Fut>(flow: F) -> Result<(), LambdaError>
+where
+    E: DeserializeOwned + Send + 'static,
+    A: Serialize + Send,
+    F: Fn(E, std::time::Duration) -> Fut,
+    Fut: Future<Output = A>,
+{
+    let flow = &flow;
+    lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<E>| async move {
+        let left = event.context.deadline().duration_since(unix_now()).unwrap_or_default();
+        Ok::<A, LambdaError>(flow(event.payload, left).await)
+    }))
+    .await
+}
+
+fn unix_now() -> std::time::SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "Lambda gives its deadline in wall-clock time")]
+    std::time::SystemTime::now()
+}

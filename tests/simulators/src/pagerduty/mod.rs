@@ -1,0 +1,1 @@
+//! PagerDuty as seen from outside.
