@@ -24,6 +24,7 @@ use simulators::teams::Teams;
 use url::Url;
 
 pub use environment::is_override;
+pub use pump::receive_batch;
 pub use seed::{Demo, DemoChannel, DemoPerson};
 use serve::Servers;
 
@@ -85,6 +86,8 @@ pub struct LocalConfig {
     pub pump: Pump,
     /// Whether to serve the web page (and fetch the card renderer for it).
     pub page: bool,
+    /// Whether to make the demo's world at once; otherwise [`Running::make_demo`] does.
+    pub demo: bool,
 }
 
 impl LocalConfig {
@@ -104,6 +107,7 @@ impl LocalConfig {
             environment: BTreeMap::new(),
             pump: Pump::Manual,
             page: false,
+            demo: true,
         }
     }
 }
@@ -150,7 +154,7 @@ pub async fn compose(config: LocalConfig) -> anyhow::Result<Running> {
     let teams = match &config.teams {
         Side::Simulator => {
             let listener = serve::listen("the Teams simulator", "--teams-port", config.bind, config.ports.teams).await?;
-            Some(environment::start_teams(&mut servers, listener, &now, &base, config.playground.clone())?)
+            Some(environment::start_teams(&mut servers, listener, &now, &public_url, config.playground.clone())?)
         }
         Side::At(_) => None,
     };
@@ -165,14 +169,14 @@ pub async fn compose(config: LocalConfig) -> anyhow::Result<Running> {
     }
     servers.serve(app_listener, router);
     let pump = pump::Pumping::new(app.clone(), pagerduty.clone(), aws.clone());
-    let demo = match (&pagerduty, &teams) {
-        (Some(pagerduty), Some(teams)) => Some(seed::demo(&app, pagerduty, teams).await.context("the demo's world cannot be made")?),
-        _ => None,
-    };
     if config.pump == Pump::Always {
         pump.run_in(&mut servers, config.data_dir.as_deref(), teams.as_ref());
     }
-    Ok(Running { app, environment: variables, pagerduty, teams, aws, demo, base, pump, servers })
+    let mut running = Running { app, environment: variables, pagerduty, teams, aws, demo: None, base, pump, servers };
+    if config.demo {
+        running.make_demo().await?;
+    }
+    Ok(running)
 }
 
 /// All HTTP functions on one port, as API Gateway would route to them.
@@ -189,6 +193,18 @@ fn now_of(clock: &Clock) -> Now {
 }
 
 impl Running {
+    /// Makes the demo's world, or finds the one that was kept. Does nothing where a side is replaced.
+    ///
+    /// # Errors
+    /// A simulator or the table refuses.
+    pub async fn make_demo(&mut self) -> anyhow::Result<()> {
+        if let (Some(pagerduty), Some(teams)) = (&self.pagerduty, &self.teams) {
+            let demo = seed::demo(&self.app, pagerduty, teams).await.context("the demo's world cannot be made")?;
+            self.demo = Some(demo);
+        }
+        Ok(())
+    }
+
     /// Moves everything that is due until nothing is left to do at the present time: webhooks out of PagerDuty, messages
     /// out of the queue.
     ///

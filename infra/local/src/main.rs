@@ -67,6 +67,7 @@ async fn main() -> anyhow::Result<()> {
         environment,
         pump: Pump::Always,
         page: true,
+        demo: true,
     })
     .await?;
     print_addresses(&running);

@@ -53,26 +53,16 @@ impl Pumping {
 
     /// Hands one batch to the sender, waiting up to `wait` seconds for it. Returns how many messages it had.
     async fn drain(&self, wait: i32) -> anyhow::Result<usize> {
-        let received = self
-            .sqs
-            .receive_message()
-            .queue_url(&self.app.config.queue_url)
-            .max_number_of_messages(10)
-            .wait_time_seconds(wait)
-            .message_system_attribute_names(MessageSystemAttributeName::All)
-            .send()
-            .await
-            .context("the queue cannot be read")?;
-        let messages = received.messages.unwrap_or_default();
+        let batch = receive_batch(&self.sqs, &self.app.config.queue_url, wait).await?;
+        let messages: Vec<(Option<String>, Option<String>)> =
+            batch.records.iter().map(|record| (record.message_id.clone(), record.receipt_handle.clone())).collect();
         if messages.is_empty() {
             return Ok(0);
         }
-        let mut batch = SqsEvent::default();
-        batch.records = messages.iter().map(record).collect();
         let answer = notification_sender::handle(&self.app, batch, FUNCTION_TIMEOUT).await;
-        for message in &messages {
-            let failed = answer.batch_item_failures.iter().any(|failure| Some(failure.item_identifier.as_str()) == message.message_id());
-            if let (false, Some(receipt)) = (failed, message.receipt_handle()) {
+        for (id, receipt) in &messages {
+            let failed = answer.batch_item_failures.iter().any(|failure| Some(&failure.item_identifier) == id.as_ref());
+            if let (false, Some(receipt)) = (failed, receipt) {
                 self.sqs.delete_message().queue_url(&self.app.config.queue_url).receipt_handle(receipt).send().await?;
             }
         }
@@ -104,6 +94,25 @@ impl Pumping {
             }
         });
     }
+}
+
+/// One batch as Lambda's event source mapping hands it to a function, waiting up to `wait` seconds for it.
+///
+/// # Errors
+/// The queue cannot be read.
+pub async fn receive_batch(sqs: &aws_sdk_sqs::Client, queue_url: &str, wait: i32) -> anyhow::Result<SqsEvent> {
+    let received = sqs
+        .receive_message()
+        .queue_url(queue_url)
+        .max_number_of_messages(10)
+        .wait_time_seconds(wait)
+        .message_system_attribute_names(MessageSystemAttributeName::All)
+        .send()
+        .await
+        .context("the queue cannot be read")?;
+    let mut batch = SqsEvent::default();
+    batch.records = received.messages().iter().map(record).collect();
+    Ok(batch)
 }
 
 /// An SQS message as Lambda's event source mapping writes it.

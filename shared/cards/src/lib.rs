@@ -1,1 +1,41 @@
-//! (to be written)
+//! What people see in Microsoft Teams: an incident as an Adaptive Card, the private cards about linking accounts, and in
+//! [`text`] every other sentence.
+//!
+//! Incident text is data, not markup. Who can open an incident (often: whoever can send a mail to an integration) must not
+//! be able to put a link, a mention or a picture into a channel, so foreign text goes through [`Untrusted`] into places
+//! where Teams interprets nothing.
+
+pub mod data;
+mod incident;
+mod link;
+mod log;
+mod notice;
+mod personal;
+mod schema;
+#[cfg(test)]
+mod tests;
+pub mod text;
+mod untrusted;
+
+use serde::Serialize;
+
+pub use incident::{IncidentView, incident};
+pub use notice::{channel_gone, double_pointer, service_connected, team_connected};
+pub use personal::{
+    COMMANDS, Command, help, linked, linked_already, nothing_to_unlink, personal_link, unknown_command, unlinked,
+};
+pub use schema::AdaptiveCard;
+pub use untrusted::Untrusted;
+
+/// Largest card that we send, in bytes of its JSON as Teams counts them: two for each UTF-16 unit. Teams' documentation
+/// allows more today, but has named 28 KB for years, and clients split what is longer.
+pub const MAX_CARD_BYTES: usize = 28 * 1024;
+
+/// A card together with the line that toasts and search show for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Card {
+    /// Plain text on one line.
+    pub summary: String,
+    /// The Adaptive Card.
+    pub content: AdaptiveCard,
+}

@@ -1,0 +1,127 @@
+//! AWS on one machine: one endpoint for SQS, Secrets Manager and `DynamoDB`, so that a single `AWS_ENDPOINT_URL` serves the
+//! unchanged SDKs.
+//!
+//! It offers exactly the operations that the product and its tests call and refuses all others by name. Signatures and
+//! credentials are not checked. `tests/aws_contract.rs` runs the same checks against it and against a stand-in that others
+//! maintain.
+
+mod answer;
+mod dynamodb;
+mod saved;
+mod secrets;
+pub mod sqs;
+mod sqs_http;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use url::Url;
+
+use dynamodb::DynamoDb;
+use secrets::SecretsManager;
+use sqs::Depth;
+use sqs_http::Sqs;
+
+/// Tells the time; a test moves it.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Above every message, batch and secret that AWS would take.
+const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// The running endpoint. It ends when its last clone is dropped.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// What `AWS_ENDPOINT_URL` has to be.
+    pub url: Url,
+    services: Arc<Services>,
+    _tasks: Arc<JoinSet<()>>,
+}
+
+struct Services {
+    sqs: Sqs,
+    secrets: SecretsManager,
+    dynamodb: DynamoDb,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// Serves on `listener`. State is in memory, or in files in `data_dir`, from which a later start goes on.
+    ///
+    /// # Errors
+    /// A file in `data_dir` cannot be used (the message names it), or no loopback port is free.
+    pub async fn start(now: Now, data_dir: Option<&Path>, listener: TcpListener) -> anyhow::Result<Self> {
+        if let Some(folder) = data_dir {
+            std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+        }
+        let url = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
+        let mut tasks = JoinSet::new();
+        let services = Arc::new(Services {
+            sqs: Sqs::open(data_dir, Arc::clone(&now), url.to_string())?,
+            secrets: SecretsManager::open(data_dir, now)?,
+            dynamodb: DynamoDb::start(data_dir, &mut tasks).await?,
+        });
+        let router = router(Arc::clone(&services));
+        tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "AWS stand-in ended");
+            }
+        });
+        Ok(Self { url, services, _tasks: Arc::new(tasks) })
+    }
+
+    /// The same services for another listener.
+    pub fn router(&self) -> Router {
+        router(Arc::clone(&self.services))
+    }
+
+    /// When some queue has a message for a receiver; in the past if there is one already. `None` if all queues but the
+    /// dead-letter queues are empty.
+    #[must_use]
+    pub fn next_visible_at(&self) -> Option<Timestamp> {
+        self.services.sqs.next_visible_at()
+    }
+
+    /// How many messages the queue of that name holds now.
+    #[must_use]
+    pub fn depth(&self, queue: &str) -> Option<Depth> {
+        self.services.sqs.depth(queue)
+    }
+}
+
+fn router(services: Arc<Services>) -> Router {
+    Router::new().fallback(dispatch).with_state(services)
+}
+
+/// By the header alone: SDKs differ in the path they use.
+async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Response {
+    let target =
+        request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let (service, operation) = target.split_once('.').unwrap_or_default();
+    if service == "DynamoDB_20120810" {
+        return services.dynamodb.answer(request).await;
+    }
+    let Ok(body) = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES).await else {
+        return answer::error(answer::JSON_1_0, 413, "RequestEntityTooLarge", "The request is too large.");
+    };
+    match service {
+        "AmazonSQS" => services.sqs.answer(operation, &body).await,
+        "secretsmanager" => services.secrets.answer(operation, &body),
+        _ => {
+            let shape = "com.amazon.coral.service#UnknownOperationException";
+            answer::error(answer::JSON_1_0, 400, shape, "This stand-in speaks SQS, Secrets Manager and DynamoDB.")
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Private cards: the personal link, what became of it, and help.
+
+use domain::linking::{AccountLink, TICKET_LIFETIME, WantedAction};
+use jiff::Timestamp;
+
+use crate::Card;
+use crate::link::Link;
+use crate::log::NAME_LIMIT;
+use crate::notice::notice;
+use crate::schema::Action;
+use crate::untrusted::Plain;
+
+/// Longest e-mail address that is shown, in UTF-16 units; a mailbox name alone may have 64.
+const EMAIL_LIMIT: usize = 120;
+
+/// Longest name of an incident, in UTF-16 units.
+const INCIDENT_LIMIT: usize = 150;
+
+/// How many links a card lists; a person has one for each PagerDuty account.
+const LINKS_LISTED: usize = 10;
+
+/// Something that a person can write to the bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Command {
+    /// The word; upper and lower case are the same.
+    pub word: &'static str,
+    /// What it does, as one sentence.
+    pub does: &'static str,
+}
+
+/// Every command, in the order in which [`help`] lists them.
+pub const COMMANDS: &[Command] = &[
+    Command { word: "linkUser", does: "Sends you a personal link to link your PagerDuty and Teams accounts." },
+    Command { word: "unlinkUser", does: "Unlinks your PagerDuty and Teams accounts." },
+    Command { word: "help", does: "Shows this list." },
+];
+
+/// The personal link at `url` for the Teams user `teams_name`, and what it was wanted for.
+#[must_use]
+pub fn personal_link(url: &str, teams_name: &str, wanted: Option<&WantedAction>, expires: Timestamp) -> Card {
+    let mut paragraphs = Vec::new();
+    paragraphs.extend(wanted.map(|wanted| {
+        Plain::from("You wanted to act on ")
+            .append(&incident(wanted))
+            .own(". For that, PagerDuty has to know who you are.")
+    }));
+    paragraphs.push(
+        Plain::from("The button links your PagerDuty account to your Teams account (")
+            .append(&person(teams_name))
+            .own("). What you do on incident cards then happens in your name, with your rights in PagerDuty."),
+    );
+    paragraphs.push(
+        Plain::from("This link is personal: do not pass it on. It expires in ")
+            .number(u64::try_from(TICKET_LIFETIME.as_mins()).unwrap_or_default())
+            .own(" minutes, on ")
+            .time(expires)
+            .own(". After that, write linkUser to get a new one."),
+    );
+    let button = Link::own(url).map(|url| Action::OpenUrl { title: "Link Accounts", url });
+    notice("Link your PagerDuty account", paragraphs, button.into_iter().collect())
+}
+
+/// The accounts have just been linked; `wanted` is what the person wanted to do before.
+#[must_use]
+pub fn linked(link: &AccountLink, wanted: Option<&WantedAction>) -> Card {
+    let mut paragraphs = vec![acts_as(link), wrong()];
+    paragraphs.extend(wanted.map(|wanted| {
+        Plain::from("You can now act on ")
+            .append(&incident(wanted))
+            .own(": go back to its card and press the button again.")
+    }));
+    notice("Your accounts are linked", paragraphs, Vec::new())
+}
+
+/// Answers a wish for a link by somebody who has one for each account already.
+#[must_use]
+pub fn linked_already(links: &[AccountLink]) -> Card {
+    let mut paragraphs: Vec<Plain> = links.iter().take(LINKS_LISTED).map(acts_as).collect();
+    paragraphs.push(wrong());
+    notice("Your accounts are linked already", paragraphs, Vec::new())
+}
+
+/// These links have been deleted.
+#[must_use]
+pub fn unlinked(links: &[AccountLink]) -> Card {
+    let mut paragraphs: Vec<Plain> = links
+        .iter()
+        .take(LINKS_LISTED)
+        .map(|link| {
+            Plain::from("I have forgotten ").append(&pd_person(link)).own(" and can no longer act in that name.")
+        })
+        .collect();
+    paragraphs.push(Plain::from("Write linkUser whenever you want to link your accounts again."));
+    notice("Your accounts are unlinked", paragraphs, Vec::new())
+}
+
+/// There was no link to delete.
+#[must_use]
+pub fn nothing_to_unlink() -> Card {
+    let text = Plain::from(
+        "No PagerDuty account is linked to you, so there is nothing to unlink. Write linkUser to link one.",
+    );
+    notice("Nothing to unlink", vec![text], Vec::new())
+}
+
+/// What one can write to the bot.
+#[must_use]
+pub fn help() -> Card {
+    let intro = Plain::from("I post PagerDuty incidents in channels. You can write these words to me:");
+    notice("What I can do", std::iter::once(intro).chain(commands()).collect(), Vec::new())
+}
+
+/// The person wrote a `word` that is no command.
+#[must_use]
+pub fn unknown_command(word: &str) -> Card {
+    let sorry = Plain::from("I do not know what to do with \"")
+        .foreign_or(word, NAME_LIMIT, "")
+        .own("\". You can write these words to me:");
+    notice("I did not understand that", std::iter::once(sorry).chain(commands()).collect(), Vec::new())
+}
+
+fn commands() -> impl Iterator<Item = Plain> {
+    COMMANDS.iter().map(|command| Plain::from(command.word).own(": ").own(command.does))
+}
+
+fn acts_as(link: &AccountLink) -> Plain {
+    Plain::from("What you do in Teams as ")
+        .append(&person(&link.teams_name))
+        .own(" happens in PagerDuty as ")
+        .append(&pd_person(link))
+        .own(".")
+}
+
+fn wrong() -> Plain {
+    Plain::from("If this is not you, write unlinkUser.")
+}
+
+fn person(name: &str) -> Plain {
+    Plain::from("").foreign_or(name, NAME_LIMIT, "(no name)")
+}
+
+fn pd_person(link: &AccountLink) -> Plain {
+    person(&link.pd_name).own(" (").foreign_or(&link.pd_email, EMAIL_LIMIT, "no address").own(")")
+}
+
+fn incident(wanted: &WantedAction) -> Plain {
+    Plain::from("").foreign_or(&wanted.title, INCIDENT_LIMIT, "the incident")
+}

@@ -1,0 +1,246 @@
+//! The part of the Adaptive Card schema that we use, as types.
+//!
+//! Teams shows 1.5 everywhere, later elements only here and there. An element whose text Teams renders as Markdown takes
+//! [`Own`], so foreign text fits into a [`TextRun`] only.
+
+use serde::Serialize;
+
+use crate::data::{ButtonData, NoData, Verb};
+use crate::link::Link;
+use crate::untrusted::{Own, Plain, utf16_len};
+
+/// An Adaptive Card 1.5, ready to be serialised. Only this crate can make one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type")]
+pub struct AdaptiveCard {
+    #[serde(flatten)]
+    root: Option<Root>,
+    body: Vec<Element>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    actions: Vec<Action>,
+}
+
+/// What only the outermost card has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Root {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    #[serde(rename = "fallbackText")]
+    fallback_text: Own,
+    msteams: TeamsExtras,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct TeamsExtras {
+    width: &'static str,
+}
+
+impl AdaptiveCard {
+    /// `fallback_text` is shown instead of the card by a client that is too old for it.
+    pub(crate) fn new(fallback_text: Own, body: Vec<Element>, actions: Vec<Action>) -> Self {
+        let root = Root {
+            schema: "http://adaptivecards.io/schemas/adaptive-card.json",
+            version: "1.5",
+            fallback_text,
+            msteams: TeamsExtras { width: "Full" },
+        };
+        Self { root: Some(root), body, actions }
+    }
+
+    /// The size of the card's JSON as Teams counts it, in bytes: two for each UTF-16 unit.
+    #[must_use]
+    pub fn json_bytes(&self) -> usize {
+        serde_json::to_string(self).map_or(usize::MAX, |json| 2 * utf16_len(&json))
+    }
+
+    /// A card that opens inside another.
+    pub(crate) fn inner(body: Vec<Element>, actions: Vec<Action>) -> Self {
+        Self { root: None, body, actions }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type")]
+pub(crate) enum Element {
+    TextBlock(TextBlock),
+    RichTextBlock(RichTextBlock),
+    Container(Container),
+    ColumnSet(ColumnSet),
+    #[serde(rename = "Input.Text")]
+    InputText(InputText),
+}
+
+/// Rendered as Markdown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TextBlock {
+    pub(crate) text: Own,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) weight: Option<Weight>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<Size>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) color: Option<Tone>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) is_subtle: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) style: Option<TextStyle>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) spacing: Option<Spacing>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) separator: bool,
+    pub(crate) wrap: bool,
+}
+
+impl TextBlock {
+    pub(crate) fn new(text: impl Into<Own>) -> Self {
+        Self {
+            text: text.into(),
+            weight: None,
+            size: None,
+            color: None,
+            is_subtle: false,
+            style: None,
+            spacing: None,
+            separator: false,
+            wrap: true,
+        }
+    }
+
+    /// Read out as a heading.
+    pub(crate) fn heading(text: impl Into<Own>) -> Self {
+        Self { weight: Some(Weight::Bolder), style: Some(TextStyle::Heading), ..Self::new(text) }
+    }
+}
+
+/// Text that is shown as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct RichTextBlock {
+    pub(crate) inlines: Vec<TextRun>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) spacing: Option<Spacing>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub(crate) struct TextRun {
+    pub(crate) text: Plain,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) weight: Option<Weight>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<Size>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) is_subtle: bool,
+}
+
+impl TextRun {
+    pub(crate) fn new(text: impl Into<Plain>) -> Self {
+        Self { text: text.into(), weight: None, size: None, is_subtle: false }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Container {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) style: Option<Tone>,
+    pub(crate) bleed: bool,
+    pub(crate) items: Vec<Element>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ColumnSet {
+    pub(crate) spacing: Spacing,
+    pub(crate) columns: Vec<Column>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type")]
+pub(crate) struct Column {
+    pub(crate) width: &'static str,
+    pub(crate) items: Vec<Element>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InputText {
+    pub(crate) id: &'static str,
+    pub(crate) label: Own,
+    pub(crate) placeholder: Own,
+    pub(crate) is_multiline: bool,
+    pub(crate) max_length: usize,
+    pub(crate) is_required: bool,
+    pub(crate) error_message: Own,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type")]
+pub(crate) enum Action {
+    #[serde(rename = "Action.Execute")]
+    Execute(Execute),
+    #[serde(rename = "Action.OpenUrl")]
+    OpenUrl { title: &'static str, url: Link },
+    #[serde(rename = "Action.ShowCard")]
+    ShowCard { title: &'static str, card: Box<AdaptiveCard> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Execute {
+    pub(crate) title: &'static str,
+    pub(crate) verb: Verb,
+    pub(crate) data: Data,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) style: Option<ActionStyle>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Data {
+    Incident(ButtonData),
+    None(NoData),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Weight {
+    Bolder,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Size {
+    Large,
+}
+
+/// A colour of text and of a container's background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tone {
+    Attention,
+    Warning,
+    Good,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TextStyle {
+    Heading,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Spacing {
+    Small,
+    Medium,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ActionStyle {
+    Positive,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}

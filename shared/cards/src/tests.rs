@@ -1,0 +1,240 @@
+//! Whole cards: as snapshots, as a table of buttons, and with hostile text in every field.
+
+mod hostile;
+
+use domain::ids::{AccountId, ActivityId, ChannelId, EntraUserId, EventId, IncidentId, PdUserId, ServiceId, TenantId};
+use domain::incident::{
+    Actor, Happening, IncidentRecord, LogEntry, ServiceRef, Snapshot, Stamped, Status, StatusChange, Urgency, Version,
+};
+use domain::linking::{AccountLink, WantedAction};
+use insta::assert_json_snapshot;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{Card, IncidentView, MAX_CARD_BYTES};
+
+fn at(time: &str) -> Timestamp {
+    format!("2026-11-23T{time}Z").parse().unwrap()
+}
+
+fn actor(name: &str) -> Actor {
+    Actor { user: Some(PdUserId::new("PUSER1").unwrap()), name: name.to_owned() }
+}
+
+fn entry(time: &str, by: Option<&str>, what: Happening) -> LogEntry {
+    LogEntry { at: at(time), id: EventId::new(time).unwrap(), by: by.map(actor), what }
+}
+
+fn triggered() -> IncidentRecord {
+    let (account, incident) = (AccountId::new("PACC1").unwrap(), IncidentId::new("Q1ABC").unwrap());
+    let mut record = IncidentRecord::empty(account, incident);
+    let version = Version { at: at("09:36:42"), by: "01E".to_owned() };
+    let value = Snapshot {
+        number: 1234,
+        title: "DB down".to_owned(),
+        status: Status::Triggered,
+        urgency: Urgency::High,
+        priority: Some("P2".to_owned()),
+        service: ServiceRef { id: ServiceId::new("PSVC1").unwrap(), name: "Payments".to_owned() },
+        escalation_policy: Some("Payments on-call".to_owned()),
+        assignees: vec![actor("Alice Example"), actor("Bob Example")],
+        html_url: "https://acme.pagerduty.com/incidents/Q1ABC".to_owned(),
+        created_at: Some(at("09:36:42")),
+        merged_into: None,
+    };
+    record.snapshot = Some(Stamped { version, value });
+    record.log.insert(entry("09:36:42", None, Happening::Triggered));
+    record
+}
+
+fn in_status(status: Status, time: &str, by: &str) -> IncidentRecord {
+    let mut record = triggered();
+    let version = Version { at: at(time), by: "02E".to_owned() };
+    let happening = match status {
+        Status::Triggered => Happening::Reopened,
+        Status::Acknowledged => Happening::Acknowledged,
+        Status::Resolved => Happening::Resolved { merged_into: None },
+    };
+    record.log.insert(entry(time, Some(by), happening));
+    record.status_change = Some(Stamped { version, value: StatusChange { status, by: Some(actor(by)) } });
+    state(&mut record).status = status;
+    record
+}
+
+fn state(record: &mut IncidentRecord) -> &mut Snapshot {
+    &mut record.snapshot.as_mut().unwrap().value
+}
+
+fn incident(record: &IncidentRecord) -> Card {
+    crate::incident(&IncidentView { record, can_act: true })
+}
+
+fn link() -> AccountLink {
+    AccountLink {
+        tenant: TenantId::new("tenant").unwrap(),
+        user: EntraUserId::new("user").unwrap(),
+        teams_name: "Alice (Teams)".to_owned(),
+        account: AccountId::new("PACC1").unwrap(),
+        pd_user: PdUserId::new("PUSER1").unwrap(),
+        pd_name: "Alice Example".to_owned(),
+        pd_email: "alice@example.com".to_owned(),
+        linked_at: at("09:40:00"),
+    }
+}
+
+fn wanted() -> WantedAction {
+    WantedAction { incident: IncidentId::new("Q1ABC").unwrap(), title: "#1234 DB down".to_owned() }
+}
+
+fn json(card: &Card) -> Value {
+    serde_json::to_value(&card.content).unwrap()
+}
+
+/// Titles of the buttons that one sees, and behind an arrow those of the card that one of them opens.
+fn buttons(card: &Card) -> Vec<String> {
+    let title = |action: &Value| action["title"].as_str().unwrap().to_owned();
+    let shown = json(card)["actions"].as_array().cloned().unwrap_or_default();
+    let inner = |action: &Value| action["card"]["actions"].as_array().cloned().unwrap_or_default();
+    shown
+        .iter()
+        .flat_map(|action| {
+            std::iter::once(title(action))
+                .chain(inner(action).iter().map(|inner| format!("> {}", title(inner))).collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+#[test]
+fn a_triggered_incident() {
+    assert_json_snapshot!(incident(&triggered()));
+}
+
+#[test]
+fn an_acknowledged_incident_with_a_busy_log() {
+    let mut record = in_status(Status::Acknowledged, "09:39:50", "Alice Example");
+    record.log.extend([
+        entry("09:37:00", None, Happening::Escalated { to: vec!["Bob Example".to_owned()] }),
+        entry("09:38:00", Some("Carol"), Happening::PriorityChanged { to: Some("P2".to_owned()) }),
+        entry(
+            "09:41:00",
+            Some("Alice Example"),
+            Happening::Note { content: "Failing over\nto **replica**".to_owned() },
+        ),
+        entry("09:42:00", Some("Alice Example"), Happening::Reassigned { to: vec!["Dan".to_owned()] }),
+    ]);
+    assert_json_snapshot!(incident(&record));
+}
+
+#[test]
+fn a_resolved_incident() {
+    let mut record = in_status(Status::Resolved, "11:06:00", "Bob Example");
+    state(&mut record).assignees.clear();
+    assert_json_snapshot!(incident(&record));
+}
+
+#[test]
+fn a_merged_incident_with_hardly_anything_known() {
+    let mut record = triggered();
+    record.log.clear();
+    let state = state(&mut record);
+    state.status = Status::Resolved;
+    state.urgency = Urgency::Low;
+    state.title = String::new();
+    state.priority = None;
+    state.escalation_policy = None;
+    state.assignees.clear();
+    state.created_at = None;
+    state.html_url = "https://acme.pagerduty.com.evil.example/".to_owned();
+    state.merged_into = Some("1235".to_owned());
+    assert_json_snapshot!(incident(&record));
+}
+
+#[test]
+fn an_incident_without_its_state() {
+    let mut record = triggered();
+    record.snapshot = None;
+    assert_json_snapshot!(incident(&record));
+}
+
+#[test]
+fn notices_in_channels() {
+    let (channel, living) = (ChannelId::new("19:abc@thread.tacv2").unwrap(), ActivityId::new("1795426602991").unwrap());
+    assert_json_snapshot!("double_pointer", crate::double_pointer(&channel, &living));
+    assert_json_snapshot!("channel_gone", crate::channel_gone("Payments"));
+    assert_json_snapshot!("service_connected", crate::service_connected("Payments"));
+    assert_json_snapshot!("team_connected", crate::team_connected("SRE"));
+}
+
+#[test]
+fn private_cards() {
+    let url = "https://bridge.example/oauth/start?ticket=t0k3n";
+    assert_json_snapshot!("personal_link", crate::personal_link(url, "Alice (Teams)", Some(&wanted()), at("09:46:42")));
+    assert_json_snapshot!("personal_link_without_reason", crate::personal_link(url, "Alice", None, at("09:46:42")));
+    assert_json_snapshot!("linked", crate::linked(&link(), Some(&wanted())));
+    assert_json_snapshot!("linked_already", crate::linked_already(&[link()]));
+    assert_json_snapshot!("unlinked", crate::unlinked(&[link()]));
+    assert_json_snapshot!("nothing_to_unlink", crate::nothing_to_unlink());
+    assert_json_snapshot!("help", crate::help());
+    assert_json_snapshot!("unknown_command", crate::unknown_command("frobnicate"));
+}
+
+#[test]
+fn each_state_has_the_buttons_that_fit() {
+    let both: &[&str] = &["Acknowledge", "Resolve", "Add note", "> Add note", "Open in PagerDuty"];
+    let rest: &[&str] = &["Resolve", "Add note", "> Add note", "Open in PagerDuty"];
+    let link: &[&str] = &["Open in PagerDuty"];
+    let table = [
+        (Status::Triggered, true, both),
+        (Status::Triggered, false, link),
+        (Status::Acknowledged, true, rest),
+        (Status::Acknowledged, false, link),
+        (Status::Resolved, true, link),
+        (Status::Resolved, false, link),
+    ];
+    for (status, can_act, expected) in table {
+        let record = in_status(status, "09:40:00", "Alice");
+        assert_eq!(
+            buttons(&crate::incident(&IncidentView { record: &record, can_act })),
+            expected,
+            "{status:?} {can_act}"
+        );
+    }
+}
+
+#[test]
+fn toasts_and_search_show_what_matters() {
+    let mut record = triggered();
+    assert_eq!(incident(&record).summary, "#1234 DB down (triggered, high) on Payments");
+    state(&mut record).urgency = Urgency::Low;
+    state(&mut record).status = Status::Resolved;
+    state(&mut record).title = "x".repeat(1000);
+    let title = format!("{}…", "x".repeat(119));
+    assert_eq!(incident(&record).summary, format!("#1234 {title} (resolved, low) on Payments"));
+}
+
+#[test]
+fn how_long_it_took_is_told_unless_the_clocks_disagree() {
+    let table = [
+        ("09:36:42", Some("(after less than a minute)")),
+        ("09:37:41", Some("(after less than a minute)")),
+        ("09:37:42", Some("(after 1 min)")),
+        ("10:36:41", Some("(after 59 min)")),
+        ("10:36:42", Some("(after 1 h 0 min)")),
+        ("09:36:41", None),
+    ];
+    for (time, expected) in table {
+        let card = json(&incident(&in_status(Status::Resolved, time, "Bob"))).to_string();
+        let took = card.find("(after").map(|start| &card[start..=start + card[start..].find(')').unwrap()]);
+        assert_eq!(took, expected, "{time}");
+    }
+    let created = state(&mut triggered()).created_at.unwrap();
+    let mut record = in_status(Status::Resolved, "23:59:59", "Bob");
+    state(&mut record).created_at = Some(created - jiff::SignedDuration::from_hours(24 * 9));
+    assert!(json(&incident(&record)).to_string().contains("(after 9 days)"));
+}
+
+#[test]
+fn the_same_record_gives_the_same_card() {
+    let record = in_status(Status::Acknowledged, "09:40:00", "Alice");
+    assert_eq!(incident(&record), incident(&record.clone()));
+}

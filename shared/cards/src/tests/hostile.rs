@@ -1,0 +1,284 @@
+//! Whatever stands in an incident: its card stays small, stays a card, and nothing foreign in it comes alive.
+
+use domain::incident::LOG_LIMIT;
+use proptest::prelude::*;
+use pulldown_cmark::{Event, Options, Parser, Tag};
+
+use super::*;
+use crate::untrusted::utf16_len;
+
+/// Pieces that mean something to some renderer, and pieces that grow when they are escaped.
+fn piece() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "[ok](https://evil.example)",
+        "![i](https://evil.example/i.png)",
+        "**bold**",
+        "_em_",
+        "`code`",
+        "<https://evil.example>",
+        "<at>everyone</at>",
+        "<AT id=\"0\">",
+        "{{DATE(2026-01-01T00:00:00Z, SHORT)}}",
+        "{{TIME(2026-01-01T00:00:00Z)}}",
+        "{",
+        "<",
+        "\u{202E}",
+        "\u{2066}",
+        "\u{200B}",
+        "\u{FEFF}",
+        "\u{0}",
+        "\u{1B}[31m",
+        "\r\n\r\n",
+        "\n# head\n",
+        "\n- item\n",
+        "\n---\n",
+        "\\",
+        "\"",
+        "&lt;at&gt;",
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "🚒",
+        "👩\u{200D}🚒",
+        "é",
+        "${x}",
+        "\n[ref]: https://evil.example\n",
+        "[ref]",
+        "@everyone",
+        "\u{2028}",
+        "|a|b|",
+        "~~gone~~",
+    ]);
+    prop_oneof![4 => known.prop_map(str::to_owned), 1 => any::<String>()]
+}
+
+fn foreign() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => prop::collection::vec(piece(), 0..12).prop_map(|pieces| pieces.concat()),
+        1 => (piece(), Just(100_000_usize)).prop_map(|(piece, length)| {
+            if piece.is_empty() { String::new() } else { piece.repeat(length.div_ceil(piece.len())) }
+        }),
+    ]
+}
+
+fn id() -> impl Strategy<Value = String> {
+    prop_oneof![Just("Q1ABC".to_owned()), Just("\"".repeat(300)), Just("\\".repeat(300)), Just("<at>{{DATE".to_owned())]
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    (0..11_u8, foreign(), prop::collection::vec(foreign(), 0..6)).prop_map(|(kind, text, list)| match kind {
+        0 => Happening::Note { content: text },
+        1 => Happening::StatusUpdate { message: text },
+        2 => Happening::Reassigned { to: list },
+        3 => Happening::PriorityChanged { to: Some(text) },
+        4 => Happening::Resolved { merged_into: Some(text) },
+        5 => Happening::Roles { assignments: list },
+        6 => Happening::Task { summary: text.clone(), change: text },
+        7 => Happening::Workflow { name: Some(text.clone()), change: text },
+        8 => Happening::ResponderReplied { who: Some(text.clone()), reply: text },
+        9 => Happening::ConferenceBridge { url: Some(text) },
+        _ => Happening::Delegated { to: Some(text) },
+    })
+}
+
+prop_compose! {
+    fn record()(
+        status in prop::sample::select(vec![Status::Triggered, Status::Acknowledged, Status::Resolved]),
+        title in foreign(), service in foreign(), priority in foreign(), policy in foreign(), merged in foreign(),
+        names in prop::collection::vec(foreign(), 1..8),
+        html_url in prop_oneof![foreign(), Just(format!("https://acme.pagerduty.com/{}", "a".repeat(970)))],
+        number in any::<u64>(),
+        ids in (id(), id()),
+        log in prop::collection::vec((foreign(), happening()), 0..8),
+    ) -> IncidentRecord {
+        let mut record = in_status(status, "09:40:00", names.first().unwrap());
+        record.account = AccountId::new(ids.0).unwrap();
+        record.id = IncidentId::new(ids.1).unwrap();
+        for (index, (by, what)) in log.into_iter().enumerate() {
+            record.log.insert(entry(&format!("10:00:0{index}"), Some(&by), what));
+        }
+        let state = state(&mut record);
+        *state = Snapshot {
+            number, title, html_url,
+            priority: Some(priority),
+            service: ServiceRef { name: service, ..state.service.clone() },
+            escalation_policy: Some(policy),
+            assignees: names.iter().map(|name| actor(name)).collect(),
+            merged_into: Some(merged),
+            ..state.clone()
+        };
+        record
+    }
+}
+
+/// Every text of a card with the name of the property that holds it; buttons' data is not shown and left out.
+fn texts<'a>(value: &'a Value, kind: &'a str, found: &mut Vec<(&'a str, &'a str, &'a str)>) {
+    match value {
+        Value::Array(list) => list.iter().for_each(|child| texts(child, kind, found)),
+        Value::Object(content) => {
+            let kind = content.get("type").and_then(Value::as_str).unwrap_or(kind);
+            for (key, child) in content {
+                match child {
+                    Value::String(text) => found.push((kind, key, text)),
+                    _ if key == "data" => {}
+                    child => texts(child, kind, found),
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// What a Markdown renderer would make of the text besides a paragraph.
+fn markup(text: &str) -> Vec<String> {
+    let parser = Parser::new_ext(text, Options::all());
+    let plain = |event: &Event<'_>| match event {
+        Event::Text(_) | Event::Start(Tag::Paragraph) => true,
+        Event::End(end) => *end == pulldown_cmark::TagEnd::Paragraph,
+        _ => false,
+    };
+    parser.filter(|event| !plain(event)).map(|event| format!("{event:?}")).collect()
+}
+
+const KNOWN_TYPES: &[&str] = &[
+    "AdaptiveCard",
+    "TextBlock",
+    "RichTextBlock",
+    "TextRun",
+    "Container",
+    "ColumnSet",
+    "Column",
+    "Input.Text",
+    "Action.Execute",
+    "Action.OpenUrl",
+    "Action.ShowCard",
+];
+
+fn assert_harmless(card: &Card) {
+    let text = serde_json::to_string(&card.content).unwrap();
+    assert!(2 * utf16_len(&text) <= MAX_CARD_BYTES, "{} bytes", 2 * utf16_len(&text));
+    assert_eq!(2 * utf16_len(&text), card.content.json_bytes());
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["version"], "1.5");
+    assert_eq!(json["$schema"], "http://adaptivecards.io/schemas/adaptive-card.json");
+    assert_eq!(json["msteams"]["width"], "Full");
+    assert!(json["fallbackText"].as_str().is_some_and(|text| !text.is_empty()));
+    let mut found = Vec::new();
+    texts(&json, "", &mut found);
+    for (kind, key, text) in found {
+        match key {
+            "type" => assert!(KNOWN_TYPES.contains(&text), "{text}"),
+            "url" => assert!(text.starts_with("https://"), "{text}"),
+            "text" if kind == "TextRun" => assert_dead(text),
+            // All of these are interpreted as Markdown by some client.
+            "text" | "fallbackText" | "title" | "label" | "placeholder" | "errorMessage" => {
+                assert_eq!(markup(text), Vec::<String>::new(), "{text}");
+            }
+            "$schema" | "version" | "width" | "style" | "color" | "weight" | "size" | "spacing" | "id" | "verb" => {}
+            other => panic!("{kind}.{other} is not known to this test: {text}"),
+        }
+    }
+    assert_dead(&card.summary);
+    assert!(utf16_len(&card.summary) <= 250 && !card.summary.is_empty(), "{}", card.summary);
+}
+
+/// Where nothing is interpreted anyway: no function, no mention, no character that hides or reorders others.
+fn assert_dead(text: &str) {
+    let lower = text.to_lowercase();
+    for poison in ["{{", "<at", "</at"] {
+        assert!(!lower.contains(poison), "{poison} in {text:?}");
+    }
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}' | '\u{AD}')
+    };
+    assert_eq!(text.chars().find(|c| hidden(*c)), None, "{text:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn an_incident_card_stays_small_and_harmless(record in record()) {
+        assert_harmless(&incident(&record));
+        assert_harmless(&incident(&IncidentRecord { snapshot: None, ..record }));
+    }
+
+    #[test]
+    fn every_other_card_stays_small_and_harmless(texts in prop::array::uniform4(foreign())) {
+        let [a, b, c, d] = texts;
+        let link = AccountLink { teams_name: a.clone(), pd_name: b.clone(), pd_email: c.clone(), ..link() };
+        let wanted = WantedAction { title: d.clone(), ..wanted() };
+        let (channel, living) = (ChannelId::new("19:\"<at>".repeat(30)).unwrap(), ActivityId::new("[x](y)").unwrap());
+        let cards = [
+            crate::double_pointer(&channel, &living),
+            crate::channel_gone(&a),
+            crate::service_connected(&b),
+            crate::team_connected(&c),
+            crate::personal_link("https://bridge.example/?t", &a, Some(&wanted), at("09:46:42")),
+            crate::linked(&link, Some(&wanted)),
+            crate::linked_already(&vec![link.clone(); 50]),
+            crate::unlinked(&vec![link; 50]),
+            crate::nothing_to_unlink(),
+            crate::help(),
+            crate::unknown_command(&d),
+        ];
+        cards.iter().for_each(assert_harmless);
+    }
+
+    #[test]
+    fn texts_stay_short_and_harmless(name in foreign(), what in prop::collection::vec(happening(), 1..LOG_LIMIT)) {
+        let entries: Vec<_> = what.into_iter().map(|what| entry("10:00:00", Some(&name), what)).collect();
+        let reply = crate::text::thread_reply(&entries);
+        prop_assert!(2 * utf16_len(&reply) <= MAX_CARD_BYTES);
+        prop_assert!(!reply.contains("]("));
+        reply.lines().for_each(assert_dead);
+        let by = Some(actor(&name));
+        let refused = crate::text::refusal(&domain::action::Refusal::AlreadyResolved { by: by.clone(), at: None });
+        for said in [refused, crate::text::already_done(Status::Resolved, by.as_ref(), None), crate::text::pagerduty_refused(&name)] {
+            prop_assert!(utf16_len(&said) <= 400 && !said.contains("]("), "{}", said);
+            assert_dead(&said);
+        }
+    }
+}
+
+/// The worst case that the limits of the single fields allow, and proof that the log gives way.
+#[test]
+fn the_largest_incident_loses_log_lines_before_anything_else() {
+    let quote = "\"".repeat(100_000);
+    let mut record = in_status(Status::Triggered, "09:40:00", &quote);
+    record.account = AccountId::new("\"".repeat(300)).unwrap();
+    record.id = IncidentId::new("\\".repeat(300)).unwrap();
+    for second in 0..9 {
+        record.log.insert(entry(&format!("10:00:0{second}"), Some(&quote), Happening::Note { content: quote.clone() }));
+    }
+    *state(&mut record) = Snapshot {
+        number: u64::MAX,
+        title: quote.clone(),
+        priority: Some(quote.clone()),
+        service: ServiceRef { name: quote.clone(), ..state(&mut triggered()).service.clone() },
+        escalation_policy: Some(quote.clone()),
+        assignees: vec![actor(&quote); 20],
+        html_url: format!("https://acme.pagerduty.com/{}", "a".repeat(970)),
+        merged_into: Some(quote),
+        ..state(&mut triggered()).clone()
+    };
+    let card = incident(&record);
+    assert_harmless(&card);
+    let json = json(&card).to_string();
+    let lines = json.matches("Note by").count();
+    assert!((1..5).contains(&lines), "{lines} lines of the log are left, {} bytes", card.content.json_bytes());
+    assert_eq!(buttons(&card), ["Acknowledge", "Resolve", "Add note", "> Add note", "Open in PagerDuty"]);
+}
+
+#[test]
+fn an_ordinary_incident_shows_five_lines_and_is_far_from_the_limit() {
+    let mut record = triggered();
+    for second in 0..9 {
+        let what =
+            Happening::Note { content: format!("Step {second} of the runbook is done, the replica catches up.") };
+        record.log.insert(entry(&format!("10:00:0{second}"), Some("Alice"), what));
+    }
+    let card = incident(&record);
+    assert_eq!(json(&card).to_string().matches("Note by Alice").count(), 5);
+    assert!(card.content.json_bytes() < MAX_CARD_BYTES / 2, "{}", card.content.json_bytes());
+}

@@ -1,0 +1,308 @@
+//! Every sentence that is not on a card: replies in an incident's thread, and the short answers to a click.
+//!
+//! All of them are plain text. They hold foreign names and notes, so they are to be sent with `textFormat` "plain" or as
+//! the text of an invoke's answer, never as Markdown.
+
+use domain::action::{MAX_NOTE_CHARS, Refusal};
+use domain::incident::{Actor, LogEntry, Status};
+use jiff::Timestamp;
+
+use crate::log::{add_by, newest_that_fit, person, phrase};
+use crate::untrusted::{Own, Plain};
+
+/// Longest part of a note that a reply repeats, in UTF-16 units.
+const NOTE_LIMIT: usize = 1000;
+
+/// Longest reply, in UTF-16 units: as much as a card may have.
+const REPLY_LIMIT: usize = crate::MAX_CARD_BYTES / 2;
+
+/// Longest part of PagerDuty's own message that is repeated, in UTF-16 units.
+const MESSAGE_LIMIT: usize = 300;
+
+/// Tells an incident's thread what happened, one line per entry in the order given (oldest first). If there is more than
+/// fits into one message, the oldest lines give way to a line that says so.
+#[must_use]
+pub fn thread_reply(entries: &[LogEntry]) -> String {
+    let lines = entries.iter().map(|entry| phrase(entry, NOTE_LIMIT).into_message());
+    let mut lines = newest_that_fit(lines, REPLY_LIMIT - 100);
+    if lines.len() < entries.len() {
+        let left_out = u64::try_from(entries.len() - lines.len()).unwrap_or(u64::MAX);
+        lines.push(Plain::from("… and ").number(left_out).own(" earlier changes").into_message());
+    }
+    lines.reverse();
+    lines.join("\n")
+}
+
+/// Why a click was not carried out.
+#[must_use]
+pub fn refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::AlreadyResolved { by, at } => {
+            let who = by.as_ref().map_or_else(
+                || Plain::from("this incident was resolved"),
+                |by| person(by).own(" resolved this incident"),
+            );
+            add_at(Plain::from("Not acknowledged: ").append(&who), *at).own(". Acknowledging it would open it again.")
+        }
+        Refusal::EmptyNote => Plain::from("The note is empty, so nothing was added."),
+        Refusal::NoteTooLong { chars } => Plain::from("The note was not added: it has ")
+            .number(u64::try_from(*chars).unwrap_or(u64::MAX))
+            .own(" characters, and at most ")
+            .number(MAX_NOTE_CHARS as u64)
+            .own(" are possible."),
+    }
+    .into_message()
+}
+
+/// The click asked for what is so already; `by` and `at` say who brought it about and when, as far as that is known.
+#[must_use]
+pub fn already_done(status: Status, by: Option<&Actor>, at: Option<Timestamp>) -> String {
+    let what = match status {
+        Status::Triggered => "Already open: triggered",
+        Status::Acknowledged => "Already acknowledged",
+        Status::Resolved => "Already resolved",
+    };
+    add_at(add_by(Plain::from(what), by), at).own(".").into_message()
+}
+
+fn add_at(line: Plain, at: Option<Timestamp>) -> Plain {
+    match at {
+        Some(at) => line.own(" on ").time(at),
+        None => line,
+    }
+}
+
+/// PagerDuty said no; `message` is its own explanation.
+#[must_use]
+pub fn pagerduty_refused(message: &str) -> String {
+    Plain::from("PagerDuty did not accept this: ")
+        .foreign_or(message, MESSAGE_LIMIT, "it gave no reason")
+        .into_message()
+}
+
+/// PagerDuty has not answered in time; it may or may not have done it.
+#[must_use]
+pub fn slow_pagerduty() -> &'static str {
+    "PagerDuty is slow to answer. The card will update by itself as soon as PagerDuty has done it; there is no need to click again."
+}
+
+/// PagerDuty asked us to come back later; nothing was done.
+#[must_use]
+pub fn busy_pagerduty() -> &'static str {
+    "PagerDuty is busy and did not take this. Please try again in a minute."
+}
+
+/// PagerDuty does not let this person do it.
+#[must_use]
+pub fn forbidden() -> &'static str {
+    "PagerDuty does not allow you to do this. Your role there may be too small, or your team may not have this service."
+}
+
+/// PagerDuty does not know the incident (any more).
+#[must_use]
+pub fn incident_gone() -> &'static str {
+    "PagerDuty does not know this incident any more, or does not show it to you."
+}
+
+/// The clicking person is not linked, and a personal link is on its way.
+#[must_use]
+pub fn link_sent() -> &'static str {
+    "Your PagerDuty account is not linked yet. I have sent you a private message with a personal link."
+}
+
+/// The clicking person is not linked, and no private message can be sent to them.
+#[must_use]
+pub fn link_not_sent() -> &'static str {
+    "Your PagerDuty account is not linked yet, and I could not send you a private message. \
+     Open a private chat with me, add the app there if Teams asks for it, and write linkUser."
+}
+
+/// The first one of two equal clicks is still being worked on.
+#[must_use]
+pub fn in_progress() -> &'static str {
+    "This is being done already. The card will update by itself."
+}
+
+/// The note has been written.
+#[must_use]
+pub fn note_added() -> &'static str {
+    "The note has been added."
+}
+
+/// Something of ours failed before anything was done.
+#[must_use]
+pub fn try_again() -> &'static str {
+    "This did not work, and it is not your fault. Please try again in a minute."
+}
+
+/// The button is not one of ours, or of a version that is no longer understood.
+#[must_use]
+pub fn unknown_button() -> &'static str {
+    "I do not know this button. Use the newest card of the incident, or open the incident in PagerDuty."
+}
+
+/// The card of the button is not one that we posted in this conversation.
+#[must_use]
+pub fn unknown_card() -> &'static str {
+    "I do not know this card here. Use the card in the channel where the incident was posted, or open the incident in PagerDuty."
+}
+
+/// Teams does not say who clicked, as with guests of another organisation.
+#[must_use]
+pub fn unknown_person() -> &'static str {
+    "Teams does not tell me who you are, so I cannot do this in your name."
+}
+
+/// The channel has no PagerDuty service.
+#[must_use]
+pub fn channel_not_connected() -> &'static str {
+    "This channel is not connected to a PagerDuty service. A PagerDuty admin can connect it on the configuration page."
+}
+
+/// A request of Teams for which there is no answer.
+#[must_use]
+pub fn not_supported() -> &'static str {
+    "I cannot do this here."
+}
+
+/// What a card says when its incident cannot be shown.
+pub(crate) fn no_details() -> Own {
+    Own::from("PagerDuty has not told me the details yet. This card will update by itself.")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::EventId;
+    use domain::incident::Happening;
+
+    use super::*;
+    use crate::untrusted::utf16_len;
+
+    fn actor(name: &str) -> Actor {
+        Actor { user: None, name: name.to_owned() }
+    }
+
+    fn entry(second: u8, by: Option<&str>, what: Happening) -> LogEntry {
+        let at = format!("2026-11-23T09:36:{second:02}Z").parse().unwrap();
+        LogEntry { at, id: EventId::new(format!("E{second}")).unwrap(), by: by.map(actor), what }
+    }
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    fn all(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    #[test]
+    fn every_happening_has_its_words() {
+        let note = |content: &str| Happening::Note { content: content.to_owned() };
+        let word = |text: &str| text.to_owned();
+        let table = [
+            (Some("Ada"), Happening::Triggered, "Triggered by Ada"),
+            (None, Happening::Triggered, "Triggered"),
+            (Some("Alice"), Happening::Acknowledged, "Acknowledged by Alice"),
+            (None, Happening::Unacknowledged, "Acknowledgement ended"),
+            (Some("Bob"), Happening::Reopened, "Reopened by Bob"),
+            (Some("Bob"), Happening::Resolved { merged_into: None }, "Resolved by Bob"),
+            (Some("Bob"), Happening::Resolved { merged_into: some("1235") }, "Resolved by Bob, merged into #1235"),
+            (None, Happening::Resolved { merged_into: some("Q7X") }, "Resolved, merged into Q7X"),
+            (None, Happening::Escalated { to: all(&["Carol", "Dan"]) }, "Escalated to Carol, Dan"),
+            (None, Happening::Escalated { to: vec![] }, "Escalated"),
+            (Some("Bob"), Happening::Delegated { to: some("Night") }, "Delegated to Night by Bob"),
+            (Some("Bob"), Happening::Delegated { to: None }, "Delegated by Bob"),
+            (
+                Some("Bob"),
+                Happening::Reassigned { to: all(&["a", "b", "c", "d", "e", "f"]) },
+                "Reassigned to a, b, c, d and 2 more by Bob",
+            ),
+            (Some("Bob"), Happening::PriorityChanged { to: some("P1") }, "Priority changed to P1 by Bob"),
+            (None, Happening::PriorityChanged { to: None }, "Priority removed"),
+            (None, Happening::ServiceChanged { to: word("Payments") }, "Moved to service Payments"),
+            (None, Happening::TypeChanged { to: some("Security") }, "Incident type changed to Security"),
+            (None, Happening::TypeChanged { to: None }, "Incident type removed"),
+            (Some("Alice"), note("on\nit"), "Note by Alice: on it"),
+            (Some("Alice"), note(" "), "Note by Alice: (no text)"),
+            (Some("Alice"), note("[x](https://evil) <at>all</at>"), "Note by Alice: [x] (https://evil) < at>all< /at>"),
+            (Some("A"), Happening::StatusUpdate { message: word("Better") }, "Status update by A: Better"),
+            (Some("A"), Happening::ResponderAdded { who: some("Eve") }, "Eve was asked to help by A"),
+            (None, Happening::ResponderAdded { who: None }, "Somebody was asked to help"),
+            (
+                None,
+                Happening::ResponderReplied { who: some("Eve"), reply: word("accepted") },
+                "Eve answered the request to help: accepted",
+            ),
+            (None, Happening::ConferenceBridge { url: some("https://m/1") }, "Conference bridge set: https://m/1"),
+            (Some("A"), Happening::ConferenceBridge { url: None }, "Conference bridge removed by A"),
+            (None, Happening::CustomFields { names: all(&["region"]) }, "Custom fields changed: region"),
+            (None, Happening::Roles { assignments: all(&["Lead: Eve"]) }, "Incident roles changed: Lead: Eve"),
+            (None, Happening::Task { summary: word("Call"), change: word("completed") }, "Task completed: Call"),
+            (
+                None,
+                Happening::ActionInvocation { action: some("Restart"), change: word("created") },
+                "Automation action Restart: created",
+            ),
+            (None, Happening::Workflow { name: None, change: word("started") }, "Workflow: started"),
+            (Some("\u{200B}"), Happening::Acknowledged, "Acknowledged by somebody"),
+        ];
+        for (by, what, words) in table {
+            assert_eq!(thread_reply(&[entry(0, by, what)]), words);
+        }
+    }
+
+    #[test]
+    fn one_reply_tells_several_things_oldest_first() {
+        let entries = [
+            entry(1, Some("Alice"), Happening::Acknowledged),
+            entry(2, None, Happening::PriorityChanged { to: some("P1") }),
+        ];
+        assert_eq!(thread_reply(&entries), "Acknowledged by Alice\nPriority changed to P1");
+        assert_eq!(thread_reply(&[]), "");
+    }
+
+    #[test]
+    fn a_reply_that_grows_too_long_drops_its_oldest_lines_and_says_so() {
+        let entries: Vec<_> = (0..30)
+            .map(|s| entry(s, Some("A"), Happening::Note { content: format!("{s} {}", "🚒".repeat(9000)) }))
+            .collect();
+        let reply = thread_reply(&entries);
+        assert!(utf16_len(&reply) <= REPLY_LIMIT, "{}", utf16_len(&reply));
+        let lines: Vec<&str> = reply.lines().collect();
+        assert_eq!(lines.first(), Some(&"… and 16 earlier changes"));
+        assert_eq!(lines.len(), 15);
+        assert!(lines[14].starts_with("Note by A: 29 🚒") && lines[14].ends_with("🚒…"), "{}", lines[14]);
+    }
+
+    #[test]
+    fn answers_name_who_did_it_and_when() {
+        let at: Timestamp = "2026-11-23T09:36:42Z".parse().unwrap();
+        let resolved = |by: Option<&str>, at| refusal(&Refusal::AlreadyResolved { by: by.map(actor), at });
+        let table = [
+            (
+                resolved(Some("Bob"), Some(at)),
+                "Not acknowledged: Bob resolved this incident on 23 Nov 2026, 09:36 UTC. Acknowledging it would open it again.",
+            ),
+            (
+                resolved(None, None),
+                "Not acknowledged: this incident was resolved. Acknowledging it would open it again.",
+            ),
+            (refusal(&Refusal::EmptyNote), "The note is empty, so nothing was added."),
+            (
+                refusal(&Refusal::NoteTooLong { chars: 20_001 }),
+                "The note was not added: it has 20001 characters, and at most 20000 are possible.",
+            ),
+            (
+                already_done(Status::Acknowledged, Some(&actor("Alice")), Some(at)),
+                "Already acknowledged by Alice on 23 Nov 2026, 09:36 UTC.",
+            ),
+            (already_done(Status::Resolved, None, None), "Already resolved."),
+            (pagerduty_refused("Incident **Locked**"), "PagerDuty did not accept this: Incident **Locked**"),
+            (pagerduty_refused(""), "PagerDuty did not accept this: it gave no reason"),
+        ];
+        for (said, expected) in table {
+            assert_eq!(said, expected);
+        }
+        assert!(utf16_len(&pagerduty_refused(&"x".repeat(100_000))) < 400);
+    }
+}

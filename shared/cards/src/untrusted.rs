@@ -1,0 +1,270 @@
+//! Where foreign text becomes something that a card may hold.
+//!
+//! Teams renders a `TextBlock`, a fact and a `fallbackText` as Markdown and expands `{{DATE(…)}}` in them, while a `TextRun`
+//! is shown as it is (Adaptive Cards docs, "Text features"). So there are two kinds of text: [`Own`] can only be made of
+//! our own words and fits everywhere; [`Plain`] may hold foreign text and fits only where nothing is interpreted. A title
+//! can therefore not reach a place that renders markup, whoever writes the next card.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// What stands in for the part of a text that was cut off.
+const ELLIPSIS: char = '…';
+
+/// Text that came from outside: an incident's title, a note, a name.
+///
+/// Has no `Display`; the only way out is [`Untrusted::literal`].
+#[derive(Debug, Clone, Copy)]
+pub struct Untrusted<'a>(&'a str);
+
+impl<'a> Untrusted<'a> {
+    /// Marks `text` as foreign.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// The text on one line, at most `limit` UTF-16 units long, with a visible "…" if it was cut.
+    ///
+    /// Characters that hide or reorder others are dropped. A space takes the life out of `{{` and `<at`, for a client
+    /// that expands functions or mentions where it should not.
+    #[must_use]
+    pub fn literal(self, limit: usize) -> String {
+        shortened(&defused(&visible(self.0, limit)), limit)
+    }
+}
+
+/// One line of visible characters; only as much of it as `limit` can show, and a bit more if there is more.
+fn visible(text: &str, limit: usize) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    let mut gap = false;
+    for c in text.chars() {
+        if c.is_whitespace() || c.is_control() {
+            gap = length > 0;
+        } else if !is_invisible(c) {
+            if gap {
+                line.push(' ');
+            }
+            line.push(c);
+            length += 1 + usize::from(gap);
+            gap = false;
+        }
+        if length > limit {
+            break;
+        }
+    }
+    line
+}
+
+/// Characters that change how others look without being seen themselves: direction marks and overrides, zero-width
+/// characters, fillers, and the tag and variation ranges in which text can be hidden. The two variation selectors that
+/// choose between the looks of an emoji stay.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+        | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0D}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+fn defused(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c == '{' && safe.ends_with('{') {
+            safe.push(' ');
+        }
+        safe.push(c);
+        if c == '<' && opens_mention(rest.as_str()) {
+            safe.push(' ');
+        }
+    }
+    safe
+}
+
+fn opens_mention(after_bracket: &str) -> bool {
+    let name = after_bracket.strip_prefix('/').unwrap_or(after_bracket);
+    name.get(..2).is_some_and(|name| name.eq_ignore_ascii_case("at"))
+}
+
+fn shortened(text: &str, limit: usize) -> String {
+    if utf16_len(text) <= limit {
+        return text.to_owned();
+    }
+    let mut left = limit.saturating_sub(ELLIPSIS.len_utf16());
+    let kept = text.chars().take_while(|c| match left.checked_sub(c.len_utf16()) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    });
+    let mut short: String = kept.collect();
+    short.truncate(short.trim_end().len());
+    short.push(ELLIPSIS);
+    short
+}
+
+/// Teams measures texts and messages in UTF-16 units.
+pub(crate) fn utf16_len(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+/// Our own words, free of markup: fits where Markdown and date functions are interpreted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Own(Cow<'static, str>);
+
+impl From<&'static str> for Own {
+    fn from(words: &'static str) -> Self {
+        Self(Cow::Borrowed(words))
+    }
+}
+
+impl Own {
+    pub(crate) fn number(self, number: u64) -> Self {
+        Self(Cow::Owned(format!("{}{number}", self.0)))
+    }
+
+    pub(crate) fn own(self, words: &'static str) -> Self {
+        Self(Cow::Owned(format!("{}{words}", self.0)))
+    }
+
+    /// As in "23 Nov 2026, 09:36 UTC".
+    pub(crate) fn time(self, at: Timestamp) -> Self {
+        Self(Cow::Owned(format!("{}{}", self.0, utc(at))))
+    }
+
+    /// Functions that the reader's client replaces by date and time in the reader's own time zone. They take RFC 3339
+    /// without fractions of a second.
+    pub(crate) fn local_time(self, at: Timestamp) -> Self {
+        let at = at.strftime("%Y-%m-%dT%H:%M:%SZ");
+        Self(Cow::Owned(format!("{}{{{{DATE({at}, SHORT)}}}} {{{{TIME({at})}}}}", self.0)))
+    }
+}
+
+/// Text that may hold foreign parts: fits only where nothing is interpreted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Plain(String);
+
+impl From<&'static str> for Plain {
+    fn from(words: &'static str) -> Self {
+        Self(words.to_owned())
+    }
+}
+
+impl From<Own> for Plain {
+    fn from(own: Own) -> Self {
+        Self(own.0.into_owned())
+    }
+}
+
+impl Plain {
+    pub(crate) fn own(mut self, words: &'static str) -> Self {
+        self.0.push_str(words);
+        self
+    }
+
+    pub(crate) fn number(mut self, number: u64) -> Self {
+        self.0.push_str(&number.to_string());
+        self
+    }
+
+    pub(crate) fn time(mut self, at: Timestamp) -> Self {
+        self.0.push_str(&utc(at));
+        self
+    }
+
+    /// Foreign text of at most `limit` UTF-16 units; `instead` if there is nothing to see in it.
+    pub(crate) fn foreign_or(mut self, text: &str, limit: usize, instead: &'static str) -> Self {
+        let text = Untrusted::new(text).literal(limit);
+        self.0.push_str(if text.is_empty() { instead } else { &text });
+        self
+    }
+
+    pub(crate) fn append(mut self, other: &Self) -> Self {
+        self.0.push_str(&other.0);
+        self
+    }
+
+    /// The text as it is.
+    pub(crate) fn into_literal(self) -> String {
+        self.0
+    }
+
+    /// For messages and toasts, where it is not written down anywhere how much Markdown a client understands: a space
+    /// between the two halves of a link or image leaves it readable and dead.
+    pub(crate) fn into_message(self) -> String {
+        self.0.replace("](", "] (")
+    }
+}
+
+fn utc(at: Timestamp) -> String {
+    at.strftime("%-d %b %Y, %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_becomes_one_visible_harmless_line() {
+        let table = [
+            ("DB down", "DB down"),
+            ("", ""),
+            ("  two\r\n\tlines\u{2028}three \u{0000} ", "two lines three"),
+            ("pay\u{200B}ment\u{200D}s\u{FEFF}\u{00AD}", "payments"),
+            ("\u{202E}evil\u{202C} \u{2066}x\u{2069}\u{200F}\u{061C}", "evil x"),
+            ("hid\u{E0041}\u{E0042}den\u{3164}", "hidden"),
+            ("⚠\u{FE0F} 🚒 tür", "⚠\u{FE0F} 🚒 tür"),
+            ("**bold** [a](https://b) `c` &lt;", "**bold** [a](https://b) `c` &lt;"),
+            ("{{DATE(2026-01-01T00:00:00Z)}}", "{ {DATE(2026-01-01T00:00:00Z)}}"),
+            ("{{{{", "{ { { {"),
+            ("{\u{200B}{TIME", "{ {TIME"),
+            ("<at>Ada</at> <AT id=\"0\"> <\u{200B}at>", "< at>Ada< /at> < AT id=\"0\"> < at>"),
+            ("a < b, <b> <é", "a < b, <b> <é"),
+        ];
+        for (foreign, shown) in table {
+            assert_eq!(Untrusted::new(foreign).literal(100), shown, "{foreign:?}");
+        }
+    }
+
+    #[test]
+    fn cut_text_says_so_and_keeps_its_limit_in_utf16() {
+        let table = [
+            ("12345", 5, "12345"),
+            ("123456", 5, "1234…"),
+            ("123 567", 5, "123…"),
+            ("🚒🚒🚒", 6, "🚒🚒🚒"),
+            ("🚒🚒🚒", 5, "🚒🚒…"),
+            ("🚒🚒🚒", 4, "🚒…"),
+            ("{{{{", 5, "{ {…"),
+            ("12345   ", 5, "12345"),
+        ];
+        for (foreign, limit, shown) in table {
+            let cut = Untrusted::new(foreign).literal(limit);
+            assert!(utf16_len(&cut) <= limit, "{cut:?}");
+            assert_eq!(cut, shown, "{foreign:?} in {limit}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_for_everybody_and_for_the_reader() {
+        let at: Timestamp = "2026-11-03T09:06:42.992Z".parse().unwrap();
+        assert_eq!(utc(at), "3 Nov 2026, 09:06 UTC");
+        assert_eq!(
+            Own::from("").local_time(at),
+            Own::from("{{DATE(2026-11-03T09:06:42Z, SHORT)}} {{TIME(2026-11-03T09:06:42Z)}}"),
+        );
+    }
+
+    #[test]
+    fn links_in_messages_fall_apart() {
+        let text = Plain::from("Note: ").foreign_or("[ok](https://evil) ![i](x)", 100, "").into_message();
+        assert_eq!(text, "Note: [ok] (https://evil) ![i] (x)");
+    }
+}

@@ -1,0 +1,229 @@
+//! How a value becomes an item and back: key, kind, version, expiry and the value itself under `data`.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::keys::{IndexKey, Key};
+use crate::table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK};
+use crate::{Error, Store};
+
+pub(crate) type Attributes = HashMap<String, AttributeValue>;
+
+const DATA: &str = "data";
+const KIND: &str = "kind";
+pub(crate) const VERSION: &str = "version";
+
+/// An item on its way into the table.
+pub(crate) struct Item {
+    attributes: Attributes,
+}
+
+impl Item {
+    pub(crate) fn new(key: Key, kind: &'static str, data: &impl Serialize) -> Result<Self, Error> {
+        let data = serde_dynamo::to_attribute_value(data)
+            .map_err(|source| Error::Unwritable { key: key.pk.clone(), source })?;
+        let mut attributes = key_attributes(&key);
+        attributes.insert(KIND.to_owned(), AttributeValue::S(kind.to_owned()));
+        attributes.insert(DATA.to_owned(), data);
+        Ok(Self { attributes })
+    }
+
+    pub(crate) fn indexed(mut self, index: Option<IndexKey>) -> Self {
+        if let Some(index) = index {
+            self.attributes.insert(INDEX_PK.to_owned(), AttributeValue::S(index.pk));
+            self.attributes.insert(INDEX_SK.to_owned(), AttributeValue::S(index.sk));
+        }
+        self
+    }
+
+    pub(crate) fn version(self, version: u64) -> Self {
+        self.number(VERSION, i128::from(version))
+    }
+
+    pub(crate) fn expires(self, at: Timestamp) -> Self {
+        self.number(EXPIRES_AT, i128::from(at.as_second()))
+    }
+
+    pub(crate) fn number(mut self, name: &str, value: i128) -> Self {
+        self.attributes.insert(name.to_owned(), AttributeValue::N(value.to_string()));
+        self
+    }
+
+    pub(crate) fn text(mut self, name: &str, value: &str) -> Self {
+        self.attributes.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
+        self
+    }
+
+    pub(crate) fn into_attributes(self) -> Attributes {
+        self.attributes
+    }
+}
+
+/// What a condition is checked against.
+#[derive(Default)]
+pub(crate) struct Condition {
+    expression: String,
+    values: Vec<(&'static str, AttributeValue)>,
+}
+
+impl Condition {
+    pub(crate) fn new(expression: impl Into<String>) -> Self {
+        Self { expression: expression.into(), values: Vec::new() }
+    }
+
+    pub(crate) fn number(mut self, name: &'static str, value: i128) -> Self {
+        self.values.push((name, AttributeValue::N(value.to_string())));
+        self
+    }
+
+    pub(crate) fn text(mut self, name: &'static str, value: &str) -> Self {
+        self.values.push((name, AttributeValue::S(value.to_owned())));
+        self
+    }
+
+    pub(crate) fn parts(self) -> (String, Option<Attributes>) {
+        let values: Attributes = self.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        (self.expression, (!values.is_empty()).then_some(values))
+    }
+}
+
+pub(crate) fn key_attributes(key: &Key) -> Attributes {
+    HashMap::from([
+        (PK.to_owned(), AttributeValue::S(key.pk.clone())),
+        (SK.to_owned(), AttributeValue::S(key.sk.clone())),
+    ])
+}
+
+/// The value of an item.
+pub(crate) fn data<T: DeserializeOwned>(attributes: &Attributes) -> Result<T, Error> {
+    let value = attributes.get(DATA).cloned().unwrap_or(AttributeValue::Null(true));
+    serde_dynamo::from_attribute_value(value)
+        .map_err(|source| Error::Unreadable { key: text(attributes, PK).unwrap_or_default().to_owned(), source })
+}
+
+pub(crate) fn number(attributes: &Attributes, name: &str) -> Option<i64> {
+    attributes.get(name)?.as_n().ok()?.parse().ok()
+}
+
+pub(crate) fn text<'a>(attributes: &'a Attributes, name: &str) -> Option<&'a str> {
+    attributes.get(name)?.as_s().ok().map(String::as_str)
+}
+
+pub(crate) fn version(attributes: &Attributes) -> u64 {
+    number(attributes, VERSION).and_then(|version| u64::try_from(version).ok()).unwrap_or(0)
+}
+
+/// Whether the item's time is not over yet; an item without an expiry lives for ever.
+pub(crate) fn is_alive(attributes: &Attributes, now: Timestamp) -> bool {
+    number(attributes, EXPIRES_AT).is_none_or(|expires| now.as_second() < expires)
+}
+
+impl Store {
+    /// One item, as the last write left it.
+    pub(crate) async fn read(&self, key: &Key) -> Result<Option<Attributes>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(key)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| Error::call("GetItem", error))?;
+        Ok(answer.item)
+    }
+
+    pub(crate) async fn read_data<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Error> {
+        self.read(key).await?.as_ref().map(data).transpose()
+    }
+
+    /// Writes unless the condition fails; `false`: it failed.
+    pub(crate) async fn put_if(&self, item: Item, condition: Condition) -> Result<bool, Error> {
+        let (expression, values) = condition.parts();
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.attributes))
+            .condition_expression(expression)
+            .set_expression_attribute_values(values)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => Ok(false),
+            Err(error) => Err(Error::call("PutItem", error)),
+        }
+    }
+
+    pub(crate) async fn put(&self, item: Item) -> Result<(), Error> {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.attributes))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| Error::call("PutItem", error))
+    }
+
+    /// Deletes an item and returns it; `None`: it was not there, or the condition failed.
+    pub(crate) async fn take_if(&self, key: &Key, condition: Condition) -> Result<Option<Attributes>, Error> {
+        let (expression, values) = condition.parts();
+        let sent = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(key)))
+            .condition_expression(expression)
+            .set_expression_attribute_values(values)
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => Ok(answer.attributes),
+            Err(error) if error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) => Ok(None),
+            Err(error) => Err(Error::call("DeleteItem", error)),
+        }
+    }
+
+    pub(crate) async fn take(&self, key: &Key) -> Result<Option<Attributes>, Error> {
+        self.take_if(key, Condition::new("attribute_exists(pk)")).await
+    }
+
+    /// Every item of a partition whose sort key begins with `prefix`, through all pages.
+    pub(crate) async fn partition(&self, pk: &str, prefix: Option<&str>) -> Result<Vec<Attributes>, Error> {
+        let mut condition = format!("{PK} = :pk");
+        let mut values = HashMap::from([(":pk".to_owned(), AttributeValue::S(pk.to_owned()))]);
+        if let Some(prefix) = prefix {
+            condition.push_str(&format!(" AND begins_with({SK}, :sk)"));
+            values.insert(":sk".to_owned(), AttributeValue::S(prefix.to_owned()));
+        }
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression(&condition)
+                .set_expression_attribute_values(Some(values.clone()))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| Error::call("Query", error))?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}

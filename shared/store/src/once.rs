@@ -1,0 +1,70 @@
+//! Doing something once, however often it is asked for.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::item::{Condition, Item, data, is_alive};
+use crate::keys::Key;
+use crate::table::EXPIRES_AT;
+use crate::{Error, Store, keys};
+
+/// What is known of something that is to be done once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Once {
+    /// The caller is the first and is to do it.
+    First,
+    /// Somebody does it right now.
+    InProgress,
+    /// It was done, with this outcome.
+    Done(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct OnceData {
+    outcome: Option<String>,
+}
+
+fn key_of(name: &str) -> Key {
+    let hash: String = digest(&SHA256, name.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    keys::once(&hash)
+}
+
+impl Store {
+    /// Claims `key` for `hold`; after that time a claim without an outcome may be claimed again.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer or the item cannot be read.
+    pub async fn begin_once(&self, key: &str, now: Timestamp, hold: SignedDuration) -> Result<Once, Error> {
+        let item = Item::new(key_of(key), "once", &OnceData { outcome: None })?.expires(after(now, hold));
+        let free = Condition::new(format!("attribute_not_exists(pk) OR {EXPIRES_AT} <= :now"))
+            .number(":now", i128::from(now.as_second()));
+        if self.put_if(item, free).await? {
+            return Ok(Once::First);
+        }
+        let known = self.read(&key_of(key)).await?.filter(|item| is_alive(item, now));
+        let outcome = known.map(|item| data::<OnceData>(&item)).transpose()?.and_then(|known| known.outcome);
+        Ok(outcome.map_or(Once::InProgress, Once::Done))
+    }
+
+    /// Notes the outcome and keeps it for `keep`.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn finish_once(&self, key: &str, outcome: &str, now: Timestamp, keep: SignedDuration) -> Result<(), Error> {
+        let done = OnceData { outcome: Some(outcome.to_owned()) };
+        self.put(Item::new(key_of(key), "once", &done)?.expires(after(now, keep))).await
+    }
+
+    /// Gives the claim back: nothing was done.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn abandon_once(&self, key: &str) -> Result<(), Error> {
+        self.take(&key_of(key)).await.map(drop)
+    }
+}
+
+fn after(now: Timestamp, time: SignedDuration) -> Timestamp {
+    now.checked_add(time).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,164 @@
+//! Account links with their sealed tokens, and personal chats.
+
+use domain::ids::{AccountId, ConversationId, EntraUserId, TeamsUserId, TenantId};
+use domain::linking::AccountLink;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::item::{Attributes, Condition, Item, data, number, version};
+use crate::seal::Sealed;
+use crate::{Error, Saved, Store, keys};
+
+/// When a refresher's lease ends, in seconds since 1970; 0: nobody holds it.
+const LEASE_UNTIL: &str = "lease_until";
+const LEASE_HOLDER: &str = "lease_holder";
+
+/// An account link with its tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredLink {
+    /// Who is linked to whom.
+    pub link: AccountLink,
+    /// The tokens; see [`crate::Tokens`].
+    pub tokens: Sealed,
+    /// Grows with every new pair of tokens.
+    pub tokens_version: u64,
+}
+
+/// Whether a caller may refresh the tokens of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshClaim {
+    /// Nobody else may, until the lease ends.
+    Won,
+    /// Somebody else does, or has done.
+    Lost,
+}
+
+/// The private chat between the bot and a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonalChat {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Where it is reached.
+    pub service_url: String,
+    /// The person as the bot knows them.
+    pub teams_user: Option<TeamsUserId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LinkData {
+    link: AccountLink,
+    tokens: Sealed,
+}
+
+fn stored(item: &Attributes) -> Result<StoredLink, Error> {
+    let LinkData { link, tokens } = data(item)?;
+    Ok(StoredLink { link, tokens, tokens_version: version(item) })
+}
+
+pub(crate) fn link_item(link: &AccountLink, tokens: &Sealed, version: u64) -> Result<Item, Error> {
+    let key = keys::link(&link.tenant, &link.user, &link.account);
+    let item = Item::new(key, "account_link", &LinkData { link: link.clone(), tokens: tokens.clone() })?;
+    Ok(item.indexed(Some(keys::link_of_pagerduty_user(&link.account, &link.pd_user))).version(version).number(LEASE_UNTIL, 0))
+}
+
+impl Store {
+    /// A person's link to an account.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer or the item cannot be read.
+    pub async fn link(&self, tenant: &TenantId, user: &EntraUserId, account: &AccountId) -> Result<Option<StoredLink>, Error> {
+        self.read(&keys::link(tenant, user, account)).await?.as_ref().map(stored).transpose()
+    }
+
+    /// All links of a person.
+    ///
+    /// # Errors
+    /// As [`Store::link`].
+    pub async fn links_of(&self, tenant: &TenantId, user: &EntraUserId) -> Result<Vec<StoredLink>, Error> {
+        self.partition(&keys::user(tenant, user), Some(keys::LINK)).await?.iter().map(stored).collect()
+    }
+
+    /// Deletes all links of a person, tokens included, and names them.
+    ///
+    /// # Errors
+    /// As [`Store::link`].
+    pub async fn delete_links(&self, tenant: &TenantId, user: &EntraUserId) -> Result<Vec<AccountLink>, Error> {
+        let mut deleted = Vec::new();
+        for known in self.links_of(tenant, user).await? {
+            if let Some(item) = self.take(&keys::link(tenant, user, &known.link.account)).await? {
+                deleted.push(stored(&item)?.link);
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// Claims the right to refresh the tokens whose version the caller has seen.
+    ///
+    /// # Errors
+    /// As [`Store::link`].
+    pub async fn claim_refresh(
+        &self,
+        link: &AccountLink,
+        tokens_version: u64,
+        holder: &str,
+        now: Timestamp,
+        lease: SignedDuration,
+    ) -> Result<RefreshClaim, Error> {
+        let Some(item) = self.read(&keys::link(&link.tenant, &link.user, &link.account)).await? else { return Ok(RefreshClaim::Lost) };
+        let known = stored(&item)?;
+        let leased_until = number(&item, LEASE_UNTIL).unwrap_or(0);
+        if known.tokens_version != tokens_version || leased_until > now.as_second() {
+            return Ok(RefreshClaim::Lost);
+        }
+        let until = now.checked_add(lease).unwrap_or(Timestamp::MAX).as_second();
+        let claimed = link_item(&known.link, &known.tokens, tokens_version)?
+            .number(LEASE_UNTIL, i128::from(until))
+            .text(LEASE_HOLDER, holder);
+        let condition = Condition::new("version = :version AND lease_until = :seen")
+            .number(":version", i128::from(tokens_version))
+            .number(":seen", i128::from(leased_until));
+        Ok(if self.put_if(claimed, condition).await? { RefreshClaim::Won } else { RefreshClaim::Lost })
+    }
+
+    /// Stores a new pair of tokens and ends the lease. Only the lease's holder can.
+    ///
+    /// # Errors
+    /// As [`Store::link`].
+    pub async fn save_tokens(&self, link: &AccountLink, holder: &str, tokens_version: u64, tokens: &Sealed) -> Result<Saved, Error> {
+        let item = link_item(link, tokens, tokens_version + 1)?;
+        Ok(if self.put_if(item, held_by(holder)).await? { Saved::Yes } else { Saved::Overtaken })
+    }
+
+    /// Ends the lease without new tokens.
+    ///
+    /// # Errors
+    /// As [`Store::link`].
+    pub async fn release_refresh(&self, link: &AccountLink, holder: &str) -> Result<(), Error> {
+        let Some(known) = self.link(&link.tenant, &link.user, &link.account).await? else { return Ok(()) };
+        let item = link_item(&known.link, &known.tokens, known.tokens_version)?;
+        self.put_if(item, held_by(holder)).await.map(drop)
+    }
+
+    /// Remembers a person's private chat.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn put_personal_chat(&self, tenant: &TenantId, user: &EntraUserId, chat: &PersonalChat) -> Result<(), Error> {
+        if self.personal_chat(tenant, user).await?.as_ref() == Some(chat) {
+            return Ok(());
+        }
+        self.put(Item::new(keys::personal_chat(tenant, user), "personal_chat", chat)?).await
+    }
+
+    /// A person's private chat, if there has been one.
+    ///
+    /// # Errors
+    /// As [`Store::link`].
+    pub async fn personal_chat(&self, tenant: &TenantId, user: &EntraUserId) -> Result<Option<PersonalChat>, Error> {
+        self.read_data(&keys::personal_chat(tenant, user)).await
+    }
+}
+
+fn held_by(holder: &str) -> Condition {
+    Condition::new("lease_holder = :holder").text(":holder", holder)
+}

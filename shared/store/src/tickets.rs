@@ -1,0 +1,186 @@
+//! Linking in progress: tickets, log-ins at PagerDuty, and log-ins that wait for the person's confirmation.
+//!
+//! The secrets in links and cookies are stored as SHA-256 only, so reading the table gives nobody a working link.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use domain::linking::{AccountLink, TICKET_LIFETIME, Ticket};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::item::{Condition, Item, data, is_alive, key_attributes};
+use crate::keys::Key;
+use crate::people::link_item;
+use crate::seal::Sealed;
+use crate::table::EXPIRES_AT;
+use crate::{Error, Store, keys};
+
+/// SHA-256 of a secret, as 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretHash(String);
+
+/// What is stored instead of a secret.
+#[must_use]
+pub fn secret_hash(secret: &str) -> SecretHash {
+    SecretHash(digest(&SHA256, secret.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A log-in at PagerDuty that has begun; known by its `state`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The ticket that it is for.
+    pub ticket: SecretHash,
+    /// The PKCE verifier, sealed with the state.
+    pub verifier: Sealed,
+    /// The browser that began it.
+    pub browser: SecretHash,
+    /// When it began.
+    pub created_at: Timestamp,
+}
+
+/// A finished log-in that waits for the person's confirmation; known by the browser's secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingLink {
+    /// The ticket that it is for.
+    pub ticket: SecretHash,
+    /// What would be linked.
+    pub link: AccountLink,
+    /// The tokens, sealed as they will be in the link.
+    pub tokens: Sealed,
+    /// The browser that may confirm.
+    pub browser: SecretHash,
+    /// When PagerDuty sent the browser back.
+    pub created_at: Timestamp,
+}
+
+/// What a confirmation led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirm {
+    /// The accounts are linked.
+    Linked(AccountLink),
+    /// The log-in or its ticket is over, or was used.
+    Expired,
+}
+
+fn end(created_at: Timestamp) -> Timestamp {
+    created_at.checked_add(TICKET_LIFETIME).unwrap_or(Timestamp::MAX)
+}
+
+impl Store {
+    /// Stores a ticket under its secret.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn put_ticket(&self, secret: &str, ticket: &Ticket) -> Result<(), Error> {
+        let item = Item::new(keys::ticket(&secret_hash(secret).0), "ticket", ticket)?.expires(ticket.expires_at());
+        self.put(item).await
+    }
+
+    /// The ticket with this secret, if it can still be used.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer or the item cannot be read.
+    pub async fn ticket(&self, secret: &str, now: Timestamp) -> Result<Option<Ticket>, Error> {
+        self.ticket_by_hash(&secret_hash(secret), now).await
+    }
+
+    /// The ticket whose secret has this hash, if it can still be used.
+    ///
+    /// # Errors
+    /// As [`Store::ticket`].
+    pub async fn ticket_by_hash(&self, hash: &SecretHash, now: Timestamp) -> Result<Option<Ticket>, Error> {
+        self.alive(&keys::ticket(&hash.0), now).await
+    }
+
+    /// Stores a log-in under its state.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn put_attempt(&self, state: &str, attempt: &Attempt) -> Result<(), Error> {
+        let key = keys::attempt(&secret_hash(state).0);
+        self.put(Item::new(key, "attempt", attempt)?.expires(end(attempt.created_at))).await
+    }
+
+    /// Takes the log-in with this state out of the table: exactly one caller gets it.
+    ///
+    /// # Errors
+    /// As [`Store::ticket`].
+    pub async fn take_attempt(&self, state: &str, now: Timestamp) -> Result<Option<Attempt>, Error> {
+        let taken = self.take(&keys::attempt(&secret_hash(state).0)).await?;
+        taken.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
+    }
+
+    /// Stores a log-in that waits for confirmation, under the browser's secret. A newer one replaces it.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn put_pending(&self, browser: &str, pending: &PendingLink) -> Result<(), Error> {
+        let key = keys::pending(&secret_hash(browser).0);
+        self.put(Item::new(key, "pending_link", pending)?.expires(end(pending.created_at))).await
+    }
+
+    /// The log-in that this browser may confirm.
+    ///
+    /// # Errors
+    /// As [`Store::ticket`].
+    pub async fn pending(&self, browser: &str, now: Timestamp) -> Result<Option<PendingLink>, Error> {
+        self.alive(&keys::pending(&secret_hash(browser).0), now).await
+    }
+
+    /// Forgets the log-in of this browser.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn delete_pending(&self, browser: &str) -> Result<(), Error> {
+        self.take(&keys::pending(&secret_hash(browser).0)).await.map(drop)
+    }
+
+    /// Makes the link that this browser's log-in is about: log-in and ticket end and the link begins, all or nothing.
+    ///
+    /// # Errors
+    /// As [`Store::ticket`].
+    pub async fn confirm_link(&self, browser: &str, now: Timestamp) -> Result<Confirm, Error> {
+        let Some(pending) = self.pending(browser, now).await? else { return Ok(Confirm::Expired) };
+        let known = self.link(&pending.link.tenant, &pending.link.user, &pending.link.account).await?;
+        // Continues the count of a link that is replaced, so that a refresher of its old tokens notices.
+        let version = known.map_or(1, |known| known.tokens_version + 1);
+        let link = link_item(&pending.link, &pending.tokens, version)?;
+        let sent = self
+            .client
+            .transact_write_items()
+            .transact_items(self.delete_alive(&keys::pending(&secret_hash(browser).0), now))
+            .transact_items(self.delete_alive(&keys::ticket(&pending.ticket.0), now))
+            .transact_items(self.put_in_transaction(link))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Confirm::Linked(pending.link)),
+            Err(error) if error.as_service_error().is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) => {
+                Ok(Confirm::Expired)
+            }
+            Err(error) => Err(Error::call("TransactWriteItems", error)),
+        }
+    }
+
+    async fn alive<T: serde::de::DeserializeOwned>(&self, key: &Key, now: Timestamp) -> Result<Option<T>, Error> {
+        self.read(key).await?.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
+    }
+
+    fn delete_alive(&self, key: &Key, now: Timestamp) -> TransactWriteItem {
+        let alive = Condition::new(format!("{EXPIRES_AT} > :now")).number(":now", i128::from(now.as_second()));
+        let (expression, values) = alive.parts();
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(key)))
+            .condition_expression(expression)
+            .set_expression_attribute_values(values)
+            .build();
+        TransactWriteItem::builder().set_delete(delete.ok()).build()
+    }
+
+    fn put_in_transaction(&self, item: Item) -> TransactWriteItem {
+        let put = Put::builder().table_name(&self.table).set_item(Some(item.into_attributes())).build();
+        TransactWriteItem::builder().set_put(put.ok()).build()
+    }
+}

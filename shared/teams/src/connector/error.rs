@@ -1,0 +1,174 @@
+//! What Teams' refusals mean: the table of status and error codes in the Teams docs on bot conversations.
+
+use std::fmt;
+use std::time::Duration;
+
+use domain::failure::Class;
+
+use super::token::TokenError;
+use crate::auth::UntrustedServiceUrl;
+
+/// A call to the connector that did not succeed, or not surely.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectorError {
+    /// The bot's token must not be sent there. Nothing was sent.
+    #[error("the connector's address is not trusted")]
+    UntrustedHost(#[source] UntrustedServiceUrl),
+    /// An id that cannot be a part of an address. Nothing was sent.
+    #[error("an id makes no address")]
+    BadAddress,
+    /// The message cannot be written as JSON. Nothing was sent.
+    #[error("the message cannot be written")]
+    Unwritable(#[source] serde_json::Error),
+    /// No token, so nothing was sent.
+    #[error("no token for the connector")]
+    Token(#[source] TokenError),
+    /// No connection, so nothing was sent.
+    #[error("Teams cannot be reached")]
+    NotReached(#[source] reqwest::Error),
+    /// It may have been carried out.
+    #[error("Teams did not answer")]
+    NoAnswer(#[source] reqwest::Error),
+    /// It was carried out, but the answer does not say as what.
+    #[error("Teams answered {0} without a usable id")]
+    NoId(Answer),
+    /// Too many requests (429). Nothing was done.
+    #[error("Teams throttles us ({answer})")]
+    Throttled {
+        /// As Teams asked for.
+        after: Option<Duration>,
+        /// What Teams answered.
+        answer: Answer,
+    },
+    /// Another operation on the conversation, or Teams itself is busy (412, 502, 503, 504).
+    #[error("Teams is busy ({answer})")]
+    Busy {
+        /// As Teams asked for.
+        after: Option<Duration>,
+        /// What Teams answered.
+        answer: Answer,
+    },
+    /// Teams failed in a way that says nothing about the message (408, 500 and other 5xx).
+    #[error("Teams failed ({0})")]
+    Failed(Answer),
+    /// The message is larger than Teams takes (413).
+    #[error("the message is too big for Teams ({0})")]
+    TooBig(Answer),
+    /// The message to edit or to reply to does not exist (any more). The conversation does.
+    #[error("the message is gone ({answer})")]
+    ActivityGone {
+        /// What Teams answered.
+        answer: Answer,
+    },
+    /// The conversation does not exist, or the bot is not (any more) in it.
+    #[error("the conversation is gone ({0})")]
+    ConversationGone(Answer),
+    /// The bot may not do this.
+    #[error("the bot may not do this ({0})")]
+    Forbidden(Answer),
+    /// A fresh token is refused as well (401): the registration or the secret is wrong.
+    #[error("Teams does not accept the bot's token ({0})")]
+    Unauthorized(Answer),
+    /// A redirect, or the host of another cloud: the configured hosts are wrong.
+    #[error("Teams wants to be asked elsewhere ({0})")]
+    WrongHost(Answer),
+    /// Any other refusal: the request is wrong.
+    #[error("Teams refuses the request ({0})")]
+    Refused(Answer),
+}
+
+/// An answer that is not a success: what may be logged of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Teams' error code; empty if it gave none.
+    pub code: String,
+    /// Microsoft's id of the operation, for a support case.
+    pub operation: Option<String>,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if !self.code.is_empty() {
+            write!(f, " {}", self.code)?;
+        }
+        self.operation.iter().try_for_each(|operation| write!(f, ", operation {operation}"))
+    }
+}
+
+impl ConnectorError {
+    /// Reads a refusal.
+    pub(super) fn from_answer(answer: Answer, after: Option<Duration>) -> Self {
+        match (answer.status, answer.code.as_str()) {
+            (300..=399, _) | (403, "InvalidBotApiHost") => Self::WrongHost(answer),
+            (401, _) => Self::Unauthorized(answer),
+            (
+                403,
+                "BotDisabledByAdmin"
+                | "BotNotInConversationRoster"
+                | "ConversationBlockedByUser"
+                | "MessageWritesBlocked",
+            ) => Self::ConversationGone(answer),
+            (403, _) => Self::Forbidden(answer),
+            (404, "ActivityNotFoundInConversation") => Self::ActivityGone { answer },
+            (404 | 410, _) => Self::ConversationGone(answer),
+            (413, _) => Self::TooBig(answer),
+            (429, _) => Self::Throttled { after, answer },
+            (412 | 502 | 503 | 504, _) => Self::Busy { after, answer },
+            (408 | 500..=599, _) => Self::Failed(answer),
+            _ => Self::Refused(answer),
+        }
+    }
+
+    /// A call that broke off.
+    pub(super) fn from_transport(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if error.is_connect() { Self::NotReached(error) } else { Self::NoAnswer(error) }
+    }
+
+    /// What a caller can do about it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Throttled { after, .. } | Self::Busy { after, .. } => Class::Retry { after: *after },
+            Self::NotReached(_) => Class::Retry { after: None },
+            Self::NoAnswer(_) | Self::NoId(_) | Self::Failed(_) => Class::Unclear,
+            Self::ActivityGone { .. } | Self::ConversationGone(_) => Class::Gone,
+            Self::Forbidden(_) => Class::Forbidden,
+            Self::TooBig(_) | Self::Refused(_) => Class::Invalid,
+            Self::UntrustedHost(_)
+            | Self::BadAddress
+            | Self::Unwritable(_)
+            | Self::Unauthorized(_)
+            | Self::WrongHost(_) => Class::Bug,
+            Self::Token(error) => error.class(),
+        }
+    }
+
+    /// Teams' error code, or what stands for it where Teams gave none. Safe to store and to show.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        let (answer, otherwise) = match self {
+            Self::UntrustedHost(_) => (None, "UntrustedHost"),
+            Self::BadAddress => (None, "BadAddress"),
+            Self::Unwritable(_) => (None, "Unwritable"),
+            Self::Token(_) => (None, "NoToken"),
+            Self::NotReached(_) => (None, "NotReached"),
+            Self::NoAnswer(_) => (None, "NoAnswer"),
+            Self::NoId(answer) => (Some(answer), "NoId"),
+            Self::Throttled { answer, .. } => (Some(answer), "Throttled"),
+            Self::Busy { answer, .. } => (Some(answer), "Busy"),
+            Self::Failed(answer) => (Some(answer), "ServiceError"),
+            Self::TooBig(answer) => (Some(answer), "MessageSizeTooBig"),
+            Self::ActivityGone { answer } => (Some(answer), "ActivityNotFoundInConversation"),
+            Self::ConversationGone(answer) => (Some(answer), "ConversationNotFound"),
+            Self::Forbidden(answer) => (Some(answer), "Forbidden"),
+            Self::Unauthorized(answer) => (Some(answer), "Unauthorized"),
+            Self::WrongHost(answer) => (Some(answer), "WrongHost"),
+            Self::Refused(answer) => (Some(answer), "Refused"),
+        };
+        answer.map(|answer| answer.code.as_str()).filter(|code| !code.is_empty()).unwrap_or(otherwise)
+    }
+}

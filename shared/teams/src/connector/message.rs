@@ -1,0 +1,106 @@
+//! The bodies of our requests to the connector.
+//!
+//! A message has either a card or a text, never both: Teams splits the two into two messages and then gives no id, so the
+//! card could never be edited (Teams docs on bot conversations). What toast and search show comes from `summary`.
+
+use cards::Card;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::reply::CARD_TYPE;
+
+/// Anything with an id.
+#[derive(Debug, Serialize)]
+pub(super) struct Ref<'a> {
+    pub(super) id: &'a str,
+}
+
+/// A message of the bot.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Message<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    from: Ref<'a>,
+    conversation: Ref<'a>,
+    #[serde(flatten)]
+    content: Content<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase", untagged)]
+enum Content<'a> {
+    Card {
+        summary: &'a str,
+        attachments: [Attachment<'a>; 1],
+    },
+    #[serde(rename_all = "camelCase")]
+    Text {
+        text: &'a str,
+        text_format: &'static str,
+    },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Attachment<'a> {
+    content_type: &'static str,
+    #[serde(serialize_with = "content")]
+    content: &'a Card,
+}
+
+fn content<S: Serializer>(card: &Card, serializer: S) -> Result<S::Ok, S::Error> {
+    card.content.serialize(serializer)
+}
+
+impl<'a> Message<'a> {
+    pub(super) fn card(bot: &'a str, conversation: &'a str, card: &'a Card) -> Self {
+        let attachments = [Attachment { content_type: CARD_TYPE, content: card }];
+        Self::new(bot, conversation, Content::Card { summary: &card.summary, attachments })
+    }
+
+    /// Text that Teams shows as it is: no Markdown, no mentions.
+    pub(super) fn text(bot: &'a str, conversation: &'a str, text: &'a str) -> Self {
+        Self::new(bot, conversation, Content::Text { text, text_format: "plain" })
+    }
+
+    fn new(bot: &'a str, conversation: &'a str, content: Content<'a>) -> Self {
+        Self { kind: "message", from: Ref { id: bot }, conversation: Ref { id: conversation }, content }
+    }
+}
+
+/// Creates a conversation: a post in a channel with its first message, or the chat with a person.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewConversation<'a> {
+    pub(super) is_group: bool,
+    pub(super) bot: Ref<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) members: Option<[Ref<'a>; 1]>,
+    pub(super) tenant_id: &'a str,
+    pub(super) channel_data: ChannelData<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) activity: Option<Message<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ChannelData<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) channel: Option<Ref<'a>>,
+    pub(super) tenant: Ref<'a>,
+}
+
+/// What a creation answers: the message's id, or the conversation's id and perhaps its first message's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Created {
+    pub(super) id: Option<String>,
+    pub(super) activity_id: Option<String>,
+}
+
+impl Created {
+    /// The id of the first message of a new post. Where it is not given, it is the thread's number.
+    pub(super) fn first_message(self) -> Option<String> {
+        let of_thread = |id: String| id.split_once(";messageid=").map(|(_, number)| number.to_owned());
+        self.activity_id.or_else(|| self.id.and_then(of_thread))
+    }
+}

@@ -1,0 +1,166 @@
+//! The bot's own token: OAuth client credentials with its secret (Microsoft identity platform docs).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::failure::Class;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Client;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use url::Url;
+
+use super::ConnectorAuth;
+use crate::wire;
+
+/// A token is replaced this long before its end, as Microsoft's SDK does.
+const MARGIN: SignedDuration = SignedDuration::from_secs(300);
+
+/// Real answers have two or three kilobytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Gets the bot's token and keeps it until shortly before its end. Cloning is cheap; all clones share the token.
+#[derive(Debug, Clone)]
+pub struct TokenSource {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    http: Client,
+    token_url: Url,
+    app_id: String,
+    scope: String,
+    cached: Mutex<Option<Cached>>,
+}
+
+#[derive(Debug)]
+struct Cached {
+    token: SecretString,
+    until: Timestamp,
+}
+
+/// The bot got no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// No answer, or it broke off.
+    #[error("the token endpoint did not answer")]
+    NoAnswer(#[source] reqwest::Error),
+    /// It is overloaded or broken (429, 5xx).
+    #[error("the token endpoint is busy ({status})")]
+    Busy {
+        /// HTTP status.
+        status: u16,
+        /// As it asked for.
+        after: Option<Duration>,
+    },
+    /// The bot's id, secret or tenant is wrong.
+    #[error("the token endpoint refuses the bot ({status} {code}, AADSTS {numbers:?})")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// OAuth error, for example `invalid_client`.
+        code: String,
+        /// Entra's error numbers, for example 7000222 for an expired secret.
+        numbers: Vec<u64>,
+    },
+    /// A success without a bearer token in it.
+    #[error("the token endpoint's answer cannot be read")]
+    Unreadable,
+}
+
+impl TokenError {
+    /// What a caller can do about it. Nothing was sent to Teams, so nothing is unclear.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NoAnswer(_) => Class::Retry { after: None },
+            Self::Busy { after, .. } => Class::Retry { after: *after },
+            Self::Refused { .. } | Self::Unreadable => Class::Bug,
+        }
+    }
+}
+
+impl TokenSource {
+    /// `token_url` is the whole address of `/oauth2/v2.0/token`; `scope` the Bot Framework's in the bot's cloud.
+    #[must_use]
+    pub fn new(http: Client, token_url: Url, app_id: String, scope: String) -> Self {
+        Self { inner: Arc::new(Inner { http, token_url, app_id, scope, cached: Mutex::new(None) }) }
+    }
+
+    /// The kept token, or a new one. Callers that come together wait for one request.
+    pub(super) async fn token(&self, auth: &ConnectorAuth<'_>, end: Instant) -> Result<SecretString, TokenError> {
+        let mut cached = self.inner.cached.lock().await;
+        if let Some(cached) = cached.as_ref().filter(|cached| auth.now < cached.until) {
+            return Ok(cached.token.clone());
+        }
+        let granted = self.fetch(auth, super::left(end)).await?;
+        let lifetime = SignedDuration::from_secs(granted.expires_in.unwrap_or_default()).saturating_sub(MARGIN);
+        let until = auth.now.saturating_add(lifetime.max(SignedDuration::ZERO)).unwrap_or(auth.now);
+        *cached = Some(Cached { token: granted.access_token.clone(), until });
+        Ok(granted.access_token)
+    }
+
+    /// Forgets a token that Teams refused, unless somebody has replaced it already.
+    pub(super) async fn forget(&self, refused: &SecretString) {
+        let mut cached = self.inner.cached.lock().await;
+        cached.take_if(|cached| cached.token.expose_secret() == refused.expose_secret());
+    }
+
+    async fn fetch(&self, auth: &ConnectorAuth<'_>, patience: Duration) -> Result<Granted, TokenError> {
+        let Inner { http, token_url, app_id, scope, .. } = self.inner.as_ref();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", app_id),
+            ("client_secret", auth.secret.expose_secret()),
+            ("scope", scope),
+        ];
+        let sent = http.post(token_url.clone()).timeout(patience).form(&form).send().await;
+        let response = sent.map_err(|error| TokenError::NoAnswer(error.without_url()))?;
+        let status = response.status();
+        let after = wire::retry_after(response.headers(), auth.now);
+        if status.as_u16() == 429 || status.is_server_error() {
+            return Err(TokenError::Busy { status: status.as_u16(), after });
+        }
+        let body = wire::read(response, MAX_ANSWER_BYTES).await.map_err(|error| match error {
+            wire::ReadError::Broken(error) => TokenError::NoAnswer(error),
+            wire::ReadError::TooLarge => TokenError::Unreadable,
+        })?;
+        if status != reqwest::StatusCode::OK {
+            let Complaint { error, error_codes } = serde_json::from_slice(&body).unwrap_or_default();
+            return Err(TokenError::Refused {
+                status: status.as_u16(),
+                code: wire::code(&error),
+                numbers: error_codes,
+            });
+        }
+        let granted: Granted = serde_json::from_slice(&body).map_err(|_| TokenError::Unreadable)?;
+        let usable =
+            granted.token_type.eq_ignore_ascii_case("bearer") && !granted.access_token.expose_secret().is_empty();
+        if usable { Ok(granted) } else { Err(TokenError::Unreadable) }
+    }
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: SecretString,
+    token_type: String,
+    /// Seconds; Entra's older endpoint writes it as a string.
+    #[serde(default, deserialize_with = "seconds")]
+    expires_in: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Complaint {
+    error: String,
+    error_codes: Vec<u64>,
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_i64().or_else(|| value.as_str()?.parse().ok()))
+}

@@ -1,0 +1,14 @@
+//! Black-box scenarios in the product's words: only HTTP in, HTTP out, against the composed stack.
+//!
+//! A [`world::World`] is PagerBridge with both simulators and a clock that stands still. Nothing sleeps: `settle` moves
+//! what is due, `advance` lets time pass. When a world ends, a request that a simulator did not know fails the test.
+
+mod actions;
+mod incidents;
+mod lambda;
+mod linking;
+mod release;
+mod storm;
+mod trouble;
+mod webhooks;
+mod world;

@@ -1,0 +1,107 @@
+//! The real release binaries, started by a Runtime API stand-in with nothing but environment variables.
+
+use std::path::Path;
+
+use local::{LocalConfig, Running};
+use runtime::Clock;
+use serde_json::{Value, json};
+
+use crate::lambda::{Function, Gateway, serve_gateway};
+use crate::world::{self, World};
+
+/// What each sample event must be answered. A sample without a row fails, and so does a row without a sample.
+fn expected_answers() -> Vec<(&'static str, Value)> {
+    vec![
+        ("admin-api--health", json!(200)),
+        ("bot-messages--forged-token", json!(401)),
+        ("bot-messages--no-token", json!(401)),
+        ("notification-sender--not-a-job", json!(["19dd0b57-b21e-4ac1-bd88-01bbb068cb78"])),
+        ("notification-sender--unknown-incident", json!([])),
+        ("oauth-callback--expired-ticket", json!(400)),
+        ("oauth-callback--unknown-state", json!(400)),
+        ("webhook-ingest--base64-body", json!(503)),
+        ("webhook-ingest--no-signature", json!(401)),
+        ("webhook-ingest--unknown-subscription", json!(503)),
+    ]
+}
+
+#[tokio::test]
+async fn every_sample_event_is_answered_by_its_function() {
+    let stack = local::compose(LocalConfig::for_tests(Clock::manual(world::START))).await.unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");
+    let mut samples: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    samples.sort();
+    assert_eq!(samples, expected_answers().iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>());
+    for (sample, expected) in expected_answers() {
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(folder.join(format!("{sample}.json"))).unwrap()).unwrap();
+        let name = Box::leak(sample.split("--").next().unwrap().to_owned().into_boxed_str());
+        let answer = Function::start(name, &stack.environment).await.invoke(event).await;
+        assert_eq!(essence(&answer), expected, "{sample}: {answer}");
+    }
+}
+
+/// An HTTP answer's status, or the message ids that a batch answer returns.
+fn essence(answer: &Value) -> Value {
+    match answer["batchItemFailures"].as_array() {
+        Some(failures) => failures.iter().map(|failure| failure["itemIdentifier"].clone()).collect(),
+        None => answer["statusCode"].clone(),
+    }
+}
+
+#[tokio::test]
+async fn the_release_binaries_do_the_round_trip() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let public = format!("http://{}/", listener.local_addr().unwrap());
+    let gateway = serve_gateway(listener);
+    let config = LocalConfig {
+        // The binaries read the machine's clock.
+        clock: Clock::System,
+        public_url: Some(public.parse().unwrap()),
+        demo: false,
+        ..LocalConfig::for_tests(Clock::System)
+    };
+    let mut stack = local::compose(config).await.unwrap();
+    assert!(gateway.set(Gateway::start(&stack.environment).await).is_ok());
+    stack.make_demo().await.unwrap();
+    let sender = Function::start("notification-sender", &stack.environment).await;
+    let world = World::of(stack);
+
+    let incident = world.trigger("Payments", "Disk full on db-1");
+    deliver(&world.stack, &sender).await;
+    let card = world.only_card("Payments");
+    assert_eq!(card.buttons(), ["Acknowledge", "Resolve", "Add note"]);
+
+    world.link("Ada Wong").await;
+    let answer = world.click("Ada Wong", &card, "Acknowledge").await;
+    assert_eq!(answer.card_buttons(), ["Resolve", "Add note"]);
+    assert_eq!(world.status_in_pagerduty(&incident), "acknowledged");
+    deliver(&world.stack, &sender).await;
+    let card = world.only_card("Payments");
+    assert!(card.summary().contains("acknowledged"), "{}", card.summary());
+    assert_eq!(card.buttons(), ["Resolve", "Add note"]);
+    world.finish();
+}
+
+/// PagerDuty's deliveries and the event source mapping, until both are idle.
+async fn deliver(stack: &Running, sender: &Function) {
+    let pagerduty = stack.pagerduty.as_ref().unwrap();
+    let sqs = runtime::AwsClients::new(&stack.app.config.aws).sqs;
+    let queue = &stack.app.config.queue_url;
+    loop {
+        let delivered = pagerduty.deliver().await;
+        let batch = local::receive_batch(&sqs, queue, 0).await.unwrap();
+        if delivered == 0 && batch.records.is_empty() {
+            return;
+        }
+        let answer = sender.invoke(serde_json::to_value(&batch).unwrap()).await;
+        assert_eq!(answer["batchItemFailures"], json!([]));
+        for record in &batch.records {
+            let receipt = record.receipt_handle.clone().unwrap();
+            sqs.delete_message().queue_url(queue).receipt_handle(receipt).send().await.unwrap();
+        }
+    }
+}
+

@@ -1,0 +1,138 @@
+//! Bringing an activity to the bot, signed, and showing its answer to the person who waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::Value;
+
+use super::card_check;
+use super::keys::Flaw;
+use super::model::{Delivery, State};
+use super::{Effect, HttpAnswer, Mistake, Notice, NoticeKind, Teams};
+
+/// Teams docs (msteams-docs issue 6084): the connector gives up after about this time.
+const MESSAGE_BUDGET: Duration = Duration::from_secs(15);
+
+impl Teams {
+    /// Signs any activity and sends it as it is.
+    ///
+    /// # Errors
+    /// The bot does not answer.
+    pub async fn send(&self, activity: Value) -> Result<HttpAnswer, Mistake> {
+        self.send_flawed(activity, Flaw::None).await
+    }
+
+    /// Sends any activity with a token that is wrong in one way.
+    ///
+    /// # Errors
+    /// The bot does not answer.
+    pub async fn send_flawed(&self, activity: Value, flaw: Flaw) -> Result<HttpAnswer, Mistake> {
+        let service_url = text_at(&activity, "/serviceUrl").to_owned();
+        let authorization = self.keys().authorization(&self.options().app_id, &service_url, self.now(), flaw)?;
+        let (bot, budget) = {
+            let places = self.places();
+            let is_invoke = text_at(&activity, "/type") == "invoke";
+            (places.bot.clone(), if is_invoke { places.invoke_budget } else { MESSAGE_BUDGET })
+        };
+        let mut request = http_client()?
+            .post(bot)
+            .timeout(budget)
+            .header(CONTENT_TYPE, "application/json; charset=utf-8")
+            .header("x-ms-conversation-id", text_at(&activity, "/conversation/id"))
+            .header("x-ms-tenant-id", text_at(&activity, "/conversation/tenantId"))
+            .body(activity.to_string());
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let answer = answer_to(request).await;
+        let mut state = self.lock();
+        state.remember_delivery(Delivery { activity: activity.clone(), answer: answer.as_ref().ok().cloned() });
+        if let (Ok(answer), Flaw::None, "invoke") = (&answer, flaw, text_at(&activity, "/type")) {
+            show(&mut state, &activity, answer, self.now());
+        }
+        answer
+    }
+
+    /// Sends the last activity once more, with the same id and a fresh token, as Teams does when it got no answer.
+    ///
+    /// # Errors
+    /// Nothing was sent before, or the bot does not answer.
+    pub async fn redeliver(&self) -> Result<HttpAnswer, Mistake> {
+        let last = self.lock().passing.deliveries.last().map(|delivery| delivery.activity.clone());
+        self.send(last.ok_or(Mistake::NothingSent)?).await
+    }
+}
+
+async fn answer_to(request: reqwest::RequestBuilder) -> Result<HttpAnswer, Mistake> {
+    let failed = |error: reqwest::Error| Mistake::NoAnswer(error.without_url().to_string());
+    let response = request.send().await.map_err(failed)?;
+    let status = response.status().as_u16();
+    let text = response.text().await.map_err(failed)?;
+    let body = match text.as_str() {
+        "" => Value::Null,
+        text => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
+    };
+    Ok(HttpAnswer { status, body })
+}
+
+/// What the client of the person who caused the invoke does with the answer.
+fn show(state: &mut State, activity: &Value, answer: &HttpAnswer, now: jiff::Timestamp) {
+    let (user, card) = (text_at(activity, "/from/id").to_owned(), text_at(activity, "/replyToId").to_owned());
+    let notice = |kind, text: &str| Notice { user: user.clone(), at: now, kind, text: text.to_owned() };
+    match text_at(activity, "/name") {
+        "adaptiveCard/action" => {
+            let effect = answer.effect();
+            if let Effect::Broken(why) = &effect {
+                state.complain(format!("answer to a click cannot be read: {why}"));
+            }
+            let Some(message) = state.messages.get_mut(&card) else { return };
+            match effect {
+                Effect::Card(view) => drop(message.views.insert(user.clone(), view)),
+                Effect::Toast(text) => message.notices.push(notice(NoticeKind::Toast, &text)),
+                Effect::ErrorBar { message: text, .. } => message.notices.push(notice(NoticeKind::ErrorBar, &text)),
+                Effect::SignIn(_) => {}
+                Effect::Broken(_) => message.notices.push(notice(NoticeKind::ErrorBar, "Unable to reach app. Please try again.")),
+            }
+        }
+        "task/fetch" | "task/submit" if answer.status == 200 => match text_at(&answer.body, "/task/type") {
+            "continue" => {
+                let dialog = answer.body.pointer("/task/value/card/content").cloned().unwrap_or_default();
+                for mistake in card_check::mistakes(&dialog) {
+                    state.complain(format!("dialog: {mistake}"));
+                }
+                state.passing.dialogs.insert(user, (card, dialog));
+            }
+            kind => {
+                state.passing.dialogs.remove(&user);
+                if let ("message", Some(message)) = (kind, state.messages.get_mut(&card)) {
+                    message.notices.push(notice(NoticeKind::Toast, text_at(&answer.body, "/task/value")));
+                }
+            }
+        },
+        _ => {}
+    }
+}
+
+/// Plain HTTP only: bots under test and the Playground listen on this machine. A connection is never reused, so that a bot that was
+/// stopped and started again is not met through a dead one.
+pub(super) fn http_client() -> Result<reqwest::Client, Mistake> {
+    let unable = |error: &dyn std::error::Error| Mistake::Unable(error.to_string());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unable(&error))?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .build()
+        .map_err(|error| unable(&error))
+}
+
+fn text_at<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,80 @@
+//! Faults on order: what the connector and the token endpoint do wrong for the next few requests.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::ids::base_of;
+
+/// How a request fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Refused before anything was done.
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// The body's `error.code`.
+        code: String,
+        /// `Retry-After`, in seconds.
+        retry_after: Option<u64>,
+    },
+    /// Done as asked, but the connection closes before the answer.
+    DropAnswerAfterApplying,
+    /// The connection closes and nothing was done.
+    NoAnswer,
+    /// Nothing was done and no answer ever comes; the caller must give up by itself.
+    Hang,
+}
+
+impl Fault {
+    /// A refusal without `Retry-After`.
+    #[must_use]
+    pub fn status(status: u16, code: &str) -> Self {
+        Self::Status { status, code: code.to_owned(), retry_after: None }
+    }
+
+    /// 429 with `Retry-After`.
+    #[must_use]
+    pub fn throttled(seconds: u64) -> Self {
+        Self::Status { status: 429, code: "Throttled".to_owned(), retry_after: Some(seconds) }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Faults {
+    anywhere: VecDeque<Fault>,
+    conversations: BTreeMap<String, VecDeque<Fault>>,
+    tokens: VecDeque<Fault>,
+}
+
+impl Faults {
+    pub(super) fn anywhere(&mut self, times: usize, fault: &Fault) {
+        self.anywhere.extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
+    pub(super) fn in_conversation(&mut self, conversation: &str, times: usize, fault: &Fault) {
+        self.conversations.entry(base_of(conversation).to_owned()).or_default().extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
+    pub(super) fn at_token_endpoint(&mut self, times: usize, fault: &Fault) {
+        self.tokens.extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
+    /// The fault for a connector request about one of these conversations.
+    pub(super) fn next(&mut self, conversations: &[&str]) -> Option<Fault> {
+        conversations
+            .iter()
+            .find_map(|conversation| self.conversations.get_mut(base_of(conversation)).and_then(VecDeque::pop_front))
+            .or_else(|| self.anywhere.pop_front())
+    }
+
+    pub(super) fn next_token(&mut self) -> Option<Fault> {
+        self.tokens.pop_front()
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.anywhere.len() + self.tokens.len() + self.conversations.values().map(VecDeque::len).sum::<usize>()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
