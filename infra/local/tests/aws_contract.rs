@@ -316,6 +316,19 @@ async fn what_is_not_offered_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn the_same_services_can_be_served_elsewhere_too() {
+    let endpoint = TestClock::new().endpoint(None).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let elsewhere = Clients::new(&format!("http://{}", listener.local_addr().unwrap()));
+    let router = endpoint.router();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let url = create_queue(&elsewhere).await;
+    send(&elsewhere, &url, "1").await;
+    assert_eq!(receive(&Clients::new(endpoint.url.as_str()), &url).await, ["1"]);
+}
+
+#[tokio::test]
 async fn the_endpoint_ends_with_its_last_clone() {
     let endpoint = TestClock::new().endpoint(None).await;
     let clone = endpoint.clone();

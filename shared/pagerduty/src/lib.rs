@@ -1,1 +1,10 @@
-//! (to be written)
+//! PagerDuty's wire, both directions: webhooks in, REST and OAuth out. No policy: what to do is decided elsewhere.
+
+mod events;
+pub mod oauth;
+mod region;
+pub mod rest;
+pub mod webhook;
+mod wire;
+
+pub use region::Region;

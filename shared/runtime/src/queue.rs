@@ -10,8 +10,8 @@ use domain::job::CardJob;
 /// SQS takes at most ten messages per batch.
 const BATCH: usize = 10;
 
-/// The longest visibility timeout that SQS accepts.
-const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
+/// SQS hides a message for at most 12 h after it was received; some of that time has passed already.
+const MAX_VISIBILITY: Duration = Duration::from_secs(11 * 60 * 60);
 
 /// The queue could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -3,30 +3,30 @@
 //! A member of a request that the model does not know is refused instead of ignored: a stand-in that silently does less than
 //! it was asked for proves nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod wire;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
 use axum::response::Response;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::saved::Saved;
-use super::sqs::message::{
-    Attribute, Attributes, Draft, Message, Value as AttributeValue, md5_of_attributes, md5_of_body,
-};
+use super::sqs::message::{Draft, md5_of_attributes, md5_of_body};
 use super::sqs::queues::{Queues, visibility_seconds};
 use super::sqs::refusal::Refusal;
-use super::sqs::settings::arn;
-use super::sqs::{Depth, Queue, Received, Sent};
+use super::sqs::{Depth, Queue, Sent};
 use super::{Now, answer};
+use wire::{
+    Accepted, Batch, ChangeEntry, ChangeMessageVisibility, CreateQueue, DeleteEntry, DeleteMessage, GetQueueAttributes,
+    GetQueueUrl, ListMessageMoveTasks, ReceiveMessage, SendEntry, SendMessage, StartMessageMoveTask, deliver, draft,
+};
 
 /// All entries of a batch together, in bytes.
 const MAX_BATCH_BYTES: usize = 1_048_576;
@@ -42,162 +42,6 @@ pub(super) struct Sqs {
     base: String,
     /// Something may have become receivable.
     changed: Notify,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct SendMessage {
-    queue_url: String,
-    #[serde(default)]
-    message_body: String,
-    message_group_id: Option<String>,
-    message_deduplication_id: Option<String>,
-    #[serde(default)]
-    message_attributes: BTreeMap<String, WireAttribute>,
-    delay_seconds: Option<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Batch<T> {
-    queue_url: String,
-    #[serde(default = "Vec::new")]
-    entries: Vec<T>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct SendEntry {
-    id: String,
-    #[serde(default)]
-    message_body: String,
-    message_group_id: Option<String>,
-    message_deduplication_id: Option<String>,
-    #[serde(default)]
-    message_attributes: BTreeMap<String, WireAttribute>,
-    delay_seconds: Option<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ReceiveMessage {
-    queue_url: String,
-    max_number_of_messages: Option<i64>,
-    visibility_timeout: Option<i64>,
-    wait_time_seconds: Option<i64>,
-    /// The old name of the next.
-    #[serde(default)]
-    attribute_names: BTreeSet<String>,
-    #[serde(default)]
-    message_system_attribute_names: BTreeSet<String>,
-    #[serde(default)]
-    message_attribute_names: BTreeSet<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct DeleteMessage {
-    queue_url: String,
-    receipt_handle: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct DeleteEntry {
-    id: String,
-    receipt_handle: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ChangeMessageVisibility {
-    queue_url: String,
-    receipt_handle: String,
-    visibility_timeout: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ChangeEntry {
-    id: String,
-    receipt_handle: String,
-    visibility_timeout: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct CreateQueue {
-    queue_name: String,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct GetQueueUrl {
-    queue_name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct GetQueueAttributes {
-    queue_url: String,
-    #[serde(default)]
-    attribute_names: BTreeSet<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct StartMessageMoveTask {
-    source_arn: String,
-    destination_arn: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ListMessageMoveTasks {
-    source_arn: String,
-    max_results: Option<usize>,
-}
-
-/// A user attribute as both sides write it.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct WireAttribute {
-    data_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    string_value: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    binary_value: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Accepted {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
-    message_id: String,
-    #[serde(rename = "MD5OfMessageBody")]
-    md5_of_message_body: String,
-    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
-    md5_of_message_attributes: Option<String>,
-    sequence_number: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Delivered {
-    message_id: String,
-    receipt_handle: String,
-    body: String,
-    #[serde(rename = "MD5OfBody")]
-    md5_of_body: String,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    attributes: BTreeMap<&'static str, String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    message_attributes: BTreeMap<String, WireAttribute>,
-    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
-    md5_of_message_attributes: Option<String>,
 }
 
 type Answer = Result<Value, Refusal>;
@@ -437,35 +281,6 @@ fn name_of(queue_url: &str) -> &str {
     queue_url.rsplit('/').next().unwrap_or_default()
 }
 
-fn draft(entry: SendEntry) -> Result<Draft, Refusal> {
-    if let Some(seconds) = entry.delay_seconds.filter(|seconds| *seconds != 0) {
-        return Err(Refusal::InvalidParameterValue(format!(
-            "Value {seconds} for parameter DelaySeconds is invalid. Reason: The request include parameter that is not valid for \
-             this queue type."
-        )));
-    }
-    let attributes = entry.message_attributes.into_iter().map(|(name, attribute)| {
-        let value = attribute_value(&name, attribute.string_value, attribute.binary_value)?;
-        Ok((name, Attribute { data_type: attribute.data_type, value }))
-    });
-    Ok(Draft {
-        body: entry.message_body,
-        group: entry.message_group_id.unwrap_or_default(),
-        deduplication_id: entry.message_deduplication_id,
-        attributes: attributes.collect::<Result<Attributes, Refusal>>()?,
-    })
-}
-
-fn attribute_value(name: &str, text: Option<String>, binary: Option<String>) -> Result<AttributeValue, Refusal> {
-    match (text, binary.map(|base64| BASE64_STANDARD.decode(base64))) {
-        (Some(text), None) => Ok(AttributeValue::Text(text)),
-        (None, Some(Ok(bytes))) => Ok(AttributeValue::Binary(bytes)),
-        (None, None | Some(Err(_))) | (Some(_), Some(_)) => Err(Refusal::InvalidParameterValue(format!(
-            "The message attribute '{name}' must contain exactly one value."
-        ))),
-    }
-}
-
 fn accept(queue: &mut Queue, id: Option<String>, draft: Draft, now: Timestamp) -> Result<Accepted, Refusal> {
     let md5_of_message_body = md5_of_body(&draft.body);
     let md5_of_message_attributes = md5_of_attributes(&draft.attributes);
@@ -506,54 +321,4 @@ fn check_batch<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Result<(), Re
 
 fn failure(id: &str, refusal: &Refusal) -> Value {
     json!({ "Id": id, "Code": refusal.entry_code(), "Message": refusal.to_string(), "SenderFault": true })
-}
-
-fn deliver(received: Received, request: &ReceiveMessage) -> Delivered {
-    let Received { message, receipt_handle } = received;
-    let names = &request.message_attribute_names;
-    let asked = |name: &str| {
-        names.iter().any(|wanted| match wanted.strip_suffix(".*") {
-            Some(prefix) => name.starts_with(prefix),
-            None => wanted == "All" || wanted == name,
-        })
-    };
-    let selected: Attributes =
-        message.attributes.iter().filter(|(name, _)| asked(name)).map(|(name, a)| (name.clone(), a.clone())).collect();
-    let mut attributes = system_attributes(&message);
-    let wanted = |name: &str| {
-        [&request.attribute_names, &request.message_system_attribute_names].iter().any(|names| names.contains(name))
-    };
-    attributes.retain(|name, _| wanted("All") || wanted(name));
-    Delivered {
-        message_id: message.id,
-        receipt_handle,
-        md5_of_body: md5_of_body(&message.body),
-        body: message.body,
-        attributes,
-        md5_of_message_attributes: md5_of_attributes(&selected),
-        message_attributes: selected.into_iter().map(|(name, attribute)| (name, wire(attribute))).collect(),
-    }
-}
-
-fn system_attributes(message: &Message) -> BTreeMap<&'static str, String> {
-    let milliseconds = |time: Timestamp| time.as_millisecond().to_string();
-    let mut attributes = BTreeMap::from([
-        ("SenderId", "000000000000".to_owned()),
-        ("SentTimestamp", milliseconds(message.sent_at)),
-        ("ApproximateReceiveCount", message.receive_count.to_string()),
-        ("MessageGroupId", message.group.clone()),
-        ("MessageDeduplicationId", message.deduplication_id.clone()),
-        ("SequenceNumber", format!("{:020}", message.sequence)),
-    ]);
-    attributes.extend(message.first_received_at.map(|time| ("ApproximateFirstReceiveTimestamp", milliseconds(time))));
-    attributes.extend(message.dead_letter_source.as_deref().map(|source| ("DeadLetterQueueSourceArn", arn(source))));
-    attributes
-}
-
-fn wire(attribute: Attribute) -> WireAttribute {
-    let (string_value, binary_value) = match attribute.value {
-        AttributeValue::Text(text) => (Some(text), None),
-        AttributeValue::Binary(bytes) => (None, Some(BASE64_STANDARD.encode(bytes))),
-    };
-    WireAttribute { data_type: attribute.data_type, string_value, binary_value }
 }

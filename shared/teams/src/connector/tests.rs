@@ -298,8 +298,10 @@ async fn a_success_without_an_id_is_unclear() {
 
 #[tokio::test]
 async fn no_answer_is_unclear_and_no_connection_is_not() {
-    let server = teams(|_| None).await;
+    let server = teams(|call| if call.method == "PUT" { reply(200, "{}") } else { None }).await;
     let mut caller = caller(&server);
+    // Gets token and connection, so that only the answer can be late.
+    caller.edit("1").await.unwrap();
     caller.connector = caller.connector.clone().with_timeout(Duration::from_millis(200));
     let error = caller.post().await.unwrap_err();
     assert_eq!((kind(&error).as_str(), error.class()), ("NoAnswer", Class::Unclear));

@@ -133,7 +133,15 @@ impl Frame {
     }
 
     /// A question that the bot answers at once.
-    pub(super) fn invoke(&self, id: &str, user: &User, place: Place, name: &str, card: Option<&str>, value: Value) -> Value {
+    pub(super) fn invoke(
+        &self,
+        id: &str,
+        user: &User,
+        place: Place,
+        name: &str,
+        card: Option<&str>,
+        value: Value,
+    ) -> Value {
         let mut activity = self.by_person("invoke", id, user, place.with(from_message()));
         extend(&mut activity, json!({ "name": name, "value": value }));
         if let Some(card) = card {

@@ -1,11 +1,12 @@
 //! The bot's answers, read as a Teams client reads them.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::card_check;
 
 /// What the bot's endpoint answered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HttpAnswer {
     /// HTTP status.
     pub status: u16,
@@ -14,7 +15,7 @@ pub struct HttpAnswer {
 }
 
 /// What the answer to an `adaptiveCard/action` does in the client of the person who clicked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Effect {
     /// The card is replaced, for this person only.
     Card(Value),
@@ -127,7 +128,11 @@ mod tests {
         let card = json!({ "type": "AdaptiveCard", "version": "1.5", "body": [{ "type": "TextBlock", "text": "hi" }] });
         let broken = |why: &str| Effect::Broken(why.to_owned());
         let table = [
-            (200, json!({ "statusCode": 200, "type": "application/vnd.microsoft.card.adaptive", "value": card }), Effect::Card(card.clone())),
+            (
+                200,
+                json!({ "statusCode": 200, "type": "application/vnd.microsoft.card.adaptive", "value": card }),
+                Effect::Card(card.clone()),
+            ),
             (
                 200,
                 json!({ "statusCode": 200, "type": "application/vnd.microsoft.card.adaptive", "value": { "type": "AdaptiveCard", "version": "1.5" } }),

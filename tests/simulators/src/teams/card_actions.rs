@@ -20,7 +20,9 @@ const UNSHOWN: &[&str] = &["fallback", "data", "refresh", "msteams", "msTeams"];
 pub(super) fn find(card: &Value, wanted: &str) -> Result<Button, Mistake> {
     let mut buttons = Vec::new();
     collect(card, &mut Vec::new(), &mut buttons);
-    let found = ["title", "verb", "id"].iter().find_map(|key| buttons.iter().find(|button| text(&button.action, key) == Some(wanted)));
+    let found = ["title", "verb", "id"]
+        .iter()
+        .find_map(|key| buttons.iter().find(|button| text(&button.action, key) == Some(wanted)));
     match found {
         Some(button) if button.action.get("isEnabled") == Some(&Value::Bool(false)) => {
             Err(Mistake::NotClickable { button: wanted.to_owned(), why: "it is disabled".to_owned() })
@@ -97,10 +99,14 @@ impl Button {
             _ => Map::new(),
         };
         let typed = typed.as_object().cloned().unwrap_or_default();
-        let takes_inputs = text(&self.action, "associatedInputs").is_none_or(|which| !which.eq_ignore_ascii_case("none"));
+        let takes_inputs =
+            text(&self.action, "associatedInputs").is_none_or(|which| !which.eq_ignore_ascii_case("none"));
         let inputs = if takes_inputs { self.inputs.as_slice() } else { &[] };
         if let Some(stray) = typed.keys().find(|key| !inputs.iter().any(|input| text(input, "id") == Some(key))) {
-            return Err(Mistake::BadInput { input: stray.clone(), why: "the card has no such input for this button".to_owned() });
+            return Err(Mistake::BadInput {
+                input: stray.clone(),
+                why: "the card has no such input for this button".to_owned(),
+            });
         }
         for input in inputs {
             let Some(id) = text(input, "id") else { continue };
@@ -199,7 +205,11 @@ mod tests {
             ("Save", json!({ "note": "too long" }), bad("note", "it is longer than maxLength")),
             ("Save", json!({ "note": "ok", "who": "b" }), bad("who", "it is none of the choices")),
             ("Acknowledge", json!({ "note": "x" }), bad("note", "the card has no such input for this button")),
-            ("Gone", json!({}), Err(Mistake::NotClickable { button: "Gone".to_owned(), why: "it is disabled".to_owned() })),
+            (
+                "Gone",
+                json!({}),
+                Err(Mistake::NotClickable { button: "Gone".to_owned(), why: "it is disabled".to_owned() }),
+            ),
             (
                 "Refresh",
                 json!({}),

@@ -216,7 +216,12 @@ impl Check {
     }
 
     /// The object, if its type is in the table; required properties and closed choices are checked on the way.
-    fn object_of<'a>(&mut self, value: &'a Value, table: &[(&str, &[(&str, Shape)])], path: &str) -> Option<&'a Map<String, Value>> {
+    fn object_of<'a>(
+        &mut self,
+        value: &'a Value,
+        table: &[(&str, &[(&str, Shape)])],
+        path: &str,
+    ) -> Option<&'a Map<String, Value>> {
         let Some(content) = value.as_object() else {
             self.mistake(path, "is no object");
             return None;
@@ -285,7 +290,13 @@ impl Check {
         }
     }
 
-    fn each(&mut self, content: &Map<String, Value>, property: &str, path: &str, check: impl Fn(&mut Self, &Value, &str)) {
+    fn each(
+        &mut self,
+        content: &Map<String, Value>,
+        property: &str,
+        path: &str,
+        check: impl Fn(&mut Self, &Value, &str),
+    ) {
         for (index, child) in list(content, property).iter().enumerate() {
             check(self, child, &format!("{path}.{property}[{index}]"));
         }
@@ -349,7 +360,10 @@ mod tests {
             (with(json!({ "version": "1.6" })), vec!["card: version \"1.6\" is newer than 1.5 or no version"]),
             (with(json!({ "version": 1.5 })), vec!["card: no version"]),
             (with(json!({ "body": {} })), vec!["card: body is no list", "card: has neither body nor actions"]),
-            (card(json!([{ "type": "Textblock", "text": "t" }]), json!([])), vec!["card.body[0]: unknown type \"Textblock\""]),
+            (
+                card(json!([{ "type": "Textblock", "text": "t" }]), json!([])),
+                vec!["card.body[0]: unknown type \"Textblock\""],
+            ),
             (card(json!([{ "type": "TextBlock" }]), json!([])), vec!["card.body[0]: TextBlock without a proper text"]),
             (
                 card(json!([{ "type": "TextBlock", "text": "t", "color": "Red" }]), json!([])),
@@ -368,11 +382,20 @@ mod tests {
                 vec!["card.body[1].items[0]: the id \"same\" is used twice"],
             ),
             (
-                card(json!([input]), json!([{ "type": "Action.ShowCard", "card": { "type": "AdaptiveCard", "body": [input] } }])),
+                card(
+                    json!([input]),
+                    json!([{ "type": "Action.ShowCard", "card": { "type": "AdaptiveCard", "body": [input] } }]),
+                ),
                 vec!["card.actions[0].card.body[0]: the id \"same\" is used twice"],
             ),
-            (card(json!([]), json!([{ "type": "Action.Http", "url": "x" }])), vec!["card.actions[0]: unknown type \"Action.Http\""]),
-            (card(json!([]), json!([{ "type": "Action.OpenUrl" }])), vec!["card.actions[0]: Action.OpenUrl without a proper url"]),
+            (
+                card(json!([]), json!([{ "type": "Action.Http", "url": "x" }])),
+                vec!["card.actions[0]: unknown type \"Action.Http\""],
+            ),
+            (
+                card(json!([]), json!([{ "type": "Action.OpenUrl" }])),
+                vec!["card.actions[0]: Action.OpenUrl without a proper url"],
+            ),
             (
                 card(json!([]), json!([{ "type": "Action.Execute", "data": [1] }])),
                 vec!["card.actions[0]: data is neither object nor text"],

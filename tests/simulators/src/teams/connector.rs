@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 
 use super::Options;
 use super::faults::Fault;
-use super::ids::{base_of, root_of};
-use super::model::{Message, State, User};
-use super::outgoing::{self, Outgoing};
-use super::throttle::Operation;
+use super::model::State;
+use super::place::text_at;
 use super::tokens::BadBearer;
+use super::{posting, roster};
 
 /// A request, as far as the connector looks at it.
 #[derive(Debug)]
@@ -62,8 +61,12 @@ impl<'a> Call<'a> {
             ["conversations"] if post => Self::CreateConversation,
             ["conversations", conversation, "activities"] if post => Self::Send { conversation },
             ["conversations", conversation, "activities", to] if post => Self::Reply { conversation, to },
-            ["conversations", conversation, "activities", activity] if method == Method::PUT => Self::Update { conversation, activity },
-            ["conversations", conversation, "activities", activity] if method == Method::DELETE => Self::Delete { conversation, activity },
+            ["conversations", conversation, "activities", activity] if method == Method::PUT => {
+                Self::Update { conversation, activity }
+            }
+            ["conversations", conversation, "activities", activity] if method == Method::DELETE => {
+                Self::Delete { conversation, activity }
+            }
             ["conversations", conversation, "members"] if get => Self::Members { conversation },
             ["conversations", conversation, paged] if get && paged.eq_ignore_ascii_case("pagedMembers") => {
                 Self::PagedMembers { conversation }
@@ -106,7 +109,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: u16, code: &'static str, message: &str, complaint: bool) -> Self {
+    pub(super) fn new(status: u16, code: &'static str, message: &str, complaint: bool) -> Self {
         Self { status, code, message: message.to_owned(), retry_after: None, complaint }
     }
 
@@ -122,16 +125,20 @@ impl Refusal {
         Self::new(413, "MessageSizeTooBig", "Message size too large.", true)
     }
 
-    fn conversation_not_found() -> Self {
+    pub(super) fn conversation_not_found() -> Self {
         Self::new(404, "ConversationNotFound", "Conversation not found.", false)
     }
 
-    fn activity_not_found() -> Self {
+    pub(super) fn activity_not_found() -> Self {
         Self::new(404, "ActivityNotFoundInConversation", "The activity is not in the conversation.", false)
     }
 
-    fn not_in_roster() -> Self {
+    pub(super) fn not_in_roster() -> Self {
         Self::new(403, "BotNotInConversationRoster", "The bot is not part of the conversation roster.", false)
+    }
+
+    pub(super) fn throttled(retry_after: u64) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(429, "Throttled", "Too many requests.", false) }
     }
 
     fn into_reply(self) -> Reply {
@@ -141,7 +148,13 @@ impl Refusal {
 }
 
 /// The whole connector: token, faults on order, then the call itself.
-pub(super) fn answer(state: &mut State, options: &Options, call: Call<'_>, request: &Request<'_>, now: Timestamp) -> Reply {
+pub(super) fn answer(
+    state: &mut State,
+    options: &Options,
+    call: Call<'_>,
+    request: &Request<'_>,
+    now: Timestamp,
+) -> Reply {
     if let Err(bad) = state.passing.tokens.check(request.authorization, now) {
         if bad == BadBearer::NeverGood {
             state.complain(format!("{call:?} without a token that was ever issued"));
@@ -193,7 +206,9 @@ fn addressed(state: &State, call: Call<'_>, body: &Value) -> Vec<String> {
         Some(conversation) => vec![conversation.to_owned()],
         None => {
             let channel = text_at(body, "/channelData/channel/id").map(str::to_owned);
-            let chat = text_at(body, "/members/0/id").and_then(|member| state.user(member)).and_then(|user| state.chat_of(&user.id));
+            let chat = text_at(body, "/members/0/id")
+                .and_then(|member| state.user(member))
+                .and_then(|user| state.chat_of(&user.id));
             channel.into_iter().chain(chat.map(|chat| chat.id.clone())).collect()
         }
     }
@@ -208,328 +223,21 @@ fn perform(
     now: Timestamp,
 ) -> Result<Reply, Refusal> {
     match call {
-        Call::CreateConversation if body.pointer("/channelData/channel").is_some() => create_post(state, options, body, now),
-        Call::CreateConversation => create_chat(state, options, body, now),
+        Call::CreateConversation if body.pointer("/channelData/channel").is_some() => {
+            posting::create_post(state, options, body, now)
+        }
+        Call::CreateConversation => posting::create_chat(state, options, body, now),
         Call::Send { conversation } => {
             let to = text_at(body, "/replyToId").map(str::to_owned);
-            send(state, options, conversation, to.as_deref(), body, now)
+            posting::send(state, options, conversation, to.as_deref(), body, now)
         }
-        Call::Reply { conversation, to } => send(state, options, conversation, Some(to), body, now),
-        Call::Update { conversation, activity } => update(state, options, conversation, activity, body, now),
-        Call::Delete { conversation, activity } => delete(state, options, conversation, activity, now),
-        Call::Members { conversation } => {
-            let members = members(state, conversation, now)?;
-            Ok(Reply::json(200, members.iter().map(|user| member(user, "objectId")).collect()))
-        }
-        Call::PagedMembers { conversation } => paged_members(state, conversation, query, now),
-        Call::Member { conversation, member: wanted } => {
-            let members = members(state, conversation, now)?;
-            let found = members.iter().find(|user| [&user.id, &user.entra, &user.email].contains(&&wanted.to_owned()));
-            let unknown = || Refusal::new(404, "MemberNotFoundInConversation", "The member is not in the conversation.", false);
-            found.map(|user| Reply::json(200, member(user, "aadObjectId"))).ok_or_else(unknown)
-        }
-        Call::Team { team } => {
-            let team = located_team(state, team, now)?;
-            let count = team.channels.iter().filter(|channel| !channel.deleted).count();
-            let body = json!({
-                "id": team.id, "name": team.name, "aadGroupId": team.group, "tenantId": team.tenant, "type": "standard",
-                "channelCount": count, "memberCount": team.members.len(),
-            });
-            Ok(Reply::json(200, body))
-        }
-        Call::Channels { team } => {
-            let team = located_team(state, team, now)?;
-            let channels = team.channels.iter().filter(|channel| !channel.deleted);
-            // General has no name of its own; clients translate it.
-            let name = |id: &str, name: &str| if id == team.id { Value::Null } else { json!(name) };
-            let channels: Vec<Value> = channels
-                .map(|channel| json!({ "id": channel.id, "name": name(&channel.id, &channel.name), "type": "standard" }))
-                .collect();
-            Ok(Reply::json(200, json!({ "conversations": channels })))
-        }
+        Call::Reply { conversation, to } => posting::send(state, options, conversation, Some(to), body, now),
+        Call::Update { conversation, activity } => posting::update(state, options, conversation, activity, body, now),
+        Call::Delete { conversation, activity } => posting::delete(state, conversation, activity, now),
+        Call::Members { conversation } => roster::all(state, conversation, now),
+        Call::PagedMembers { conversation } => roster::page(state, conversation, query, now),
+        Call::Member { conversation, member } => roster::one(state, conversation, member, now),
+        Call::Team { team } => roster::team(state, team, now),
+        Call::Channels { team } => roster::channels(state, team, now),
     }
-}
-
-/// Where a message goes: conversation without thread, thread's root, tenant.
-#[derive(Debug)]
-struct Place {
-    conversation: String,
-    root: Option<String>,
-    tenant: String,
-    personal: bool,
-}
-
-/// Finds the conversation, living and with the bot in it.
-fn locate(state: &State, conversation: &str) -> Result<Place, Refusal> {
-    if conversation.contains('%') {
-        return Err(Refusal::bad_syntax("The conversation id is percent-encoded twice."));
-    }
-    let base = base_of(conversation);
-    if conversation.starts_with("a:") {
-        let chat = state.chat(conversation).filter(|chat| !chat.removed).ok_or_else(Refusal::conversation_not_found)?;
-        if state.blocked.contains(&chat.user) {
-            return Err(Refusal::new(403, "ConversationBlockedByUser", "The user blocked the conversation.", false));
-        }
-        if !reachable(state, &chat.user) {
-            return Err(Refusal::not_in_roster());
-        }
-        return Ok(Place { conversation: chat.id.clone(), root: None, tenant: chat.tenant.clone(), personal: true });
-    }
-    if !conversation.starts_with("19:") {
-        return Err(Refusal::bad_syntax("Bad format of conversation ID"));
-    }
-    let (team, channel) = state.channel(base).ok_or_else(Refusal::conversation_not_found)?;
-    if !team.bot_in_roster {
-        return Err(Refusal::not_in_roster());
-    }
-    let root = root_of(conversation).map(str::to_owned);
-    if base != conversation {
-        let is_root = |message: &Message| message.conversation == channel.id && message.root.is_none();
-        let known = root.as_deref().and_then(|root| state.messages.get(root)).is_some_and(is_root);
-        if !known {
-            return Err(Refusal::conversation_not_found());
-        }
-    }
-    Ok(Place { conversation: channel.id.clone(), root, tenant: team.tenant.clone(), personal: false })
-}
-
-/// A bot may write to people who have the app, and to members of teams that have it (Teams docs, "Proactive messages").
-fn reachable(state: &State, user: &str) -> bool {
-    let shares_team = state.teams.iter().any(|team| team.bot_in_roster && !team.deleted && team.members.contains(user));
-    state.personal_installs.contains(user) || shares_team
-}
-
-fn admit(state: &mut State, operation: Operation, conversation: &str, tenant: &str, now: Timestamp) -> Result<(), Refusal> {
-    state.passing.windows.admit(operation, conversation, tenant, now.as_millisecond()).map_err(|wait| {
-        state.counters_mut(conversation).throttled += 1;
-        let mut refusal = Refusal::new(429, "Throttled", "Too many requests.", false);
-        refusal.retry_after = Some(wait);
-        refusal
-    })
-}
-
-fn create_post(state: &mut State, options: &Options, body: &Value, now: Timestamp) -> Result<Reply, Refusal> {
-    let channel = text_at(body, "/channelData/channel/id").ok_or_else(|| Refusal::bad_syntax("channelData.channel has no id"))?;
-    if body.get("isGroup") != Some(&Value::Bool(true)) {
-        return Err(Refusal::bad_syntax("A post in a channel needs isGroup true."));
-    }
-    right_bot(options, body)?;
-    let place = locate(state, channel)?;
-    if place.root.is_some() {
-        return Err(Refusal::bad_syntax("channelData.channel.id names a thread."));
-    }
-    if tenant_of(body).is_some_and(|tenant| tenant != place.tenant) {
-        return Err(Refusal::bad_syntax("The channel belongs to another tenant."));
-    }
-    admit(state, Operation::Create, &place.conversation, &place.tenant, now)?;
-    let activity = body.get("activity").ok_or_else(|| Refusal::bad_syntax("A post in a channel needs an activity."))?;
-    let Outgoing::Message(content) = outgoing::read(activity, &bot_id(options))? else {
-        return Err(Refusal::bad_syntax("A post cannot be a typing indicator."));
-    };
-    let split = content.is_split();
-    let id = outgoing::put(state, options, &place.conversation, None, content, now);
-    state.counters_mut(&place.conversation).posts += 1;
-    let mut answer = json!({ "id": format!("{};messageid={id}", place.conversation) });
-    if !split && let Some(answer) = answer.as_object_mut() {
-        answer.insert("activityId".to_owned(), json!(id));
-    }
-    Ok(Reply::json(201, answer))
-}
-
-fn create_chat(state: &mut State, options: &Options, body: &Value, now: Timestamp) -> Result<Reply, Refusal> {
-    let members = body.get("members").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let [only] = members else { return Err(Refusal::bad_syntax("A bot can only create chats with one member.")) };
-    if body.get("isGroup") == Some(&Value::Bool(true)) {
-        return Err(Refusal::bad_syntax("A bot cannot create group chats."));
-    }
-    if body.pointer("/bot/id").is_none() {
-        return Err(Refusal::bad_argument("bot.id is missing"));
-    }
-    right_bot(options, body)?;
-    let bad_format = || Refusal::bad_syntax("Bad format of conversation ID");
-    let tenant = tenant_of(body).ok_or_else(bad_format)?.to_owned();
-    // Only members[0].id counts: an Entra id under aadObjectId is not looked at.
-    let member = text_at(only, "/id").filter(|id| !id.contains('@')).ok_or_else(bad_format)?;
-    let user = state.user(member).filter(|user| user.tenant == tenant).cloned().ok_or_else(bad_format)?;
-    if state.blocked.contains(&user.id) {
-        return Err(Refusal::new(403, "ConversationBlockedByUser", "The user blocked the conversation.", false));
-    }
-    if !reachable(state, &user.id) {
-        return Err(Refusal::new(403, "ForbiddenOperationException", "The app is not installed for the user.", false));
-    }
-    admit(state, Operation::Create, &user.id, &tenant, now)?;
-    let first = body.get("activity").map(|activity| outgoing::read(activity, &bot_id(options))).transpose()?;
-    let chat = state.open_chat(&user, now);
-    let mut answer = json!({ "id": chat.id });
-    if let Some(Outgoing::Message(content)) = first {
-        let split = content.is_split();
-        let id = outgoing::put(state, options, &chat.id, None, content, now);
-        state.counters_mut(&chat.id).posts += 1;
-        if !split && let Some(answer) = answer.as_object_mut() {
-            answer.insert("activityId".to_owned(), json!(id));
-        }
-    }
-    Ok(Reply::json(201, answer))
-}
-
-fn send(
-    state: &mut State,
-    options: &Options,
-    conversation: &str,
-    reply_to: Option<&str>,
-    body: &Value,
-    now: Timestamp,
-) -> Result<Reply, Refusal> {
-    let place = locate(state, conversation)?;
-    let root = match reply_to {
-        // Chats are flat: a reply is a message like any other.
-        Some(to) => match (message_in(state, &place, to)?, place.personal) {
-            (_, true) => None,
-            (message, false) => Some(message.root.clone().unwrap_or_else(|| message.id.clone())),
-        },
-        None => place.root.clone(),
-    };
-    admit(state, Operation::Send, &place.conversation, &place.tenant, now)?;
-    same_conversation(body, &place)?;
-    let Outgoing::Message(content) = outgoing::read(body, &bot_id(options))? else {
-        return Ok(Reply::Empty { status: 202 });
-    };
-    let split = content.is_split();
-    let is_reply = root.is_some();
-    let id = outgoing::put(state, options, &place.conversation, root, content, now);
-    let counters = state.counters_mut(&place.conversation);
-    if is_reply { counters.replies += 1 } else { counters.posts += 1 }
-    Ok(if split { Reply::Empty { status: 202 } } else { Reply::json(201, json!({ "id": id })) })
-}
-
-fn update(
-    state: &mut State,
-    options: &Options,
-    conversation: &str,
-    activity: &str,
-    body: &Value,
-    now: Timestamp,
-) -> Result<Reply, Refusal> {
-    let place = locate(state, conversation)?;
-    own_message(state, &place, activity)?;
-    admit(state, Operation::Send, &place.conversation, &place.tenant, now)?;
-    same_conversation(body, &place)?;
-    if text_at(body, "/id").is_some_and(|id| id != activity) {
-        return Err(Refusal::bad_argument("The body's id is another activity."));
-    }
-    let Outgoing::Message(content) = outgoing::read(body, &bot_id(options))? else {
-        return Err(Refusal::bad_syntax("A message cannot become a typing indicator."));
-    };
-    if content.is_split() {
-        return Err(Refusal::bad_syntax("A message cannot become text and attachment."));
-    }
-    if let Some(message) = state.messages.get_mut(activity) {
-        outgoing::replace(message, content, now);
-    }
-    state.counters_mut(&place.conversation).edits += 1;
-    Ok(Reply::json(200, json!({ "id": activity })))
-}
-
-fn delete(state: &mut State, _: &Options, conversation: &str, activity: &str, now: Timestamp) -> Result<Reply, Refusal> {
-    let place = locate(state, conversation)?;
-    own_message(state, &place, activity)?;
-    admit(state, Operation::Send, &place.conversation, &place.tenant, now)?;
-    if let Some(message) = state.messages.get_mut(activity) {
-        message.deleted = true;
-    }
-    state.counters_mut(&place.conversation).deletes += 1;
-    Ok(Reply::Empty { status: 200 })
-}
-
-/// A threaded id only knows its own thread; the bare channel id knows all messages of the channel.
-fn message_in<'a>(state: &'a State, place: &Place, activity: &str) -> Result<&'a Message, Refusal> {
-    let in_thread = |message: &Message| match &place.root {
-        Some(root) => message.id == *root || message.root.as_ref() == Some(root),
-        None => true,
-    };
-    let found = state.messages.get(activity).filter(|message| message.conversation == place.conversation && in_thread(message));
-    found.ok_or_else(Refusal::activity_not_found)
-}
-
-fn own_message(state: &State, place: &Place, activity: &str) -> Result<(), Refusal> {
-    let message = message_in(state, place, activity)?;
-    if message.deleted {
-        return Err(Refusal::activity_not_found());
-    }
-    if !message.from_bot {
-        return Err(Refusal::new(403, "NotEnoughPermissions", "The message is not the bot's own.", true));
-    }
-    Ok(())
-}
-
-fn members(state: &mut State, conversation: &str, now: Timestamp) -> Result<Vec<User>, Refusal> {
-    if conversation.contains(';') {
-        return Err(Refusal::new(404, "ThreadNotFound", "Threads have no members; ask for the channel's.", true));
-    }
-    let place = locate(state, conversation)?;
-    admit(state, Operation::Members, &place.conversation, &place.tenant, now)?;
-    let is_member = |user: &&User| match state.channel(conversation) {
-        Some((team, _)) => team.members.contains(&user.id),
-        None => state.chat(conversation).is_some_and(|chat| chat.user == user.id),
-    };
-    Ok(state.users.iter().filter(is_member).cloned().collect())
-}
-
-fn paged_members(state: &mut State, conversation: &str, query: &BTreeMap<String, String>, now: Timestamp) -> Result<Reply, Refusal> {
-    let members = members(state, conversation, now)?;
-    let size = query.get("pageSize").map_or(Ok(200), |size| size.parse::<usize>());
-    let from = query.get("continuationToken").map_or(Ok(0), |token| token.strip_prefix("from-").unwrap_or("?").parse::<usize>());
-    let (Ok(size), Ok(from)) = (size, from) else {
-        return Err(Refusal::bad_argument("pageSize or continuationToken cannot be read"));
-    };
-    let size = size.clamp(50, 500);
-    let page: Vec<Value> = members.iter().skip(from).take(size).map(|user| member(user, "objectId")).collect();
-    let mut body = json!({ "members": page });
-    if from + size < members.len() {
-        body["continuationToken"] = json!(format!("from-{}", from + size));
-    }
-    Ok(Reply::json(200, body))
-}
-
-/// The name of the Entra id's field varies between the endpoints.
-fn member(user: &User, entra_field: &str) -> Value {
-    let (given, surname) = user.name.split_once(' ').unwrap_or((&user.name, ""));
-    let mut member = json!({
-        "id": user.id, "name": user.name, "givenName": given, "surname": surname, "email": user.email,
-        "userPrincipalName": user.email, "tenantId": user.tenant, "userRole": "user",
-    });
-    member[entra_field] = json!(user.entra);
-    member
-}
-
-fn located_team(state: &mut State, id: &str, now: Timestamp) -> Result<super::model::Team, Refusal> {
-    let team = state.team(id).cloned().ok_or_else(Refusal::conversation_not_found)?;
-    if !team.bot_in_roster {
-        return Err(Refusal::not_in_roster());
-    }
-    admit(state, Operation::Conversations, &team.id, &team.tenant, now)?;
-    Ok(team)
-}
-
-fn bot_id(options: &Options) -> String {
-    format!("28:{}", options.app_id)
-}
-
-fn right_bot(options: &Options, body: &Value) -> Result<(), Refusal> {
-    let given = text_at(body, "/bot/id");
-    if given.is_some_and(|id| id != bot_id(options)) { Err(Refusal::bad_argument("bot.id is another bot")) } else { Ok(()) }
-}
-
-fn same_conversation(activity: &Value, place: &Place) -> Result<(), Refusal> {
-    let named = text_at(activity, "/conversation/id");
-    let other = named.is_some_and(|id| base_of(id) != place.conversation);
-    if other { Err(Refusal::bad_argument("conversation.id is another conversation")) } else { Ok(()) }
-}
-
-fn tenant_of(body: &Value) -> Option<&str> {
-    text_at(body, "/channelData/tenant/id").or_else(|| text_at(body, "/tenantId"))
-}
-
-fn text_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str)
 }

@@ -92,7 +92,9 @@ fn show(state: &mut State, activity: &Value, answer: &HttpAnswer, now: jiff::Tim
                 Effect::Toast(text) => message.notices.push(notice(NoticeKind::Toast, &text)),
                 Effect::ErrorBar { message: text, .. } => message.notices.push(notice(NoticeKind::ErrorBar, &text)),
                 Effect::SignIn(_) => {}
-                Effect::Broken(_) => message.notices.push(notice(NoticeKind::ErrorBar, "Unable to reach app. Please try again.")),
+                Effect::Broken(_) => {
+                    message.notices.push(notice(NoticeKind::ErrorBar, "Unable to reach app. Please try again."))
+                }
             }
         }
         "task/fetch" | "task/submit" if answer.status == 200 => match text_at(&answer.body, "/task/type") {

@@ -51,7 +51,10 @@ impl Faults {
     }
 
     pub(super) fn in_conversation(&mut self, conversation: &str, times: usize, fault: &Fault) {
-        self.conversations.entry(base_of(conversation).to_owned()).or_default().extend(std::iter::repeat_n(fault.clone(), times));
+        self.conversations
+            .entry(base_of(conversation).to_owned())
+            .or_default()
+            .extend(std::iter::repeat_n(fault.clone(), times));
     }
 
     pub(super) fn at_token_endpoint(&mut self, times: usize, fault: &Fault) {

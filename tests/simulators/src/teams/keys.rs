@@ -97,7 +97,8 @@ impl SigningKey {
     fn generate() -> Option<Arc<Self>> {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
         let (n, e) = modulus_and_exponent(pair.public_key().as_ref())?;
-        let kid = BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &n).as_ref()).chars().take(27).collect();
+        let kid =
+            BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &n).as_ref()).chars().take(27).collect();
         Some(Arc::new(Self { kid, pair, n, e }))
     }
 
@@ -170,7 +171,13 @@ impl Keys {
     }
 
     /// The `Authorization` header for an activity, right or wrong as asked.
-    pub(super) fn authorization(&self, app_id: &str, service_url: &str, now: Timestamp, flaw: Flaw) -> Result<Option<String>, Mistake> {
+    pub(super) fn authorization(
+        &self,
+        app_id: &str,
+        service_url: &str,
+        now: Timestamp,
+        flaw: Flaw,
+    ) -> Result<Option<String>, Mistake> {
         let missing = || Mistake::Unable("no RSA key".to_owned());
         let good = self.published().last().cloned().ok_or_else(missing)?;
         let stranger = || STRANGER.clone().ok_or_else(missing);

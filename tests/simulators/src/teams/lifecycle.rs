@@ -58,7 +58,8 @@ impl Teams {
         self.lock().personal_installs.insert(user.id.clone());
         let settings = json!({ "settings": { "selectedChannel": { "id": chat.id } } });
         let installed = self.installation("add", &user, Place::chat(&chat).with(settings));
-        let members = json!({ "membersAdded": [{ "id": user.id, "aadObjectId": user.entra }, { "id": self.bot_id() }] });
+        let members =
+            json!({ "membersAdded": [{ "id": user.id, "aadObjectId": user.entra }, { "id": self.bot_id() }] });
         let joined = self.update(&user, Place::chat(&chat), members);
         Ok(vec![self.send(installed).await?, self.send(joined).await?])
     }
@@ -158,7 +159,7 @@ impl Teams {
     /// No such team or person, or the bot does not answer.
     pub async fn add_member(&self, team: &str, user: &str) -> Result<Option<HttpAnswer>, Mistake> {
         let user = self.known_user(user)?;
-        let found = self.change_team(team, |found| drop(found.members.insert(user.id.clone())))?;
+        let found = self.change_team(team, |found| _ = found.members.insert(user.id.clone()))?;
         let members = json!({ "membersAdded": [{ "id": user.id, "aadObjectId": user.entra }] });
         self.tell(&user, &found, json!({ "eventType": "teamMemberAdded" }), members).await
     }
@@ -169,7 +170,7 @@ impl Teams {
     /// No such team or person, or the bot does not answer.
     pub async fn remove_member(&self, team: &str, user: &str) -> Result<Option<HttpAnswer>, Mistake> {
         let user = self.known_user(user)?;
-        let found = self.change_team(team, |found| drop(found.members.remove(&user.id)))?;
+        let found = self.change_team(team, |found| _ = found.members.remove(&user.id))?;
         let members = json!({ "membersRemoved": [{ "id": user.id, "aadObjectId": user.entra }] });
         self.tell(&user, &found, json!({ "eventType": "teamMemberRemoved" }), members).await
     }
@@ -177,7 +178,8 @@ impl Teams {
     async fn tell_of_channel(&self, channel: &str, event_type: &str) -> Result<Option<HttpAnswer>, Mistake> {
         let (team, name) = {
             let state = self.lock();
-            let (team, found) = any_channel(&state, channel).ok_or_else(|| Mistake::UnknownConversation(channel.to_owned()))?;
+            let (team, found) =
+                any_channel(&state, channel).ok_or_else(|| Mistake::UnknownConversation(channel.to_owned()))?;
             (team.clone(), found.name.clone())
         };
         let by = self.first_member(&team.id)?;
@@ -241,5 +243,8 @@ impl Teams {
 
 /// Also a deleted one.
 fn any_channel<'a>(state: &'a State, channel: &str) -> Option<(&'a Team, &'a Channel)> {
-    state.teams.iter().find_map(|team| team.channels.iter().find(|found| found.id == channel).map(|found| (team, found)))
+    state
+        .teams
+        .iter()
+        .find_map(|team| team.channels.iter().find(|found| found.id == channel).map(|found| (team, found)))
 }

@@ -29,6 +29,9 @@ mod lifecycle;
 mod model;
 mod outgoing;
 mod people;
+mod place;
+mod posting;
+mod roster;
 mod server;
 mod throttle;
 mod tokens;
@@ -65,7 +68,11 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Options").field("app_id", &self.app_id).field("tenant", &self.tenant).finish_non_exhaustive()
+        formatter
+            .debug_struct("Options")
+            .field("app_id", &self.app_id)
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
     }
 }
 

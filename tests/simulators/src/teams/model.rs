@@ -111,7 +111,12 @@ impl Message {
     }
 
     pub(super) fn present(&self) -> Revision {
-        Revision { at: self.changed_at, text: self.text.clone(), summary: self.summary.clone(), card: self.card.clone() }
+        Revision {
+            at: self.changed_at,
+            text: self.text.clone(),
+            summary: self.summary.clone(),
+            card: self.card.clone(),
+        }
     }
 }
 
@@ -131,7 +136,7 @@ pub struct Counters {
 }
 
 /// One activity that was sent to the bot, with its answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Delivery {
     /// The activity.
     pub activity: Value,
@@ -240,7 +245,12 @@ impl State {
             chat.removed = false;
             return chat.clone();
         }
-        let chat = Chat { id: self.ids.personal_chat(now), user: user.id.clone(), tenant: user.tenant.clone(), removed: false };
+        let chat = Chat {
+            id: self.ids.personal_chat(now),
+            user: user.id.clone(),
+            tenant: user.tenant.clone(),
+            removed: false,
+        };
         self.chats.push(chat.clone());
         chat
     }

@@ -116,7 +116,8 @@ impl Teams {
             return Ok(None);
         }
         let data = action.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
-        let activity = self.invoke(&user.id, activity, "adaptiveCard/action", execute_value(action, data, "automatic"))?;
+        let activity =
+            self.invoke(&user.id, activity, "adaptiveCard/action", execute_value(action, data, "automatic"))?;
         self.send(activity).await.map(Some)
     }
 
@@ -243,7 +244,11 @@ impl Spot {
     fn of(state: &State, user: &User, conversation: &str) -> Result<Self, Mistake> {
         let refused = |why: &str| Err(Mistake::NotDeliverable(why.to_owned()));
         if let Some(chat) = state.chat(conversation) {
-            return if chat.user == user.id { Ok(Self::Chat(Place::chat(chat))) } else { refused("the chat is another person's") };
+            return if chat.user == user.id {
+                Ok(Self::Chat(Place::chat(chat)))
+            } else {
+                refused("the chat is another person's")
+            };
         }
         let Some((team, channel)) = state.channel(conversation) else {
             return Err(Mistake::UnknownConversation(conversation.to_owned()));

@@ -80,7 +80,8 @@ impl Teams {
             ["v1", ".well-known", "keys"] if method == Method::GET => Reply::json(200, self.keys().document()),
             ["connector", region, "v3", rest @ ..] => {
                 let query = query_of(uri);
-                let known = Call::of(method, rest).filter(|_| *region == self.lock().region && !query.contains_key("isTargetedActivity"));
+                let known = Call::of(method, rest)
+                    .filter(|_| *region == self.lock().region && !query.contains_key("isTargetedActivity"));
                 let Some(call) = known else { return self.unknown(method, uri) };
                 let request = Request { query: &query, authorization: text(header::AUTHORIZATION), content_type, body };
                 connector::answer(&mut self.lock(), self.options(), call, &request, self.now())
@@ -91,7 +92,10 @@ impl Teams {
 
     pub(super) fn unknown(&self, method: &Method, uri: &Uri) -> Reply {
         self.lock().passing.unknown_requests.push(format!("{method} {uri}"));
-        Reply::json(404, json!({ "error": { "code": "NotFound", "message": "The simulator does not know this request." } }))
+        Reply::json(
+            404,
+            json!({ "error": { "code": "NotFound", "message": "The simulator does not know this request." } }),
+        )
     }
 
     fn metadata(&self) -> serde_json::Value {
@@ -122,5 +126,8 @@ impl Teams {
 }
 
 fn query_of(uri: &Uri) -> BTreeMap<String, String> {
-    serde_urlencoded::from_str::<Vec<(String, String)>>(uri.query().unwrap_or_default()).unwrap_or_default().into_iter().collect()
+    serde_urlencoded::from_str::<Vec<(String, String)>>(uri.query().unwrap_or_default())
+        .unwrap_or_default()
+        .into_iter()
+        .collect()
 }

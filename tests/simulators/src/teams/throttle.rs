@@ -46,17 +46,27 @@ impl Windows {
     }
 
     /// Counts the request, or says how many seconds to wait. A refused request is not counted.
-    pub(super) fn admit(&mut self, operation: Operation, conversation: &str, tenant: &str, now_ms: i64) -> Result<(), u64> {
+    pub(super) fn admit(
+        &mut self,
+        operation: Operation,
+        conversation: &str,
+        tenant: &str,
+        now_ms: i64,
+    ) -> Result<(), u64> {
         if self.off {
             return Ok(());
         }
         let of_conversation = self.conversations.entry((operation, base_of(conversation).to_owned())).or_default();
         let of_tenant = self.tenants.entry(tenant.to_owned()).or_default();
-        for (seen, limits) in [(&mut *of_conversation, operation.limits().as_slice()), (&mut *of_tenant, TENANT_LIMIT.as_slice())] {
+        for (seen, limits) in
+            [(&mut *of_conversation, operation.limits().as_slice()), (&mut *of_tenant, TENANT_LIMIT.as_slice())]
+        {
             while seen.front().is_some_and(|at| at + LONGEST_WINDOW_SECONDS * 1000 <= now_ms) {
                 seen.pop_front();
             }
-            if let Some(wait) = limits.iter().filter_map(|(most, seconds)| wait(seen, *most, seconds * 1000, now_ms)).max() {
+            if let Some(wait) =
+                limits.iter().filter_map(|(most, seconds)| wait(seen, *most, seconds * 1000, now_ms)).max()
+            {
                 return Err(wait);
             }
         }
@@ -104,7 +114,11 @@ mod tests {
         for _ in 0..7 {
             windows.admit(Operation::Send, "c", "t", 0).unwrap();
         }
-        assert_eq!(windows.admit(Operation::Send, "c;messageid=1", "t", 0), Err(1), "a thread shares its channel's window");
+        assert_eq!(
+            windows.admit(Operation::Send, "c;messageid=1", "t", 0),
+            Err(1),
+            "a thread shares its channel's window"
+        );
         assert_eq!(windows.admit(Operation::Create, "c", "t", 0), Ok(()), "another operation has its own window");
         assert_eq!(windows.admit(Operation::Send, "d", "t", 0), Ok(()), "another conversation has its own window");
         assert_eq!(windows.admit(Operation::Send, "c", "t", 1000), Ok(()));
@@ -113,7 +127,9 @@ mod tests {
     #[test]
     fn a_tenant_gets_fifty_a_second() {
         let mut windows = Windows::default();
-        let send = |windows: &mut Windows, tenant: &str, index: usize| windows.admit(Operation::Send, &format!("c{index}"), tenant, 0);
+        let send = |windows: &mut Windows, tenant: &str, index: usize| {
+            windows.admit(Operation::Send, &format!("c{index}"), tenant, 0)
+        };
         for index in 0..50 {
             send(&mut windows, "one", index).unwrap();
         }

@@ -115,13 +115,23 @@ fn check_request(form: &BTreeMap<String, String>, options: &Options, tenant: &st
     }
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     if field("grant_type") != "client_credentials" {
-        return Err(Refusal::new(400, "unsupported_grant_type", 70_003, "The app requested an unsupported grant type."));
+        return Err(Refusal::new(
+            400,
+            "unsupported_grant_type",
+            70_003,
+            "The app requested an unsupported grant type.",
+        ));
     }
     if tenant != options.tenant {
         return Err(Refusal::new(400, "invalid_request", 90_002, "Tenant not found."));
     }
     if field("client_id") != options.app_id {
-        return Err(Refusal::new(400, "unauthorized_client", 700_016, "The application was not found in the directory."));
+        return Err(Refusal::new(
+            400,
+            "unauthorized_client",
+            700_016,
+            "The application was not found in the directory.",
+        ));
     }
     if field("client_secret") != options.client_secret {
         return Err(Refusal::new(401, "invalid_client", 7_000_215, "Invalid client secret provided."));

@@ -132,7 +132,11 @@ impl Teams {
     pub fn block_bot(&self, user: &str, blocked: bool) {
         let mut state = self.lock();
         let Some(id) = state.user(user).map(|user| user.id.clone()) else { return };
-        if blocked { state.blocked.insert(id) } else { state.blocked.remove(&id) };
+        if blocked {
+            state.blocked.insert(id)
+        } else {
+            state.blocked.remove(&id)
+        };
     }
 
     /// The person removes the chat with the bot: sending to it meets 404 until the bot creates it again.

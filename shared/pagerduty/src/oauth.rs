@@ -1,0 +1,276 @@
+//! PagerDuty's scoped OAuth: log-in of a person with PKCE, refresh, and tokens of the app itself.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use domain::failure::Class;
+use domain::ids::{AccountId, PdUserId};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use crate::Region;
+use crate::wire::{items, text};
+
+/// What acting on incidents as a person needs.
+pub const USER_SCOPES: &[&str] = &["openid", "incidents.read", "incidents.write", "users.read", "services.read"];
+
+/// The issuers that PagerDuty's documents and its live metadata name; both occur.
+const ISSUERS: [&str; 2] =
+    ["https://identity.pagerduty.com/global/oauth/anonymous", "https://app.pagerduty.com/global/oauth/anonymous"];
+
+/// Clocks may differ by this much.
+const SKEW_SECONDS: i64 = 60;
+
+const TIMEOUT: Duration = Duration::from_millis(3500);
+
+/// A client of PagerDuty's OAuth. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct OAuth {
+    http: reqwest::Client,
+    base: Url,
+    client_id: String,
+    redirect_uri: Url,
+}
+
+/// A PKCE pair (RFC 7636, S256). PagerDuty requires it for scoped apps.
+#[derive(Debug, Clone)]
+pub struct Pkce {
+    /// Kept until the exchange.
+    pub verifier: SecretString,
+    /// Sent with the log-in.
+    pub challenge: String,
+}
+
+impl Pkce {
+    /// A pair from 256 fresh random bits.
+    #[must_use]
+    pub fn from_random(random: [u8; 32]) -> Self {
+        let verifier = BASE64_URL_SAFE_NO_PAD.encode(random);
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+        Self { verifier: verifier.into(), challenge }
+    }
+}
+
+/// What a person granted.
+#[derive(Debug)]
+pub struct Grant {
+    /// Acts as the person.
+    pub access_token: SecretString,
+    /// Gets the next pair, once. A refresh may answer without one: the old one then stays.
+    pub refresh_token: Option<SecretString>,
+    /// When the access token ends.
+    pub expires_at: Timestamp,
+    /// What was really granted; PagerDuty drops scopes without an error.
+    pub scopes: BTreeSet<String>,
+    /// Says who the person is.
+    pub id_token: Option<SecretString>,
+}
+
+/// A token of the app itself.
+#[derive(Debug)]
+pub struct AppToken {
+    /// Acts as the app.
+    pub access_token: SecretString,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Who logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The person's account.
+    pub account: AccountId,
+    /// The person.
+    pub user: PdUserId,
+    /// The account's subdomain, where the token says it; it can change.
+    pub subdomain: Option<String>,
+}
+
+/// A step of OAuth that did not work. No variant carries a token or a code.
+#[derive(Debug, thiserror::Error)]
+pub enum OAuthError {
+    /// PagerDuty answered no.
+    #[error("PagerDuty's OAuth answered {status} ({error})")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The OAuth error word, or "unknown".
+        error: String,
+    },
+    /// No answer.
+    #[error("PagerDuty's OAuth did not answer")]
+    NoAnswer(#[source] reqwest::Error),
+    /// An answer that we cannot read.
+    #[error("PagerDuty's OAuth answered without a usable {0}")]
+    Unreadable(&'static str),
+    /// The id token is not for us, or too old.
+    #[error("the id token has a wrong {0}")]
+    WrongIdentity(&'static str),
+}
+
+impl OAuthError {
+    /// What the caller can do about it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Refused { error, .. } if error == "invalid_grant" => Class::Relink,
+            Self::Refused { status: 429 | 500..=599, .. } => Class::Retry { after: None },
+            Self::Refused { .. } | Self::Unreadable(_) => Class::Bug,
+            Self::NoAnswer(_) => Class::Unclear,
+            Self::WrongIdentity(_) => Class::Invalid,
+        }
+    }
+}
+
+/// Which of [`USER_SCOPES`] were not granted.
+#[must_use]
+pub fn missing_scopes(grant: &Grant) -> Vec<&'static str> {
+    USER_SCOPES.iter().copied().filter(|scope| !grant.scopes.contains(*scope)).collect()
+}
+
+impl OAuth {
+    /// A client of the identity service at `base`. `redirect_uri` must be registered with the app.
+    #[must_use]
+    pub fn new(http: reqwest::Client, base: Url, client_id: String, redirect_uri: Url) -> Self {
+        Self { http, base, client_id, redirect_uri }
+    }
+
+    /// Where the person logs in.
+    #[must_use]
+    pub fn authorize_url(&self, state: &str, pkce: &Pkce, scopes: &[&str]) -> Url {
+        let mut url = self.endpoint("authorize");
+        url.query_pairs_mut()
+            .append_pair("client_id", &self.client_id)
+            .append_pair("redirect_uri", self.redirect_uri.as_str())
+            .append_pair("response_type", "code")
+            .append_pair("scope", &scopes.join(" "))
+            .append_pair("state", state)
+            .append_pair("code_challenge", &pkce.challenge)
+            .append_pair("code_challenge_method", "S256");
+        url
+    }
+
+    /// Exchanges a code, which lives 30 s (PagerDuty OAuth docs).
+    ///
+    /// # Errors
+    /// [`OAuthError`].
+    pub async fn exchange(
+        &self,
+        client_secret: &SecretString,
+        code: &str,
+        verifier: &SecretString,
+        now: Timestamp,
+    ) -> Result<Grant, OAuthError> {
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", self.redirect_uri.as_str()),
+            ("code_verifier", verifier.expose_secret()),
+        ];
+        grant(&self.token(client_secret, &fields).await?, now)
+    }
+
+    /// Gets the next pair. The old refresh token must be taken as used up, whatever happens.
+    ///
+    /// # Errors
+    /// [`OAuthError`]; class [`Class::Relink`] if the person has to log in again.
+    pub async fn refresh(&self, client_secret: &SecretString, refresh_token: &SecretString, now: Timestamp) -> Result<Grant, OAuthError> {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+        grant(&self.token(client_secret, &fields).await?, now)
+    }
+
+    /// Gets a token of the app itself, so that what an admin set up survives that admin.
+    ///
+    /// # Errors
+    /// [`OAuthError`]; one unknown scope fails the whole request.
+    pub async fn app_token(
+        &self,
+        client_secret: &SecretString,
+        region: Region,
+        subdomain: &str,
+        scopes: &[&str],
+        now: Timestamp,
+    ) -> Result<AppToken, OAuthError> {
+        let scope = format!("as_account-{}.{subdomain} {}", region.scope_name(), scopes.join(" "));
+        let answer = self.token(client_secret, &[("grant_type", "client_credentials"), ("scope", &scope)]).await?;
+        let Grant { access_token, expires_at, .. } = grant(&answer, now)?;
+        Ok(AppToken { access_token, expires_at })
+    }
+
+    /// Who an id token is about. Its signature is not checked: it came straight from the token endpoint over TLS, which
+    /// OpenID Connect Core 3.1.3.7 accepts instead. Issuer, audience and expiry are.
+    ///
+    /// # Errors
+    /// [`OAuthError::WrongIdentity`] or [`OAuthError::Unreadable`].
+    pub fn identity(&self, id_token: &SecretString, now: Timestamp) -> Result<Identity, OAuthError> {
+        let claims = id_token.expose_secret().split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+        let claims: Value =
+            claims.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or(OAuthError::Unreadable("id token"))?;
+        let own_issuer = format!("{}/global/oauth/anonymous", self.base.as_str().trim_end_matches('/'));
+        let issuer = text(&claims, "iss").ok_or(OAuthError::WrongIdentity("issuer"))?;
+        if !ISSUERS.contains(&issuer) && issuer != own_issuer {
+            return Err(OAuthError::WrongIdentity("issuer"));
+        }
+        let for_us = text(&claims, "aud") == Some(&self.client_id)
+            || items(&claims, "aud").iter().any(|audience| audience.as_str() == Some(&self.client_id));
+        if !for_us {
+            return Err(OAuthError::WrongIdentity("audience"));
+        }
+        let expires = claims.get("exp").and_then(Value::as_i64).ok_or(OAuthError::WrongIdentity("expiry"))?;
+        if expires.saturating_add(SKEW_SECONDS) <= now.as_second() {
+            return Err(OAuthError::WrongIdentity("expiry"));
+        }
+        Ok(Identity {
+            account: text(&claims, "account_id").and_then(|id| AccountId::new(id).ok()).ok_or(OAuthError::Unreadable("account_id"))?,
+            user: text(&claims, "user_id").and_then(|id| PdUserId::new(id).ok()).ok_or(OAuthError::Unreadable("user_id"))?,
+            subdomain: text(&claims, "subdomain").map(str::to_owned),
+        })
+    }
+
+    fn endpoint(&self, name: &str) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["oauth", name]);
+        }
+        url
+    }
+
+    /// Client id and secret go into the body (`client_secret_post`).
+    async fn token(&self, client_secret: &SecretString, fields: &[(&str, &str)]) -> Result<Value, OAuthError> {
+        let mut form = vec![("client_id", self.client_id.as_str()), ("client_secret", client_secret.expose_secret())];
+        form.extend_from_slice(fields);
+        let answer = self
+            .http
+            .post(self.endpoint("token"))
+            .timeout(TIMEOUT)
+            .form(&form)
+            .send()
+            .await
+            .map_err(|error| OAuthError::NoAnswer(error.without_url()))?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|error| OAuthError::NoAnswer(error.without_url()))?;
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(body);
+        }
+        let error = text(&body, "error").filter(|word| word.len() <= 40).unwrap_or("unknown").to_owned();
+        Err(OAuthError::Refused { status: status.as_u16(), error })
+    }
+}
+
+fn grant(answer: &Value, now: Timestamp) -> Result<Grant, OAuthError> {
+    let secret = |key: &str| text(answer, key).map(|token| SecretString::from(token.to_owned()));
+    let seconds = answer.get("expires_in").and_then(Value::as_i64).ok_or(OAuthError::Unreadable("expires_in"))?;
+    Ok(Grant {
+        access_token: secret("access_token").ok_or(OAuthError::Unreadable("access_token"))?,
+        refresh_token: secret("refresh_token"),
+        expires_at: now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX),
+        scopes: text(answer, "scope").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+        id_token: secret("id_token"),
+    })
+}
