@@ -29,12 +29,15 @@ const SAME_NOTE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 
 /// Answers a click, within Teams' patience: the caller bounds the time.
 pub(crate) async fn answer(app: &App, activity: &Activity, click: &Click) -> Value {
-    let Some((verb, data)) = read(click) else {
+    let Ok(verb) = click.verb.parse::<Verb>() else {
         return reply::error("BadRequest", cards::text::unknown_button());
     };
     if verb == Verb::LinkAccounts {
         return link_accounts(app, activity).await;
     }
+    let Ok(data) = serde_json::from_value::<ButtonData>(click.action.clone()) else {
+        return reply::error("BadRequest", cards::text::unknown_button());
+    };
     let key = format!("activity/{}/{}", activity.conversation.id, activity.id);
     match once::begin(app, &key).await {
         Ok(Turn::Act) => {}
@@ -52,10 +55,6 @@ pub(crate) async fn answer(app: &App, activity: &Activity, click: &Click) -> Val
             answer
         }
     }
-}
-
-fn read(click: &Click) -> Option<(Verb, ButtonData)> {
-    Some((click.verb.parse().ok()?, serde_json::from_value(click.action.clone()).ok()?))
 }
 
 /// `Err` is an answer as well, after which the same activity may be tried again.

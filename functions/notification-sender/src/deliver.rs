@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::connection::{Connection, Installation};
 use domain::failure::Class;
-use domain::ids::{ActivityId, ChannelId};
+use domain::ids::ActivityId;
 use domain::incident::LogEntry;
 use domain::job::CardJob;
 use domain::plan::{CardRecord, PostClaim, Step, Why, plan};
@@ -111,7 +111,7 @@ impl Delivery<'_> {
         });
         let now = self.app.clock.now();
         let Ok(holder) = self.app.random.token() else { return Some(self.later(None)) };
-        match self.app.store.claim_post(account, incident, &unposted, &holder, now, POST_LEASE, doubtful).await {
+        match self.app.store.claim_post((account, incident), &unposted, &holder, now, POST_LEASE).await {
             Ok(Claim::Won) => {}
             Ok(Claim::Lost) => return Some(self.later(None)),
             Err(error) => return Some(self.table_failed(&error)),

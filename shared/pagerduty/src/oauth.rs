@@ -179,7 +179,12 @@ impl OAuth {
     ///
     /// # Errors
     /// [`OAuthError`]; class [`Class::Relink`] if the person has to log in again.
-    pub async fn refresh(&self, client_secret: &SecretString, refresh_token: &SecretString, now: Timestamp) -> Result<Grant, OAuthError> {
+    pub async fn refresh(
+        &self,
+        client_secret: &SecretString,
+        refresh_token: &SecretString,
+        now: Timestamp,
+    ) -> Result<Grant, OAuthError> {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
         grant(&self.token(client_secret, &fields).await?, now)
     }
@@ -208,7 +213,8 @@ impl OAuth {
     /// # Errors
     /// [`OAuthError::WrongIdentity`] or [`OAuthError::Unreadable`].
     pub fn identity(&self, id_token: &SecretString, now: Timestamp) -> Result<Identity, OAuthError> {
-        let claims = id_token.expose_secret().split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+        let claims =
+            id_token.expose_secret().split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
         let claims: Value =
             claims.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or(OAuthError::Unreadable("id token"))?;
         let own_issuer = format!("{}/global/oauth/anonymous", self.base.as_str().trim_end_matches('/'));
@@ -226,8 +232,12 @@ impl OAuth {
             return Err(OAuthError::WrongIdentity("expiry"));
         }
         Ok(Identity {
-            account: text(&claims, "account_id").and_then(|id| AccountId::new(id).ok()).ok_or(OAuthError::Unreadable("account_id"))?,
-            user: text(&claims, "user_id").and_then(|id| PdUserId::new(id).ok()).ok_or(OAuthError::Unreadable("user_id"))?,
+            account: text(&claims, "account_id")
+                .and_then(|id| AccountId::new(id).ok())
+                .ok_or(OAuthError::Unreadable("account_id"))?,
+            user: text(&claims, "user_id")
+                .and_then(|id| PdUserId::new(id).ok())
+                .ok_or(OAuthError::Unreadable("user_id"))?,
             subdomain: text(&claims, "subdomain").map(str::to_owned),
         })
     }

@@ -166,7 +166,11 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError`]; code 2019 means that the service has ten subscriptions already.
-    pub async fn create_subscription(&self, auth: Auth<'_>, wanted: &NewSubscription<'_>) -> Result<CreatedSubscription, ApiError> {
+    pub async fn create_subscription(
+        &self,
+        auth: Auth<'_>,
+        wanted: &NewSubscription<'_>,
+    ) -> Result<CreatedSubscription, ApiError> {
         let body = json!({ "webhook_subscription": {
             "type": "webhook_subscription",
             "description": wanted.description,
@@ -192,7 +196,13 @@ impl Api {
         self.call(Method::DELETE, &["webhook_subscriptions", id.as_str()], auth, None).await.map(drop)
     }
 
-    async fn call(&self, method: Method, path: &[&str], auth: Auth<'_>, body: Option<&Value>) -> Result<Value, ApiError> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        auth: Auth<'_>,
+        body: Option<&Value>,
+    ) -> Result<Value, ApiError> {
         let mut url = self.base.clone();
         url.path_segments_mut().map_err(|()| ApiError::Request)?.pop_if_empty().extend(path);
         let (token, from) = match auth {

@@ -1,29 +1,53 @@
 //! Reading PagerDuty's JSON leniently: real deliveries have nulls, missing keys and odd types where the documents do not.
+//!
+//! Free text is bounded as it comes in. A record keeps 30 log entries, and the table refuses an item above 400 KB.
 
 use domain::ids::{PdUserId, ServiceId};
 use domain::incident::{Actor, ServiceRef, Snapshot, Status, Urgency};
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// Free text is bounded when it comes in, so that a record with a full log stays far below the table's item limit.
 const MAX_TITLE: usize = 1024;
 const MAX_NAME: usize = 200;
+const MAX_ASSIGNEES: usize = 20;
+const MAX_LINK_BYTES: usize = 500;
+
+/// Longest free text of a log entry, in characters.
 pub(crate) const MAX_TEXT: usize = 1000;
 
-/// At most `limit` characters, with a visible sign if something was cut.
+/// At most `limit` characters, the last of them a visible sign if something was cut. Control characters other than
+/// line breaks and tabs are left out: nobody can read them.
 pub(crate) fn bounded(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+    let mut readable = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+    let mut kept: String = readable.by_ref().take(limit).collect();
+    if readable.next().is_some() {
+        kept.pop();
+        kept.push('…');
     }
+    kept
 }
 
+/// A text that is there and not blank.
 pub(crate) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str().filter(|text| !text.trim().is_empty())
 }
 
+/// A text that may also come as a number, as conference numbers do.
+pub(crate) fn text_or_number(value: &Value, key: &str) -> Option<String> {
+    match value.get(key)? {
+        Value::Number(number) => Some(number.to_string()),
+        _ => text(value, key).map(str::to_owned),
+    }
+}
+
+/// What people call the thing that a reference points at; its id if nothing better is there.
 pub(crate) fn name(value: &Value) -> Option<String> {
-    ["summary", "name", "id"].iter().find_map(|key| text(value, key)).map(|name| bounded(name, MAX_NAME))
+    label(value).or_else(|| text(value, "id").map(|id| bounded(id, MAX_NAME)))
+}
+
+/// As [`name`], but never the id.
+pub(crate) fn label(value: &Value) -> Option<String> {
+    ["summary", "name"].iter().find_map(|key| text(value, key)).map(|label| bounded(label, MAX_NAME))
 }
 
 pub(crate) fn time(value: &Value, key: &str) -> Option<Timestamp> {
@@ -34,46 +58,63 @@ pub(crate) fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// A reference to whoever did something. Only people have an id that means a person.
+/// A reference to whoever did something. Only a user's id means a person.
 pub(crate) fn actor(value: &Value) -> Option<Actor> {
-    let kind = text(value, "type").unwrap_or_default();
-    let user = kind.starts_with("user").then(|| text(value, "id")).flatten().and_then(|id| PdUserId::new(id).ok());
+    let is_user = matches!(text(value, "type"), Some("user" | "user_reference"));
+    let user = text(value, "id").filter(|_| is_user).and_then(|id| PdUserId::new(id).ok());
     Some(Actor { user, name: name(value)? })
 }
 
-fn status(value: &Value) -> Option<Status> {
-    serde_json::from_value(value.get("status")?.clone()).ok()
+/// A service, or a reference to one.
+pub(crate) fn service(value: &Value) -> Option<ServiceRef> {
+    Some(ServiceRef { id: ServiceId::new(text(value, "id")?).ok()?, name: name(value)? })
 }
 
-fn urgency(value: &Value) -> Option<Urgency> {
-    serde_json::from_value(value.get("urgency")?.clone()).ok()
+fn status(value: &Value) -> Option<Status> {
+    match text(value, "status")? {
+        "triggered" => Some(Status::Triggered),
+        "acknowledged" => Some(Status::Acknowledged),
+        "resolved" => Some(Status::Resolved),
+        _ => None,
+    }
+}
+
+/// High unless it says low: what is not understood must not be played down.
+fn urgency(value: &Value) -> Urgency {
+    if text(value, "urgency") == Some("low") { Urgency::Low } else { Urgency::High }
 }
 
 /// The incident's number: `number` in webhooks, `incident_number` in REST answers.
 fn number(value: &Value) -> Option<u64> {
-    let number = value.get("number").or_else(|| value.get("incident_number"))?;
-    number.as_u64().or_else(|| number.as_str()?.parse().ok())
+    ["number", "incident_number"].iter().find_map(|key| text_or_number(value, key)?.parse().ok())
+}
+
+/// A page's address; an over-long one is left out, since half of it leads nowhere.
+fn link(value: &Value) -> Option<&str> {
+    text(value, "html_url").filter(|url| url.len() <= MAX_LINK_BYTES)
 }
 
 /// A whole incident object, from a webhook or from REST. `None` if what a card cannot do without is missing.
 pub(crate) fn snapshot(value: &Value) -> Option<Snapshot> {
-    let service = value.get("service")?;
-    let assignees = items(value, "assignees").iter().chain(items(value, "assignments").iter().filter_map(|a| a.get("assignee")));
+    // Webhooks have `assignees`, REST wraps each in an assignment.
+    let assigned = items(value, "assignments").iter().filter_map(|assignment| assignment.get("assignee"));
+    let title = text(value, "title").or_else(|| text(value, "summary")).unwrap_or("(no title)");
     Some(Snapshot {
         number: number(value)?,
-        title: bounded(text(value, "title").or_else(|| text(value, "summary")).unwrap_or("(no title)"), MAX_TITLE),
+        title: bounded(title, MAX_TITLE),
         status: status(value)?,
-        urgency: urgency(value).unwrap_or(Urgency::High),
+        urgency: urgency(value),
         priority: value.get("priority").and_then(name),
-        service: ServiceRef { id: ServiceId::new(text(service, "id")?).ok()?, name: name(service)? },
+        service: service(value.get("service")?)?,
         escalation_policy: value.get("escalation_policy").and_then(name),
-        assignees: assignees.filter_map(actor).take(20).collect(),
-        html_url: text(value, "html_url").unwrap_or_default().to_owned(),
+        assignees: items(value, "assignees").iter().chain(assigned).filter_map(actor).take(MAX_ASSIGNEES).collect(),
+        html_url: link(value).unwrap_or_default().to_owned(),
         created_at: time(value, "created_at"),
         merged_into: merged_into(value),
     })
 }
 
+/// A merge resolves its sources and names the target as the reason (webhook docs, "incident").
 pub(crate) fn merged_into(value: &Value) -> Option<String> {
     value.get("resolve_reason")?.get("incident").and_then(name)
 }

@@ -30,7 +30,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::record`].
-    pub async fn card(&self, account: &AccountId, incident: &IncidentId, channel: &ChannelId) -> Result<Option<CardRecord>, Error> {
+    pub async fn card(
+        &self,
+        account: &AccountId,
+        incident: &IncidentId,
+        channel: &ChannelId,
+    ) -> Result<Option<CardRecord>, Error> {
         self.read_data(&keys::card(account, incident, channel)).await
     }
 
@@ -83,7 +88,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::record`].
-    pub async fn save_card(&self, account: &AccountId, incident: &IncidentId, card: &CardRecord) -> Result<Saved, Error> {
+    pub async fn save_card(
+        &self,
+        account: &AccountId,
+        incident: &IncidentId,
+        card: &CardRecord,
+    ) -> Result<Saved, Error> {
         let known = self.read(&keys::card(account, incident, &card.channel)).await?;
         if let Some(item) = &known {
             let stored: CardRecord = data(item)?;

@@ -24,7 +24,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] if the table does not answer or the item cannot be read.
-    pub async fn connection(&self, account: &AccountId, service: &ServiceId, channel: &ChannelId) -> Result<Option<Connection>, Error> {
+    pub async fn connection(
+        &self,
+        account: &AccountId,
+        service: &ServiceId,
+        channel: &ChannelId,
+    ) -> Result<Option<Connection>, Error> {
         self.read_data(&keys::connection(account, service, channel)).await
     }
 
@@ -32,7 +37,11 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::connection`].
-    pub async fn connections_of_service(&self, account: &AccountId, service: &ServiceId) -> Result<Vec<Connection>, Error> {
+    pub async fn connections_of_service(
+        &self,
+        account: &AccountId,
+        service: &ServiceId,
+    ) -> Result<Vec<Connection>, Error> {
         self.partition(&keys::service(account, service), Some(keys::CONNECTION)).await?.iter().map(data).collect()
     }
 
@@ -40,7 +49,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::connection`].
-    pub async fn mark_connection_broken(&self, connection: &Connection, reason: &str, now: Timestamp) -> Result<bool, Error> {
+    pub async fn mark_connection_broken(
+        &self,
+        connection: &Connection,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
         let Connection { account, service, channel, team, .. } = connection;
         let key = keys::connection(account, service, channel);
         let Some(item) = self.read(&key).await? else { return Ok(false) };

@@ -157,7 +157,9 @@ impl Store {
             .await;
         match sent {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => Ok(false),
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+                Ok(false)
+            }
             Err(error) => Err(Error::call("PutItem", error)),
         }
     }
@@ -188,7 +190,11 @@ impl Store {
             .await;
         match sent {
             Ok(answer) => Ok(answer.attributes),
-            Err(error) if error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) => Ok(None),
+            Err(error)
+                if error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(Error::call("DeleteItem", error)),
         }
     }

@@ -3,7 +3,9 @@
 //! Ids never contain `#` (see `domain::ids`), so parts joined by it can be told apart. Every key begins with the account,
 //! tenant or team, or with an id that is signed or unguessable, so an unscoped read cannot be written.
 
-use domain::ids::{AccountId, ChannelId, EntraUserId, IncidentId, PdUserId, ServiceId, SubscriptionId, TeamId, TenantId};
+use domain::ids::{
+    AccountId, ChannelId, EntraUserId, IncidentId, PdUserId, ServiceId, SubscriptionId, TeamId, TenantId,
+};
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -51,7 +51,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] if the table does not answer.
-    pub async fn finish_once(&self, key: &str, outcome: &str, now: Timestamp, keep: SignedDuration) -> Result<(), Error> {
+    pub async fn finish_once(
+        &self,
+        key: &str,
+        outcome: &str,
+        now: Timestamp,
+        keep: SignedDuration,
+    ) -> Result<(), Error> {
         let done = OnceData { outcome: Some(outcome.to_owned()) };
         self.put(Item::new(key_of(key), "once", &done)?.expires(after(now, keep))).await
     }

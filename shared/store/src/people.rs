@@ -58,7 +58,10 @@ fn stored(item: &Attributes) -> Result<StoredLink, Error> {
 pub(crate) fn link_item(link: &AccountLink, tokens: &Sealed, version: u64) -> Result<Item, Error> {
     let key = keys::link(&link.tenant, &link.user, &link.account);
     let item = Item::new(key, "account_link", &LinkData { link: link.clone(), tokens: tokens.clone() })?;
-    Ok(item.indexed(Some(keys::link_of_pagerduty_user(&link.account, &link.pd_user))).version(version).number(LEASE_UNTIL, 0))
+    Ok(item
+        .indexed(Some(keys::link_of_pagerduty_user(&link.account, &link.pd_user)))
+        .version(version)
+        .number(LEASE_UNTIL, 0))
 }
 
 impl Store {
@@ -66,7 +69,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] if the table does not answer or the item cannot be read.
-    pub async fn link(&self, tenant: &TenantId, user: &EntraUserId, account: &AccountId) -> Result<Option<StoredLink>, Error> {
+    pub async fn link(
+        &self,
+        tenant: &TenantId,
+        user: &EntraUserId,
+        account: &AccountId,
+    ) -> Result<Option<StoredLink>, Error> {
         self.read(&keys::link(tenant, user, account)).await?.as_ref().map(stored).transpose()
     }
 
@@ -104,7 +112,9 @@ impl Store {
         now: Timestamp,
         lease: SignedDuration,
     ) -> Result<RefreshClaim, Error> {
-        let Some(item) = self.read(&keys::link(&link.tenant, &link.user, &link.account)).await? else { return Ok(RefreshClaim::Lost) };
+        let Some(item) = self.read(&keys::link(&link.tenant, &link.user, &link.account)).await? else {
+            return Ok(RefreshClaim::Lost);
+        };
         let known = stored(&item)?;
         let leased_until = number(&item, LEASE_UNTIL).unwrap_or(0);
         if known.tokens_version != tokens_version || leased_until > now.as_second() {
@@ -124,7 +134,13 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::link`].
-    pub async fn save_tokens(&self, link: &AccountLink, holder: &str, tokens_version: u64, tokens: &Sealed) -> Result<Saved, Error> {
+    pub async fn save_tokens(
+        &self,
+        link: &AccountLink,
+        holder: &str,
+        tokens_version: u64,
+        tokens: &Sealed,
+    ) -> Result<Saved, Error> {
         let item = link_item(link, tokens, tokens_version + 1)?;
         Ok(if self.put_if(item, held_by(holder)).await? { Saved::Yes } else { Saved::Overtaken })
     }
@@ -143,7 +159,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] if the table does not answer.
-    pub async fn put_personal_chat(&self, tenant: &TenantId, user: &EntraUserId, chat: &PersonalChat) -> Result<(), Error> {
+    pub async fn put_personal_chat(
+        &self,
+        tenant: &TenantId,
+        user: &EntraUserId,
+        chat: &PersonalChat,
+    ) -> Result<(), Error> {
         if self.personal_chat(tenant, user).await?.as_ref() == Some(chat) {
             return Ok(());
         }

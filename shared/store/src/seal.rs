@@ -93,8 +93,11 @@ impl KeyRing {
     /// # Errors
     /// [`SealError::UnknownKey`] or [`SealError::Mismatch`].
     pub fn open(&self, sealed: &Sealed, aad: &str) -> Result<SecretString, SealError> {
-        let (_, key) =
-            self.0.iter().find(|(id, _)| id == &sealed.key_id).ok_or_else(|| SealError::UnknownKey(sealed.key_id.clone()))?;
+        let (_, key) = self
+            .0
+            .iter()
+            .find(|(id, _)| id == &sealed.key_id)
+            .ok_or_else(|| SealError::UnknownKey(sealed.key_id.clone()))?;
         let decode = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| SealError::Mismatch);
         let nonce: [u8; 12] = decode(&sealed.nonce)?.try_into().map_err(|_| SealError::Mismatch)?;
         let mut bytes = decode(&sealed.bytes)?;
@@ -113,7 +116,8 @@ mod tests {
     use super::*;
 
     fn ring(keys: &[(&str, u8)]) -> KeyRing {
-        KeyRing::new(keys.iter().map(|(id, byte)| TokenKey { id: (*id).to_owned(), key: [*byte; 32] }).collect()).unwrap()
+        KeyRing::new(keys.iter().map(|(id, byte)| TokenKey { id: (*id).to_owned(), key: [*byte; 32] }).collect())
+            .unwrap()
     }
 
     #[test]

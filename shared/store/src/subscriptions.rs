@@ -63,8 +63,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Error> {
         let body = serde_dynamo::AttributeValue::B(body.to_vec());
-        let item = Item::new(keys::unreadable(subscription, webhook_id), "unreadable", &Unreadable { body: &body, reason, at: now })?
-            .expires(now.checked_add(KEEP_UNREADABLE).unwrap_or(Timestamp::MAX));
+        let item = Item::new(
+            keys::unreadable(subscription, webhook_id),
+            "unreadable",
+            &Unreadable { body: &body, reason, at: now },
+        )?
+        .expires(now.checked_add(KEEP_UNREADABLE).unwrap_or(Timestamp::MAX));
         self.put(item).await
     }
 }

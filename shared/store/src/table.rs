@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
 };
 
 pub(crate) const PK: &str = "pk";
@@ -17,7 +18,10 @@ pub(crate) const EXPIRES_AT: &str = "expires_at";
 ///
 /// # Errors
 /// What `CreateTable` says, for example that the table exists.
-pub async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) -> Result<(), Box<SdkError<CreateTableError>>> {
+pub async fn create_table(
+    client: &aws_sdk_dynamodb::Client,
+    table: &str,
+) -> Result<(), Box<SdkError<CreateTableError>>> {
     let schema = |name: &str, kind: KeyType| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
     let attribute =
         |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();

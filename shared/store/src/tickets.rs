@@ -156,7 +156,9 @@ impl Store {
             .await;
         match sent {
             Ok(_) => Ok(Confirm::Linked(pending.link)),
-            Err(error) if error.as_service_error().is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) => {
+            Err(error)
+                if error.as_service_error().is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
+            {
                 Ok(Confirm::Expired)
             }
             Err(error) => Err(Error::call("TransactWriteItems", error)),

@@ -3,6 +3,7 @@
 //!
 //! Time comes from the [`Now`] that a simulator is given; a test can therefore let a day pass without waiting.
 
+mod http;
 pub mod pagerduty;
 pub mod teams;
 

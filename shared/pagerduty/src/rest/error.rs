@@ -91,7 +91,8 @@ pub(super) fn refusal(status: u16, after: Option<Duration>, body: &[u8]) -> ApiE
     let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let error = body.get("error").unwrap_or(&body);
     let code = error.get("code").and_then(Value::as_u64).filter(|code| *code != 0);
-    let sentences: Vec<&str> = [error.get("message"), error.get("errors"), Some(error)].into_iter().flatten().flat_map(texts).collect();
+    let sentences: Vec<&str> =
+        [error.get("message"), error.get("errors"), Some(error)].into_iter().flatten().flat_map(texts).collect();
     ApiError::Refused { status, code, message: bounded(&sentences.join(": "), 300) }
 }
 

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::model::{Channel, Chat, Team};
+use super::values::{extend, set};
 use super::{BOT_NAME, User};
 
 /// What every activity says about where it comes from.
@@ -82,6 +83,7 @@ impl Frame {
 
     /// Something that happened; the person's name is not told.
     pub(super) fn event(&self, kind: &str, id: &str, user: &User, place: Place) -> Value {
+        let Place { conversation, channel_data } = place;
         json!({
             "type": kind,
             "id": id,
@@ -89,9 +91,9 @@ impl Frame {
             "channelId": "msteams",
             "serviceUrl": self.service_url,
             "from": { "id": user.id, "aadObjectId": user.entra },
-            "conversation": place.conversation,
+            "conversation": conversation,
             "recipient": { "id": self.bot_id, "name": BOT_NAME },
-            "channelData": place.channel_data,
+            "channelData": channel_data,
         })
     }
 
@@ -128,7 +130,8 @@ impl Frame {
     /// What a pressed button sends as a message: its data, without a text.
     pub(super) fn submit(&self, id: &str, user: &User, place: Place, card: &str, value: Value) -> Value {
         let mut activity = self.by_person("message", id, user, place.with(from_message()));
-        extend(&mut activity, json!({ "replyToId": card, "value": value }));
+        set(&mut activity, "replyToId", card);
+        set(&mut activity, "value", value);
         activity
     }
 
@@ -143,9 +146,10 @@ impl Frame {
         value: Value,
     ) -> Value {
         let mut activity = self.by_person("invoke", id, user, place.with(from_message()));
-        extend(&mut activity, json!({ "name": name, "value": value }));
+        set(&mut activity, "name", name);
+        set(&mut activity, "value", value);
         if let Some(card) = card {
-            extend(&mut activity, json!({ "replyToId": card }));
+            set(&mut activity, "replyToId", card);
         }
         activity
     }
@@ -165,12 +169,6 @@ pub(super) fn execute_value(action: &Value, data: Map<String, Value>, trigger: &
 
 pub(super) fn from_message() -> Value {
     json!({ "source": { "name": "message" } })
-}
-
-pub(super) fn extend(value: &mut Value, more: Value) {
-    if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
-        value.extend(more);
-    }
 }
 
 fn client_info() -> Value {

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::Mistake;
+use super::values::text;
 
 /// A button with the inputs that go along with it: those of its own card and of the cards around it, never of a sibling
 /// (Adaptive Cards docs, "Input validation").
@@ -150,10 +151,6 @@ fn as_text(value: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     }
-}
-
-pub(super) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value.get(key).and_then(Value::as_str)
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::Options;
 use super::faults::Fault;
 use super::model::State;
-use super::place::text_at;
 use super::tokens::BadBearer;
+use super::values::text_at;
 use super::{posting, roster};
 
 /// A request, as far as the connector looks at it.

@@ -1,6 +1,5 @@
 //! Bringing an activity to the bot, signed, and showing its answer to the person who waits for it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -9,6 +8,7 @@ use serde_json::Value;
 use super::card_check;
 use super::keys::Flaw;
 use super::model::{Delivery, State};
+use super::values::text_at;
 use super::{Effect, HttpAnswer, Mistake, Notice, NoticeKind, Teams};
 
 /// Teams docs (msteams-docs issue 6084): the connector gives up after about this time.
@@ -28,19 +28,19 @@ impl Teams {
     /// # Errors
     /// The bot does not answer.
     pub async fn send_flawed(&self, activity: Value, flaw: Flaw) -> Result<HttpAnswer, Mistake> {
-        let service_url = text_at(&activity, "/serviceUrl").to_owned();
+        let service_url = text_of(&activity, "/serviceUrl").to_owned();
         let authorization = self.keys().authorization(&self.options().app_id, &service_url, self.now(), flaw)?;
         let (bot, budget) = {
             let places = self.places();
-            let is_invoke = text_at(&activity, "/type") == "invoke";
+            let is_invoke = text_of(&activity, "/type") == "invoke";
             (places.bot.clone(), if is_invoke { places.invoke_budget } else { MESSAGE_BUDGET })
         };
         let mut request = http_client()?
             .post(bot)
             .timeout(budget)
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
-            .header("x-ms-conversation-id", text_at(&activity, "/conversation/id"))
-            .header("x-ms-tenant-id", text_at(&activity, "/conversation/tenantId"))
+            .header("x-ms-conversation-id", text_of(&activity, "/conversation/id"))
+            .header("x-ms-tenant-id", text_of(&activity, "/conversation/tenantId"))
             .body(activity.to_string());
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
@@ -48,7 +48,7 @@ impl Teams {
         let answer = answer_to(request).await;
         let mut state = self.lock();
         state.remember_delivery(Delivery { activity: activity.clone(), answer: answer.as_ref().ok().cloned() });
-        if let (Ok(answer), Flaw::None, "invoke") = (&answer, flaw, text_at(&activity, "/type")) {
+        if let (Ok(answer), Flaw::None, "invoke") = (&answer, flaw, text_of(&activity, "/type")) {
             show(&mut state, &activity, answer, self.now());
         }
         answer
@@ -78,9 +78,9 @@ async fn answer_to(request: reqwest::RequestBuilder) -> Result<HttpAnswer, Mista
 
 /// What the client of the person who caused the invoke does with the answer.
 fn show(state: &mut State, activity: &Value, answer: &HttpAnswer, now: jiff::Timestamp) {
-    let (user, card) = (text_at(activity, "/from/id").to_owned(), text_at(activity, "/replyToId").to_owned());
+    let (user, card) = (text_of(activity, "/from/id").to_owned(), text_of(activity, "/replyToId").to_owned());
     let notice = |kind, text: &str| Notice { user: user.clone(), at: now, kind, text: text.to_owned() };
-    match text_at(activity, "/name") {
+    match text_of(activity, "/name") {
         "adaptiveCard/action" => {
             let effect = answer.effect();
             if let Effect::Broken(why) = &effect {
@@ -97,7 +97,7 @@ fn show(state: &mut State, activity: &Value, answer: &HttpAnswer, now: jiff::Tim
                 }
             }
         }
-        "task/fetch" | "task/submit" if answer.status == 200 => match text_at(&answer.body, "/task/type") {
+        "task/fetch" | "task/submit" if answer.status == 200 => match text_of(&answer.body, "/task/type") {
             "continue" => {
                 let dialog = answer.body.pointer("/task/value/card/content").cloned().unwrap_or_default();
                 for mistake in card_check::mistakes(&dialog) {
@@ -108,7 +108,7 @@ fn show(state: &mut State, activity: &Value, answer: &HttpAnswer, now: jiff::Tim
             kind => {
                 state.passing.dialogs.remove(&user);
                 if let ("message", Some(message)) = (kind, state.messages.get_mut(&card)) {
-                    message.notices.push(notice(NoticeKind::Toast, text_at(&answer.body, "/task/value")));
+                    message.notices.push(notice(NoticeKind::Toast, text_of(&answer.body, "/task/value")));
                 }
             }
         },
@@ -116,25 +116,10 @@ fn show(state: &mut State, activity: &Value, answer: &HttpAnswer, now: jiff::Tim
     }
 }
 
-/// Plain HTTP only: bots under test and the Playground listen on this machine. A connection is never reused, so that a bot that was
-/// stopped and started again is not met through a dead one.
 pub(super) fn http_client() -> Result<reqwest::Client, Mistake> {
-    let unable = |error: &dyn std::error::Error| Mistake::Unable(error.to_string());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unable(&error))?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .build()
-        .map_err(|error| unable(&error))
+    crate::http::client().map_err(Mistake::Unable)
 }
 
-fn text_at<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+fn text_of<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    text_at(value, pointer).unwrap_or_default()
 }

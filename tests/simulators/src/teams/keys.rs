@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Mistake;
+use super::values::set;
 
 pub(super) const ISSUER: &str = "https://api.botframework.com";
 /// Tokens of the real service live about an hour.
@@ -192,11 +193,11 @@ impl Keys {
         };
         let mut header = json!({ "typ": "JWT", "alg": "RS256", "kid": kid, "x5t": kid });
         match flaw {
-            Flaw::AlgorithmNone => header["alg"] = json!("none"),
-            Flaw::AlgorithmConfusion => header["alg"] = json!("HS256"),
+            Flaw::AlgorithmNone => set(&mut header, "alg", "none"),
+            Flaw::AlgorithmConfusion => set(&mut header, "alg", "HS256"),
             Flaw::KeyInHeader => {
-                header["jwk"] = key.jwk(&["msteams"]);
-                header["jku"] = json!("https://keys.example.com/keys");
+                set(&mut header, "jwk", key.jwk(&["msteams"]));
+                set(&mut header, "jku", "https://keys.example.com/keys");
             }
             _ => {}
         }
@@ -229,15 +230,17 @@ fn claims(app_id: &str, service_url: &str, now: Timestamp, flaw: Flaw) -> Value 
     });
     match flaw {
         Flaw::Expired => {
-            claims["nbf"] = json!(now - LIFETIME_SECONDS - 600);
-            claims["exp"] = json!(now - 600);
+            set(&mut claims, "nbf", now - LIFETIME_SECONDS - 600);
+            set(&mut claims, "exp", now - 600);
         }
-        Flaw::NotYetValid => claims["nbf"] = json!(now + 600),
+        Flaw::NotYetValid => set(&mut claims, "nbf", now + 600),
         Flaw::NoExpiry => without(&mut claims, "exp"),
-        Flaw::WrongAudience => claims["aud"] = json!("00000000-0000-4000-8000-00000000dead"),
-        Flaw::WrongIssuer => claims["iss"] = json!("https://api.botframework.com.example.com"),
-        Flaw::EmulatorIssuer => claims["iss"] = json!("https://sts.windows.net/d6d49420-f39b-4df7-a1dc-d59a935871db/"),
-        Flaw::WrongServiceUrl => claims["serviceurl"] = json!("https://connector.example.com/amer/"),
+        Flaw::WrongAudience => set(&mut claims, "aud", "00000000-0000-4000-8000-00000000dead"),
+        Flaw::WrongIssuer => set(&mut claims, "iss", "https://api.botframework.com.example.com"),
+        Flaw::EmulatorIssuer => {
+            set(&mut claims, "iss", "https://sts.windows.net/d6d49420-f39b-4df7-a1dc-d59a935871db/")
+        }
+        Flaw::WrongServiceUrl => set(&mut claims, "serviceurl", "https://connector.example.com/amer/"),
         Flaw::NoServiceUrl => without(&mut claims, "serviceurl"),
         _ => {}
     }

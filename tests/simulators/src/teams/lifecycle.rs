@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::activities::{Place, extend, from_message};
+use super::activities::{Place, from_message};
 use super::model::{Channel, State, Team};
+use super::values::extend;
 use super::{HttpAnswer, Mistake, Teams, User};
 
 impl Teams {

@@ -35,6 +35,7 @@ mod roster;
 mod server;
 mod throttle;
 mod tokens;
+mod values;
 mod world;
 
 pub use answer::{Effect, HttpAnswer, Mistake};

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::activities::{Frame, Place, execute_value};
-use super::card_actions::{self, Button, text};
+use super::card_actions::{self, Button};
 use super::model::{Message, State};
+use super::values::{part, set, text};
 use super::{HttpAnswer, Mistake, Teams, User, ids, outgoing};
 
 impl Teams {
@@ -205,7 +206,7 @@ impl Teams {
             Some("task/fetch") => {
                 self.invoke(user, card, "task/fetch", json!({ "data": data, "context": { "theme": "default" } }))
             }
-            Some("invoke") => self.invoke(user, card, "composeExtension/onCardButtonClicked", special["value"].clone()),
+            Some("invoke") => self.invoke(user, card, "composeExtension/onCardButtonClicked", part(&special, "value")),
             kind @ (None | Some("messageBack" | "imBack")) => {
                 if kind.is_some() {
                     data.remove("msteams");
@@ -218,10 +219,10 @@ impl Teams {
                 let mut activity = frame.submit(&id, &user, place, card, Value::Object(data));
                 match kind {
                     Some("messageBack") => {
-                        activity["text"] = special["text"].clone();
-                        activity["value"] = special["value"].clone();
+                        set(&mut activity, "text", part(&special, "text"));
+                        set(&mut activity, "value", part(&special, "value"));
                     }
-                    Some("imBack") => activity["text"] = special["value"].clone(),
+                    Some("imBack") => set(&mut activity, "text", part(&special, "value")),
                     _ => {}
                 }
                 Ok(activity)

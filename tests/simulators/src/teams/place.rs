@@ -1,7 +1,6 @@
 //! Finding the conversation or message that a call is about, and whether the bot may be there and as often.
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::connector::Refusal;
 use super::ids::{base_of, root_of};
@@ -90,8 +89,4 @@ pub(super) fn own_message(state: &State, place: &Place, activity: &str) -> Resul
         return Err(Refusal::new(403, "NotEnoughPermissions", "The message is not the bot's own.", true));
     }
     Ok(())
-}
-
-pub(super) fn text_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str)
 }

@@ -8,8 +8,9 @@ use super::connector::{Refusal, Reply};
 use super::ids::base_of;
 use super::model::State;
 use super::outgoing::{self, Outgoing};
-use super::place::{Place, admit, locate, message_in, own_message, reachable, text_at};
+use super::place::{Place, admit, locate, message_in, own_message, reachable};
 use super::throttle::Operation;
+use super::values::{set, text_at};
 
 pub(super) fn create_post(
     state: &mut State,
@@ -39,8 +40,8 @@ pub(super) fn create_post(
     let id = outgoing::put(state, options, &place.conversation, None, content, now);
     state.counters_mut(&place.conversation).posts += 1;
     let mut answer = json!({ "id": format!("{};messageid={id}", place.conversation) });
-    if !split && let Some(answer) = answer.as_object_mut() {
-        answer.insert("activityId".to_owned(), json!(id));
+    if !split {
+        set(&mut answer, "activityId", id);
     }
     Ok(Reply::json(201, answer))
 }
@@ -79,8 +80,8 @@ pub(super) fn create_chat(
         let split = content.is_split();
         let id = outgoing::put(state, options, &chat.id, None, content, now);
         state.counters_mut(&chat.id).posts += 1;
-        if !split && let Some(answer) = answer.as_object_mut() {
-            answer.insert("activityId".to_owned(), json!(id));
+        if !split {
+            set(&mut answer, "activityId", id);
         }
     }
     Ok(Reply::json(201, answer))

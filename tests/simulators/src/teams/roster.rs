@@ -9,6 +9,7 @@ use super::connector::{Refusal, Reply};
 use super::model::{State, Team, User};
 use super::place::{admit, locate};
 use super::throttle::Operation;
+use super::values::set;
 
 /// Everybody at once, as the deprecated operation answers.
 pub(super) fn all(state: &mut State, conversation: &str, now: Timestamp) -> Result<Reply, Refusal> {
@@ -34,7 +35,7 @@ pub(super) fn page(
     let page: Vec<Value> = members.iter().skip(from).take(size).map(|user| member(user, "objectId")).collect();
     let mut body = json!({ "members": page });
     if from + size < members.len() {
-        body["continuationToken"] = json!(format!("from-{}", from + size));
+        set(&mut body, "continuationToken", format!("from-{}", from + size));
     }
     Ok(Reply::json(200, body))
 }
@@ -88,7 +89,7 @@ fn member(user: &User, entra_field: &str) -> Value {
         "id": user.id, "name": user.name, "givenName": given, "surname": surname, "email": user.email,
         "userPrincipalName": user.email, "tenantId": user.tenant, "userRole": "user",
     });
-    member[entra_field] = json!(user.entra);
+    set(&mut member, entra_field, user.entra.as_str());
     member
 }
 

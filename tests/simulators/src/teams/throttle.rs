@@ -87,12 +87,12 @@ fn wait(seen: &VecDeque<i64>, most: usize, window_ms: i64, now_ms: i64) -> Optio
 mod tests {
     use super::*;
 
-    /// Requests of a millisecond spacing, until the first refusal: (how many were admitted, the wait that was asked for).
-    fn burst(spacing_ms: i64) -> (usize, u64) {
+    /// Evenly spaced requests until the first refusal: (how many were admitted, the wait that was asked for).
+    fn burst(operation: Operation, spacing_ms: i64) -> (usize, u64) {
         let mut windows = Windows::default();
         for sent in 0..10_000 {
             let at = i64::try_from(sent).unwrap() * spacing_ms;
-            if let Err(wait) = windows.admit(Operation::Send, "19:a@thread.tacv2", "t", at) {
+            if let Err(wait) = windows.admit(operation, "19:a@thread.tacv2", "t", at) {
                 return (sent, wait);
             }
         }
@@ -101,10 +101,15 @@ mod tests {
 
     #[test]
     fn each_window_refuses_at_its_own_pace() {
+        use Operation::{Conversations, Create, Members, Send};
         // spacing in ms, admitted, seconds to wait
-        let table = [(0, 7, 1), (200, 8, 1), (400, 60, 6), (1000, 1800, 1800)];
-        for (spacing, admitted, wait) in table {
-            assert_eq!(burst(spacing), (admitted, wait), "every {spacing} ms");
+        let writes = [(0, 7, 1), (200, 8, 1), (400, 60, 6), (1000, 1800, 1800)];
+        let reads = [(0, 14, 1), (100, 16, 1), (200, 120, 6), (500, 3600, 1800)];
+        let table = [(Send, writes), (Create, writes), (Members, reads), (Conversations, reads)];
+        for (operation, rows) in table {
+            for (spacing, admitted, wait) in rows {
+                assert_eq!(burst(operation, spacing), (admitted, wait), "{operation:?} every {spacing} ms");
+            }
         }
     }
 

@@ -10,6 +10,9 @@ use crate::world::{
 
 const NOTHING: Value = Value::Null;
 
+/// Method, path, body, answer, and whether a correct bot could run into it.
+type Row<'a> = (&'a Method, String, Value, (u16, &'a str), bool);
+
 #[tokio::test]
 async fn posts_replies_edits_and_deletes_leave_a_history() {
     let (world, _, channel, _) = World::with_team().await;
@@ -79,8 +82,7 @@ async fn refusals_have_the_documented_codes() {
     let bad_card = card_activity(&json!({ "type": "AdaptiveCard", "version": "1.5", "body": [{ "type": "Marquee" }] }));
     let (post, put) = (Method::POST, Method::PUT);
 
-    // method, path, body, answer, whether a correct bot could run into it
-    let table: Vec<(&Method, String, Value, (u16, &str), bool)> = vec![
+    let table: Vec<Row<'_>> = vec![
         (&post, activities(unknown), hello.clone(), (404, "ConversationNotFound"), true),
         (&post, activities("a:1unknown"), hello.clone(), (404, "ConversationNotFound"), true),
         (&post, activities(&format!("{channel};messageid=17")), hello.clone(), (404, "ConversationNotFound"), true),
