@@ -27,7 +27,8 @@ const APP_ID: &str = "11111111-2222-4333-8444-555555555555";
 const TENANT: &str = "99999999-8888-4777-8666-555555555555";
 const CLIENT_ID: &str = "local-client";
 const SUBDOMAIN: &str = "acme";
-pub(crate) const ACCOUNT: &str = "PLOCAL1";
+/// The simulated PagerDuty account.
+pub const ACCOUNT: &str = "PLOCAL1";
 
 /// As in the template. Every delayed retry counts as a receive, so the limit must leave room for a long throttling.
 const MAX_RECEIVES: u32 = 20;
@@ -189,10 +190,10 @@ pub(crate) fn restore(folder: Option<&Path>, pagerduty: Option<&PagerDuty>, team
         Ok(Some(serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))?))
     };
     if let (Some(simulator), Some(state)) = (pagerduty, read("pagerduty.json")?) {
-        simulator.restore(state);
+        simulator.restore(state)?;
     }
     if let (Some(simulator), Some(state)) = (teams, read("teams.json")?) {
-        simulator.restore(state);
+        simulator.restore(state)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 pub mod aws;
 mod environment;
-pub mod page;
+//pagepub mod page;
 mod pump;
 mod seed;
 mod serve;
@@ -23,9 +23,9 @@ use simulators::pagerduty::PagerDuty;
 use simulators::teams::Teams;
 use url::Url;
 
-pub use environment::is_override;
+pub use environment::{ACCOUNT, is_override};
 pub use pump::receive_batch;
-pub use seed::{Demo, DemoChannel, DemoPerson};
+pub use seed::{Demo, DemoChannel, DemoPerson, connect};
 use serve::Servers;
 
 /// Where one of the two sides is.
@@ -128,6 +128,7 @@ pub struct Running {
     /// Whom and what the demo is about; `None` where a side is replaced.
     pub demo: Option<Demo>,
     base: Url,
+    data_dir: Option<PathBuf>,
     pump: pump::Pumping,
     servers: Servers,
 }
@@ -164,15 +165,15 @@ pub async fn compose(config: LocalConfig) -> anyhow::Result<Running> {
     environment::prepare_aws(&app, config.secrets.as_deref()).await?;
     let mut router = functions(&app);
     if let (true, Some(pagerduty), Some(teams)) = (config.page, &pagerduty, &teams) {
-        let assets = page::assets::fetch(config.data_dir.as_deref()).await;
-        router = router.merge(page::router(pagerduty.clone(), teams.clone(), assets));
+//page        let assets = page::assets::fetch(config.data_dir.as_deref()).await;
+//page        router = router.merge(page::router(pagerduty.clone(), teams.clone(), assets));
     }
     servers.serve(app_listener, router);
     let pump = pump::Pumping::new(app.clone(), pagerduty.clone(), aws.clone());
     if config.pump == Pump::Always {
         pump.run_in(&mut servers, config.data_dir.as_deref(), teams.as_ref());
     }
-    let mut running = Running { app, environment: variables, pagerduty, teams, aws, demo: None, base, pump, servers };
+    let mut running = Running { app, environment: variables, pagerduty, teams, aws, demo: None, base, data_dir: config.data_dir, pump, servers };
     if config.demo {
         running.make_demo().await?;
     }
@@ -246,6 +247,17 @@ impl Running {
         let now = self.app.clock.now();
         if time > now {
             self.app.clock.advance(time.duration_since(now));
+        }
+    }
+
+    /// Writes the simulators' state into the data folder, if there is one; background tasks do it all the time.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn keep(&self) -> anyhow::Result<()> {
+        match (&self.data_dir, &self.pagerduty, &self.teams) {
+            (Some(folder), Some(pagerduty), Some(teams)) => environment::keep(folder, pagerduty, teams),
+            _ => Ok(()),
         }
     }
 

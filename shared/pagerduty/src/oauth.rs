@@ -1,4 +1,7 @@
 //! PagerDuty's scoped OAuth: log-in of a person with PKCE, refresh, and tokens of the app itself.
+//!
+//! Codes live 30 s and refresh tokens work once, so nothing is repeated here, and an answer that can be used at all is
+//! used. What was granted is only what the answer says (PagerDuty drops scopes without an error).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,6 +17,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::Region;
+use crate::rest::retry_after;
 use crate::wire::{items, text};
 
 /// What acting on incidents as a person needs.
@@ -26,7 +30,13 @@ const ISSUERS: [&str; 2] =
 /// Clocks may differ by this much.
 const SKEW_SECONDS: i64 = 60;
 
-const TIMEOUT: Duration = Duration::from_millis(3500);
+/// Below the 5 s that Teams gives an answer to a click, which may need a refresh.
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long an access token is taken to live if the answer does not say it (RFC 6749 5.1 only recommends that).
+const ASSUMED_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+
+const MAX_ERROR_WORD: usize = 40;
 
 /// A client of PagerDuty's OAuth. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -35,6 +45,7 @@ pub struct OAuth {
     base: Url,
     client_id: String,
     redirect_uri: Url,
+    timeout: Duration,
 }
 
 /// A PKCE pair (RFC 7636, S256). PagerDuty requires it for scoped apps.
@@ -50,9 +61,14 @@ impl Pkce {
     /// A pair from 256 fresh random bits.
     #[must_use]
     pub fn from_random(random: [u8; 32]) -> Self {
-        let verifier = BASE64_URL_SAFE_NO_PAD.encode(random);
-        let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-        Self { verifier: verifier.into(), challenge }
+        Self::from_verifier(BASE64_URL_SAFE_NO_PAD.encode(random).into())
+    }
+
+    /// The pair of a verifier that was kept.
+    #[must_use]
+    pub fn from_verifier(verifier: SecretString) -> Self {
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.expose_secret().as_bytes()));
+        Self { verifier, challenge }
     }
 }
 
@@ -67,7 +83,7 @@ pub struct Grant {
     pub expires_at: Timestamp,
     /// What was really granted; PagerDuty drops scopes without an error.
     pub scopes: BTreeSet<String>,
-    /// Says who the person is.
+    /// Says who the person is. A refresh may answer without one.
     pub id_token: Option<SecretString>,
 }
 
@@ -102,7 +118,16 @@ pub enum OAuthError {
         /// The OAuth error word, or "unknown".
         error: String,
     },
-    /// No answer.
+    /// More calls than PagerDuty allows.
+    #[error("PagerDuty's OAuth limits the rate of calls")]
+    RateLimited {
+        /// When to try again, if PagerDuty says so.
+        after: Option<Duration>,
+    },
+    /// PagerDuty could not be reached: nothing was asked, so no token was used up.
+    #[error("PagerDuty's OAuth cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// No answer: a refresh token may have been used up.
     #[error("PagerDuty's OAuth did not answer")]
     NoAnswer(#[source] reqwest::Error),
     /// An answer that we cannot read.
@@ -119,11 +144,17 @@ impl OAuthError {
     pub fn class(&self) -> Class {
         match self {
             Self::Refused { error, .. } if error == "invalid_grant" => Class::Relink,
-            Self::Refused { status: 429 | 500..=599, .. } => Class::Retry { after: None },
+            Self::Refused { status: 500..=599, .. } | Self::Unreachable(_) => Class::Retry { after: None },
             Self::Refused { .. } | Self::Unreadable(_) => Class::Bug,
+            Self::RateLimited { after } => Class::Retry { after: *after },
             Self::NoAnswer(_) => Class::Unclear,
             Self::WrongIdentity(_) => Class::Invalid,
         }
+    }
+
+    fn no_answer(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
     }
 }
 
@@ -134,10 +165,17 @@ pub fn missing_scopes(grant: &Grant) -> Vec<&'static str> {
 }
 
 impl OAuth {
-    /// A client of the identity service at `base`. `redirect_uri` must be registered with the app.
+    /// A client of the identity service at `base`. `redirect_uri` must be registered with the app. `http` must not follow
+    /// redirects: they would carry the secret to another host.
     #[must_use]
     pub fn new(http: reqwest::Client, base: Url, client_id: String, redirect_uri: Url) -> Self {
-        Self { http, base, client_id, redirect_uri }
+        Self { http, base, client_id, redirect_uri, timeout: TIMEOUT }
+    }
+
+    /// The same client with another time limit per call; 4 s by default.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Where the person logs in.
@@ -208,7 +246,7 @@ impl OAuth {
     }
 
     /// Who an id token is about. Its signature is not checked: it came straight from the token endpoint over TLS, which
-    /// OpenID Connect Core 3.1.3.7 accepts instead. Issuer, audience and expiry are.
+    /// `OpenID` Connect Core 3.1.3.7 accepts instead. Issuer, audience and expiry are.
     ///
     /// # Errors
     /// [`OAuthError::WrongIdentity`] or [`OAuthError::Unreadable`].
@@ -231,13 +269,11 @@ impl OAuth {
         if expires.saturating_add(SKEW_SECONDS) <= now.as_second() {
             return Err(OAuthError::WrongIdentity("expiry"));
         }
+        let account = text(&claims, "account_id").and_then(|id| AccountId::new(id).ok());
+        let user = text(&claims, "user_id").and_then(|id| PdUserId::new(id).ok());
         Ok(Identity {
-            account: text(&claims, "account_id")
-                .and_then(|id| AccountId::new(id).ok())
-                .ok_or(OAuthError::Unreadable("account_id"))?,
-            user: text(&claims, "user_id")
-                .and_then(|id| PdUserId::new(id).ok())
-                .ok_or(OAuthError::Unreadable("user_id"))?,
+            account: account.ok_or(OAuthError::Unreadable("account_id"))?,
+            user: user.ok_or(OAuthError::Unreadable("user_id"))?,
             subdomain: text(&claims, "subdomain").map(str::to_owned),
         })
     }
@@ -257,29 +293,40 @@ impl OAuth {
         let answer = self
             .http
             .post(self.endpoint("token"))
-            .timeout(TIMEOUT)
+            .timeout(self.timeout)
             .form(&form)
             .send()
             .await
-            .map_err(|error| OAuthError::NoAnswer(error.without_url()))?;
+            .map_err(OAuthError::no_answer)?;
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| OAuthError::NoAnswer(error.without_url()))?;
-        let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        if status.is_success() {
-            return Ok(body);
+        if status.as_u16() == 429 {
+            return Err(OAuthError::RateLimited { after: retry_after(answer.headers()) });
         }
-        let error = text(&body, "error").filter(|word| word.len() <= 40).unwrap_or("unknown").to_owned();
+        if status.is_success() {
+            let bytes = answer.bytes().await.map_err(OAuthError::no_answer)?;
+            return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
+        }
+        let bytes = answer.bytes().await.unwrap_or_default();
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        let error = text(&body, "error").filter(|word| is_error_word(word)).unwrap_or("unknown").to_owned();
         Err(OAuthError::Refused { status: status.as_u16(), error })
     }
 }
 
+/// One of RFC 6749's words, and not a text that may repeat what was sent.
+fn is_error_word(word: &str) -> bool {
+    word.len() <= MAX_ERROR_WORD && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
 fn grant(answer: &Value, now: Timestamp) -> Result<Grant, OAuthError> {
-    let secret = |key: &str| text(answer, key).map(|token| SecretString::from(token.to_owned()));
-    let seconds = answer.get("expires_in").and_then(Value::as_i64).ok_or(OAuthError::Unreadable("expires_in"))?;
+    let secret = |key: &str| text(answer, key).map(SecretString::from);
+    let seconds =
+        answer.get("expires_in").and_then(|seconds| seconds.as_i64().or_else(|| seconds.as_str()?.parse().ok()));
+    let lifetime = seconds.map_or(ASSUMED_LIFETIME, SignedDuration::from_secs);
     Ok(Grant {
         access_token: secret("access_token").ok_or(OAuthError::Unreadable("access_token"))?,
         refresh_token: secret("refresh_token"),
-        expires_at: now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX),
+        expires_at: now.checked_add(lifetime).unwrap_or(now),
         scopes: text(answer, "scope").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
         id_token: secret("id_token"),
     })

@@ -80,6 +80,7 @@ fn unhex(text: &str) -> Option<[u8; TAG_BYTES]> {
 }
 
 /// What a signed body says.
+#[expect(clippy::large_enum_variant, reason = "one per request, and nearly all are incidents")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
     /// Something about an incident.

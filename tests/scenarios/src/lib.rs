@@ -1,1 +1,1 @@
-//! (to be written)
+//! Black-box scenarios live in `tests/it`; this crate has no code of its own.

@@ -15,6 +15,7 @@ mod sqs_http;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -49,6 +50,8 @@ struct Services {
     sqs: Sqs,
     secrets: SecretsManager,
     dynamodb: DynamoDb,
+    sqs_is_down: AtomicBool,
+    dynamodb_is_down: AtomicBool,
 }
 
 impl fmt::Debug for Endpoint {
@@ -72,6 +75,8 @@ impl Endpoint {
             sqs: Sqs::open(data_dir, Arc::clone(&now), url.to_string())?,
             secrets: SecretsManager::open(data_dir, now)?,
             dynamodb: DynamoDb::start(data_dir, &mut tasks).await?,
+            sqs_is_down: AtomicBool::new(false),
+            dynamodb_is_down: AtomicBool::new(false),
         });
         let router = router(Arc::clone(&services));
         tasks.spawn(async move {
@@ -85,6 +90,16 @@ impl Endpoint {
     /// The same services for another listener.
     pub fn router(&self) -> Router {
         router(Arc::clone(&self.services))
+    }
+
+    /// Lets every call of SQS fail with a 503, or no longer: what no emulator does by itself.
+    pub fn refuse_sqs(&self, down: bool) {
+        self.services.sqs_is_down.store(down, Ordering::Relaxed);
+    }
+
+    /// Lets every call of `DynamoDB` fail with a 503, or no longer.
+    pub fn refuse_dynamodb(&self, down: bool) {
+        self.services.dynamodb_is_down.store(down, Ordering::Relaxed);
     }
 
     /// When some queue has a message for a receiver; in the past if there is one already. `None` if all queues but the
@@ -110,6 +125,13 @@ async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Re
     let target =
         request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let (service, operation) = target.split_once('.').unwrap_or_default();
+    let down = match service {
+        "DynamoDB_20120810" => &services.dynamodb_is_down,
+        _ => &services.sqs_is_down,
+    };
+    if service != "secretsmanager" && down.load(Ordering::Relaxed) {
+        return answer::error(answer::JSON_1_0, 503, "ServiceUnavailable", "This stand-in was told to be down.");
+    }
     if service == "DynamoDB_20120810" {
         return services.dynamodb.answer(request).await;
     }

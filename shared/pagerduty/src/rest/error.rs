@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use domain::failure::Class;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
 use crate::wire::bounded;
 
-/// "Already resolved" and "already acknowledged" (PagerDuty's error codes).
-const ALREADY_DONE: [u64; 2] = [1001, 1002];
+/// "Already resolved" and "already acknowledged" (REST docs, "Errors").
+const ALREADY_DONE: [u32; 2] = [1001, 1002];
+
+const MAX_MESSAGE: usize = 300;
 
 /// A call that did not work.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +22,7 @@ pub enum ApiError {
         /// The HTTP status.
         status: u16,
         /// PagerDuty's own code.
-        code: Option<u64>,
+        code: Option<u32>,
         /// PagerDuty's sentence, at most 300 characters. It may quote what a person typed: for that person, not for logs.
         message: String,
     },
@@ -30,6 +32,9 @@ pub enum ApiError {
         /// When to try again, if PagerDuty says so.
         after: Option<Duration>,
     },
+    /// PagerDuty could not be reached: nothing was asked, so nothing was done.
+    #[error("PagerDuty cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
     /// No answer: it may or may not have been done.
     #[error("PagerDuty did not answer")]
     NoAnswer(#[source] reqwest::Error),
@@ -39,9 +44,9 @@ pub enum ApiError {
         /// What is missing.
         what: &'static str,
     },
-    /// The request could not even be written.
-    #[error("a request to PagerDuty cannot be written")]
-    Request,
+    /// The token or the base address cannot be put into a request.
+    #[error("the request to PagerDuty cannot be written")]
+    Unwritable,
 }
 
 impl ApiError {
@@ -49,14 +54,19 @@ impl ApiError {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Refused { status: 401, .. } => Class::Relink,
-            Self::Refused { status: 402 | 403, .. } => Class::Forbidden,
-            Self::Refused { status: 404, .. } => Class::Gone,
-            Self::Refused { status: 408 | 500..=599, .. } => Class::Unclear,
-            Self::Refused { .. } => Class::Invalid,
+            Self::Refused { status, .. } => match status {
+                // A redirect is never followed; a wrong region's host may answer with one.
+                300..=399 => Class::Bug,
+                401 => Class::Relink,
+                402 | 403 => Class::Forbidden,
+                404 | 410 => Class::Gone,
+                408 | 500..=599 => Class::Unclear,
+                _ => Class::Invalid,
+            },
             Self::RateLimited { after } => Class::Retry { after: *after },
+            Self::Unreachable(_) => Class::Retry { after: None },
             Self::NoAnswer(_) => Class::Unclear,
-            Self::Unreadable { .. } | Self::Request => Class::Bug,
+            Self::Unreadable { .. } | Self::Unwritable => Class::Bug,
         }
     }
 
@@ -71,35 +81,55 @@ impl ApiError {
     pub fn message(&self) -> &str {
         match self {
             Self::Refused { message, .. } => message,
-            Self::RateLimited { .. } | Self::NoAnswer(_) | Self::Unreadable { .. } | Self::Request => "",
+            Self::RateLimited { .. }
+            | Self::Unreachable(_)
+            | Self::NoAnswer(_)
+            | Self::Unreadable { .. }
+            | Self::Unwritable => "",
         }
+    }
+
+    pub(super) fn no_answer(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
     }
 }
 
-/// `Retry-After` or `ratelimit-reset`, both in seconds.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// How long PagerDuty wants to be left alone: `Retry-After`, else its own `ratelimit-reset`, both in seconds.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok();
-    seconds("retry-after").or_else(|| seconds("ratelimit-reset")).map(Duration::from_secs)
+    seconds(RETRY_AFTER.as_str()).or_else(|| seconds("ratelimit-reset")).map(Duration::from_secs)
 }
 
-/// Reads a refusal leniently: `errors` may be a list, a text or an object; `error` may be missing or a list; there may be
-/// no body at all.
+/// Reads a refusal leniently: `errors` may be a list, a text or an object; `error` may be a list or missing; there may be
+/// no body at all, or one that is no JSON.
 pub(super) fn refusal(status: u16, after: Option<Duration>, body: &[u8]) -> ApiError {
     if status == 429 {
         return ApiError::RateLimited { after };
     }
     let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let error = body.get("error").unwrap_or(&body);
-    let code = error.get("code").and_then(Value::as_u64).filter(|code| *code != 0);
-    let sentences: Vec<&str> =
-        [error.get("message"), error.get("errors"), Some(error)].into_iter().flatten().flat_map(texts).collect();
-    ApiError::Refused { status, code, message: bounded(&sentences.join(": "), 300) }
+    let code = error.get("code").and_then(Value::as_u64).and_then(|code| u32::try_from(code).ok());
+    let sentences = match error {
+        Value::Object(fields) => {
+            ["message", "errors"].iter().filter_map(|key| fields.get(*key)).flat_map(texts).collect()
+        }
+        bare => texts(bare),
+    };
+    // PagerDuty says 0 where it has no code of its own.
+    ApiError::Refused {
+        status,
+        code: code.filter(|code| *code != 0),
+        message: bounded(&sentences.join(": "), MAX_MESSAGE),
+    }
 }
 
+/// Every text in it, at any depth (which the JSON reader bounds).
 fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
-        Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
     }
 }

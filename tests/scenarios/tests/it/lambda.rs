@@ -43,7 +43,7 @@ impl Function {
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
-            .route("/2018-06-01/runtime/init/error", post(|body: String| async move { unreachable!("start failed: {body}") }))
+            .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(api);
         #[expect(clippy::disallowed_methods, reason = "a test's own server")]
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -106,6 +106,12 @@ async fn next(State(api): State<RuntimeApi>) -> Response {
         headers.insert(name, HeaderValue::try_from(value).unwrap());
     }
     (headers, Json(invocation.event)).into_response()
+}
+
+/// A function that cannot start says why; whoever invokes it then waits in vain, so this must be seen.
+async fn init_error(body: String) -> StatusCode {
+    eprintln!("a function cannot start: {body}");
+    StatusCode::ACCEPTED
 }
 
 async fn response(State(api): State<RuntimeApi>, Path(id): Path<String>, body: Bytes) -> StatusCode {

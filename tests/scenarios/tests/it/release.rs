@@ -69,7 +69,7 @@ async fn the_release_binaries_do_the_round_trip() {
     let sender = Function::start("notification-sender", &stack.environment).await;
     let world = World::of(stack);
 
-    let incident = world.trigger("Payments", "Disk full on db-1");
+    let incident = world.trigger("Payments", "Disk full on db-1").await;
     deliver(&world.stack, &sender).await;
     let card = world.only_card("Payments");
     assert_eq!(card.buttons(), ["Acknowledge", "Resolve", "Add note"]);

@@ -7,7 +7,7 @@ use crate::world::{Fault, World};
 #[tokio::test]
 async fn a_throttled_channel_waits_and_others_do_not() {
     let world = World::new().await;
-    world.fail_posts("Payments", 1, Fault::Throttled { retry_after: 30 });
+    world.fail_posts("Payments", 1, &Fault::throttled(30));
     world.trigger("Payments", "DB down").await;
     world.trigger("Search", "Index stale").await;
     world.settle().await;
@@ -26,7 +26,7 @@ async fn while_a_channel_waits_its_incidents_go_on_and_the_card_shows_the_newest
     let incident = world.trigger("Payments", "DB down").await;
     world.settle().await;
     let ada = world.pagerduty_user("Ada Wong");
-    world.fail_posts("Payments", 1, Fault::Throttled { retry_after: 60 });
+    world.fail_posts("Payments", 1, &Fault::throttled(60));
     world.pagerduty().acknowledge(&incident, &ada);
     world.settle().await;
     world.pagerduty().resolve(&incident, &ada);
@@ -41,7 +41,7 @@ async fn while_a_channel_waits_its_incidents_go_on_and_the_card_shows_the_newest
 async fn an_explicit_refusal_is_tried_again() {
     for status in [412, 502, 503, 504] {
         let world = World::new().await;
-        world.fail_posts("Payments", 2, Fault::Status(status));
+        world.fail_posts("Payments", 2, &Fault::status(status, "ServiceError"));
         world.trigger("Payments", "DB down").await;
         world.advance(SignedDuration::from_mins(1)).await;
         assert_eq!(world.only_card("Payments").posts(), 1, "{status}");
@@ -52,7 +52,7 @@ async fn an_explicit_refusal_is_tried_again() {
 #[tokio::test]
 async fn an_unanswered_post_is_repeated_and_the_double_points_to_the_living_card() {
     let world = World::new().await;
-    world.fail_posts("Payments", 1, Fault::DropAnswerAfterApplying);
+    world.fail_posts("Payments", 1, &Fault::DropAnswerAfterApplying);
     let incident = world.trigger("Payments", "DB down").await;
     world.advance(SignedDuration::from_mins(5)).await;
     let cards = world.cards("Payments");
@@ -100,7 +100,7 @@ async fn a_channel_that_is_gone_breaks_the_connection_and_the_team_is_told_once(
 #[tokio::test]
 async fn a_card_that_teams_never_takes_does_not_block_the_channel() {
     let world = World::new().await;
-    world.fail_posts("Payments", 1, Fault::Status(413));
+    world.fail_posts("Payments", 1, &Fault::status(413, "MessageSizeTooBig"));
     world.trigger("Payments", "DB down").await;
     world.settle().await;
     world.trigger("Payments", "Disk full").await;

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub use model::{Fault, Options};
 use model::{Passing, State};
-pub use webhooks::{Delivery, Outcome};
+pub use webhooks::{Delivery, Outcome, Pending};
 
 use crate::Now;
 

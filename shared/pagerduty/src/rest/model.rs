@@ -1,0 +1,202 @@
+//! What goes to the REST API and what comes back, in our words.
+
+use domain::ids::{AccountId, IncidentId, PdUserId, ServiceId, SubscriptionId};
+use domain::incident::{Actor, IncidentRecord, ServiceRef, Snapshot, Status, Urgency};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::ApiError;
+use crate::wire::{self, text};
+
+/// PagerDuty's largest page.
+pub(super) const PAGE: u32 = 100;
+
+/// Offset and page together may not exceed this (REST docs, "Pagination").
+const LAST: u32 = 10_000;
+
+const MAX_ROLE: usize = 40;
+
+/// A PagerDuty user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// PagerDuty's id.
+    pub id: PdUserId,
+    /// As PagerDuty shows it.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+    /// Their base role.
+    pub role: Role,
+    /// Their page in PagerDuty; its host has the account's present subdomain.
+    pub html_url: Option<Url>,
+}
+
+/// Base roles, by PagerDuty's API names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// Account owner.
+    Owner,
+    /// Global admin.
+    Admin,
+    /// Manager.
+    User,
+    /// Responder.
+    LimitedUser,
+    /// Observer, stakeholder, restricted access, or a role that is new.
+    Other(String),
+}
+
+/// An incident as REST gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestIncident {
+    /// PagerDuty's id.
+    pub id: IncidentId,
+    /// When it last changed; whole seconds.
+    pub updated_at: Timestamp,
+    /// Its state.
+    pub snapshot: Snapshot,
+    /// When it came into its status, and who brought it there. `None` for a triggered incident: there PagerDuty repeats
+    /// the time of the last change of any kind (REST docs, "Incident").
+    pub status_changed: Option<(Timestamp, Option<Actor>)>,
+}
+
+impl RestIncident {
+    /// What the answer adds to the record.
+    #[must_use]
+    pub fn into_record(self, account: AccountId) -> IncidentRecord {
+        IncidentRecord::from_rest(account, self.id, self.updated_at, self.snapshot, self.status_changed)
+    }
+}
+
+/// A note that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// PagerDuty's id, by which the note's own webhook can be recognised. `None` if the answer did not say it: the note
+    /// was written all the same.
+    pub id: Option<String>,
+    /// When it was written.
+    pub created_at: Option<Timestamp>,
+}
+
+/// An incident to be opened.
+#[derive(Debug, Clone, Copy)]
+pub struct NewIncident<'a> {
+    /// Where it happened.
+    pub service: &'a ServiceId,
+    /// One line.
+    pub title: &'a str,
+    /// The service decides if it is not given.
+    pub urgency: Option<Urgency>,
+    /// More text.
+    pub details: Option<&'a str>,
+    /// Makes a repetition harmless: PagerDuty refuses a second open incident with the same key.
+    pub incident_key: Option<&'a str>,
+}
+
+impl NewIncident<'_> {
+    pub(super) fn body(&self) -> Value {
+        let fields = [
+            ("type", Some(json!("incident"))),
+            ("title", Some(json!(self.title))),
+            ("service", Some(json!({ "id": self.service, "type": "service_reference" }))),
+            ("urgency", self.urgency.map(|urgency| json!(urgency))),
+            ("body", self.details.map(|details| json!({ "type": "incident_body", "details": details }))),
+            ("incident_key", self.incident_key.map(|key| json!(key))),
+        ];
+        let fields: Map<String, Value> =
+            fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+        json!({ "incident": fields })
+    }
+}
+
+/// A webhook subscription to be made for one service.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSubscription<'a> {
+    /// The service.
+    pub service: &'a ServiceId,
+    /// Where deliveries go. Cannot be changed later.
+    pub url: &'a Url,
+    /// For people who look at PagerDuty's list.
+    pub description: &'a str,
+    /// Event types.
+    pub events: &'a [&'a str],
+}
+
+impl NewSubscription<'_> {
+    pub(super) fn body(&self) -> Value {
+        json!({ "webhook_subscription": {
+            "type": "webhook_subscription",
+            "description": self.description,
+            "events": self.events,
+            "filter": { "type": "service_reference", "id": self.service },
+            "delivery_method": { "type": "http_delivery_method", "url": self.url.as_str() },
+        }})
+    }
+}
+
+/// A subscription that was made. PagerDuty shows the secret this once.
+#[derive(Debug)]
+pub struct CreatedSubscription {
+    /// PagerDuty's id.
+    pub id: SubscriptionId,
+    /// What deliveries are signed with.
+    pub secret: SecretString,
+}
+
+/// A part of a long list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What is on this page.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` at the end, and where PagerDuty gives no more (10,000 entries).
+    pub next: Option<u32>,
+}
+
+pub(super) fn user(answer: &Value) -> Result<User, ApiError> {
+    let read = |value: &Value| {
+        Some(User {
+            id: PdUserId::new(text(value, "id")?).ok()?,
+            name: wire::name(value)?,
+            email: text(value, "email")?.to_owned(),
+            role: match text(value, "role")? {
+                "owner" => Role::Owner,
+                "admin" => Role::Admin,
+                "user" => Role::User,
+                "limited_user" => Role::LimitedUser,
+                other => Role::Other(wire::bounded(other, MAX_ROLE)),
+            },
+            html_url: text(value, "html_url").and_then(|url| url.parse().ok()),
+        })
+    };
+    answer.get("user").and_then(read).ok_or(ApiError::Unreadable { what: "user" })
+}
+
+pub(super) fn incident(answer: &Value) -> Result<RestIncident, ApiError> {
+    let read = |value: &Value| {
+        let snapshot = wire::snapshot(value)?;
+        let changed_at = wire::time(value, "last_status_change_at");
+        Some(RestIncident {
+            id: IncidentId::new(text(value, "id")?).ok()?,
+            updated_at: wire::time(value, "updated_at").or(changed_at)?,
+            status_changed: changed_at
+                .filter(|_| snapshot.status != Status::Triggered)
+                .map(|at| (at, value.get("last_status_change_by").and_then(wire::actor))),
+            snapshot,
+        })
+    };
+    answer.get("incident").and_then(read).ok_or(ApiError::Unreadable { what: "incident" })
+}
+
+pub(super) fn note(answer: &Value) -> Note {
+    let note = answer.get("note").unwrap_or(&Value::Null);
+    Note { id: text(note, "id").map(str::to_owned), created_at: wire::time(note, "created_at") }
+}
+
+pub(super) fn services(answer: &Value, offset: u32) -> Result<Page<ServiceRef>, ApiError> {
+    let services = answer.get("services").and_then(Value::as_array).ok_or(ApiError::Unreadable { what: "services" })?;
+    let next = offset.saturating_add(PAGE);
+    let more = answer.get("more").and_then(Value::as_bool) == Some(true) && next.saturating_add(PAGE) <= LAST;
+    Ok(Page { items: services.iter().filter_map(wire::service).collect(), next: more.then_some(next) })
+}

@@ -1,0 +1,672 @@
+//! The language of the scenarios: a world with PagerBridge in it, people who click, and a clock that stands still.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use axum::http::StatusCode;
+use domain::ids::{AccountId, ChannelId, EntraUserId, IncidentId, ServiceId, TenantId};
+use domain::plan::CardRecord;
+use jiff::{SignedDuration, Timestamp};
+use local::{Demo, LocalConfig, Running};
+use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use runtime::Clock;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use simulators::pagerduty::{PagerDuty, Pending};
+use simulators::teams::{Effect, HttpAnswer, Message, Teams};
+use url::Url;
+
+pub(crate) use simulators::teams::Fault;
+
+/// 23 November 2026, 09:00 UTC.
+pub(crate) const START: Timestamp = Timestamp::constant(1_795_424_400, 0);
+
+/// PagerBridge between the two simulators.
+pub(crate) struct World {
+    pub(crate) stack: Running,
+    http: reqwest::Client,
+    people: Mutex<Vec<local::DemoPerson>>,
+}
+
+/// A card in a channel, as it is now and as it was.
+pub(crate) struct Card {
+    message: Message,
+    replies: Vec<String>,
+}
+
+/// What a click was answered.
+pub(crate) struct Answer(HttpAnswer);
+
+/// Somebody's browser: it keeps cookies and follows redirects itself, so that every step can be looked at.
+pub(crate) struct Browser {
+    http: reqwest::Client,
+    cookie: Mutex<Option<String>>,
+}
+
+/// A page in a browser.
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) url: String,
+    pub(crate) text: String,
+    pub(crate) csrf: String,
+    location: Option<String>,
+}
+
+/// A webhook subscription with its secret.
+#[derive(Clone)]
+pub(crate) struct Subscription {
+    id: String,
+    secret: String,
+}
+
+/// How a delivery is signed.
+#[derive(Clone)]
+pub(crate) struct Signed {
+    subscription: Option<String>,
+    secret: String,
+    signature: Option<Option<String>>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::of(local::compose(LocalConfig::for_tests(Clock::manual(START))).await.unwrap())
+    }
+
+    /// A world whose state is kept in a folder.
+    pub(crate) async fn in_folder(folder: &Path) -> Self {
+        let config = LocalConfig { data_dir: Some(folder.to_owned()), ..LocalConfig::for_tests(Clock::manual(START)) };
+        Self::of(local::compose(config).await.unwrap())
+    }
+
+    pub(crate) fn of(stack: Running) -> Self {
+        let people = Mutex::new(stack.demo.clone().map(|demo| demo.people).unwrap_or_default());
+        Self { stack, http: runtime::http_client().unwrap(), people }
+    }
+
+    pub(crate) fn pagerduty(&self) -> &PagerDuty {
+        self.stack.pagerduty.as_ref().unwrap()
+    }
+
+    pub(crate) fn teams(&self) -> &Teams {
+        self.stack.teams.as_ref().unwrap()
+    }
+
+    fn demo(&self) -> &Demo {
+        self.stack.demo.as_ref().unwrap()
+    }
+
+    /// Moves what is due now.
+    pub(crate) async fn settle(&self) {
+        self.stack.settle().await.unwrap();
+    }
+
+    /// Lets time pass until nothing waits any more.
+    pub(crate) async fn settle_all(&self) {
+        self.stack.settle_all().await.unwrap();
+    }
+
+    /// Lets time pass, stopping at whatever becomes due.
+    pub(crate) async fn advance(&self, by: SignedDuration) {
+        self.stack.advance(by).await.unwrap();
+    }
+
+    /// Lets time pass without delivering anything.
+    pub(crate) fn tick(&self, by: SignedDuration) {
+        self.stack.app.clock.advance(by);
+    }
+
+    /// PagerDuty delivers what is due; the queue stays as it is.
+    pub(crate) async fn deliver_webhooks(&self) {
+        while self.pagerduty().deliver().await > 0 {}
+    }
+
+    /// A monitoring tool opens an incident.
+    pub(crate) async fn trigger(&self, service: &str, title: &str) -> String {
+        let service = self.service(service);
+        self.trigger_in(&service, title).await
+    }
+
+    pub(crate) async fn trigger_in(&self, service: &str, title: &str) -> String {
+        self.tick(SignedDuration::from_millis(1));
+        self.pagerduty().trigger(service, title, "high")
+    }
+
+    fn service(&self, name: &str) -> String {
+        self.pagerduty().service_named(name).unwrap()
+    }
+
+    fn channel(&self, service: &str) -> String {
+        self.demo().channels.iter().find(|channel| channel.name == service).unwrap().channel.clone()
+    }
+
+    /// Services with a channel each, connected; gives the services' ids.
+    pub(crate) async fn add_services(&self, count: usize) -> Vec<String> {
+        let team = &self.demo().team;
+        let mut services = Vec::new();
+        for number in 0..count {
+            let name = format!("Service {number}");
+            let service = self.pagerduty().add_service(&name);
+            let channel = self.teams().add_channel(team, &channel_name(&service));
+            local::connect(&self.stack.app, team, &channel, &service, &name).await.unwrap();
+            services.push(service);
+        }
+        services
+    }
+
+    /// The cards in the channel of a service, oldest first.
+    pub(crate) fn cards(&self, service: &str) -> Vec<Card> {
+        self.cards_in_channel(&self.channel(service))
+    }
+
+    /// The same for a service of [`World::add_services`].
+    pub(crate) fn cards_in(&self, service: &str) -> Vec<Card> {
+        let channel = self.teams().channel_named(&self.demo().team, &channel_name(service)).unwrap();
+        self.cards_in_channel(&channel)
+    }
+
+    fn cards_in_channel(&self, channel: &str) -> Vec<Card> {
+        let messages = self.teams().messages(channel);
+        let roots = messages.iter().filter(|message| message.root.is_none() && message.card.is_some() && !message.deleted);
+        let replies_to = |root: &Message| {
+            let mine = messages.iter().filter(|message| message.root.as_ref() == Some(&root.id));
+            mine.filter_map(|message| message.text.clone()).collect()
+        };
+        roots.map(|root| Card { replies: replies_to(root), message: root.clone() }).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn only_card(&self, service: &str) -> Card {
+        let mut cards = self.cards(service);
+        assert_eq!(cards.len(), 1, "exactly one card in the channel of {service}");
+        cards.remove(0)
+    }
+
+    /// The card of an incident in the channel of a service of [`World::add_services`].
+    #[track_caller]
+    pub(crate) fn card_of(&self, service: &str, incident: &str) -> Card {
+        let mut cards: Vec<Card> = self.cards_in(service).into_iter().filter(|card| card.json().contains(incident)).collect();
+        assert_eq!(cards.len(), 1, "exactly one card of {incident}");
+        cards.remove(0)
+    }
+
+    fn person(&self, name: &str) -> local::DemoPerson {
+        self.people.lock().unwrap().iter().find(|person| person.name == name).unwrap().clone()
+    }
+
+    pub(crate) fn pagerduty_user(&self, name: &str) -> String {
+        self.person(name).pagerduty
+    }
+
+    /// Adds somebody on both sides.
+    pub(crate) async fn add_person(&self, name: &str, role: &str) {
+        let email = format!("{}@example.com", name.split(' ').next().unwrap().to_lowercase());
+        let pagerduty = self.pagerduty().add_user(name, &email, role);
+        let teams = self.teams().add_user(name);
+        self.teams().add_member(&self.demo().team, &teams).await.unwrap();
+        self.people.lock().unwrap().push(local::DemoPerson { name: name.to_owned(), teams, pagerduty });
+    }
+
+    pub(crate) async fn click(&self, who: &str, card: &Card, button: &str) -> Answer {
+        self.click_with(who, card, button, json!({})).await
+    }
+
+    pub(crate) async fn click_with(&self, who: &str, card: &Card, button: &str, inputs: Value) -> Answer {
+        self.tick(SignedDuration::from_millis(1));
+        let verb = match button {
+            "Acknowledge" => cards::data::Verb::Acknowledge,
+            "Resolve" => cards::data::Verb::Resolve,
+            "Add note" => cards::data::Verb::AddNote,
+            other => panic!("no such button: {other}"),
+        };
+        let person = self.person(who).teams;
+        Answer(self.teams().click(&person, &card.message.id, verb.as_str(), inputs).await.unwrap())
+    }
+
+    /// A click whose data somebody has tampered with.
+    pub(crate) async fn forge_click(&self, who: &str, card: &Card, verb: &str, data: &Value) -> Answer {
+        let person = self.person(who).teams;
+        let verb = if verb == "Resolve" { cards::data::Verb::Resolve.as_str() } else { verb };
+        let mut activity = self.teams().click_activity(&person, &card.message.id, verb, &json!({})).unwrap();
+        for (key, value) in data.as_object().unwrap() {
+            activity["value"]["action"]["data"][key] = value.clone();
+        }
+        Answer(self.teams().send(activity).await.unwrap())
+    }
+
+    /// Teams sends the last activity again.
+    pub(crate) async fn redeliver(&self) -> Answer {
+        Answer(self.teams().redeliver().await.unwrap())
+    }
+
+    /// Somebody writes to the bot privately.
+    pub(crate) async fn say(&self, who: &str, text: &str) {
+        self.tick(SignedDuration::from_millis(1));
+        let person = self.person(who).teams;
+        if self.teams().personal_chat(&person).is_none() {
+            self.teams().install_personal(&person).await.unwrap();
+        }
+        let answer = self.teams().say_privately(&person, text).await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// What the bot wrote to somebody privately, oldest first.
+    pub(crate) fn private_cards(&self, who: &str) -> Vec<Card> {
+        let person = self.person(who).teams;
+        let messages = self.teams().personal_messages(&person).into_iter();
+        messages.filter(|message| message.from_bot).map(|message| Card { replies: Vec::new(), message }).collect()
+    }
+
+    /// The messages in the General channel, whose id is the team's.
+    pub(crate) fn general_messages(&self) -> Vec<String> {
+        self.cards_in_channel(&self.demo().team).iter().map(Card::text).collect()
+    }
+
+    /// Links somebody to the PagerDuty user of the same name.
+    pub(crate) async fn link(&self, who: &str) {
+        self.say(who, "linkUser").await;
+        self.complete_link(&Browser::new(), who, who).await;
+    }
+
+    /// Follows the newest personal link of `who` to its end, logged in at PagerDuty as `as_whom`.
+    pub(crate) async fn complete_link(&self, browser: &Browser, who: &str, as_whom: &str) {
+        let question = self.log_in(browser, who, as_whom).await;
+        let done = self.answer_question(browser, &question, "link").await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        assert!(self.is_linked(who).await);
+    }
+
+    /// The newest personal link of `who`, up to the address that PagerDuty leads back to.
+    pub(crate) async fn log_in_at_pagerduty(&self, browser: &Browser, who: &str, as_whom: &str) -> String {
+        let login = self.person(as_whom).pagerduty;
+        self.at_pagerduty(browser, who, &login).await
+    }
+
+    async fn at_pagerduty(&self, browser: &Browser, who: &str, login: &str) -> String {
+        let cards = self.private_cards(who);
+        let link = cards.iter().rev().find_map(Card::any_link).expect("a personal link");
+        let start = browser.get(&link).await;
+        assert_eq!(start.status, 303, "{}", start.text);
+        let mut authorize = Url::parse(&start.location.unwrap()).unwrap();
+        authorize.query_pairs_mut().append_pair("login", login);
+        let back = browser.get(authorize.as_str()).await;
+        assert_eq!(back.status, 302, "{}", back.text);
+        back.location.unwrap()
+    }
+
+    /// The newest personal link of `who`, up to the confirmation page.
+    pub(crate) async fn log_in(&self, browser: &Browser, who: &str, as_whom: &str) -> Page {
+        let callback = self.log_in_at_pagerduty(browser, who, as_whom).await;
+        browser.follow(&callback).await
+    }
+
+    pub(crate) async fn deny_at_pagerduty(&self, browser: &Browser, who: &str) -> Page {
+        let callback = self.at_pagerduty(browser, who, "deny").await;
+        browser.follow(&callback).await
+    }
+
+    pub(crate) async fn answer_question(&self, browser: &Browser, question: &Page, choice: &str) -> Page {
+        let url = self.stack.app.config.public("/oauth/confirm");
+        browser.post(&url, &[("csrf", question.csrf.as_str()), ("choice", choice)]).await
+    }
+
+    pub(crate) async fn is_linked(&self, who: &str) -> bool {
+        let user = self.teams().user(&self.person(who).teams).unwrap();
+        let (tenant, entra) = (TenantId::new(user.tenant).unwrap(), EntraUserId::new(user.entra).unwrap());
+        !self.stack.app.store.links_of(&tenant, &entra).await.unwrap().is_empty()
+    }
+
+    pub(crate) fn status_in_pagerduty(&self, incident: &str) -> String {
+        self.pagerduty().incident(incident).unwrap()["status"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn notes_in_pagerduty(&self, incident: &str) -> Vec<String> {
+        let incident = self.pagerduty().incident(incident).unwrap();
+        incident["notes"].as_array().unwrap().iter().map(|note| note["content"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// How often something happened to an incident, by PagerDuty's log.
+    pub(crate) fn log_in_pagerduty(&self, incident: &str, kind: &str) -> usize {
+        let incident = self.pagerduty().incident(incident).unwrap();
+        let kind = format!("{kind}_log_entry");
+        incident["log"].as_array().unwrap().iter().filter(|entry| entry["type"] == kind.as_str()).count()
+    }
+
+    /// Teams refuses the next requests about a service's channel.
+    pub(crate) fn fail_posts(&self, service: &str, times: usize, fault: &Fault) {
+        self.teams().fail_next_in(&self.channel(service), times, fault);
+    }
+
+    pub(crate) fn delete_message(&self, card: &Card) {
+        self.teams().delete_message(&card.message.id);
+    }
+
+    pub(crate) fn delete_channel(&self, service: &str) {
+        self.teams().drop_channel(&self.channel(service));
+    }
+
+    pub(crate) async fn connection_is_broken(&self, service: &str) -> bool {
+        let (account, id) = (account(), ServiceId::new(self.service(service)).unwrap());
+        let connections = self.stack.app.store.connections_of_service(&account, &id).await.unwrap();
+        connections.iter().all(|connection| matches!(connection.health, domain::connection::Health::Broken { .. }))
+    }
+
+    pub(crate) async fn card_record(&self, service: &str, incident: &str) -> CardRecord {
+        let channel = ChannelId::new(self.channel(service)).unwrap();
+        let incident = IncidentId::new(incident).unwrap();
+        self.stack.app.store.card(&account(), &incident, &channel).await.unwrap().unwrap()
+    }
+
+    pub(crate) fn subscription(&self, service: &str) -> Subscription {
+        let id = self.pagerduty().subscriptions_of(&self.service(service)).remove(0);
+        let secret = self.pagerduty().secret_of(&id).unwrap();
+        Subscription { id, secret }
+    }
+
+    /// Replaces the stored secret of a subscription, as a rotation does.
+    pub(crate) async fn replace_secret(&self, subscription: &Subscription, secret: &str) {
+        let app = &self.stack.app;
+        let id = domain::ids::SubscriptionId::new(subscription.id.as_str()).unwrap();
+        let known = app.store.subscription(&id).await.unwrap().unwrap();
+        let values = app.secrets.values(app.clock.now()).await.unwrap();
+        let sealed = values.token_keys.seal(secret.as_bytes(), id.as_str(), app.random.bytes().unwrap()).unwrap();
+        app.store.put_subscription(&store::Subscription { secrets: vec![sealed], ..known }).await.unwrap();
+    }
+
+    pub(crate) async fn post_webhook(&self, body: &[u8], signed: Signed) -> u16 {
+        let url = self.stack.app.config.public("/webhooks/pagerduty");
+        let mut request = self.http.post(url).header("X-Webhook-Id", "w-1");
+        if let Some(signature) = signed.signature.clone().unwrap_or_else(|| Some(signed.signature(body))) {
+            request = request.header("X-PagerDuty-Signature", signature);
+        }
+        if let Some(subscription) = &signed.subscription {
+            request = request.header("X-Webhook-Subscription", subscription);
+        }
+        request.body(body.to_vec()).send().await.unwrap().status().as_u16()
+    }
+
+    pub(crate) async fn method_on_webhooks(&self, method: &str) -> u16 {
+        let url = self.stack.app.config.public("/webhooks/pagerduty");
+        self.http.request(method.parse().unwrap(), url).send().await.unwrap().status().as_u16()
+    }
+
+    /// What PagerDuty's deliveries for a service were answered, in order.
+    pub(crate) fn webhook_answers(&self, service: &str) -> Vec<u16> {
+        let subscription = self.subscription(service).id;
+        let deliveries = self.pagerduty().deliveries().into_iter();
+        deliveries.filter(|delivery| delivery.subscription == subscription).filter_map(|delivery| delivery.status).collect()
+    }
+
+    /// Status, table, queue.
+    pub(crate) async fn health(&self) -> (u16, String, String) {
+        let answer = self.http.get(self.stack.app.config.public("/health")).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let body: Value = answer.json().await.unwrap();
+        let part = |name: &str| body[name].as_str().unwrap().to_owned();
+        (status, part("table"), part("queue"))
+    }
+
+    pub(crate) fn take_undelivered(&self) -> Vec<Pending> {
+        self.pagerduty().take_pending()
+    }
+
+    /// Delivers webhooks in an order that PagerDuty would never choose, with the sender at work in between.
+    pub(crate) async fn deliver_in_this_order(&self, deliveries: Vec<Pending>) {
+        for (number, delivery) in deliveries.into_iter().enumerate() {
+            self.pagerduty().deliver_this(delivery).await;
+            if number % 25 == 0 {
+                self.settle().await;
+                self.tick(SignedDuration::from_millis(500));
+            }
+        }
+    }
+
+    /// Writes the state to the folder as the running stack does all the time.
+    pub(crate) fn keep_state(&self) {
+        self.stack.keep().unwrap();
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stack.stop().await;
+    }
+
+    /// Nothing may be left over, and nobody may have said what the other side does not know.
+    pub(crate) fn finish(self) {
+        assert_eq!(self.pagerduty().unknown_requests(), Vec::<String>::new());
+        assert_eq!(self.teams().unknown_requests(), Vec::<String>::new());
+        assert_eq!(self.teams().complaints(), Vec::<String>::new());
+    }
+}
+
+fn channel_name(service: &str) -> String {
+    format!("incidents-of-{service}")
+}
+
+fn account() -> AccountId {
+    AccountId::new(local::ACCOUNT).unwrap()
+}
+
+/// Every text that a card shows, wherever it stands.
+fn texts(card: &Value) -> Vec<String> {
+    match card {
+        Value::Object(fields) => {
+            let own = ["text", "title", "label", "value"].iter().filter_map(|key| fields.get(*key)?.as_str()).map(str::to_owned);
+            own.chain(fields.values().flat_map(texts)).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The titles of a card's action buttons. A link to PagerDuty is no action on the incident.
+fn buttons(card: &Value) -> Vec<String> {
+    let title = |action: &Value| action["title"].as_str().unwrap_or_default().to_owned();
+    let is_action = |action: &&Value| action["type"] == "Action.Execute" || action["type"] == "Action.ShowCard";
+    match card {
+        Value::Object(fields) => {
+            let own = fields.get("actions").and_then(Value::as_array).into_iter().flatten().filter(is_action).map(title);
+            let body = ["body", "items", "columns"].iter().filter_map(|key| fields.get(*key));
+            body.flat_map(buttons).chain(own).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(buttons).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn links(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) if fields.get("type") == Some(&json!("Action.OpenUrl")) => {
+            fields.get("url").and_then(Value::as_str).map(str::to_owned).into_iter().collect()
+        }
+        Value::Object(fields) => fields.values().flat_map(links).collect(),
+        Value::Array(values) => values.iter().flat_map(links).collect(),
+        _ => Vec::new(),
+    }
+}
+
+impl Card {
+    fn content(&self) -> Value {
+        self.message.card.clone().unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn summary(&self) -> String {
+        self.message.summary.clone().unwrap_or_default()
+    }
+
+    pub(crate) fn json(&self) -> String {
+        self.content().to_string()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let own = self.message.text.clone().into_iter();
+        own.chain(texts(&self.content())).collect::<Vec<_>>().join("\n")
+    }
+
+    pub(crate) fn shows(&self, text: &str) -> bool {
+        self.text().contains(text)
+    }
+
+    pub(crate) fn shows_status(&self, status: &str) -> bool {
+        self.summary().contains(&format!("({status}, "))
+    }
+
+    pub(crate) fn buttons(&self) -> Vec<String> {
+        buttons(&self.content())
+    }
+
+    /// What its thread says.
+    pub(crate) fn replies(&self) -> &[String] {
+        &self.replies
+    }
+
+    pub(crate) fn posts(&self) -> usize {
+        1
+    }
+
+    pub(crate) fn edits(&self) -> usize {
+        self.message.edits.len()
+    }
+
+    pub(crate) fn link(&self) -> String {
+        self.any_link().expect("a link on the card")
+    }
+
+    fn any_link(&self) -> Option<String> {
+        links(&self.content()).into_iter().next()
+    }
+
+    /// Whether the times of the log lines that it showed only ever grew.
+    pub(crate) fn never_went_back(&self) -> bool {
+        let newest: Vec<Option<String>> = self
+            .message
+            .history()
+            .iter()
+            .map(|revision| revision.card.as_ref().and_then(|card| times(card).into_iter().max()))
+            .collect();
+        newest.is_sorted()
+    }
+}
+
+/// Every UTC time that a card shows, in a form that sorts.
+fn times(card: &Value) -> Vec<String> {
+    let text = texts(card).join(" ");
+    text.match_indices(" UTC").filter_map(|(end, _)| text.get(end.checked_sub(8)?..end)).map(str::to_owned).collect()
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    #[track_caller]
+    pub(crate) fn message(&self) -> String {
+        match self.0.effect() {
+            Effect::Toast(text) => text,
+            other => panic!("a message was expected, not {other:?}"),
+        }
+    }
+
+    pub(crate) fn error(&self) -> Option<String> {
+        match self.0.effect() {
+            Effect::ErrorBar { message, .. } => Some(message),
+            Effect::Card(_) | Effect::Toast(_) | Effect::SignIn(_) | Effect::Broken(_) => None,
+        }
+    }
+
+    #[track_caller]
+    fn card(&self) -> Value {
+        match self.0.effect() {
+            Effect::Card(card) => card,
+            other => panic!("a card was expected, not {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn card_buttons(&self) -> Vec<String> {
+        buttons(&self.card())
+    }
+
+    #[track_caller]
+    pub(crate) fn card_text(&self) -> String {
+        texts(&self.card()).join("\n")
+    }
+}
+
+impl Browser {
+    pub(crate) fn new() -> Self {
+        Self { http: runtime::http_client().unwrap(), cookie: Mutex::new(None) }
+    }
+
+    pub(crate) async fn get(&self, url: &str) -> Page {
+        self.send(self.http.get(url)).await
+    }
+
+    async fn post(&self, url: &str, form: &[(&str, &str)]) -> Page {
+        self.send(self.http.post(url).form(form)).await
+    }
+
+    /// Follows redirects up to a page.
+    async fn follow(&self, url: &str) -> Page {
+        let mut page = self.get(url).await;
+        while let Some(location) = page.location.clone() {
+            let next = Url::parse(&page.url).unwrap().join(&location).unwrap();
+            page = self.get(next.as_str()).await;
+        }
+        page
+    }
+
+    async fn send(&self, mut request: reqwest::RequestBuilder) -> Page {
+        if let Some(cookie) = self.cookie.lock().unwrap().clone() {
+            request = request.header(COOKIE, cookie);
+        }
+        let answer = request.send().await.unwrap();
+        if let Some(cookie) = answer.headers().get(SET_COOKIE) {
+            let pair = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+            *self.cookie.lock().unwrap() = Some(pair);
+        }
+        let location = answer.headers().get(LOCATION).map(|location| location.to_str().unwrap().to_owned());
+        if answer.status() == StatusCode::OK.as_u16() {
+            let headers = answer.headers();
+            if headers.contains_key("content-security-policy") {
+                assert_eq!(headers["referrer-policy"], "no-referrer");
+                assert_eq!(headers["cache-control"], "no-store");
+            }
+        }
+        let (status, url) = (answer.status().as_u16(), answer.url().to_string());
+        let html = answer.text().await.unwrap();
+        let csrf = html.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        let text = html.replace("&#39;", "'").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
+        Page { status, url, csrf: csrf.to_owned(), text, location }
+    }
+}
+
+impl Subscription {
+    pub(crate) fn with_secret(&self, secret: &str) -> Self {
+        Self { secret: secret.to_owned(), ..self.clone() }
+    }
+}
+
+impl Signed {
+    pub(crate) fn by(subscription: &Subscription) -> Self {
+        Self { subscription: Some(subscription.id.clone()), secret: subscription.secret.clone(), signature: None }
+    }
+
+    pub(crate) fn without_subscription(self) -> Self {
+        Self { subscription: None, ..self }
+    }
+
+    pub(crate) fn of_subscription(self, id: &str) -> Self {
+        Self { subscription: Some(id.to_owned()), ..self }
+    }
+
+    pub(crate) fn without_signature(self) -> Self {
+        Self { signature: Some(None), ..self }
+    }
+
+    pub(crate) fn with_signature(self, signature: &str) -> Self {
+        Self { signature: Some(Some(signature.to_owned())), ..self }
+    }
+
+    pub(crate) fn signature(&self, body: &[u8]) -> String {
+        pagerduty::webhook::sign(&SecretString::from(self.secret.clone()), body)
+    }
+}
