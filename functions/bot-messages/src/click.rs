@@ -188,7 +188,8 @@ impl Person<'_> {
                 Err(error) => error,
             };
             if error.already_done() {
-                return Ok(None);
+                // Somebody was faster: show what they made of it.
+                return Ok(self.once(&Call::Read, data).await.ok().flatten());
             }
             if error.class() != Class::Relink {
                 return Err(Trouble::Answer(explain(&error)));

@@ -7,4 +7,4 @@ pub mod rest;
 pub mod webhook;
 mod wire;
 
-pub use region::Region;
+pub use region::{Region, UnknownRegion};

@@ -169,7 +169,8 @@ impl BotAuth {
         if document.get("channelId").and_then(Value::as_str) != Some(CHANNEL) {
             return Err(Forbidden::OtherChannel.into());
         }
-        if !key.endorsements.iter().any(|channel| channel == CHANNEL) {
+        // As Microsoft's SDKs: a key that names the channels it speaks for must name ours; a key that names none is for all.
+        if !key.endorsements.is_empty() && !key.endorsements.iter().any(|channel| channel == CHANNEL) {
             return Err(Forbidden::NotEndorsed.into());
         }
         let service_url = document.get("serviceUrl").and_then(Value::as_str).unwrap_or_default();

@@ -315,9 +315,6 @@ fn activity_corpus() -> Vec<(&'static str, Sent, &'static str)> {
         ("channelId in capitals", sends("/channelId", json!("MSTeams")), "Forbidden(OtherChannel)"),
         ("other channelId", sends("/channelId", json!("webchat")), "Forbidden(OtherChannel)"),
         ("emulator channelId", sends("/channelId", json!("emulator")), "Forbidden(OtherChannel)"),
-        ("key without endorsements", signed_by("no-list"), "Forbidden(NotEndorsed)"),
-        ("key with null endorsements", signed_by("null-list"), "Forbidden(NotEndorsed)"),
-        ("key with empty endorsements", signed_by("empty-list"), "Forbidden(NotEndorsed)"),
         ("key with other endorsements", signed_by("other-list"), "Forbidden(NotEndorsed)"),
         ("no serviceurl claim", with_claims(&without(claims(), "serviceurl")), "Forbidden(ServiceUrlMismatch)"),
         ("null serviceurl claim", claimed(Value::Null), "Forbidden(ServiceUrlMismatch)"),
@@ -439,6 +436,9 @@ async fn what_teams_may_send_is_accepted() {
         ("tenant only in the conversation", with_activity(&in_conversation)),
         ("tenant only in the channel data", with_activity(&in_channel_data)),
         ("tenant in capitals", with_activity(&capital_tenant)),
+        ("key without endorsements", with_header(&with(header(), "/kid", json!("no-list")))),
+        ("key with null endorsements", with_header(&with(header(), "/kid", json!("null-list")))),
+        ("key with empty endorsements", with_header(&with(header(), "/kid", json!("empty-list")))),
         ("more claims", with_claims(&plus(claims(), "ver", json!("1.0")))),
     ] {
         let verified = auth.check(sent.authorization.as_deref(), &sent.body, now_at(0)).await;

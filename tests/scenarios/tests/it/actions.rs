@@ -189,3 +189,53 @@ async fn a_revoked_authorization_leads_to_a_new_link() {
     assert_eq!(world.status_in_pagerduty(&incident), "triggered");
     world.finish();
 }
+
+#[tokio::test]
+async fn when_pagerduty_does_not_answer_the_click_is_answered_and_the_webhook_brings_the_truth() {
+    let world = World::new().await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    world.link("Ada Wong").await;
+    let card = world.only_card("Payments");
+    world.pagerduty().fail_next(1, &simulators::pagerduty::Fault::DropAnswerAfterApplying);
+    let answer = world.click("Ada Wong", &card, "Resolve").await;
+    assert!(answer.message().contains("PagerDuty"), "{}", answer.message());
+    assert_eq!(world.status_in_pagerduty(&incident), "resolved", "it was done all the same");
+    world.settle().await;
+    assert!(world.only_card("Payments").summary().contains("resolved"));
+    world.finish();
+}
+
+#[tokio::test]
+async fn when_pagerduty_is_busy_or_broken_the_person_is_told_and_can_try_again() {
+    let world = World::new().await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    world.link("Ada Wong").await;
+    let card = world.only_card("Payments");
+    for fault in [
+        simulators::pagerduty::Fault::RateLimited(Some(10)),
+        simulators::pagerduty::Fault::RateLimited(None),
+        simulators::pagerduty::Fault::Status(500),
+    ] {
+        world.pagerduty().fail_next(1, &fault);
+        let answer = world.click("Ada Wong", &card, "Resolve").await;
+        assert!(answer.message().contains("PagerDuty"), "{fault:?}: {}", answer.message());
+        assert_eq!(world.status_in_pagerduty(&incident), "triggered", "{fault:?}");
+    }
+    world.click("Ada Wong", &card, "Resolve").await;
+    assert_eq!(world.status_in_pagerduty(&incident), "resolved");
+    world.finish();
+}
+
+#[tokio::test]
+async fn somebody_of_another_tenant_is_refused() {
+    let world = World::new().await;
+    world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    let answer = world.click_from_another_tenant(&world.only_card("Payments")).await;
+    assert_eq!(answer.status(), 403);
+    assert!(world.private_cards("Ada Wong").is_empty());
+    assert_eq!(world.teams().take_complaints(), ["answer to a click cannot be read: HTTP 403"], "as it should be");
+    world.finish();
+}

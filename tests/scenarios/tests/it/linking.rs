@@ -125,7 +125,7 @@ async fn unlink_user_deletes_the_link_and_says_so() {
     world.click("Ada Wong", &world.only_card("Payments"), "Acknowledge").await;
     assert_eq!(world.status_in_pagerduty(&incident), "triggered");
     world.say("Ada Wong", "unlinkUser").await;
-    assert!(world.private_cards("Ada Wong").last().unwrap().text().contains("not linked"));
+    assert!(world.private_cards("Ada Wong").last().unwrap().text().contains("No PagerDuty account is linked to you"));
     world.finish();
 }
 

@@ -4,6 +4,7 @@
 //! what is due, `advance` lets time pass. When a world ends, a request that a simulator did not know fails the test.
 
 mod actions;
+mod endpoints;
 mod incidents;
 mod lambda;
 mod linking;

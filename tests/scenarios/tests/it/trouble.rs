@@ -114,13 +114,15 @@ async fn a_card_that_teams_never_takes_does_not_block_the_channel() {
 #[tokio::test]
 async fn a_stopped_stack_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::in_folder(folder.path()).await;
+    let world = World::in_folder(folder.path(), 0).await;
     let incident = world.trigger("Payments", "DB down").await;
     world.settle().await;
     world.link("Ada Wong").await;
     world.keep_state();
+    let port = world.stack.base().port().unwrap();
     world.stop().await;
-    let world = World::in_folder(folder.path()).await;
+    let world = World::in_folder(folder.path(), port).await;
+    world.advance(SignedDuration::from_mins(1)).await;
     assert_eq!(world.cards("Payments").len(), 1);
     let answer = world.click("Ada Wong", &world.only_card("Payments"), "Acknowledge").await;
     assert_eq!(answer.card_buttons(), ["Resolve", "Add note"], "the link is still there");

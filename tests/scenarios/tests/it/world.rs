@@ -72,9 +72,11 @@ impl World {
         Self::of(local::compose(LocalConfig::for_tests(Clock::manual(START))).await.unwrap())
     }
 
-    /// A world whose state is kept in a folder.
-    pub(crate) async fn in_folder(folder: &Path) -> Self {
-        let config = LocalConfig { data_dir: Some(folder.to_owned()), ..LocalConfig::for_tests(Clock::manual(START)) };
+    /// A world whose state is kept in a folder, listening on `port` (0: any).
+    pub(crate) async fn in_folder(folder: &Path, port: u16) -> Self {
+        let mut config = LocalConfig::for_tests(Clock::manual(START));
+        config.data_dir = Some(folder.to_owned());
+        config.ports.app = port;
         Self::of(local::compose(config).await.unwrap())
     }
 
@@ -229,6 +231,19 @@ impl World {
         let mut activity = self.teams().click_activity(&person, &card.message.id, verb, &json!({})).unwrap();
         for (key, value) in data.as_object().unwrap() {
             activity["value"]["action"]["data"][key] = value.clone();
+        }
+        Answer(self.teams().send(activity).await.unwrap())
+    }
+
+    /// A click that Teams delivers correctly signed, but for a tenant that may not use the bot.
+    pub(crate) async fn click_from_another_tenant(&self, card: &Card) -> Answer {
+        let person = self.person("Ada Wong").teams;
+        let verb = cards::data::Verb::Resolve.as_str();
+        let mut activity = self.teams().click_activity(&person, &card.message.id, verb, &json!({})).unwrap();
+        for tenant in ["/conversation/tenantId", "/channelData/tenant/id"] {
+            if let Some(tenant) = activity.pointer_mut(tenant) {
+                *tenant = json!("00000000-1111-4222-8333-444444444444");
+            }
         }
         Answer(self.teams().send(activity).await.unwrap())
     }

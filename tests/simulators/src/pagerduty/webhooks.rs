@@ -73,6 +73,8 @@ impl PagerDuty {
     /// Queues an event for every subscription that wants it. `data`: `None` for the whole incident.
     pub(super) fn announce(&self, incident: &str, event_type: &str, agent: &Agent, at: Timestamp, data: Option<Value>) {
         let base = self.base();
+        // Event times are made distinct, so they may be a little ahead of the clock; the webhook is due at once.
+        let due = self.now();
         let mut state = self.state();
         let Some(known) = state.incident(incident).cloned() else { return };
         let data = data.unwrap_or_else(|| state.webhook_incident(&base, &known));
@@ -100,7 +102,7 @@ impl PagerDuty {
                 resource: incident.to_owned(),
                 body: event.to_string(),
                 created_at: at,
-                due: at,
+                due,
                 attempts: 0,
             });
         }
@@ -157,6 +159,12 @@ impl PagerDuty {
     /// Sends the next `times` deliveries twice, as PagerDuty may.
     pub fn duplicate_next_delivery(&self, times: usize) {
         self.passing().duplicates += times;
+    }
+
+    /// How many webhooks have not been delivered yet.
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        self.state().pending.len()
     }
 
     /// Takes every undelivered webhook out of the queue, for a test that delivers them in an order of its own.
