@@ -34,7 +34,7 @@ impl Part {
         match result {
             Ok(_) => Self::Ok,
             Err(error) => {
-                tracing::error!(part, error = error as &dyn std::error::Error, "health check failed");
+                tracing::error!(part, error = runtime::chain(error), "health check failed");
                 Self::Failing
             }
         }

@@ -225,20 +225,20 @@ enum Call<'a> {
 
 /// What the person is told when PagerDuty did not do it.
 fn explain(error: &ApiError) -> Value {
-    tracing::warn!(error = error as &dyn std::error::Error, "PagerDuty did not do it");
+    tracing::warn!(error = runtime::chain(error), "PagerDuty did not do it");
     match error.class() {
         Class::Unclear => reply::message(cards::text::slow_pagerduty()),
         Class::Retry { .. } => reply::message(cards::text::busy_pagerduty()),
         Class::Forbidden => reply::error("Forbidden", cards::text::forbidden()),
         Class::Gone => reply::error("NotFound", cards::text::incident_gone()),
         Class::Relink | Class::Invalid | Class::Bug => {
-            reply::error("Refused", &cards::text::pagerduty_refused(&error.message()))
+            reply::error("Refused", &cards::text::pagerduty_refused(error.message()))
         }
     }
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Value {
-    tracing::error!(error, "click failed");
+    tracing::error!(error = runtime::chain(error), "click failed");
     reply::error("TryAgain", cards::text::try_again())
 }
 
@@ -287,7 +287,7 @@ fn link_answer(sent: Result<(), private::PrivateError>) -> Value {
     match sent {
         Ok(()) => reply::message(cards::text::link_sent()),
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "private message not sent");
+            tracing::warn!(error = runtime::chain(&error), "private message not sent");
             reply::message(cards::text::link_not_sent())
         }
     }

@@ -14,14 +14,14 @@ pub(crate) async fn run(app: &App, activity: &Activity, text: &str) {
         Ok(Turn::Act) => {}
         Ok(Turn::InProgress | Turn::Done) => return,
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "command not run");
+            tracing::error!(error = runtime::chain(&error), "command not run");
             return;
         }
     }
     match answer(app, activity, text).await {
         Ok(()) => once::finish(app, &key).await,
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "command failed");
+            tracing::error!(error = runtime::chain(&error), "command failed");
             once::give_up(app, &key).await;
         }
     }

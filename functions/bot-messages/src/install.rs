@@ -24,7 +24,7 @@ pub(crate) async fn remember(app: &App, activity: &Activity) {
             installed_at: app.clock.now(),
         },
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, team.id = %team.id, "installation not read");
+            tracing::error!(error = runtime::chain(&error), team.id = %team.id, "installation not read");
             return;
         }
     };
@@ -33,7 +33,7 @@ pub(crate) async fn remember(app: &App, activity: &Activity) {
         return;
     }
     if let Err(error) = app.store.put_installation(&installation).await {
-        tracing::error!(error = &error as &dyn std::error::Error, team.id = %team.id, "installation not stored");
+        tracing::error!(error = runtime::chain(&error), team.id = %team.id, "installation not stored");
     }
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn refresh_service_url(app: &App, activity: &Activity) {
     if let Some(team) = &activity.team
         && let Err(error) = app.store.refresh_service_url(&team.id, &activity.tenant, &activity.service_url).await
     {
-        tracing::warn!(error = &error as &dyn std::error::Error, team.id = %team.id, "service URL not refreshed");
+        tracing::warn!(error = runtime::chain(&error), team.id = %team.id, "service URL not refreshed");
     }
     if activity.conversation.kind == ConversationKind::Personal
         && let Some(from) = &activity.from
@@ -54,7 +54,7 @@ pub(crate) async fn refresh_service_url(app: &App, activity: &Activity) {
             teams_user: Some(from.id.clone()),
         };
         if let Err(error) = app.store.put_personal_chat(&activity.tenant, user, &chat).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "personal chat not stored");
+            tracing::warn!(error = runtime::chain(&error), "personal chat not stored");
         }
     }
 }

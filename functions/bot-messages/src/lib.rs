@@ -49,7 +49,7 @@ async fn receive(State(app): State<App>, headers: HeaderMap, body: Body) -> Resp
 }
 
 fn refuse(error: &AuthError) -> Response {
-    tracing::warn!(error = error as &dyn std::error::Error, "activity refused");
+    tracing::warn!(error = runtime::chain(error), "activity refused");
     StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED).into_response()
 }
 

@@ -37,13 +37,13 @@ pub(crate) async fn finish(app: &App, key: &str) {
 /// Notes that it was done and may be asked for again after `keep`.
 pub(crate) async fn keep(app: &App, key: &str, keep: SignedDuration) {
     if let Err(error) = app.store.finish_once(key, "done", app.clock.now(), keep).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "a repeated activity may act again");
+        tracing::warn!(error = runtime::chain(&error), "a repeated activity may act again");
     }
 }
 
 /// Notes that nothing was done, so that it may be tried again at once.
 pub(crate) async fn give_up(app: &App, key: &str) {
     if let Err(error) = app.store.abandon_once(key).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "a repeated activity has to wait");
+        tracing::warn!(error = runtime::chain(&error), "a repeated activity has to wait");
     }
 }

@@ -58,7 +58,7 @@ pub(crate) async fn usable(app: &App, stored: &StoredLink, rejected: bool) -> Re
     let refreshed = refresh(app, stored, &tokens, &holder).await;
     if refreshed.is_err() {
         if let Err(error) = app.store.release_refresh(&stored.link, &holder).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "refresh lease runs out by itself");
+            tracing::warn!(error = runtime::chain(&error), "refresh lease runs out by itself");
         }
         if still_good {
             return Ok(tokens.access);

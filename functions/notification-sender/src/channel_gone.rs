@@ -8,12 +8,12 @@ use teams::connector::{ConnectorAuth, ConnectorError};
 /// Marks the connection broken. Whoever marks it first also tells the team's General channel, whose id is the team's.
 pub(crate) async fn note(app: &App, connection: &Connection, error: &ConnectorError) {
     let now = app.clock.now();
-    let first = app.store.mark_connection_broken(connection, &error.reason(), now).await;
+    let first = app.store.mark_connection_broken(connection, error.reason(), now).await;
     match first {
         Ok(true) => {}
         Ok(false) => return,
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "broken connection not marked");
+            tracing::error!(error = runtime::chain(&error), "broken connection not marked");
             return;
         }
     }

@@ -217,7 +217,7 @@ impl Delivery<'_> {
         let (installation, secrets) =
             tokio::join!(self.app.store.installation(&card.team), self.app.secrets.values(self.app.clock.now()));
         let secrets = secrets.map_err(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "secret cannot be read");
+            tracing::error!(error = runtime::chain(&error), "secret cannot be read");
             self.later(None)
         })?;
         match installation.map_err(|error| self.table_failed(&error))? {
@@ -243,7 +243,7 @@ impl Delivery<'_> {
     async fn release(&self, holder: &str) {
         let CardJob { account, incident, channel, .. } = self.job;
         if let Err(error) = self.app.store.release_claim(account, incident, channel, holder).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "claim runs out by itself");
+            tracing::warn!(error = runtime::chain(&error), "claim runs out by itself");
         }
     }
 
@@ -253,7 +253,7 @@ impl Delivery<'_> {
             incident.id = %self.job.incident,
             channel.id = %self.job.channel,
             attempts = self.attempts,
-            error = error as &dyn std::error::Error,
+            error = runtime::chain(error),
             "Teams did not take it"
         );
         match error.class() {
@@ -273,7 +273,7 @@ impl Delivery<'_> {
     }
 
     fn table_failed(&self, error: &store::Error) -> Outcome {
-        tracing::error!(incident.id = %self.job.incident, error = error as &dyn std::error::Error, "table failed");
+        tracing::error!(incident.id = %self.job.incident, error = runtime::chain(error), "table failed");
         self.later(None)
     }
 

@@ -72,7 +72,7 @@ async fn hold(app: &App, waiting: Vec<SqsMessage>, delay: Duration) -> Vec<Strin
     for held in join_all(holds).await {
         if let Err(error) = held {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = runtime::chain(&error),
                 "message comes again after the queue's own timeout"
             );
         }

@@ -99,7 +99,7 @@ async fn identify(app: &App, ticket: &Ticket, grant: &Grant, now: Timestamp) -> 
         return Err(Failure::WrongAccount);
     }
     let user = app.pagerduty.me(&grant.access_token).await.map_err(|error| {
-        tracing::warn!(error = &error as &dyn std::error::Error, "PagerDuty does not say who logged in");
+        tracing::warn!(error = runtime::chain(&error), "PagerDuty does not say who logged in");
         Failure::TryAgain
     })?;
     if user.id != identity.user {
@@ -190,30 +190,30 @@ async fn tell(app: &App, ticket: &Ticket, link: &AccountLink) {
     let card = cards::linked(link, ticket.wanted.as_ref());
     let sent = app.connector.send_to_chat(&auth, &ticket.service_url, &ticket.conversation, &card).await;
     if let Err(error) = sent {
-        tracing::warn!(error = &error as &dyn std::error::Error, "private message about the new link not sent");
+        tracing::warn!(error = runtime::chain(&error), "private message about the new link not sent");
     }
 }
 
 async fn secrets(app: &App) -> Result<std::sync::Arc<SecretValues>, Failure> {
     app.secrets.values(app.clock.now()).await.map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "secret cannot be read");
+        tracing::error!(error = runtime::chain(&error), "secret cannot be read");
         Failure::TryAgain
     })
 }
 
 fn table(error: &store::Error) -> Failure {
-    tracing::error!(error = error as &dyn std::error::Error, "table failed");
+    tracing::error!(error = runtime::chain(error), "table failed");
     Failure::TryAgain
 }
 
 fn broken(error: impl std::error::Error + 'static) -> Failure {
-    tracing::error!(error = &error as &(dyn std::error::Error + 'static), "linking is broken");
+    tracing::error!(error = runtime::chain(&error), "linking is broken");
     Failure::Broken
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
 fn oauth(error: pagerduty::oauth::OAuthError) -> Failure {
-    tracing::warn!(error = &error as &dyn std::error::Error, "PagerDuty's OAuth refused");
+    tracing::warn!(error = runtime::chain(&error), "PagerDuty's OAuth refused");
     match error.class() {
         Class::Relink => Failure::LinkExpired,
         Class::Retry { .. } | Class::Unclear => Failure::TryAgain,

@@ -36,7 +36,7 @@ pub(crate) fn ask(teams: &str, pagerduty: &str, csrf: &str) -> impl IntoResponse
     page(
         StatusCode::OK,
         "Link your accounts?",
-        html! {
+        &html! {
             p { "Everything that this person does with PagerDuty cards in Microsoft Teams will happen in the name of this PagerDuty user." }
             dl {
                 dt { "Microsoft Teams" }
@@ -57,7 +57,7 @@ pub(crate) fn ask(teams: &str, pagerduty: &str, csrf: &str) -> impl IntoResponse
 /// The link is made.
 pub(crate) fn linked(link: &AccountLink) -> impl IntoResponse + use<> {
     let text = linked_text(&link.teams_name, &link.pd_name, &link.pd_email);
-    page(StatusCode::OK, "Accounts linked", html! { p { (text) } })
+    page(StatusCode::OK, "Accounts linked", &html! { p { (text) } })
 }
 
 /// The person decided against it.
@@ -65,7 +65,7 @@ pub(crate) fn cancelled() -> impl IntoResponse + use<> {
     page(
         StatusCode::OK,
         "Nothing was linked",
-        html! { p { "Your accounts were not linked. You may close this window." } },
+        &html! { p { "Your accounts were not linked. You may close this window." } },
     )
 }
 
@@ -107,14 +107,14 @@ pub(crate) fn failed(failure: &Failure) -> impl IntoResponse + use<> {
     page(
         status,
         "That did not work",
-        html! {
+        &html! {
             p role="alert" { (text) }
             @if let Some(hint) = hint { p { (hint) } }
         },
     )
 }
 
-fn page(status: StatusCode, title: &str, content: Markup) -> impl IntoResponse + use<> {
+fn page(status: StatusCode, title: &str, content: &Markup) -> impl IntoResponse + use<> {
     let body = html! {
         (DOCTYPE)
         html lang="en" {

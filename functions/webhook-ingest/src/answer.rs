@@ -78,12 +78,12 @@ impl Outcome {
 }
 
 pub(crate) fn table_failed(error: &store::Error) -> Outcome {
-    tracing::error!(error = error as &dyn std::error::Error, "table failed");
+    tracing::error!(error = runtime::chain(error), "table failed");
     Outcome::TableDown
 }
 
 pub(crate) fn queue_failed(error: &QueueError) -> Outcome {
-    tracing::error!(error = error as &dyn std::error::Error, "queue failed");
+    tracing::error!(error = runtime::chain(error), "queue failed");
     Outcome::QueueDown
 }
 

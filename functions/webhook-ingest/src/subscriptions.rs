@@ -55,7 +55,7 @@ impl Subscriptions {
 
     async fn open(&self, subscription: &Subscription, now: Timestamp) -> Result<Vec<SecretString>, Outcome> {
         let values = self.app.secrets.values(now).await.map_err(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "secret cannot be read");
+            tracing::error!(error = runtime::chain(&error), "secret cannot be read");
             Outcome::SecretsDown
         })?;
         let aad = subscription.id.as_str();

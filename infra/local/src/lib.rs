@@ -129,6 +129,7 @@ pub struct Running {
     pub demo: Option<Demo>,
     base: Url,
     data_dir: Option<PathBuf>,
+    playground: bool,
     pump: pump::Pumping,
     servers: Servers,
 }
@@ -173,7 +174,7 @@ pub async fn compose(config: LocalConfig) -> anyhow::Result<Running> {
     if config.pump == Pump::Always {
         pump.run_in(&mut servers, config.data_dir.as_deref(), teams.as_ref());
     }
-    let mut running = Running { app, environment: variables, pagerduty, teams, aws, demo: None, base, data_dir: config.data_dir, pump, servers };
+    let mut running = Running { app, environment: variables, pagerduty, teams, aws, demo: None, base, data_dir: config.data_dir, playground: config.playground.is_some(), pump, servers };
     if config.demo {
         running.make_demo().await?;
     }
@@ -201,6 +202,9 @@ impl Running {
     pub async fn make_demo(&mut self) -> anyhow::Result<()> {
         if let (Some(pagerduty), Some(teams)) = (&self.pagerduty, &self.teams) {
             let demo = seed::demo(&self.app, pagerduty, teams).await.context("the demo's world cannot be made")?;
+            if self.playground {
+                seed::playground(&self.app, pagerduty, teams).await.context("the Playground's channel cannot be connected")?;
+            }
             self.demo = Some(demo);
         }
         Ok(())

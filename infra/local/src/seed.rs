@@ -1,6 +1,6 @@
 //! The demo's world: a team with channels, people on both sides, services, and a connection for each channel.
 
-use domain::connection::{Connection, Filter, Health};
+use domain::connection::{Connection, Filter, Health, Installation};
 use domain::ids::{AccountId, ChannelId, ServiceId, TeamId, TenantId};
 use pagerduty::rest::{Auth, NewSubscription, SUBSCRIBED_EVENTS};
 use runtime::App;
@@ -76,6 +76,30 @@ pub(crate) async fn demo(app: &App, pagerduty: &PagerDuty, teams: &Teams) -> any
         channels.push(DemoChannel { name: (*name).to_owned(), channel, service });
     }
     Ok(Demo { team, channels, people })
+}
+
+/// The ids of `infra/local/playground/.m365agentsplayground.yml`.
+const PLAYGROUND_TEAM: &str = "19:playgroundteam@thread.tacv2";
+const PLAYGROUND_CHANNEL: &str = "19:playgroundincidents@thread.tacv2";
+
+/// Connects the Agents Playground's channel to the demo's first service, through the front door that checks the bot's token.
+pub(crate) async fn playground(app: &App, pagerduty: &PagerDuty, teams: &Teams) -> anyhow::Result<()> {
+    app.store
+        .put_installation(&Installation {
+            team: TeamId::new(PLAYGROUND_TEAM)?,
+            tenant: app.config.teams_tenant.clone(),
+            team_name: Some(TEAM.to_owned()),
+            service_url: format!("{}/playground/connector/", teams.base().trim_end_matches('/')),
+            account: Some(AccountId::new(ACCOUNT)?),
+            installed_at: app.clock.now(),
+        })
+        .await?;
+    for (name, _) in SERVICES.iter().take(1) {
+        if let Some(service) = pagerduty.service_named(name) {
+            connect(app, PLAYGROUND_TEAM, PLAYGROUND_CHANNEL, &service, name).await?;
+        }
+    }
+    Ok(())
 }
 
 fn find(pagerduty: &PagerDuty, teams: &Teams) -> Option<Demo> {

@@ -18,7 +18,7 @@ impl Servers {
     pub(crate) fn serve(&mut self, listener: TcpListener, router: Router) {
         self.run(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "server ended");
+                tracing::error!(error = runtime::chain(&error), "server ended");
             }
         });
     }

@@ -244,7 +244,8 @@ mod tests {
         let current = posted(&a, 2);
         let behind = posted(&t, 1);
         let unannounced = CardRecord { rendered: RecordVersion(2), ..posted(&t, 1) };
-        let cases: Vec<(&str, &IncidentRecord, u64, Option<CardRecord>, Option<&Connection>, Step)> = vec![
+        type Case<'a> = (&'a str, &'a IncidentRecord, u64, Option<CardRecord>, Option<&'a Connection>, Step);
+        let cases: Vec<Case<'_>> = vec![
             ("nothing known yet", &unknown, 1, None, Some(&all), Step::Nothing(Why::StateUnknown)),
             ("new incident", &t, 1, None, Some(&all), Step::Post { doubtful: false }),
             ("new, already acknowledged", &a, 2, None, Some(&all), Step::Post { doubtful: false }),

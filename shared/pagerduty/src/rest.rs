@@ -11,7 +11,7 @@ use std::time::Duration;
 use domain::ids::{IncidentId, SubscriptionId};
 use domain::incident::{ServiceRef, Status};
 use reqwest::Method;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
@@ -200,6 +200,8 @@ impl Api {
             Auth::User { token, email } => (token, Some(email).filter(|_| method != Method::GET)),
             Auth::App(token) => (token, None),
         };
+        // RFC 9110 8.6: a POST without a body says so.
+        let writes_nothing = method == Method::POST && body.is_none();
         let bearer = format!("Bearer {}", token.expose_secret());
         let mut bearer = HeaderValue::try_from(bearer).map_err(|_| ApiError::Unwritable)?;
         bearer.set_sensitive(true);
@@ -218,6 +220,7 @@ impl Api {
         }
         Ok(match body {
             Some(body) => request.json(body),
+            None if writes_nothing => request.header(CONTENT_LENGTH, 0),
             None => request,
         })
     }

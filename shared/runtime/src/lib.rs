@@ -22,4 +22,4 @@ pub use lambda::{LambdaError, serve_http, serve_sqs};
 pub use queue::{Queue, QueueError, digest};
 pub use random::{Random, RandomError};
 pub use secrets::{SecretError, SecretValues, Secrets};
-pub use telemetry::log_to_stderr;
+pub use telemetry::{chain, log_to_stderr};

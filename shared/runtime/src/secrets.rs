@@ -118,7 +118,7 @@ impl Secrets {
             }
             (Err(error), Some((values, _))) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = crate::telemetry::chain(&error),
                     "secret not refreshed, the known values stay in use"
                 );
                 Ok(values)

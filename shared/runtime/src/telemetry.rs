@@ -15,3 +15,34 @@ pub fn log_to_stderr() {
         .with_writer(std::io::stderr)
         .try_init();
 }
+
+/// An error with everything that caused it, in one line. Errors name their source and never repeat it, so each appears once.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("inner")]
+    struct Inner;
+
+    #[test]
+    fn names_every_cause_once() {
+        assert_eq!(chain(&Outer(Inner)), "outer: inner");
+    }
+}

@@ -59,7 +59,7 @@ impl DynamoDb {
         match self.client.request(request).await {
             Ok(response) => response.map(Body::new),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "DynamoDB emulator does not answer");
+                tracing::error!(error = runtime::chain(&error), "DynamoDB emulator does not answer");
                 answer::error(
                     answer::JSON_1_0,
                     500,

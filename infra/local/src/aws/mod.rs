@@ -81,7 +81,7 @@ impl Endpoint {
         let router = router(Arc::clone(&services));
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "AWS stand-in ended");
+                tracing::error!(error = runtime::chain(&error), "AWS stand-in ended");
             }
         });
         Ok(Self { url, services, _tasks: Arc::new(tasks) })

@@ -21,15 +21,18 @@ pub(crate) struct Function {
     process: Mutex<Child>,
 }
 
+/// Whoever waits for the function's answer, or for its error.
+type Waiting = oneshot::Sender<Result<Value, Value>>;
+
 struct Invocation {
     event: Value,
-    answer: oneshot::Sender<Result<Value, Value>>,
+    answer: Waiting,
 }
 
 #[derive(Clone)]
 struct RuntimeApi {
     events: Arc<tokio::sync::Mutex<mpsc::Receiver<Invocation>>>,
-    running: Arc<Mutex<HashMap<String, oneshot::Sender<Result<Value, Value>>>>>,
+    running: Arc<Mutex<HashMap<String, Waiting>>>,
 }
 
 impl Function {

@@ -3,6 +3,14 @@
 //! A [`world::World`] is PagerBridge with both simulators and a clock that stands still. Nothing sleeps: `settle` moves
 //! what is due, `advance` lets time pass. When a world ends, a request that a simulator did not know fails the test.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod actions;
 mod endpoints;
 mod incidents;
