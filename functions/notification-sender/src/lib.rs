@@ -71,10 +71,7 @@ async fn hold(app: &App, waiting: Vec<SqsMessage>, delay: Duration) -> Vec<Strin
         .map(|receipt| app.queue.hold(receipt, delay));
     for held in join_all(holds).await {
         if let Err(error) = held {
-            tracing::warn!(
-                error = runtime::chain(&error),
-                "message comes again after the queue's own timeout"
-            );
+            tracing::warn!(error = runtime::chain(&error), "message comes again after the queue's own timeout");
         }
     }
     waiting.into_iter().filter_map(|message| message.message_id).collect()

@@ -42,7 +42,12 @@ pub fn is_override(name: &str) -> bool {
     name.starts_with("TEAMS_") || name.starts_with("PAGERDUTY_") || name == "PAGERBRIDGE_PUBLIC_URL"
 }
 
-pub(crate) fn start_pagerduty(servers: &mut Servers, listener: TcpListener, now: &Now, public: &Url) -> anyhow::Result<PagerDuty> {
+pub(crate) fn start_pagerduty(
+    servers: &mut Servers,
+    listener: TcpListener,
+    now: &Now,
+    public: &Url,
+) -> anyhow::Result<PagerDuty> {
     let simulator = PagerDuty::new(
         Arc::clone(now),
         pagerduty::Options {
@@ -163,7 +168,14 @@ pub(crate) async fn prepare_aws(app: &App, secret: Option<&str>) -> anyhow::Resu
             Some(given) => given.to_owned(),
             None => generated_secret(app)?,
         };
-        clients.secrets_manager.create_secret().name(SECRET).secret_string(value).send().await.context("the secret cannot be made")?;
+        clients
+            .secrets_manager
+            .create_secret()
+            .name(SECRET)
+            .secret_string(value)
+            .send()
+            .await
+            .context("the secret cannot be made")?;
     }
     Ok(())
 }
@@ -179,7 +191,11 @@ fn generated_secret(app: &App) -> anyhow::Result<String> {
 }
 
 /// Brings back what [`keep`] wrote.
-pub(crate) fn restore(folder: Option<&Path>, pagerduty: Option<&PagerDuty>, teams: Option<&Teams>) -> anyhow::Result<()> {
+pub(crate) fn restore(
+    folder: Option<&Path>,
+    pagerduty: Option<&PagerDuty>,
+    teams: Option<&Teams>,
+) -> anyhow::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
     let read = |name: &str| -> anyhow::Result<Option<serde_json::Value>> {
         let path = folder.join(name);

@@ -5,7 +5,7 @@
 
 pub mod aws;
 mod environment;
-//pagepub mod page;
+pub mod page;
 mod pump;
 mod seed;
 mod serve;
@@ -148,14 +148,17 @@ pub async fn compose(config: LocalConfig) -> anyhow::Result<Running> {
     let public_url = config.public_url.clone().unwrap_or_else(|| base.clone());
     let pagerduty = match &config.pagerduty {
         Side::Simulator => {
-            let listener = serve::listen("the PagerDuty simulator", "--pagerduty-port", config.bind, config.ports.pagerduty).await?;
+            let listener =
+                serve::listen("the PagerDuty simulator", "--pagerduty-port", config.bind, config.ports.pagerduty)
+                    .await?;
             Some(environment::start_pagerduty(&mut servers, listener, &now, &public_url)?)
         }
         Side::At(_) => None,
     };
     let teams = match &config.teams {
         Side::Simulator => {
-            let listener = serve::listen("the Teams simulator", "--teams-port", config.bind, config.ports.teams).await?;
+            let listener =
+                serve::listen("the Teams simulator", "--teams-port", config.bind, config.ports.teams).await?;
             Some(environment::start_teams(&mut servers, listener, &now, &public_url, config.playground.clone())?)
         }
         Side::At(_) => None,
@@ -166,15 +169,27 @@ pub async fn compose(config: LocalConfig) -> anyhow::Result<Running> {
     environment::prepare_aws(&app, config.secrets.as_deref()).await?;
     let mut router = functions(&app);
     if let (true, Some(pagerduty), Some(teams)) = (config.page, &pagerduty, &teams) {
-//page        let assets = page::assets::fetch(config.data_dir.as_deref()).await;
-//page        router = router.merge(page::router(pagerduty.clone(), teams.clone(), assets));
+        let assets = page::assets::fetch(config.data_dir.as_deref()).await;
+        router = router.merge(page::router(pagerduty.clone(), teams.clone(), assets));
     }
     servers.serve(app_listener, router);
     let pump = pump::Pumping::new(app.clone(), pagerduty.clone(), aws.clone());
     if config.pump == Pump::Always {
         pump.run_in(&mut servers, config.data_dir.as_deref(), teams.as_ref());
     }
-    let mut running = Running { app, environment: variables, pagerduty, teams, aws, demo: None, base, data_dir: config.data_dir, playground: config.playground.is_some(), pump, servers };
+    let mut running = Running {
+        app,
+        environment: variables,
+        pagerduty,
+        teams,
+        aws,
+        demo: None,
+        base,
+        data_dir: config.data_dir,
+        playground: config.playground.is_some(),
+        pump,
+        servers,
+    };
     if config.demo {
         running.make_demo().await?;
     }
@@ -203,7 +218,9 @@ impl Running {
         if let (Some(pagerduty), Some(teams)) = (&self.pagerduty, &self.teams) {
             let demo = seed::demo(&self.app, pagerduty, teams).await.context("the demo's world cannot be made")?;
             if self.playground {
-                seed::playground(&self.app, pagerduty, teams).await.context("the Playground's channel cannot be connected")?;
+                seed::playground(&self.app, pagerduty, teams)
+                    .await
+                    .context("the Playground's channel cannot be connected")?;
             }
             self.demo = Some(demo);
         }

@@ -148,9 +148,11 @@ pub async fn connect(app: &App, team: &str, channel: &str, service: &str, servic
         .await?;
     if app.store.connections_of_service(&account, &service).await?.is_empty() {
         let url = Url::parse(&config.public("/webhooks/pagerduty"))?;
-        let wanted = NewSubscription { service: &service, url: &url, description: "PagerBridge", events: SUBSCRIBED_EVENTS };
+        let wanted =
+            NewSubscription { service: &service, url: &url, description: "PagerBridge", events: SUBSCRIBED_EVENTS };
         let made = app.pagerduty.create_subscription(Auth::App(&token.access_token), &wanted).await?;
-        let sealed = values.token_keys.seal(made.secret.expose_secret().as_bytes(), made.id.as_str(), app.random.bytes()?)?;
+        let sealed =
+            values.token_keys.seal(made.secret.expose_secret().as_bytes(), made.id.as_str(), app.random.bytes()?)?;
         app.store
             .put_subscription(&Subscription {
                 id: made.id,

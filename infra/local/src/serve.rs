@@ -33,7 +33,9 @@ impl Servers {
 }
 
 pub(crate) async fn listen(what: &str, flag: &str, bind: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
-    TcpListener::bind((bind, port)).await.with_context(|| format!("port {port} for {what} cannot be used; choose another with {flag}"))
+    TcpListener::bind((bind, port))
+        .await
+        .with_context(|| format!("port {port} for {what} cannot be used; choose another with {flag}"))
 }
 
 pub(crate) fn url_of(listener: &TcpListener) -> anyhow::Result<Url> {

@@ -28,10 +28,8 @@ impl Item {
     pub(crate) fn new(key: Key, kind: &'static str, data: &impl Serialize) -> Result<Self, Error> {
         let data = serde_dynamo::to_attribute_value(data)
             .map_err(|source| Error::Unwritable { key: key.pk.clone(), source })?;
-        let mut attributes = HashMap::from([
-            (PK.to_owned(), AttributeValue::S(key.pk)),
-            (SK.to_owned(), AttributeValue::S(key.sk)),
-        ]);
+        let mut attributes =
+            HashMap::from([(PK.to_owned(), AttributeValue::S(key.pk)), (SK.to_owned(), AttributeValue::S(key.sk))]);
         attributes.insert(KIND.to_owned(), AttributeValue::S(kind.to_owned()));
         attributes.insert(DATA.to_owned(), data);
         Ok(Self { attributes })

@@ -60,7 +60,9 @@ async fn a_burst_of_events_is_one_edit_and_one_reply() {
     let card = world.only_card("Payments");
     assert_eq!(card.edits(), 1);
     assert_eq!(card.replies().len(), 1);
-    assert!(card.replies()[0].contains("Acknowledged by Ada Wong") && card.replies()[0].contains("Resolved by Ada Wong"));
+    assert!(
+        card.replies()[0].contains("Acknowledged by Ada Wong") && card.replies()[0].contains("Resolved by Ada Wong")
+    );
     world.finish();
 }
 

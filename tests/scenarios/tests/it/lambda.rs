@@ -63,7 +63,9 @@ impl Function {
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be started ({error}): run tests/run, which builds it", binary.display()));
+            .unwrap_or_else(|error| {
+                panic!("{} cannot be started ({error}): run tests/run, which builds it", binary.display())
+            });
         Self { name, events, process: Mutex::new(process) }
     }
 

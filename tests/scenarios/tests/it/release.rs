@@ -36,7 +36,8 @@ async fn every_sample_event_is_answered_by_its_function() {
     samples.sort();
     assert_eq!(samples, expected_answers().iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>());
     for (sample, expected) in expected_answers() {
-        let event: Value = serde_json::from_str(&std::fs::read_to_string(folder.join(format!("{sample}.json"))).unwrap()).unwrap();
+        let event: Value =
+            serde_json::from_str(&std::fs::read_to_string(folder.join(format!("{sample}.json"))).unwrap()).unwrap();
         let name = Box::leak(sample.split("--").next().unwrap().to_owned().into_boxed_str());
         let answer = Function::start(name, &stack.environment).await.invoke(event).await;
         assert_eq!(essence(&answer), expected, "{sample}: {answer}");
@@ -104,4 +105,3 @@ async fn deliver(stack: &Running, sender: &Function) {
         }
     }
 }
-

@@ -21,7 +21,12 @@ async fn each_kind_of_delivery_has_its_answer() {
         ("a signature of another version", ping, Signed::by(&known).with_signature("v2=00"), 401),
         ("a signature that is no hex", ping, Signed::by(&known).with_signature("v1=zz"), 401),
         ("a wrong signature", ping, Signed::by(&known).with_signature(&format!("v1={}", "0".repeat(64))), 503),
-        ("a wrong signature and no JSON", b"hello", Signed::by(&known).with_signature(&format!("v1={}", "0".repeat(64))), 400),
+        (
+            "a wrong signature and no JSON",
+            b"hello",
+            Signed::by(&known).with_signature(&format!("v1={}", "0".repeat(64))),
+            400,
+        ),
         ("an unknown subscription", ping, Signed::by(&known).of_subscription("PUNKNOWN"), 503),
         ("an unknown subscription and no JSON", b"hello", Signed::by(&known).of_subscription("PUNKNOWN"), 400),
     ] {

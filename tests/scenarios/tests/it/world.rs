@@ -168,7 +168,8 @@ impl World {
 
     fn cards_in_channel(&self, channel: &str) -> Vec<Card> {
         let messages = self.teams().messages(channel);
-        let roots = messages.iter().filter(|message| message.root.is_none() && message.card.is_some() && !message.deleted);
+        let roots =
+            messages.iter().filter(|message| message.root.is_none() && message.card.is_some() && !message.deleted);
         let replies_to = |root: &Message| {
             let mine = messages.iter().filter(|message| message.root.as_ref() == Some(&root.id));
             mine.filter_map(|message| message.text.clone()).collect()
@@ -186,7 +187,8 @@ impl World {
     /// The card of an incident in the channel of a service of [`World::add_services`].
     #[track_caller]
     pub(crate) fn card_of(&self, service: &str, incident: &str) -> Card {
-        let mut cards: Vec<Card> = self.cards_in(service).into_iter().filter(|card| card.json().contains(incident)).collect();
+        let mut cards: Vec<Card> =
+            self.cards_in(service).into_iter().filter(|card| card.json().contains(incident)).collect();
         assert_eq!(cards.len(), 1, "exactly one card of {incident}");
         cards.remove(0)
     }
@@ -408,7 +410,10 @@ impl World {
     pub(crate) fn webhook_answers(&self, service: &str) -> Vec<u16> {
         let subscription = self.subscription(service).id;
         let deliveries = self.pagerduty().deliveries().into_iter();
-        deliveries.filter(|delivery| delivery.subscription == subscription).filter_map(|delivery| delivery.status).collect()
+        deliveries
+            .filter(|delivery| delivery.subscription == subscription)
+            .filter_map(|delivery| delivery.status)
+            .collect()
     }
 
     /// Status, table, queue.
@@ -464,7 +469,10 @@ fn account() -> AccountId {
 fn texts(card: &Value) -> Vec<String> {
     match card {
         Value::Object(fields) => {
-            let own = ["text", "title", "label", "value"].iter().filter_map(|key| fields.get(*key)?.as_str()).map(str::to_owned);
+            let own = ["text", "title", "label", "value"]
+                .iter()
+                .filter_map(|key| fields.get(*key)?.as_str())
+                .map(str::to_owned);
             own.chain(fields.values().flat_map(texts)).collect()
         }
         Value::Array(values) => values.iter().flat_map(texts).collect(),
@@ -478,7 +486,8 @@ fn buttons(card: &Value) -> Vec<String> {
     let is_action = |action: &&Value| action["type"] == "Action.Execute" || action["type"] == "Action.ShowCard";
     match card {
         Value::Object(fields) => {
-            let own = fields.get("actions").and_then(Value::as_array).into_iter().flatten().filter(is_action).map(title);
+            let own =
+                fields.get("actions").and_then(Value::as_array).into_iter().flatten().filter(is_action).map(title);
             let body = ["body", "items", "columns"].iter().filter_map(|key| fields.get(*key));
             body.flat_map(buttons).chain(own).collect()
         }
@@ -648,7 +657,8 @@ impl Browser {
         }
         let (status, url) = (answer.status().as_u16(), answer.url().to_string());
         let html = answer.text().await.unwrap();
-        let csrf = html.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        let csrf =
+            html.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
         let text = html.replace("&#39;", "'").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
         Page { status, url, csrf: csrf.to_owned(), text, location }
     }
