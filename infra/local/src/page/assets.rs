@@ -1,68 +1,270 @@
-//! Microsoft's card renderer, fetched once with npm. Without it the page draws cards plainly and says why.
+//! Microsoft's card renderer, fetched with npm on the first start and kept.
+//!
+//! It is not part of this repository: its licence and its updates are its own. What is served is exactly one known
+//! version: the lock file pins the package's digest, and the file itself is checked each time before it is used. Whoever
+//! has no npm, or no network, gets a plain rendering and a line that says why.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Longer than this nobody should wait for a prettier card.
-const PATIENCE: Duration = Duration::from_secs(30);
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::body::Bytes;
+use serde::Serialize;
+use tokio::process::Command;
 
-const BUNDLE: &str = "node_modules/adaptivecards/dist/adaptivecards.min.js";
+/// The renderer's name among the page's files.
+pub(super) const BUNDLE: &str = "adaptivecards.min.js";
 
-/// What the page can show cards with.
+/// What the lock file pins.
+const VERSION: &str = "3.0.6";
+/// The package's only file that is made for browsers and needs no other: `dist/adaptivecards.min.js` (UMD, sets
+/// `window.AdaptiveCards`).
+const SHA256_HEX: &str = "5e7c13f3300ae7b89b34703501e08d709fbb6635f1c6755b92495577a77344f2";
+const MANIFEST: &str = include_str!("renderer/package.json");
+const LOCK: &str = include_str!("renderer/package-lock.json");
+
+/// The stack starts without the renderer rather than later than this.
+const TIME_LIMIT: Duration = Duration::from_secs(18);
+
+/// What the page renders cards with.
 #[derive(Debug, Clone)]
-pub struct Assets(Result<Arc<str>, String>);
+pub struct Assets {
+    script: Option<Bytes>,
+    renderer: Renderer,
+}
+
+/// The same for the page to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(super) enum Renderer {
+    Official { version: &'static str },
+    Plain { why: String, fix: &'static str },
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("there is no npm on this machine")]
+    NoNpm,
+    #[error("npm took longer than {} seconds", .0.as_secs())]
+    TooSlow(Duration),
+    #[error("npm failed: {0}")]
+    Failed(String),
+    #[error("npm brought something else than adaptivecards {VERSION}")]
+    Unexpected,
+    #[error("the folder for it cannot be written")]
+    Folder(#[source] std::io::Error),
+}
 
 impl Assets {
-    pub(super) fn renderer(&self) -> Option<&str> {
-        self.0.as_deref().ok()
+    /// The plain rendering; `why` is shown on the page.
+    #[must_use]
+    pub fn plain(why: &str) -> Self {
+        Self::without(why.to_owned(), "Restart the local stack to try again.")
     }
 
-    pub(super) fn problem(&self) -> Option<&str> {
-        self.0.as_ref().err().map(String::as_str)
+    fn without(why: String, fix: &'static str) -> Self {
+        Self { script: None, renderer: Renderer::Plain { why, fix } }
+    }
+
+    pub(super) fn script(&self) -> Option<Bytes> {
+        self.script.clone()
+    }
+
+    pub(super) fn renderer(&self) -> &Renderer {
+        &self.renderer
     }
 }
 
-/// Finds the renderer, or installs it: at the version and with the integrity hash that the lock file beside this module pins.
+/// The renderer from the cache, or from npm. Never fails and takes at most about 20 s.
 pub async fn fetch(data_dir: Option<&Path>) -> Assets {
-    let folder = data_dir
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".assets"), |data_dir| data_dir.join("assets"));
-    let work = tokio::task::spawn_blocking(move || find_or_install(&folder));
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(Ok(found)) => Assets(found),
-        Ok(Err(_)) => Assets(Err("fetching it failed".to_owned())),
-        Err(_) => Assets(Err("npm did not finish in time; it is used at the next start if it finishes".to_owned())),
+    let npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    match from_cache_or(npm, &folder(data_dir), TIME_LIMIT, SHA256_HEX).await {
+        Ok(script) => Assets { script: Some(script), renderer: Renderer::Official { version: VERSION } },
+        Err(trouble) => {
+            tracing::warn!(error = runtime::chain(&trouble), "cards are drawn plainly");
+            let fix = match trouble {
+                Trouble::NoNpm => "Install Node.js, which brings npm, and restart the local stack.",
+                Trouble::TooSlow(_) | Trouble::Failed(_) | Trouble::Unexpected => {
+                    "Check with \"npm ping\" that npm reaches its registry, and restart the local stack."
+                }
+                Trouble::Folder(_) => "Make infra/local writable, or use --data-dir, and restart the local stack.",
+            };
+            Assets::without(trouble.to_string(), fix)
+        }
     }
 }
 
-fn find_or_install(folder: &PathBuf) -> Result<Arc<str>, String> {
-    let bundle = folder.join(BUNDLE);
-    if !bundle.exists() {
-        install(folder)?;
+/// Beside the source, where all runs share it; a program that was moved away from there keeps it with its data.
+fn folder(data_dir: Option<&Path>) -> PathBuf {
+    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    match data_dir {
+        Some(data) if !crate_dir.is_dir() => data.join("assets"),
+        _ => crate_dir.join(".assets"),
     }
-    std::fs::read_to_string(&bundle)
-        .map(Arc::from)
-        .map_err(|error| format!("{} cannot be read: {error}", bundle.display()))
 }
 
-fn install(folder: &PathBuf) -> Result<(), String> {
-    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text);
-    std::fs::create_dir_all(folder)
-        .and_then(|()| write("package.json", include_str!("package.json")))
-        .and_then(|()| write("package-lock.json", include_str!("package-lock.json")))
-        .map_err(|error| format!("{} cannot be written: {error}", folder.display()))?;
-    let npm = Command::new("npm")
-        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+async fn from_cache_or(npm: Command, folder: &Path, limit: Duration, sha256: &str) -> Result<Bytes, Trouble> {
+    if let Some(known) = read(folder, sha256) {
+        return Ok(known);
+    }
+    let workshop = Workshop::new(folder).map_err(Trouble::Folder)?;
+    install(npm, &workshop.0, limit).await?;
+    let script = read(&workshop.0, sha256).ok_or(Trouble::Unexpected)?;
+    // Another start may have been faster; then its copy is as good.
+    if read(folder, sha256).is_none() {
+        let (made, kept) = (workshop.0.join(NODE_MODULES), folder.join(NODE_MODULES));
+        let _nothing_there = std::fs::remove_dir_all(&kept);
+        std::fs::rename(made, kept).map_err(Trouble::Folder)?;
+    }
+    Ok(script)
+}
+
+const NODE_MODULES: &str = "node_modules";
+
+/// The script, if it is there and is the one that we know.
+fn read(folder: &Path, sha256: &str) -> Option<Bytes> {
+    let script = std::fs::read(folder.join(NODE_MODULES).join("adaptivecards/dist").join(BUNDLE)).ok()?;
+    let found: String = digest(&SHA256, &script).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    (found == sha256).then(|| script.into())
+}
+
+/// A folder of its own for each installation, so that two starts at the same time do not meet. Dropping it deletes it.
+#[derive(Debug)]
+struct Workshop(PathBuf);
+
+impl Workshop {
+    fn new(folder: &Path) -> std::io::Result<Self> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("install-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let workshop = Self(folder.join(name));
+        std::fs::create_dir_all(&workshop.0)?;
+        std::fs::write(workshop.0.join("package.json"), MANIFEST)?;
+        std::fs::write(workshop.0.join("package-lock.json"), LOCK)?;
+        Ok(workshop)
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(error = runtime::chain(&error), "an installation's folder stays behind");
+        }
+    }
+}
+
+async fn install(mut npm: Command, folder: &Path, limit: Duration) -> Result<(), Trouble> {
+    // The peer "swiper" is in the browser bundle already.
+    let run = npm
+        .args(["ci", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--no-update-notifier"])
+        .args(["--loglevel=error", "--fetch-retries=1", "--fetch-timeout=10000"])
         .current_dir(folder)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match npm {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("npm ended with {status}")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("npm is not installed".to_owned()),
-        Err(error) => Err(format!("npm cannot be started: {error}")),
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(limit, run).await.map_err(|_elapsed| Trouble::TooSlow(limit))?;
+    let output = output.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Trouble::NoNpm,
+        _ => Trouble::Failed(error.to_string()),
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    tracing::warn!(stderr = %said, "npm failed");
+    // The rest of what npm says names hosts and paths that do not belong on a page.
+    let code = said.lines().find_map(|line| line.split_once("code ").map(|(_, code)| code.trim().to_owned()));
+    Err(Trouble::Failed(code.unwrap_or_else(|| output.status.to_string())))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const CONTENT: &str = "renderer";
+
+    fn sha256() -> String {
+        digest(&SHA256, CONTENT.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// An npm that runs `script`.
+    fn npm(script: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]);
+        shell
+    }
+
+    fn no_npm() -> Command {
+        Command::new("/no/such/npm")
+    }
+
+    fn writing(content: &str) -> String {
+        format!(
+            "test -f package.json && test -f package-lock.json || exit 7\nmkdir -p node_modules/adaptivecards/dist\n\
+             printf %s '{content}' > node_modules/adaptivecards/dist/{BUNDLE}"
+        )
+    }
+
+    async fn attempt(folder: &Path, npm: Command) -> Result<Bytes, String> {
+        let limit = Duration::from_secs(5);
+        from_cache_or(npm, folder, limit, &sha256()).await.map_err(|trouble| trouble.to_string())
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_npm_brings_is_kept_and_only_fetched_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = dir.path().join("cache");
+        assert_eq!(attempt(&cache, npm(&writing(CONTENT))).await, Ok(Bytes::from(CONTENT)));
+        assert_eq!(names(&cache), ["node_modules"]);
+        assert_eq!(attempt(&cache, no_npm()).await, Ok(Bytes::from(CONTENT)));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_cache_is_fetched_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = dir.path().join("cache");
+        attempt(&cache, npm(&writing(CONTENT))).await.unwrap();
+        std::fs::write(cache.join("node_modules/adaptivecards/dist").join(BUNDLE), "half").unwrap();
+        assert_eq!(attempt(&cache, npm(&writing(CONTENT))).await, Ok(Bytes::from(CONTENT)));
+    }
+
+    #[tokio::test]
+    async fn trouble_is_named_and_leaves_nothing_behind() {
+        let table = [
+            (writing("other"), "npm brought something else than adaptivecards 3.0.6"),
+            ("echo 'npm error code ENOTFOUND' >&2; exit 1".to_owned(), "npm failed: ENOTFOUND"),
+            ("exit 3".to_owned(), "npm failed: exit status: 3"),
+        ];
+        for (script, expected) in table {
+            let dir = tempfile::tempdir().unwrap();
+            let cache = dir.path().join("cache");
+            assert_eq!(attempt(&cache, npm(&script)).await, Err(expected.to_owned()));
+            assert_eq!(names(&cache), Vec::<String>::new());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let missing = attempt(dir.path(), no_npm()).await;
+        assert_eq!(missing, Err("there is no npm on this machine".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn an_npm_that_hangs_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let limit = Duration::from_millis(50);
+        let answer = from_cache_or(npm("exec sleep 60"), &dir.path().join("cache"), limit, &sha256()).await;
+        assert!(matches!(answer, Err(Trouble::TooSlow(_))), "{answer:?}");
+    }
+
+    #[test]
+    fn the_lock_file_pins_what_we_serve() {
+        let lock: serde_json::Value = serde_json::from_str(LOCK).unwrap();
+        let package = &lock["packages"]["node_modules/adaptivecards"];
+        assert_eq!(package["version"], VERSION);
+        assert!(package["integrity"].as_str().is_some_and(|digest| digest.starts_with("sha512-")));
+        assert!(!LOCK.contains("://"), "the registry is whichever npm is set up for");
     }
 }

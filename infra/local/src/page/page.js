@@ -54,10 +54,16 @@ function drawCard(message, act) {
   card.parse(message.card);
   card.onExecuteAction = (action) => {
     const type = action.getJsonTypeName();
-    const inputs = Object.fromEntries(card.getAllInputs(true).map((input) => [input.id, input.value ?? ""]));
-    act({ type, verb: action.verb, url: action.url, title: action.title }, inputs);
+    act({ type, verb: action.verb, url: action.url, title: action.title }, inputsOf(card, action));
   };
   return card.render() ?? renderPlain(message.card, act);
+}
+
+/** The renderer merges the inputs that belong to an action into its data; those are the ones that the person filled in. */
+function inputsOf(card, action) {
+  const known = new Map(card.getAllInputs(true).map((input) => [input.id, input]));
+  const merged = Object.keys(action.data ?? {}).filter((key) => known.has(key));
+  return Object.fromEntries(merged.map((key) => [key, String(known.get(key).value ?? "")]));
 }
 
 function act(message) {

@@ -14,45 +14,45 @@ function runs(block) {
 export function render(card, act) {
   const root = element("div");
   root.className = "plain";
-  const inputs = new Map();
-  const collect = () => Object.fromEntries([...inputs].map(([id, field]) => [id, field.value]));
+  const read = (inputs) => Object.fromEntries([...inputs].map(([id, field]) => [id, field.value]));
 
-  function button(action, parent) {
+  function button(action, parent, inputs) {
     const node = element("button", action.title);
     node.type = "button";
     parent.append(node);
     if (action.type === "Action.ShowCard") {
       const inner = element("div");
       inner.hidden = true;
-      walk(action.card.body, inner);
-      actions(action.card.actions, inner);
+      const own = new Map();
+      walk(action.card.body, inner, own);
+      actions(action.card.actions, inner, own);
       parent.after(inner);
       node.addEventListener("click", () => { inner.hidden = !inner.hidden; });
     } else {
-      node.addEventListener("click", () => act(action, collect()));
+      node.addEventListener("click", () => act(action, read(inputs)));
     }
   }
 
-  function actions(list, parent) {
+  function actions(list, parent, inputs) {
     if (!list?.length) return;
     const row = element("div");
     row.className = "buttons";
     parent.append(row);
-    for (const action of list) button(action, row);
+    for (const action of list) button(action, row, inputs);
   }
 
-  function walk(items, parent) {
+  function walk(items, parent, inputs) {
     for (const item of items ?? []) {
       if (item.type === "TextBlock") parent.append(element("p", item.text));
       else if (item.type === "RichTextBlock") parent.append(element("p", runs(item)));
-      else if (item.type === "Container") walk(item.items, parent);
-      else if (item.type === "ActionSet") actions(item.actions, parent);
+      else if (item.type === "Container") walk(item.items, parent, inputs);
+      else if (item.type === "ActionSet") actions(item.actions, parent, inputs);
       else if (item.type === "ColumnSet") {
         const row = element("div");
         row.className = "columns";
         for (const column of item.columns) {
           const cell = element("div");
-          walk(column.items, cell);
+          walk(column.items, cell, inputs);
           row.append(cell);
         }
         parent.append(row);
@@ -67,7 +67,8 @@ export function render(card, act) {
     }
   }
 
-  walk(card.body, root);
-  actions(card.actions, root);
+  const inputs = new Map();
+  walk(card.body, root, inputs);
+  actions(card.actions, root, inputs);
   return root;
 }

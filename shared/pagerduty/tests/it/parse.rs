@@ -440,9 +440,18 @@ fn roles_name_the_incident_where_one_of_them_does() {
 }
 
 #[test]
+fn only_data_that_is_an_incident_gives_its_state() {
+    let data = with(incident(), &json!({ "type": "incident_note", "incident": incident_reference(), "content": "Hi" }));
+    let expected = event(None, Some(Happening::Note { content: "Hi".to_owned() }));
+    assert_eq!(read(&envelope("incident.annotated", &data)), Ok(expected));
+}
+
+#[test]
 fn a_service_without_a_name_keeps_the_one_it_had() {
     let data = with(service_object(), &json!({ "summary": null }));
     assert_eq!(read(&envelope("service.updated", &data)), Ok(service(ServiceChange::Updated { name: None })));
+    let data = with(service_object(), &json!({ "service": null }));
+    assert_eq!(read(&envelope("service.deleted", &data)), Ok(service(ServiceChange::Deleted)));
 }
 
 #[test]
@@ -512,7 +521,10 @@ fn an_unreadable_body_is_not_repeated() {
 fn places(value: &Value, place: &str, found: &mut Vec<String>) {
     found.push(place.to_owned());
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(key, value)| places(value, &format!("{place}/{key}"), found)),
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| {
+            let key = key.replace('~', "~0").replace('/', "~1");
+            places(value, &format!("{place}/{key}"), found);
+        }),
         Value::Array(values) => {
             values.iter().enumerate().for_each(|(i, value)| places(value, &format!("{place}/{i}"), found))
         }

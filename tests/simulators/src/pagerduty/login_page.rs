@@ -1,4 +1,4 @@
-//! The log-in page: one button per person, since the simulator has no passwords.
+//! The pages: a log-in with one button per person, since the simulator has no passwords, and an incident to look at.
 
 use serde_json::Value;
 
@@ -43,4 +43,17 @@ pub(super) fn page(uri: &str, users: &[Value]) -> String {
 /// PagerDuty's plain error page.
 pub(super) fn error(why: &str) -> String {
     document(&format!("<h1>HTTP 400</h1><p role=\"alert\">{}</p>", escape(why)))
+}
+
+/// What a card's link leads to.
+pub(super) fn incident(incident: &Value) -> String {
+    let part = |pointer: &str| escape(incident.pointer(pointer).and_then(Value::as_str).unwrap_or("none"));
+    document(&format!(
+        "<p>PagerDuty (simulated)</p><h1>{}</h1><p>Status: <b>{}</b></p><p>Service: {}</p><p>Urgency: {}</p><p>Priority: {}</p>",
+        part("/summary"),
+        part("/status"),
+        part("/service/summary"),
+        part("/urgency"),
+        part("/priority/summary"),
+    ))
 }

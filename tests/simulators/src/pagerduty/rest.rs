@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::PagerDuty;
 use super::model::{Agent, Fault, Status, Token};
+use super::login_page;
 use super::payload;
 
 /// Calls per token and minute (REST docs, "Rate limits").
@@ -263,9 +264,17 @@ async fn incidents(Shared(pagerduty): Shared<PagerDuty>, headers: HeaderMap) -> 
     ok(json!({ "incidents": all, "limit": 100, "offset": 0, "more": state.incidents.len() > 100, "total": null }))
 }
 
-async fn incident(Shared(pagerduty): Shared<PagerDuty>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    pagerduty.caller(&headers, "incidents.read", false)?;
-    pagerduty.done(pagerduty.rest_answer(&id))
+async fn incident(Shared(pagerduty): Shared<PagerDuty>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepted.contains("text/html") {
+        // A person followed a card's link: the real one has its web pages on another host.
+        return match pagerduty.incident(&id) {
+            Some(incident) => Html(login_page::incident(&incident)).into_response(),
+            None => not_found().into_response(),
+        };
+    }
+    let answer = pagerduty.caller(&headers, "incidents.read", false).and_then(|_| pagerduty.rest_answer(&id));
+    pagerduty.done(answer).into_response()
 }
 
 async fn create_incident(Shared(pagerduty): Shared<PagerDuty>, headers: HeaderMap, body: Bytes) -> Answer {
