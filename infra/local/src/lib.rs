@@ -5,10 +5,10 @@
 
 pub mod aws;
 mod environment;
-pub mod web;
 mod pump;
 mod seed;
 mod serve;
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -33,7 +33,7 @@ impl PagerDuty {
 
     /// A monitoring tool opens an incident.
     pub fn trigger(&self, service: &str, title: &str, urgency: &str) -> String {
-        self.open(service, title, urgency, Agent::Integration, None)
+        self.open(service, title, urgency, &Agent::Integration, None)
     }
 
     /// Somebody acknowledges. Acknowledging a resolved incident reopens it, as in the real one.
@@ -127,13 +127,13 @@ impl PagerDuty {
         state.refresh_tokens.retain(|_, token| token.user.as_deref() != Some(user));
     }
 
-    pub(super) fn open(&self, service: &str, title: &str, urgency: &str, agent: Agent, key: Option<String>) -> String {
+    pub(super) fn open(&self, service: &str, title: &str, urgency: &str, agent: &Agent, key: Option<String>) -> String {
         let at = self.tick();
         let mut state = self.state();
         let id = state.id("PI");
         let number = u64::try_from(state.incidents.len()).unwrap_or(0) + 1;
         let assignees = state.users.first().map(|user| user.id.clone()).into_iter().collect();
-        let entry = log_entry(&mut state, "trigger", &agent, at);
+        let entry = log_entry(&mut state, "trigger", agent, at);
         state.incidents.push(Incident {
             id: id.clone(),
             number,
@@ -155,7 +155,7 @@ impl PagerDuty {
             log: vec![entry],
         });
         drop(state);
-        self.announce(&id, "incident.triggered", &agent, at, None);
+        self.announce(&id, "incident.triggered", agent, at, None);
         id
     }
 

@@ -11,7 +11,7 @@ impl PagerDuty {
     pub fn incidents(&self) -> Vec<Value> {
         let base = self.base();
         let state = self.state();
-        state.incidents.iter().rev().filter_map(|incident| Some(self.whole(&state, &base, &incident.id)?)).collect()
+        state.incidents.iter().rev().filter_map(|incident| self.whole(&state, &base, &incident.id)).collect()
     }
 
     /// One incident, as [`PagerDuty::incidents`] gives it.
@@ -24,9 +24,8 @@ impl PagerDuty {
 
     fn whole(&self, state: &super::model::State, base: &str, id: &str) -> Option<Value> {
         let incident = state.incident(id)?;
-        let mut value = state.rest_incident(base, incident);
-        value["notes"] = incident.notes.iter().map(|note| state.rest_note(base, note)).collect();
-        value["log"] = incident
+        let notes: Value = incident.notes.iter().map(|note| state.rest_note(base, note)).collect();
+        let log: Value = incident
             .log
             .iter()
             .map(|entry| {
@@ -34,6 +33,11 @@ impl PagerDuty {
                         "agent": state.agent(base, &entry.agent, &incident.service) })
             })
             .collect();
+        let mut value = state.rest_incident(base, incident);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("notes".to_owned(), notes);
+            fields.insert("log".to_owned(), log);
+        }
         Some(value)
     }
 

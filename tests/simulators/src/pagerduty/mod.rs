@@ -63,7 +63,6 @@ impl PagerDuty {
     }
 
     /// REST, OAuth and a page per incident. Every other request is answered with 404 and remembered.
-    #[must_use]
     pub fn router(&self) -> Router {
         rest::router(self.clone()).merge(oauth::router(self.clone())).fallback(rest::unknown).with_state(self.clone())
     }

@@ -169,13 +169,13 @@ async fn token(Shared(pagerduty): Shared<PagerDuty>, Form(asked): Form<TokenRequ
     let now = pagerduty.now();
     match asked.grant_type.as_str() {
         "authorization_code" => match pagerduty.redeem(&asked, now) {
-            Some(code) => pagerduty.pair(&code.user, code.scopes, now),
+            Some(code) => pagerduty.pair(&code.user, &code.scopes, now),
             None => refused(StatusCode::BAD_REQUEST, "invalid_grant"),
         },
         "refresh_token" => {
             let known = asked.refresh_token.and_then(|token| pagerduty.state().refresh_tokens.remove(&token));
             match known.filter(|token| token.expires_at > now).and_then(|token| Some((token.user?, token.scopes))) {
-                Some((user, scopes)) => pagerduty.pair(&user, scopes, now),
+                Some((user, scopes)) => pagerduty.pair(&user, &scopes, now),
                 None => refused(StatusCode::BAD_REQUEST, "invalid_grant"),
             }
         }
@@ -211,7 +211,7 @@ impl PagerDuty {
         fits.then_some(code)
     }
 
-    fn pair(&self, user: &str, scopes: BTreeSet<String>, now: Timestamp) -> Response {
+    fn pair(&self, user: &str, scopes: &BTreeSet<String>, now: Timestamp) -> Response {
         let options = &self.inner.options;
         let claims = json!({
             "iss": ISSUER,

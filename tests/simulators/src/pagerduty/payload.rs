@@ -184,10 +184,10 @@ pub(super) fn service(base: &str, service: &Named) -> Value {
 
 /// `secret` is shown only when the subscription is made.
 pub(super) fn subscription(base: &str, subscription: &Subscription, secret: Option<&str>) -> Value {
-    let mut filter = json!({ "type": subscription.filter_type });
-    if let Some(id) = &subscription.filter_id {
-        filter["id"] = json!(id);
-    }
+    let filter = match &subscription.filter_id {
+        Some(id) => json!({ "type": subscription.filter_type, "id": id }),
+        None => json!({ "type": subscription.filter_type }),
+    };
     let headers: Vec<Value> = subscription
         .custom_headers
         .iter()

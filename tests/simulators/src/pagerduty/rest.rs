@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::PagerDuty;
-use super::model::{Agent, Fault, Status, Token};
 use super::login_page;
+use super::model::{Agent, Fault, Status, Token};
 use super::payload;
 
 /// Calls per token and minute (REST docs, "Rate limits").
@@ -300,7 +300,7 @@ async fn create_incident(Shared(pagerduty): Shared<PagerDuty>, headers: HeaderMa
     if taken {
         return Err(invalid("Open incident with matching dedup key already exists on this service"));
     }
-    let id = pagerduty.open(service, title, text("urgency").unwrap_or("high"), agent, key);
+    let id = pagerduty.open(service, title, text("urgency").unwrap_or("high"), &agent, key);
     let (_, incident) = pagerduty.rest_answer(&id)?;
     pagerduty.done(Ok((StatusCode::CREATED, incident)))
 }

@@ -312,7 +312,7 @@ fn wants(subscription: &Subscription, event_type: &str, service: &str) -> bool {
 
 fn event_type(body: &str) -> String {
     let event: Value = serde_json::from_str(body).unwrap_or(Value::Null);
-    event["event"]["event_type"].as_str().unwrap_or_default().to_owned()
+    event.pointer("/event/event_type").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn sign(secret: &str, body: &[u8]) -> String {
