@@ -12,11 +12,14 @@
 )]
 
 mod actions;
+mod browser;
+mod card;
 mod endpoints;
 mod incidents;
 mod lambda;
 mod linking;
 mod release;
+mod signed;
 mod storm;
 mod trouble;
 mod webhooks;

@@ -23,7 +23,8 @@ async fn every_card_ends_in_the_true_state_and_none_goes_back_in_time() {
     let mut step = 0;
     while world.pagerduty().undelivered() < EVENTS {
         step += 1;
-        world.tick(SignedDuration::from_millis(50));
+        // Cards show minutes: one apart, so that each state of a card can be told from the next.
+        world.tick(SignedDuration::from_mins(1));
         let incident = &incidents[random.below(INCIDENTS)];
         match random.below(4) {
             0 => world.pagerduty().acknowledge(incident, &ada),

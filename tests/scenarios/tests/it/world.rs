@@ -3,20 +3,21 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use axum::http::StatusCode;
 use domain::ids::{AccountId, ChannelId, EntraUserId, IncidentId, ServiceId, TenantId};
 use domain::plan::CardRecord;
 use jiff::{SignedDuration, Timestamp};
 use local::{Demo, LocalConfig, Running};
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use runtime::Clock;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use simulators::pagerduty::{PagerDuty, Pending};
-use simulators::teams::{Effect, HttpAnswer, Message, Teams};
+use simulators::teams::{Message, Teams};
 use url::Url;
 
 pub(crate) use simulators::teams::Fault;
+
+pub(crate) use crate::browser::{Browser, Page};
+pub(crate) use crate::card::{Answer, Card};
+pub(crate) use crate::signed::{Signed, Subscription};
 
 /// 23 November 2026, 09:00 UTC.
 pub(crate) const START: Timestamp = Timestamp::constant(1_795_424_400, 0);
@@ -26,45 +27,6 @@ pub(crate) struct World {
     pub(crate) stack: Running,
     http: reqwest::Client,
     people: Mutex<Vec<local::DemoPerson>>,
-}
-
-/// A card in a channel, as it is now and as it was.
-pub(crate) struct Card {
-    message: Message,
-    replies: Vec<String>,
-}
-
-/// What a click was answered.
-pub(crate) struct Answer(HttpAnswer);
-
-/// Somebody's browser: it keeps cookies and follows redirects itself, so that every step can be looked at.
-pub(crate) struct Browser {
-    http: reqwest::Client,
-    cookie: Mutex<Option<String>>,
-}
-
-/// A page in a browser.
-pub(crate) struct Page {
-    pub(crate) status: u16,
-    pub(crate) url: String,
-    pub(crate) text: String,
-    pub(crate) csrf: String,
-    location: Option<String>,
-}
-
-/// A webhook subscription with its secret.
-#[derive(Clone)]
-pub(crate) struct Subscription {
-    id: String,
-    secret: String,
-}
-
-/// How a delivery is signed.
-#[derive(Clone)]
-pub(crate) struct Signed {
-    subscription: Option<String>,
-    secret: String,
-    signature: Option<Option<String>>,
 }
 
 impl World {
@@ -463,235 +425,4 @@ fn channel_name(service: &str) -> String {
 
 fn account() -> AccountId {
     AccountId::new(local::ACCOUNT).unwrap()
-}
-
-/// Every text that a card shows, wherever it stands.
-fn texts(card: &Value) -> Vec<String> {
-    match card {
-        Value::Object(fields) => {
-            let own = ["text", "title", "label", "value"]
-                .iter()
-                .filter_map(|key| fields.get(*key)?.as_str())
-                .map(str::to_owned);
-            own.chain(fields.values().flat_map(texts)).collect()
-        }
-        Value::Array(values) => values.iter().flat_map(texts).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// The titles of a card's action buttons. A link to PagerDuty is no action on the incident.
-fn buttons(card: &Value) -> Vec<String> {
-    let title = |action: &Value| action["title"].as_str().unwrap_or_default().to_owned();
-    let is_action = |action: &&Value| action["type"] == "Action.Execute" || action["type"] == "Action.ShowCard";
-    match card {
-        Value::Object(fields) => {
-            let own =
-                fields.get("actions").and_then(Value::as_array).into_iter().flatten().filter(is_action).map(title);
-            let body = ["body", "items", "columns"].iter().filter_map(|key| fields.get(*key));
-            body.flat_map(buttons).chain(own).collect()
-        }
-        Value::Array(values) => values.iter().flat_map(buttons).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn links(value: &Value) -> Vec<String> {
-    match value {
-        Value::Object(fields) if fields.get("type") == Some(&json!("Action.OpenUrl")) => {
-            fields.get("url").and_then(Value::as_str).map(str::to_owned).into_iter().collect()
-        }
-        Value::Object(fields) => fields.values().flat_map(links).collect(),
-        Value::Array(values) => values.iter().flat_map(links).collect(),
-        _ => Vec::new(),
-    }
-}
-
-impl Card {
-    fn content(&self) -> Value {
-        self.message.card.clone().unwrap_or(Value::Null)
-    }
-
-    pub(crate) fn summary(&self) -> String {
-        self.message.summary.clone().unwrap_or_default()
-    }
-
-    pub(crate) fn json(&self) -> String {
-        self.content().to_string()
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let own = self.message.text.clone().into_iter();
-        own.chain(texts(&self.content())).collect::<Vec<_>>().join("\n")
-    }
-
-    pub(crate) fn shows(&self, text: &str) -> bool {
-        self.text().contains(text)
-    }
-
-    pub(crate) fn shows_status(&self, status: &str) -> bool {
-        self.summary().contains(&format!("({status}, "))
-    }
-
-    pub(crate) fn buttons(&self) -> Vec<String> {
-        buttons(&self.content())
-    }
-
-    /// What its thread says.
-    pub(crate) fn replies(&self) -> &[String] {
-        &self.replies
-    }
-
-    pub(crate) fn posts(&self) -> usize {
-        1
-    }
-
-    pub(crate) fn edits(&self) -> usize {
-        self.message.edits.len()
-    }
-
-    pub(crate) fn link(&self) -> String {
-        self.any_link().expect("a link on the card")
-    }
-
-    fn any_link(&self) -> Option<String> {
-        links(&self.content()).into_iter().next()
-    }
-
-    /// Whether the times of the log lines that it showed only ever grew.
-    pub(crate) fn never_went_back(&self) -> bool {
-        let newest: Vec<Option<String>> = self
-            .message
-            .history()
-            .iter()
-            .map(|revision| revision.card.as_ref().and_then(|card| times(card).into_iter().max()))
-            .collect();
-        newest.is_sorted()
-    }
-}
-
-/// Every UTC time that a card shows, in a form that sorts.
-fn times(card: &Value) -> Vec<String> {
-    let text = texts(card).join(" ");
-    text.match_indices(" UTC").filter_map(|(end, _)| text.get(end.checked_sub(8)?..end)).map(str::to_owned).collect()
-}
-
-impl Answer {
-    pub(crate) fn status(&self) -> u16 {
-        self.0.status
-    }
-
-    #[track_caller]
-    pub(crate) fn message(&self) -> String {
-        match self.0.effect() {
-            Effect::Toast(text) => text,
-            other => panic!("a message was expected, not {other:?}"),
-        }
-    }
-
-    pub(crate) fn error(&self) -> Option<String> {
-        match self.0.effect() {
-            Effect::ErrorBar { message, .. } => Some(message),
-            Effect::Card(_) | Effect::Toast(_) | Effect::SignIn(_) | Effect::Broken(_) => None,
-        }
-    }
-
-    #[track_caller]
-    fn card(&self) -> Value {
-        match self.0.effect() {
-            Effect::Card(card) => card,
-            other => panic!("a card was expected, not {other:?}"),
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn card_buttons(&self) -> Vec<String> {
-        buttons(&self.card())
-    }
-
-    #[track_caller]
-    pub(crate) fn card_text(&self) -> String {
-        texts(&self.card()).join("\n")
-    }
-}
-
-impl Browser {
-    pub(crate) fn new() -> Self {
-        Self { http: runtime::http_client().unwrap(), cookie: Mutex::new(None) }
-    }
-
-    pub(crate) async fn get(&self, url: &str) -> Page {
-        self.send(self.http.get(url)).await
-    }
-
-    async fn post(&self, url: &str, form: &[(&str, &str)]) -> Page {
-        self.send(self.http.post(url).form(form)).await
-    }
-
-    /// Follows redirects up to a page.
-    async fn follow(&self, url: &str) -> Page {
-        let mut page = self.get(url).await;
-        while let Some(location) = page.location.clone() {
-            let next = Url::parse(&page.url).unwrap().join(&location).unwrap();
-            page = self.get(next.as_str()).await;
-        }
-        page
-    }
-
-    async fn send(&self, mut request: reqwest::RequestBuilder) -> Page {
-        if let Some(cookie) = self.cookie.lock().unwrap().clone() {
-            request = request.header(COOKIE, cookie);
-        }
-        let answer = request.send().await.unwrap();
-        if let Some(cookie) = answer.headers().get(SET_COOKIE) {
-            let pair = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
-            *self.cookie.lock().unwrap() = Some(pair);
-        }
-        let location = answer.headers().get(LOCATION).map(|location| location.to_str().unwrap().to_owned());
-        if answer.status() == StatusCode::OK.as_u16() {
-            let headers = answer.headers();
-            if headers.contains_key("content-security-policy") {
-                assert_eq!(headers["referrer-policy"], "no-referrer");
-                assert_eq!(headers["cache-control"], "no-store");
-            }
-        }
-        let (status, url) = (answer.status().as_u16(), answer.url().to_string());
-        let html = answer.text().await.unwrap();
-        let csrf =
-            html.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
-        let text = html.replace("&#39;", "'").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
-        Page { status, url, csrf: csrf.to_owned(), text, location }
-    }
-}
-
-impl Subscription {
-    pub(crate) fn with_secret(&self, secret: &str) -> Self {
-        Self { secret: secret.to_owned(), ..self.clone() }
-    }
-}
-
-impl Signed {
-    pub(crate) fn by(subscription: &Subscription) -> Self {
-        Self { subscription: Some(subscription.id.clone()), secret: subscription.secret.clone(), signature: None }
-    }
-
-    pub(crate) fn without_subscription(self) -> Self {
-        Self { subscription: None, ..self }
-    }
-
-    pub(crate) fn of_subscription(self, id: &str) -> Self {
-        Self { subscription: Some(id.to_owned()), ..self }
-    }
-
-    pub(crate) fn without_signature(self) -> Self {
-        Self { signature: Some(None), ..self }
-    }
-
-    pub(crate) fn with_signature(self, signature: &str) -> Self {
-        Self { signature: Some(Some(signature.to_owned())), ..self }
-    }
-
-    pub(crate) fn signature(&self, body: &[u8]) -> String {
-        pagerduty::webhook::sign(&SecretString::from(self.secret.clone()), body)
-    }
 }
