@@ -50,7 +50,7 @@ struct Delivery<'a> {
 /// Brings one card up to date. `attempts` counts the receives of the queue message and sets the pace of retries.
 pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32) -> Outcome {
     let delivery = Delivery { app, job, attempts };
-    for _ in 0..MAX_STEPS {
+    for number in 0..MAX_STEPS {
         let facts = match delivery.gather().await {
             Ok(Some(facts)) => facts,
             Ok(None) => {
@@ -63,6 +63,8 @@ pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32) -> Outcome 
         let step =
             plan(&facts.stored.record, facts.stored.version, facts.card.as_ref(), facts.connection.as_ref(), now);
         let flow = match step {
+            // The steps before have said what was done.
+            Step::Nothing(_) if number > 0 => return Outcome::Done,
             Step::Nothing(why) => {
                 delivery.log(match why {
                     Why::UpToDate => "up_to_date",
