@@ -2,7 +2,7 @@
 
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::ids::{AccountId, ChannelId, ServiceId, TeamId, TenantId};
-use pagerduty::rest::{Auth, NewSubscription, SUBSCRIBED_EVENTS};
+use pagerduty::rest::{Auth, NewSubscription, SUBSCRIBED_EVENTS, SUBSCRIPTION_SCOPES};
 use runtime::App;
 use secrecy::ExposeSecret;
 use simulators::pagerduty::PagerDuty;
@@ -142,7 +142,7 @@ pub async fn connect(app: &App, team: &str, channel: &str, service: &str, servic
             &values.pagerduty_client_secret,
             config.pagerduty_region,
             &config.pagerduty_subdomain,
-            &["webhook_subscriptions.read", "webhook_subscriptions.write", "incidents.read", "services.read"],
+            SUBSCRIPTION_SCOPES,
             now,
         )
         .await?;

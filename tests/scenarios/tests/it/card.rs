@@ -120,7 +120,10 @@ impl Card {
 /// Every UTC time that a card shows; within one month they sort as text.
 fn times(card: &Value) -> Vec<String> {
     let text = texts(card).join(" ");
-    text.match_indices(" UTC").filter_map(|(end, _)| text.get(end.checked_sub("23 Nov 2026, 09:00".len())?..end)).map(str::to_owned).collect()
+    text.match_indices(" UTC")
+        .filter_map(|(end, _)| text.get(end.checked_sub("23 Nov 2026, 09:00".len())?..end))
+        .map(str::to_owned)
+        .collect()
 }
 
 impl Answer {
