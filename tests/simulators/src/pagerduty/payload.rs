@@ -42,8 +42,16 @@ impl State {
     fn priority_reference(&self, base: &str, id: &str) -> Value {
         let name =
             self.priorities.iter().find(|priority| priority.id == id).map_or(id, |priority| priority.name.as_str());
-        json!({ "id": id, "type": "priority_reference", "summary": name,
-                "self": format!("{base}/priorities/{id}"), "html_url": format!("{base}/account/incident_priorities") })
+        json!({ "id": id, "type": "priority_reference", "summary": name, "self": format!("{base}/priorities/{id}") })
+    }
+
+    /// Only webhooks give priorities a web page.
+    fn webhook_priority(&self, base: &str, id: &str) -> Value {
+        let mut reference = self.priority_reference(base, id);
+        if let Some(fields) = reference.as_object_mut() {
+            fields.insert("html_url".to_owned(), json!(format!("{base}/account/incident_priorities")));
+        }
+        reference
     }
 
     pub(super) fn agent(&self, base: &str, agent: &Agent, service: &str) -> Value {
@@ -75,7 +83,7 @@ impl State {
             "assignees": incident.assignees.iter().map(|id| self.user_reference(base, id)).collect::<Vec<_>>(),
             "escalation_policy": reference(base, "escalation_policy", POLICY.0, POLICY.1, "escalation_policies", "escalation_policies"),
             "teams": [],
-            "priority": or_null(incident.priority.as_ref().map(|id| self.priority_reference(base, id))),
+            "priority": or_null(incident.priority.as_ref().map(|id| self.webhook_priority(base, id))),
             "urgency": incident.urgency,
             "conference_bridge": null,
             "resolve_reason": or_null(incident.merged_into.as_ref().map(|id| self.resolve_reason(base, id))),
@@ -126,6 +134,13 @@ impl State {
             "last_status_change_at": seconds(incident.status_changed_at),
             "last_status_change_by": changed_by,
             "resolved_at": (incident.status == super::model::Status::Resolved).then(|| seconds(incident.status_changed_at)),
+            "first_trigger_log_entry": incident.log.first().map(|entry| {
+                json!({
+                    "id": entry.id, "type": "trigger_log_entry_reference", "summary": "Triggered",
+                    "self": format!("{base}/log_entries/{}?incident_id={}", entry.id, incident.id),
+                    "html_url": format!("{base}/incidents/{}/log_entries/{}", incident.id, entry.id),
+                })
+            }),
             "alert_counts": { "all": 0, "triggered": 0, "resolved": 0 },
             "is_mergeable": true,
             "incident_type": { "name": "incident_default" },
@@ -145,6 +160,7 @@ impl State {
             "user": or_null(note.user.as_ref().map(|id| self.user_reference(base, id))),
             "content": note.content,
             "created_at": seconds(note.at),
+            "updated_at": seconds(note.at),
             "channel": { "summary": "The PagerDuty API" },
         })
     }
@@ -176,14 +192,13 @@ pub(super) fn service(base: &str, service: &Named) -> Value {
         "self": format!("{base}/services/{}", service.id),
         "html_url": format!("{base}/service-directory/{}", service.id),
         "name": service.name,
-        "description": null,
         "status": "active",
         "escalation_policy": reference(base, "escalation_policy", POLICY.0, POLICY.1, "escalation_policies", "escalation_policies"),
     })
 }
 
 /// `secret` is shown only when the subscription is made.
-pub(super) fn subscription(base: &str, subscription: &Subscription, secret: Option<&str>) -> Value {
+pub(super) fn subscription(subscription: &Subscription, secret: Option<&str>) -> Value {
     let filter = match &subscription.filter_id {
         Some(id) => json!({ "type": subscription.filter_type, "id": id }),
         None => json!({ "type": subscription.filter_type }),
@@ -200,7 +215,6 @@ pub(super) fn subscription(base: &str, subscription: &Subscription, secret: Opti
         "description": subscription.description,
         "events": subscription.events,
         "filter": filter,
-        "self": format!("{base}/webhook_subscriptions/{}", subscription.id),
         "delivery_method": {
             "id": format!("D{}", subscription.id),
             "type": "http_delivery_method",

@@ -63,9 +63,8 @@ fn scope_for(event: &str) -> &'static str {
 
 pub(super) async fn list(Shared(pagerduty): Shared<PagerDuty>, headers: HeaderMap) -> Answer {
     pagerduty.caller(&headers, "webhook_subscriptions.read", false)?;
-    let base = pagerduty.base();
     let all: Vec<Value> =
-        pagerduty.state().subscriptions.iter().map(|known| payload::subscription(&base, known, None)).collect();
+        pagerduty.state().subscriptions.iter().map(|known| payload::subscription(known, None)).collect();
     ok(json!({ "webhook_subscriptions": all, "limit": 100, "offset": 0, "more": false, "total": null }))
 }
 
@@ -76,7 +75,6 @@ pub(super) async fn create(Shared(pagerduty): Shared<PagerDuty>, headers: Header
     if let Some(event) = wanted.events.iter().find(|event| !caller.token.scopes.contains(scope_for(event))) {
         return Err(refusal(StatusCode::FORBIDDEN, 0, "Token missing required scopes", &[event]));
     }
-    let base = pagerduty.base();
     let mut state = pagerduty.state();
     if let Some(service) = &wanted.filter_id
         && state.service(service).is_none()
@@ -92,7 +90,7 @@ pub(super) async fn create(Shared(pagerduty): Shared<PagerDuty>, headers: Header
     wanted.id = state.id("PW");
     let secret = state.secret("whs");
     wanted.secrets = vec![secret.clone()];
-    let answer = payload::subscription(&base, &wanted, Some(&secret));
+    let answer = payload::subscription(&wanted, Some(&secret));
     state.subscriptions.push(wanted);
     Ok((StatusCode::CREATED, Json(json!({ "webhook_subscription": answer }))))
 }
@@ -141,10 +139,9 @@ fn read(value: &Value) -> Result<Subscription, Refusal> {
 
 pub(super) async fn show(Shared(pagerduty): Shared<PagerDuty>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     pagerduty.caller(&headers, "webhook_subscriptions.read", false)?;
-    let base = pagerduty.base();
     let state = pagerduty.state();
     let known = state.subscriptions.iter().find(|known| known.id == id).ok_or_else(not_found)?;
-    ok(json!({ "webhook_subscription": payload::subscription(&base, known, None) }))
+    ok(json!({ "webhook_subscription": payload::subscription(known, None) }))
 }
 
 pub(super) async fn delete(
@@ -161,12 +158,11 @@ pub(super) async fn delete(
 
 pub(super) async fn enable(Shared(pagerduty): Shared<PagerDuty>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     pagerduty.caller(&headers, "webhook_subscriptions.write", false)?;
-    let base = pagerduty.base();
     let mut state = pagerduty.state();
     let known = state.subscriptions.iter_mut().find(|known| known.id == id).ok_or_else(not_found)?;
     known.disabled_until = None;
     known.drops_in_a_row = 0;
-    ok(json!({ "webhook_subscription": payload::subscription(&base, known, None) }))
+    ok(json!({ "webhook_subscription": payload::subscription(known, None) }))
 }
 
 pub(super) async fn ping(

@@ -31,6 +31,14 @@ pub struct Pending {
     pub(super) attempts: u32,
 }
 
+impl Pending {
+    /// What will be sent.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
