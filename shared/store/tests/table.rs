@@ -1,0 +1,443 @@
+//! The store against a real `DynamoDB` wire: access patterns, lost conditions, racing writers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::connection::{Connection, Filter, Health, Installation};
+use domain::failure::Class;
+use domain::ids::{
+    AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, EventId, IncidentId, PdUserId, ServiceId,
+    SubscriptionId, TeamId, TenantId,
+};
+use domain::incident::{
+    Happening, IncidentEvent, IncidentRecord, RecordVersion, ServiceRef, Snapshot, Status, Urgency,
+};
+use domain::linking::{AccountLink, Ticket};
+use domain::plan::CardRecord;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret;
+use store::seal::{KeyRing, TokenKey};
+use store::{
+    Attempt, Claim, Confirm, Once, PendingLink, PersonalChat, RefreshClaim, Saved, Store, Subscription, Tokens,
+    secret_hash,
+};
+
+const TABLE: &str = "pagerbridge";
+const T0: Timestamp = Timestamp::constant(1_795_424_400, 0);
+
+fn at(seconds: i64) -> Timestamp {
+    T0 + SignedDuration::from_secs(seconds)
+}
+
+fn client(url: &str) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(20)).build())
+        .endpoint_url(url);
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+/// A fresh table in an emulator of its own.
+async fn table() -> (Store, aws_sdk_dynamodb::Client) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let database = dynoxide::Database::memory().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test's own server")]
+    tokio::spawn(async move {
+        dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()).await.unwrap()
+    });
+    store::create_table(&client, TABLE).await.unwrap();
+    (Store::new(client.clone(), TABLE.to_owned()), client)
+}
+
+fn account() -> AccountId {
+    AccountId::new("PACCT").unwrap()
+}
+
+fn incident() -> IncidentId {
+    IncidentId::new("PINC").unwrap()
+}
+
+fn channel() -> ChannelId {
+    ChannelId::new("19:incidents@thread.tacv2").unwrap()
+}
+
+fn tenant() -> TenantId {
+    TenantId::new("tenant-1").unwrap()
+}
+
+fn user() -> EntraUserId {
+    EntraUserId::new("entra-1").unwrap()
+}
+
+fn event(number: i64, what: Happening, status: Option<Status>) -> IncidentRecord {
+    IncidentRecord::from_event(
+        account(),
+        IncidentEvent {
+            id: EventId::new(format!("E{number}")).unwrap(),
+            occurred_at: at(number),
+            incident: incident(),
+            by: None,
+            snapshot: status.map(|status| Snapshot {
+                number: 1,
+                title: format!("title {number}"),
+                status,
+                urgency: Urgency::High,
+                priority: None,
+                service: ServiceRef { id: ServiceId::new("PSVC").unwrap(), name: "Payments".to_owned() },
+                escalation_policy: None,
+                assignees: Vec::new(),
+                html_url: String::new(),
+                created_at: Some(T0),
+                merged_into: None,
+            }),
+            what: Some(what),
+        },
+    )
+}
+
+fn note(number: i64) -> IncidentRecord {
+    event(number, Happening::Note { content: format!("note {number}") }, None)
+}
+
+fn unposted() -> CardRecord {
+    CardRecord::unposted(channel(), TeamId::new("19:team@thread.tacv2").unwrap(), tenant())
+}
+
+fn ring() -> KeyRing {
+    KeyRing::new(vec![TokenKey { id: "k1".to_owned(), key: [7; 32] }]).unwrap()
+}
+
+fn link() -> AccountLink {
+    AccountLink {
+        tenant: tenant(),
+        user: user(),
+        teams_name: "Ada".to_owned(),
+        account: account(),
+        pd_user: PdUserId::new("PADA").unwrap(),
+        pd_name: "Ada W".to_owned(),
+        pd_email: "ada@example.com".to_owned(),
+        linked_at: T0,
+    }
+}
+
+fn tokens(access: &str) -> store::seal::Sealed {
+    let tokens = Tokens {
+        access: access.to_owned().into(),
+        refresh: Some("canary-refresh".to_owned().into()),
+        expires_at: at(60),
+    };
+    tokens.seal(&ring(), &link(), [1; 12]).unwrap()
+}
+
+fn ticket() -> Ticket {
+    Ticket {
+        tenant: tenant(),
+        user: user(),
+        teams_name: "Ada".to_owned(),
+        account: None,
+        conversation: ConversationId::new("a:1chat").unwrap(),
+        service_url: "https://smba.trafficmanager.net/amer/".to_owned(),
+        wanted: None,
+        created_at: T0,
+    }
+}
+
+fn attempt() -> Attempt {
+    let verifier = ring().seal(b"canary-verifier", "canary-state", [2; 12]).unwrap();
+    Attempt { ticket: secret_hash("canary-ticket"), verifier, browser: secret_hash("canary-browser"), created_at: T0 }
+}
+
+fn pending(access: &str) -> PendingLink {
+    PendingLink {
+        ticket: secret_hash("canary-ticket"),
+        link: link(),
+        tokens: tokens(access),
+        browser: secret_hash("canary-browser"),
+        created_at: T0,
+    }
+}
+
+#[tokio::test]
+async fn racing_merges_lose_nothing_and_count_only_real_changes() {
+    let (store, _) = table().await;
+    let first = store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered))).await.unwrap();
+    assert_eq!(first.version, RecordVersion(1));
+    join_all((1..=10).map(|number| store.merge_record(note(number)))).await.into_iter().for_each(|merged| {
+        merged.unwrap();
+    });
+    let stored = store.record(&account(), &incident()).await.unwrap().unwrap();
+    assert_eq!((stored.version, stored.record.log.len()), (RecordVersion(11), 11));
+    let again = store.merge_record(note(3)).await.unwrap();
+    assert_eq!(again, stored, "a redelivery writes nothing");
+}
+
+#[tokio::test]
+async fn an_open_incident_is_indexed_and_a_resolved_one_is_not() {
+    let (store, client) = table().await;
+    let open = || async {
+        let found = client
+            .query()
+            .table_name(TABLE)
+            .index_name("GSI1")
+            .key_condition_expression("gsi1pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S("OPEN#PACCT".to_owned()))
+            .send();
+        found.await.unwrap().count()
+    };
+    store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered))).await.unwrap();
+    assert_eq!(open().await, 1);
+    store.merge_record(event(1, Happening::Resolved { merged_into: None }, Some(Status::Resolved))).await.unwrap();
+    assert_eq!(open().await, 0);
+    store.merge_record(event(2, Happening::Reopened, Some(Status::Triggered))).await.unwrap();
+    assert_eq!(open().await, 1);
+}
+
+#[tokio::test]
+async fn one_of_two_senders_may_post_and_a_posted_card_is_never_claimed_again() {
+    let (store, _) = table().await;
+    let lease = SignedDuration::from_secs(20);
+    let (account, incident) = (account(), incident());
+    let claim = |holder: &'static str, now| {
+        store.claim_post((&account, &incident), CARD.get_or_init(unposted), holder, now, lease)
+    };
+    let (a, b) = tokio::join!(claim("a", T0), claim("b", T0));
+    assert_eq!([a.unwrap(), b.unwrap()].iter().filter(|claim| **claim == Claim::Won).count(), 1);
+    assert_eq!(claim("c", at(19)).await.unwrap(), Claim::Lost);
+    assert_eq!(claim("c", at(20)).await.unwrap(), Claim::Won, "a lease ends");
+    store.release_claim(&account, &incident, &channel(), "somebody else").await.unwrap();
+    assert_eq!(claim("d", at(21)).await.unwrap(), Claim::Lost, "only its holder gives a claim back");
+    store.release_claim(&account, &incident, &channel(), "c").await.unwrap();
+    assert_eq!(claim("d", at(21)).await.unwrap(), Claim::Won);
+    let posted =
+        CardRecord { activity: Some(ActivityId::new("17").unwrap()), rendered: RecordVersion(3), ..unposted() };
+    assert_eq!(store.save_card(&account, &incident, &posted).await.unwrap(), Saved::Yes);
+    assert_eq!(claim("e", at(9999)).await.unwrap(), Claim::Lost);
+    let older = CardRecord { rendered: RecordVersion(2), ..posted.clone() };
+    assert_eq!(store.save_card(&account, &incident, &older).await.unwrap(), Saved::Overtaken);
+    assert_eq!(store.card(&account, &incident, &channel()).await.unwrap(), Some(posted));
+}
+
+static CARD: std::sync::OnceLock<CardRecord> = std::sync::OnceLock::new();
+
+#[tokio::test]
+async fn a_partition_is_read_through_all_of_its_pages() {
+    let (store, _) = table().await;
+    let record = event(0, Happening::Triggered, Some(Status::Triggered));
+    store.merge_record(record).await.unwrap();
+    for number in 0..6 {
+        let channel = ChannelId::new(format!("19:channel{number}@thread.tacv2")).unwrap();
+        // Together more than the 1 MB of one page.
+        let card = CardRecord { channel, shown: Some("x".repeat(300_000)), ..unposted() };
+        store.save_card(&account(), &incident(), &card).await.unwrap();
+    }
+    let (record, cards) = store.incident_with_cards(&account(), &incident()).await.unwrap();
+    assert_eq!((record.is_some(), cards.len()), (true, 6));
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_news_once() {
+    let (store, _) = table().await;
+    let connection = Connection {
+        account: account(),
+        service: ServiceId::new("PSVC").unwrap(),
+        service_name: "Payments".to_owned(),
+        channel: channel(),
+        team: TeamId::new("19:team@thread.tacv2").unwrap(),
+        tenant: tenant(),
+        filter: Filter::All,
+        health: Health::Healthy,
+        created_at: T0,
+    };
+    assert!(!store.mark_connection_broken(&connection, "gone", T0).await.unwrap(), "not connected at all");
+    store.put_connection(&connection).await.unwrap();
+    assert_eq!(
+        store.connections_of_service(&connection.account, &connection.service).await.unwrap(),
+        vec![connection.clone()]
+    );
+    let marks = join_all((0..5).map(|_| store.mark_connection_broken(&connection, "gone", T0))).await;
+    assert_eq!(marks.into_iter().filter(|first| *first.as_ref().unwrap()).count(), 1);
+    let stored =
+        store.connection(&connection.account, &connection.service, &connection.channel).await.unwrap().unwrap();
+    assert_eq!(stored.health, Health::Broken { reason: "gone".to_owned(), since: T0 });
+}
+
+#[tokio::test]
+async fn a_service_url_changes_only_for_the_teams_own_tenant() {
+    let (store, _) = table().await;
+    let team = TeamId::new("19:team@thread.tacv2").unwrap();
+    let installed = Installation {
+        team: team.clone(),
+        tenant: tenant(),
+        team_name: None,
+        service_url: "https://old.example.com/".to_owned(),
+        account: Some(account()),
+        installed_at: T0,
+    };
+    store.refresh_service_url(&team, &tenant(), "https://new.example.com/").await.unwrap();
+    assert_eq!(store.installation(&team).await.unwrap(), None, "an unknown team is not made up");
+    store.put_installation(&installed).await.unwrap();
+    store.refresh_service_url(&team, &TenantId::new("tenant-2").unwrap(), "https://evil.example.com/").await.unwrap();
+    assert_eq!(store.installation(&team).await.unwrap(), Some(installed.clone()));
+    store.refresh_service_url(&team, &tenant(), "https://new.example.com/").await.unwrap();
+    let expected = Installation { service_url: "https://new.example.com/".to_owned(), ..installed };
+    assert_eq!(store.installation(&team).await.unwrap(), Some(expected));
+}
+
+#[tokio::test]
+async fn fifty_callbacks_redeem_a_state_once_and_never_too_late() {
+    let (store, _) = table().await;
+    store.put_attempt("canary-state", &attempt()).await.unwrap();
+    let takers = join_all((0..50).map(|_| store.take_attempt("canary-state", at(1)))).await;
+    let taken: Vec<Attempt> = takers.into_iter().filter_map(|taken| taken.unwrap()).collect();
+    assert_eq!(taken, vec![attempt()]);
+    store.put_attempt("late", &attempt()).await.unwrap();
+    assert_eq!(store.take_attempt("late", at(600)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_expires_is_invisible_from_its_last_second_on() {
+    let (store, _) = table().await;
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    store.put_pending("canary-browser", &pending("a")).await.unwrap();
+    for (second, alive) in [(0, true), (599, true), (600, false), (10_000, false)] {
+        assert_eq!(store.ticket("canary-ticket", at(second)).await.unwrap().is_some(), alive, "ticket at {second}");
+        assert_eq!(store.pending("canary-browser", at(second)).await.unwrap().is_some(), alive, "log-in at {second}");
+    }
+    assert_eq!(store.ticket("another", T0).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_link_is_confirmed_once_and_only_with_a_living_ticket() {
+    let (store, _) = table().await;
+    store.put_pending("canary-browser", &pending("a")).await.unwrap();
+    assert_eq!(store.confirm_link("canary-browser", T0).await.unwrap(), Confirm::Expired, "there is no ticket");
+    assert_eq!(store.links_of(&tenant(), &user()).await.unwrap(), Vec::new());
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    assert_eq!(store.confirm_link("canary-browser", at(600)).await.unwrap(), Confirm::Expired);
+    let (one, two) = tokio::join!(store.confirm_link("canary-browser", T0), store.confirm_link("canary-browser", T0));
+    let outcomes = [one.unwrap(), two.unwrap()];
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Confirm::Linked(link())).count(), 1, "{outcomes:?}");
+    assert_eq!(store.ticket("canary-ticket", T0).await.unwrap(), None);
+    let stored = store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
+    let opened = Tokens::open(&ring(), &stored.tokens, &stored.link).unwrap();
+    assert_eq!((opened.access.expose_secret(), stored.tokens_version), ("a", 1));
+    let other = AccountLink { user: EntraUserId::new("entra-2").unwrap(), ..link() };
+    assert!(Tokens::open(&ring(), &stored.tokens, &other).is_err(), "the tokens belong to this person alone");
+
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    store.put_pending("canary-browser", &pending("b")).await.unwrap();
+    store.confirm_link("canary-browser", T0).await.unwrap();
+    let replaced = store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
+    assert_eq!(replaced.tokens_version, 2, "a refresher of the old tokens notices");
+}
+
+#[tokio::test]
+async fn one_refresher_at_a_time_and_only_its_tokens_are_kept() {
+    let (store, _) = table().await;
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    store.put_pending("canary-browser", &pending("a")).await.unwrap();
+    store.confirm_link("canary-browser", T0).await.unwrap();
+    let (link, lease) = (link(), SignedDuration::from_secs(10));
+    let claims = join_all(["a", "b", "c"].map(|holder| store.claim_refresh(&link, 1, holder, T0, lease))).await;
+    let won: Vec<usize> =
+        (0..3).filter(|index| claims.get(*index).is_some_and(|c| *c.as_ref().unwrap() == RefreshClaim::Won)).collect();
+    assert_eq!(won.len(), 1);
+    assert_eq!(store.claim_refresh(&link, 1, "d", at(10), lease).await.unwrap(), RefreshClaim::Won, "a lease ends");
+    let loser = ["a", "b", "c"].get(*won.first().unwrap()).copied().unwrap();
+    assert_eq!(store.save_tokens(&link, loser, 1, &tokens("stale")).await.unwrap(), Saved::Overtaken);
+    assert_eq!(store.save_tokens(&link, "d", 1, &tokens("fresh")).await.unwrap(), Saved::Yes);
+    assert_eq!(
+        store.claim_refresh(&link, 1, "e", at(20), lease).await.unwrap(),
+        RefreshClaim::Lost,
+        "already refreshed"
+    );
+    let stored = store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
+    assert_eq!(Tokens::open(&ring(), &stored.tokens, &stored.link).unwrap().access.expose_secret(), "fresh");
+    assert_eq!(store.delete_links(&tenant(), &user()).await.unwrap(), vec![link.clone()]);
+    assert_eq!(store.delete_links(&tenant(), &user()).await.unwrap(), Vec::new());
+    assert_eq!(
+        store.save_tokens(&link, "d", 2, &tokens("ghost")).await.unwrap(),
+        Saved::Overtaken,
+        "unlinked stays unlinked"
+    );
+}
+
+#[tokio::test]
+async fn something_done_once_is_not_done_again() {
+    let (store, _) = table().await;
+    let (hold, keep) = (SignedDuration::from_secs(20), SignedDuration::from_hours(1));
+    let racers = join_all((0..10).map(|_| store.begin_once("k", T0, hold))).await;
+    assert_eq!(racers.into_iter().filter(|turn| *turn.as_ref().unwrap() == Once::First).count(), 1);
+    assert_eq!(store.begin_once("k", at(19), hold).await.unwrap(), Once::InProgress);
+    assert_eq!(store.begin_once("k", at(20), hold).await.unwrap(), Once::First, "a crashed flow may be tried again");
+    store.finish_once("k", "done", at(21), keep).await.unwrap();
+    assert_eq!(store.begin_once("k", at(22), hold).await.unwrap(), Once::Done("done".to_owned()));
+    assert_eq!(store.begin_once("k", at(21 + 3600), hold).await.unwrap(), Once::First);
+    store.abandon_once("k").await.unwrap();
+    assert_eq!(store.begin_once("k", at(22), hold).await.unwrap(), Once::First);
+}
+
+#[tokio::test]
+async fn subscriptions_chats_and_unreadable_events_are_kept() {
+    let (store, _) = table().await;
+    let subscription = Subscription {
+        id: SubscriptionId::new("PWHS").unwrap(),
+        account: account(),
+        service: ServiceId::new("PSVC").unwrap(),
+        secrets: vec![ring().seal(b"s", "PWHS", [3; 12]).unwrap()],
+        created_at: T0,
+    };
+    store.put_subscription(&subscription).await.unwrap();
+    assert_eq!(store.subscription(&subscription.id).await.unwrap(), Some(subscription.clone()));
+    store.put_unreadable(&subscription.id, "webhook-1", b"\xff\x00 not json", "not JSON", T0).await.unwrap();
+    assert_eq!(
+        store.subscription(&subscription.id).await.unwrap(),
+        Some(subscription),
+        "they do not get in each other's way"
+    );
+    let chat = PersonalChat {
+        conversation: ConversationId::new("a:1chat").unwrap(),
+        service_url: "https://smba.trafficmanager.net/amer/".to_owned(),
+        teams_user: None,
+    };
+    store.put_personal_chat(&tenant(), &user(), &chat).await.unwrap();
+    assert_eq!(store.personal_chat(&tenant(), &user()).await.unwrap(), Some(chat));
+}
+
+#[tokio::test]
+async fn no_secret_is_in_the_table() {
+    let (store, client) = table().await;
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    store.put_attempt("canary-state", &attempt()).await.unwrap();
+    store.put_pending("canary-browser", &pending("canary-access")).await.unwrap();
+    let before = format!("{:?}", client.scan().table_name(TABLE).send().await.unwrap());
+    store.confirm_link("canary-browser", T0).await.unwrap();
+    let after = format!("{:?}", client.scan().table_name(TABLE).send().await.unwrap());
+    assert!(before.contains("TICKET#") && after.contains("LINK#"), "there is something to look at");
+    assert!(!before.contains("canary") && !after.contains("canary"));
+}
+
+#[tokio::test]
+async fn failures_say_whether_a_retry_can_help() {
+    let (store, client) = table().await;
+    let strange = [("pk", "INCIDENT#PACCT#PINC"), ("sk", "RECORD"), ("data", "what is this")];
+    let put = strange.iter().fold(client.put_item().table_name(TABLE), |put, (name, value)| {
+        put.item(*name, AttributeValue::S((*value).to_owned()))
+    });
+    put.send().await.unwrap();
+    assert_eq!(store.record(&account(), &incident()).await.unwrap_err().class(), Class::Bug);
+    let huge = CardRecord { shown: Some("x".repeat(500_000)), ..unposted() };
+    assert_eq!(store.save_card(&account(), &incident(), &huge).await.unwrap_err().class(), Class::Invalid);
+    let nowhere = Store::new(self::client("http://127.0.0.1:1"), TABLE.to_owned());
+    assert_eq!(nowhere.reachable().await.unwrap_err().class(), Class::Retry { after: None });
+}
