@@ -1,7 +1,7 @@
 //! Everything that comes from PagerDuty's V3 webhooks: verify, parse, merge into the incident record, mark the cards.
 //!
 //! PagerDuty drops a delivery for good after any 4xx but 429, and three drops disable the subscription for a day
-//! (PagerDuty webhook docs, "Behavior"). So [`answer::Outcome`] gives a 4xx to strangers only.
+//! (PagerDuty webhook docs, "Behavior"). So `answer::Outcome` gives a 4xx to strangers only.
 
 mod answer;
 mod subscriptions;
