@@ -1,6 +1,7 @@
-//! A channel that Teams says is gone: mark the connection broken and tell the team, once.
+//! A channel that Teams says is gone: mark the connection broken and tell the team, once. It stays in use all the same, so
+//! that it heals by itself when the channel is back.
 
-use domain::connection::Connection;
+use domain::connection::{Connection, Health};
 use domain::ids::ConversationId;
 use runtime::App;
 use teams::connector::{ConnectorAuth, ConnectorError};
@@ -23,6 +24,17 @@ pub(crate) async fn note(app: &App, connection: &Connection, error: &ConnectorEr
     }
     if let Err(error) = tell_team(app, connection).await {
         tracing::warn!(error, team.id = %connection.team, "team not told about its broken connection");
+    }
+}
+
+/// A message has arrived in the channel of a connection that was broken.
+pub(crate) async fn is_back(app: &App, connection: &Connection) {
+    if matches!(connection.health, Health::Healthy) {
+        return;
+    }
+    tracing::info!(channel.id = %connection.channel, service.id = %connection.service, "channel is back");
+    if let Err(error) = app.store.mark_connection_healthy(connection).await {
+        tracing::warn!(error = runtime::chain(&error), "connection not marked healthy");
     }
 }
 

@@ -71,7 +71,6 @@ pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32) -> Outcome 
                     Why::StateUnknown => "state_unknown",
                     Why::NotConnected => "not_connected",
                     Why::Filtered => "filtered",
-                    Why::ChannelGone => "channel_gone",
                 });
                 return Outcome::Done;
             }
@@ -137,6 +136,7 @@ impl Delivery<'_> {
         }
         match posted {
             Ok(activity) => {
+                channel_gone::is_back(self.app, &connection).await;
                 self.log(if doubtful { "posted_again" } else { "posted" });
                 saved.activity = Some(activity);
                 saved.claim = None;

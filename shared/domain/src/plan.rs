@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::connection::{Connection, Health};
+use crate::connection::Connection;
 use crate::ids::{ActivityId, ChannelId, EventId, TeamId, TenantId};
 use crate::incident::{IncidentRecord, LogEntry, RecordVersion};
 
@@ -78,8 +78,6 @@ pub enum Why {
     NotConnected,
     /// The connection does not want such incidents.
     Filtered,
-    /// Teams has said that the channel is gone.
-    ChannelGone,
 }
 
 impl CardRecord {
@@ -122,9 +120,6 @@ pub fn plan(
     now: Timestamp,
 ) -> Step {
     let Some(state) = record.state() else { return Step::Nothing(Why::StateUnknown) };
-    if connection.is_some_and(|c| matches!(c.health, Health::Broken { .. })) {
-        return Step::Nothing(Why::ChannelGone);
-    }
     let posted = card.and_then(|card| card.activity.as_ref().map(|activity| (card, activity)));
     let Some((card, activity)) = posted else {
         let Some(connection) = connection else { return Step::Nothing(Why::NotConnected) };
@@ -154,7 +149,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::connection::Filter;
+    use crate::connection::{Filter, Health};
     use crate::ids::{AccountId, IncidentId, ServiceId};
     use crate::incident::{Actor, Happening, IncidentEvent, ServiceRef, Snapshot, Status, Urgency};
 
@@ -251,8 +246,8 @@ mod tests {
             ("new, already acknowledged", &a, 2, None, Some(&all), Step::Post { doubtful: false }),
             ("service not connected here", &t, 1, None, None, Step::Nothing(Why::NotConnected)),
             ("filtered by urgency", &t, 1, None, Some(&high_only), Step::Nothing(Why::Filtered)),
-            ("channel gone", &t, 1, None, Some(&broken), Step::Nothing(Why::ChannelGone)),
-            ("channel gone under a card", &a, 2, Some(behind.clone()), Some(&broken), Step::Nothing(Why::ChannelGone)),
+            ("channel was gone: it may be back", &t, 1, None, Some(&broken), Step::Post { doubtful: false }),
+            ("channel was gone under a card", &a, 2, Some(behind.clone()), Some(&broken), Step::Edit(activity())),
             ("somebody is posting", &t, 1, Some(claimed(at(105))), Some(&all), Step::Wait { until: at(105) }),
             (
                 "somebody posted without an answer",

@@ -2,21 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::connection::{Connection, Health};
+use crate::connection::Connection;
 use crate::ids::ChannelId;
 use crate::incident::IncidentRecord;
 
 /// The channels whose card may be out of date: those connected to the incident's service whose filter wants it, and those
 /// that already show a card (the incident may have moved to another service, or have lost its urgency, since).
 ///
-/// A broken connection gets nothing new: Teams has said that the channel is gone.
+/// A broken connection is no exception: one call per change finds out whether the channel is back, and a channel that is
+/// never tried again would lose every incident after it.
 #[must_use]
 pub fn targets(record: &IncidentRecord, connections: &[Connection], with_card: &[ChannelId]) -> BTreeSet<ChannelId> {
     let wanted = record.state().into_iter().flat_map(|state| {
-        connections
-            .iter()
-            .filter(|c| c.service == state.service.id && c.health == Health::Healthy && c.filter.wants(state))
-            .map(|c| c.channel.clone())
+        connections.iter().filter(|c| c.service == state.service.id && c.filter.wants(state)).map(|c| c.channel.clone())
     });
     wanted.chain(with_card.iter().cloned()).collect()
 }
@@ -26,7 +24,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::connection::Filter;
+    use crate::connection::{Filter, Health};
     use crate::ids::{AccountId, IncidentId, ServiceId, TeamId, TenantId};
     use crate::incident::{ServiceRef, Snapshot, Status, Urgency};
 
@@ -74,7 +72,7 @@ mod tests {
             connection("S2", "other", Filter::All, Health::Healthy),
         ];
         let found = targets(&record, &connections, &[channel("old"), channel("all")]);
-        assert_eq!(found, BTreeSet::from([channel("all"), channel("old")]));
+        assert_eq!(found, BTreeSet::from([channel("all"), channel("broken"), channel("old")]));
         let unknown = IncidentRecord::empty(account, incident);
         assert_eq!(targets(&unknown, &connections, &[channel("old")]), BTreeSet::from([channel("old")]));
     }

@@ -55,19 +55,31 @@ impl Store {
         reason: &str,
         now: Timestamp,
     ) -> Result<bool, Error> {
+        self.change_health(connection, Health::Broken { reason: reason.to_owned(), since: now }).await
+    }
+
+    /// Notes that a message has arrived in the channel. `true`: the connection was broken before.
+    ///
+    /// # Errors
+    /// As [`Store::connection`].
+    pub async fn mark_connection_healthy(&self, connection: &Connection) -> Result<bool, Error> {
+        self.change_health(connection, Health::Healthy).await
+    }
+
+    /// `false`: it was broken, or healthy, already; or somebody else has just changed the connection.
+    async fn change_health(&self, connection: &Connection, health: Health) -> Result<bool, Error> {
         let Connection { account, service, channel, team, .. } = connection;
         let key = keys::connection(account, service, channel);
         let Some(item) = self.read(&key).await? else { return Ok(false) };
         let known: Connection = data(&item)?;
-        if matches!(known.health, Health::Broken { .. }) {
+        if matches!(known.health, Health::Broken { .. }) == matches!(health, Health::Broken { .. }) {
             return Ok(false);
         }
-        let broken = Connection { health: Health::Broken { reason: reason.to_owned(), since: now }, ..known };
-        let item_version = version(&item);
-        let item = Item::new(key, "connection", &broken)?
+        let seen = version(&item);
+        let item = Item::new(key, "connection", &Connection { health, ..known })?
             .indexed(Some(keys::connection_in_team(team, channel, service)))
-            .version(item_version + 1);
-        self.put_if(item, Condition::new("version = :known").number(":known", i128::from(item_version))).await
+            .version(seen + 1);
+        self.put_if(item, Condition::new("version = :known").number(":known", i128::from(seen))).await
     }
 
     /// Stores the bot's installation in a team.

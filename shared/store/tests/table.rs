@@ -269,6 +269,9 @@ async fn a_broken_connection_is_news_once() {
     let stored =
         store.connection(&connection.account, &connection.service, &connection.channel).await.unwrap().unwrap();
     assert_eq!(stored.health, Health::Broken { reason: "gone".to_owned(), since: T0 });
+    assert!(store.mark_connection_healthy(&connection).await.unwrap());
+    assert!(!store.mark_connection_healthy(&connection).await.unwrap());
+    assert!(store.mark_connection_broken(&connection, "gone again", T0).await.unwrap(), "and may break again");
 }
 
 #[tokio::test]

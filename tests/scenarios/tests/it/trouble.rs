@@ -94,6 +94,12 @@ async fn a_channel_that_is_gone_breaks_the_connection_and_the_team_is_told_once(
     assert_eq!(general.len(), 1, "{general:?}");
     assert!(general[0].contains("Payments"), "{general:?}");
     assert_eq!(world.cards("Search").len(), 1);
+
+    world.restore_channel("Payments").await;
+    world.trigger("Payments", "DB down once more").await;
+    world.settle().await;
+    assert!(world.only_card("Payments").shows("DB down once more"), "the channel is back");
+    assert!(!world.connection_is_broken("Payments").await);
     world.finish();
 }
 

@@ -323,6 +323,10 @@ impl World {
         self.teams().drop_channel(&self.channel(service));
     }
 
+    pub(crate) async fn restore_channel(&self, service: &str) {
+        self.teams().restore_channel(&self.channel(service)).await.unwrap();
+    }
+
     pub(crate) async fn connection_is_broken(&self, service: &str) -> bool {
         let (account, id) = (account(), ServiceId::new(self.service(service)).unwrap());
         let connections = self.stack.app.store.connections_of_service(&account, &id).await.unwrap();
