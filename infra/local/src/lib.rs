@@ -5,10 +5,10 @@
 
 pub mod aws;
 mod environment;
+pub mod page;
 mod pump;
 mod seed;
 mod serve;
-pub mod web;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -169,8 +169,8 @@ pub async fn compose(config: LocalConfig) -> anyhow::Result<Running> {
     environment::prepare_aws(&app, config.secrets.as_deref()).await?;
     let mut router = functions(&app);
     if let (true, Some(pagerduty), Some(teams)) = (config.page, &pagerduty, &teams) {
-        let assets = web::assets::fetch(config.data_dir.as_deref()).await;
-        router = router.merge(web::router(pagerduty.clone(), teams.clone(), assets));
+        let assets = page::assets::fetch(config.data_dir.as_deref()).await;
+        router = router.merge(page::router(pagerduty.clone(), teams.clone(), assets));
     }
     servers.serve(app_listener, router);
     let pump = pump::Pumping::new(app.clone(), pagerduty.clone(), aws.clone());

@@ -59,6 +59,9 @@ pub(crate) async fn demo(app: &App, pagerduty: &PagerDuty, teams: &Teams) -> any
         return Ok(known);
     }
     let team = teams.add_team(TEAM);
+    for priority in ["P1", "P2", "P3"] {
+        pagerduty.add_priority(priority);
+    }
     let people = PEOPLE
         .iter()
         .map(|(name, email, role)| DemoPerson {

@@ -1,0 +1,299 @@
+//! What a person does on the page: click and write in Teams, work on incidents in PagerDuty.
+//!
+//! The simulators ignore wishes that make no sense, so they are checked here: a page that shows nothing after a click must
+//! not leave the reader guessing why.
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use simulators::teams::{Effect, Mistake};
+
+use super::World;
+
+/// As Teams says it when the bot does not answer as it should.
+const UNREACHABLE: &str = "Unable to reach app. Please try again.";
+
+pub(super) fn routes() -> Router<World> {
+    Router::new()
+        .route("/demo/api/teams/click", post(click))
+        .route("/demo/api/teams/say", post(say))
+        .route("/demo/api/pagerduty/trigger", post(trigger))
+        .route("/demo/api/pagerduty/acknowledge", post(acknowledge))
+        .route("/demo/api/pagerduty/resolve", post(resolve))
+        .route("/demo/api/pagerduty/note", post(note))
+        .route("/demo/api/pagerduty/priority", post(priority))
+        .route("/demo/api/pagerduty/reassign", post(reassign))
+}
+
+/// Why a wish was not fulfilled; becomes `{"error": …}`.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    why: String,
+}
+
+impl Refusal {
+    fn bad(why: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, why: why.into() }
+    }
+
+    pub(super) fn unknown(what: &str, id: &str) -> Self {
+        Self::bad(format!("there is no {what} {id:?}"))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.why }))).into_response()
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad(rejection.body_text())
+    }
+}
+
+impl From<Mistake> for Refusal {
+    fn from(mistake: Mistake) -> Self {
+        let status = match mistake {
+            Mistake::UnknownUser(_)
+            | Mistake::UnknownConversation(_)
+            | Mistake::UnknownMessage(_)
+            | Mistake::NotDeliverable(_)
+            | Mistake::NoSuchButton { .. }
+            | Mistake::NotClickable { .. }
+            | Mistake::BadInput { .. }
+            | Mistake::NothingSent => StatusCode::BAD_REQUEST,
+            Mistake::NoAnswer(_) => StatusCode::BAD_GATEWAY,
+            Mistake::Unable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self { status, why: mistake.to_string() }
+    }
+}
+
+/// A JSON body. Its content type is demanded, so a page of another origin cannot send one without being asked first.
+struct Wish<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<World> for Wish<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, world: &World) -> Result<Self, Refusal> {
+        let body: Result<Json<T>, JsonRejection> = Json::from_request(request, world).await;
+        body.map(|Json(wish)| Self(wish)).map_err(|rejection| Refusal::bad(rejection.body_text()))
+    }
+}
+
+/// What the clicking person's client shows.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", content = "text", rename_all = "camelCase")]
+enum Shown {
+    /// The card has changed.
+    Card,
+    /// A line under the card.
+    Toast(String),
+    /// The red bar.
+    Error(String),
+}
+
+impl From<Effect> for Shown {
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Card(_) => Self::Card,
+            Effect::Toast(text) => Self::Toast(text),
+            Effect::ErrorBar { message, .. } => Self::Error(message),
+            Effect::SignIn(_) => Self::Error("The bot asks to sign in, which this page cannot show.".to_owned()),
+            Effect::Broken(why) => Self::Error(format!("{UNREACHABLE} ({why})")),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Click {
+    user: String,
+    activity: String,
+    /// The button's verb, or its title.
+    action: String,
+    #[serde(default)]
+    inputs: Map<String, Value>,
+}
+
+async fn click(State(world): State<World>, Wish(wish): Wish<Click>) -> Result<Json<Shown>, Refusal> {
+    let answer = world.teams.click(&wish.user, &wish.activity, &wish.action, Value::Object(wish.inputs)).await;
+    match answer {
+        Ok(answer) => Ok(Json(answer.effect().into())),
+        Err(Mistake::NoAnswer(why)) => Ok(Json(Shown::Error(format!("{UNREACHABLE} ({why})")))),
+        Err(mistake) => Err(mistake.into()),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saying {
+    user: String,
+    /// A channel, or a thread as `<channel>;messageid=<root>`; nothing: the person's chat with the bot.
+    conversation: Option<String>,
+    text: String,
+}
+
+async fn say(State(world): State<World>, Wish(wish): Wish<Saying>) -> Result<Json<Value>, Refusal> {
+    let text = filled("text", &wish.text)?;
+    let answer = match &wish.conversation {
+        Some(conversation) => world.teams.say(&wish.user, conversation, text).await?,
+        None => world.teams.say_privately(&wish.user, text).await?,
+    };
+    if (200..300).contains(&answer.status) {
+        return Ok(done());
+    }
+    let why = format!("the bot answered the message with HTTP {}", answer.status);
+    Err(Refusal { status: StatusCode::BAD_GATEWAY, why })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trigger {
+    service: String,
+    title: String,
+    urgency: Urgency,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Urgency {
+    High,
+    Low,
+}
+
+async fn trigger(State(world): State<World>, Wish(wish): Wish<Trigger>) -> Result<Json<Value>, Refusal> {
+    let title = filled("title", &wish.title)?;
+    if !world.pagerduty.services().iter().any(|service| has_id(service, &wish.service)) {
+        return Err(Refusal::unknown("service", &wish.service));
+    }
+    let urgency = match wish.urgency {
+        Urgency::High => "high",
+        Urgency::Low => "low",
+    };
+    let incident = world.pagerduty.trigger(&wish.service, title, urgency);
+    Ok(Json(json!({ "incident": incident })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ByPerson {
+    incident: String,
+    user: String,
+}
+
+async fn acknowledge(State(world): State<World>, Wish(wish): Wish<ByPerson>) -> Result<Json<Value>, Refusal> {
+    world.check(&wish.incident, &wish.user)?;
+    world.pagerduty.acknowledge(&wish.incident, &wish.user);
+    Ok(done())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Resolve {
+    incident: String,
+    /// Nobody: the monitoring tool.
+    user: Option<String>,
+}
+
+async fn resolve(State(world): State<World>, Wish(wish): Wish<Resolve>) -> Result<Json<Value>, Refusal> {
+    world.check_incident(&wish.incident)?;
+    match &wish.user {
+        Some(user) => {
+            world.check_person(user)?;
+            world.pagerduty.resolve(&wish.incident, user);
+        }
+        None => world.pagerduty.resolve_by_integration(&wish.incident),
+    }
+    Ok(done())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    incident: String,
+    user: String,
+    text: String,
+}
+
+async fn note(State(world): State<World>, Wish(wish): Wish<Note>) -> Result<Json<Value>, Refusal> {
+    let text = filled("text", &wish.text)?;
+    world.check(&wish.incident, &wish.user)?;
+    world.pagerduty.add_note(&wish.incident, &wish.user, text);
+    Ok(done())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Priority {
+    incident: String,
+    user: String,
+    /// Nothing clears it.
+    priority: Option<String>,
+}
+
+async fn priority(State(world): State<World>, Wish(wish): Wish<Priority>) -> Result<Json<Value>, Refusal> {
+    world.check(&wish.incident, &wish.user)?;
+    if let Some(wanted) = &wish.priority
+        && !world.pagerduty.priorities().iter().any(|(id, _)| id == wanted)
+    {
+        return Err(Refusal::unknown("priority", wanted));
+    }
+    world.pagerduty.set_priority(&wish.incident, &wish.user, wish.priority.as_deref());
+    Ok(done())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reassign {
+    incident: String,
+    user: String,
+    to: String,
+}
+
+async fn reassign(State(world): State<World>, Wish(wish): Wish<Reassign>) -> Result<Json<Value>, Refusal> {
+    world.check(&wish.incident, &wish.user)?;
+    world.check_person(&wish.to)?;
+    world.pagerduty.reassign(&wish.incident, &wish.user, &wish.to);
+    Ok(done())
+}
+
+fn done() -> Json<Value> {
+    Json(json!({}))
+}
+
+fn filled<'a>(what: &str, text: &'a str) -> Result<&'a str, Refusal> {
+    match text.trim() {
+        "" => Err(Refusal::bad(format!("{what} is empty"))),
+        text => Ok(text),
+    }
+}
+
+fn has_id(value: &Value, id: &str) -> bool {
+    value.get("id").and_then(Value::as_str) == Some(id)
+}
+
+impl World {
+    fn check(&self, incident: &str, person: &str) -> Result<(), Refusal> {
+        self.check_incident(incident)?;
+        self.check_person(person)
+    }
+
+    fn check_incident(&self, id: &str) -> Result<(), Refusal> {
+        self.pagerduty.incident(id).map(drop).ok_or_else(|| Refusal::unknown("incident", id))
+    }
+
+    fn check_person(&self, id: &str) -> Result<(), Refusal> {
+        let known = self.pagerduty.users().iter().any(|person| has_id(person, id));
+        if known { Ok(()) } else { Err(Refusal::unknown("PagerDuty person", id)) }
+    }
+}

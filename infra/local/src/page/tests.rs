@@ -1,0 +1,363 @@
+//! The page's HTTP surface against real simulators; the bot is a stand-in that answers clicks.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::routing::post;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use simulators::pagerduty::{self, PagerDuty};
+use simulators::teams::{self, Message, Teams};
+
+use super::assets::Assets;
+use super::router;
+use crate::serve::{Servers, listen, url_of};
+
+const AT: &str = "2026-11-23T09:36:42Z";
+
+struct Page {
+    pagerduty: PagerDuty,
+    teams: Teams,
+    base: String,
+    ada: String,
+    ben: String,
+    channel: String,
+    _servers: Servers,
+}
+
+/// Ada and Ben on both sides, one service, one channel. The bot answers every activity with `bot_answer`.
+async fn page(bot_answer: Value) -> Page {
+    let mut servers = Servers::default();
+    let local = "127.0.0.1".parse().unwrap();
+    let bot = listen("bot", "", local, 0).await.unwrap();
+    let bot_endpoint = url_of(&bot).unwrap();
+    servers.serve(bot, Router::new().route("/", post(async move || axum::Json(bot_answer))));
+    let now: simulators::Now = Arc::new(|| AT.parse().unwrap());
+    let text = |text: &str| text.to_owned();
+    let options = pagerduty::Options {
+        account_id: text("PACC"),
+        subdomain: text("acme"),
+        client_id: text("client"),
+        client_secret: text("secret"),
+        redirect_uris: Vec::new(),
+    };
+    let pagerduty = PagerDuty::new(Arc::clone(&now), options);
+    pagerduty.set_base("http://pagerduty.test");
+    pagerduty.add_user("Ada Wong", "ada@example.com", "admin");
+    pagerduty.add_user("Ben Okafor", "ben@example.com", "user");
+    pagerduty.add_service("Payments");
+    pagerduty.add_priority("P1");
+    let options =
+        teams::Options { app_id: text("app"), client_secret: text("secret"), tenant: text("tenant"), bot_endpoint };
+    let teams = Teams::new(now, options);
+    let (ada, ben) = (teams.add_user("Ada Wong"), teams.add_user("Ben Okafor"));
+    let team = teams.add_team("Site Reliability");
+    let channel = teams.add_channel(&team, "payments-incidents");
+    teams.admit_bot(&team);
+    let listener = listen("page", "", local, 0).await.unwrap();
+    let base = url_of(&listener).unwrap().to_string();
+    servers.serve(listener, router(pagerduty.clone(), teams.clone(), Assets::plain("this is a test")));
+    Page { pagerduty, teams, base, ada, ben, channel, _servers: servers }
+}
+
+impl Page {
+    async fn send(&self, request: axum::http::request::Builder, body: String) -> (StatusCode, HeaderMap, String) {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+        let answer = client.request(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let bytes = to_bytes(Body::new(body), usize::MAX).await.unwrap();
+        (parts.status, parts.headers, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, HeaderMap, String) {
+        self.send(Request::get(format!("{}{path}", self.base)), String::new()).await
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        let (status, _, body) = self.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    async fn post(&self, path: &str, wish: Value) -> (u16, Value) {
+        let request =
+            Request::post(format!("{}demo/api/{path}", self.base)).header(header::CONTENT_TYPE, "application/json");
+        let (status, _, body) = self.send(request, wish.to_string()).await;
+        (status.as_u16(), serde_json::from_str(&body).unwrap())
+    }
+
+    /// As if the bot had posted this card in the channel.
+    fn put_card(&self, id: &str, root: Option<&str>, card: Value) {
+        let message = Message {
+            id: id.to_owned(),
+            conversation: self.channel.clone(),
+            root: root.map(str::to_owned),
+            from_bot: true,
+            from: "28:app".to_owned(),
+            at: AT.parse().unwrap(),
+            text: None,
+            summary: Some("a card".to_owned()),
+            card: Some(card),
+            edits: Vec::new(),
+            changed_at: AT.parse().unwrap(),
+            deleted: false,
+            views: [].into(),
+            notices: Vec::new(),
+        };
+        let mut state = self.teams.snapshot();
+        state["messages"][id] = serde_json::to_value(message).unwrap();
+        self.teams.restore(state).unwrap();
+    }
+
+    async fn channel_as(&self, user: &str) -> Value {
+        self.json(&format!("demo/api/state?user={user}")).await["teams"][0]["channels"][1].clone()
+    }
+
+    fn service(&self) -> String {
+        self.pagerduty.service_named("Payments").unwrap()
+    }
+
+    fn pd(&self, email: &str) -> String {
+        self.pagerduty.user_with_email(email).unwrap()
+    }
+}
+
+fn card(text: &str) -> Value {
+    json!({
+        "type": "AdaptiveCard", "version": "1.5",
+        "body": [{ "type": "TextBlock", "text": text }],
+        "actions": [{ "type": "Action.Execute", "title": "Go", "verb": "go" }],
+    })
+}
+
+fn post_of(id: &str, card: &Value, own_view: bool) -> Value {
+    json!({ "id": id, "from": "PagerBridge", "fromBot": true, "at": AT, "edited": false, "text": null,
+            "summary": "a card", "card": card, "ownView": own_view })
+}
+
+#[tokio::test]
+async fn everything_that_the_page_loads_is_there_and_guarded() {
+    let page = page(json!({})).await;
+    let (status, headers, html) = page.get("").await;
+    assert_eq!((status, headers["content-type"].to_str().unwrap()), (StatusCode::OK, "text/html; charset=utf-8"));
+    let named = |text: &str, before: &str| -> Vec<String> {
+        text.split(before).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    };
+    let mut wanted = named(&html, "\"/demo/assets/");
+    assert!(wanted.contains(&"adaptivecards.min.js".to_owned()), "{wanted:?}");
+    let mut at = 0;
+    while let Some(file) = wanted.get(at).cloned() {
+        let (status, headers, content) = page.get(&format!("demo/assets/{file}")).await;
+        assert_eq!(status, StatusCode::OK, "{file}");
+        for name in ["content-security-policy", "x-content-type-options", "referrer-policy", "cache-control"] {
+            assert!(headers.contains_key(name), "{file}: {name}");
+        }
+        wanted.extend(
+            named(&content, "from \"./").into_iter().filter(|import| !wanted.contains(import)).collect::<Vec<_>>(),
+        );
+        at += 1;
+    }
+    assert_eq!(wanted.len(), super::FILES.len() + 1, "a file is not used: {wanted:?}");
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+    assert_eq!(page.get("demo/assets/lib.rs").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_incident_goes_through_its_life() {
+    let page = page(json!({})).await;
+    let (ada, ben) = (page.pd("ada@example.com"), page.pd("ben@example.com"));
+    let priority = page.pagerduty.priorities()[0].0.clone();
+    let (status, answer) = page
+        .post("pagerduty/trigger", json!({ "service": page.service(), "title": " DB down ", "urgency": "low" }))
+        .await;
+    let id = answer["incident"].clone();
+    assert_eq!((status, answer), (200, json!({ "incident": id })));
+    let steps = [
+        ("acknowledge", json!({ "incident": id, "user": ada })),
+        ("note", json!({ "incident": id, "user": ben, "text": "looking" })),
+        ("priority", json!({ "incident": id, "user": ada, "priority": priority })),
+        ("reassign", json!({ "incident": id, "user": ada, "to": ben })),
+    ];
+    for (step, wish) in steps {
+        assert_eq!(page.post(&format!("pagerduty/{step}"), wish).await, (200, json!({})), "{step}");
+    }
+    let entry = |kind: &str, by: &str, note: Value| json!({ "kind": format!("{kind}_log_entry"), "by": by, "at": AT, "note": note });
+    let mut log = vec![
+        entry("trigger", "Events API V2", Value::Null),
+        entry("acknowledge", "Ada Wong", Value::Null),
+        entry("annotate", "Ben Okafor", json!("looking")),
+        entry("priority_change", "Ada Wong", Value::Null),
+        entry("assign", "Ada Wong", Value::Null),
+    ];
+    let mut expected = json!({
+        "id": id, "number": 1, "title": "DB down", "status": "acknowledged", "urgency": "low", "service": "Payments",
+        "priority": priority, "assignees": [{ "id": ben, "name": "Ben Okafor" }],
+        "url": format!("http://pagerduty.test/incidents/{}", id.as_str().unwrap()), "createdAt": AT, "log": log,
+    });
+    assert_eq!(page.json("demo/api/state").await["incidents"], json!([expected]));
+
+    page.post("pagerduty/priority", json!({ "incident": id, "user": ada, "priority": null })).await;
+    page.post("pagerduty/resolve", json!({ "incident": id, "user": null })).await;
+    log.push(entry("priority_change", "Ada Wong", Value::Null));
+    log.push(entry("resolve", "Events API V2", Value::Null));
+    expected["log"] = json!(log);
+    expected["status"] = json!("resolved");
+    expected["priority"] = Value::Null;
+    expected["assignees"] = json!([]);
+    assert_eq!(page.json("demo/api/state").await["incidents"], json!([expected]));
+}
+
+#[tokio::test]
+async fn wishes_that_make_no_sense_are_refused_with_a_reason() {
+    let page = page(json!({})).await;
+    let incident = page.pagerduty.trigger(&page.service(), "DB down", "high");
+    let ada = page.pd("ada@example.com");
+    let (service, user) = (page.service(), page.ada.clone());
+    page.put_card("1", None, card("first"));
+    let table = [
+        ("pagerduty/trigger", json!({ "service": "X", "title": "t", "urgency": "high" }), "there is no service \"X\""),
+        ("pagerduty/trigger", json!({ "service": service, "title": " ", "urgency": "high" }), "title is empty"),
+        ("pagerduty/trigger", json!({ "service": service, "title": "t", "urgency": "huge" }), "unknown variant `huge`"),
+        ("pagerduty/trigger", json!({ "service": service, "title": "t" }), "missing field `urgency`"),
+        ("pagerduty/acknowledge", json!({ "incident": "X", "user": ada }), "there is no incident \"X\""),
+        ("pagerduty/acknowledge", json!({ "incident": incident, "user": "X" }), "there is no PagerDuty person \"X\""),
+        ("pagerduty/resolve", json!({ "incident": incident, "user": "X" }), "there is no PagerDuty person \"X\""),
+        ("pagerduty/note", json!({ "incident": incident, "user": ada, "text": "" }), "text is empty"),
+        (
+            "pagerduty/priority",
+            json!({ "incident": incident, "user": ada, "priority": "X" }),
+            "there is no priority \"X\"",
+        ),
+        (
+            "pagerduty/reassign",
+            json!({ "incident": incident, "user": ada, "to": "X" }),
+            "there is no PagerDuty person \"X\"",
+        ),
+        ("pagerduty/resolve", json!({ "incident": incident, "by": ada }), "unknown field `by`"),
+        ("teams/say", json!({ "user": user, "text": "  " }), "text is empty"),
+        ("teams/say", json!({ "user": "X", "text": "help" }), "there is no user \"X\""),
+        ("teams/say", json!({ "user": user, "text": "help", "conversation": "X" }), "there is no conversation \"X\""),
+        ("teams/click", json!({ "user": user, "activity": "X", "action": "go" }), "there is no card message \"X\""),
+        (
+            "teams/click",
+            json!({ "user": user, "activity": "1", "action": "X" }),
+            "the card has no button \"X\", only [\"Go\"]",
+        ),
+        (
+            "teams/click",
+            json!({ "user": user, "activity": "1", "action": "go", "inputs": { "x": "y" } }),
+            "the input \"x\" is not accepted",
+        ),
+    ];
+    let before = page.json("demo/api/state").await;
+    for (path, wish, why) in table {
+        let (status, answer) = page.post(path, wish).await;
+        let said = answer["error"].as_str().unwrap();
+        assert!(status == 400 && said.contains(why), "{path}: {status} {said}");
+    }
+    let plain = Request::post(format!("{}demo/api/teams/say", page.base)).header(header::CONTENT_TYPE, "text/plain");
+    assert_eq!(page.send(plain, "{}".to_owned()).await.0, StatusCode::BAD_REQUEST);
+    for path in ["demo/api/state?user=X", "demo/api/events?user=X"] {
+        let (status, _, body) = page.get(path).await;
+        assert_eq!((status, body.as_str()), (StatusCode::BAD_REQUEST, r#"{"error":"there is no person \"X\""}"#));
+    }
+    assert_eq!(page.json("demo/api/state").await, before);
+}
+
+#[tokio::test]
+async fn a_click_shows_what_teams_shows() {
+    let answer = |kind: &str, value: Value| json!({ "statusCode": 200, "type": format!("application/vnd.microsoft.{kind}"), "value": value });
+    let error = json!({ "statusCode": 400, "type": "application/vnd.microsoft.error", "value": { "code": "c", "message": "no" } });
+    let table = [
+        (answer("card.adaptive", card("mine")), json!({ "kind": "card" })),
+        (answer("activity.message", json!("done")), json!({ "kind": "toast", "text": "done" })),
+        (error, json!({ "kind": "error", "text": "no" })),
+        (
+            json!({}),
+            json!({ "kind": "error", "text": "Unable to reach app. Please try again. (the body lacks statusCode, type or value)" }),
+        ),
+    ];
+    for (bot_answer, expected) in table {
+        let page = page(bot_answer).await;
+        page.put_card("1", None, card("all"));
+        let wish = json!({ "user": page.ada, "activity": "1", "action": "go" });
+        assert_eq!(page.post("teams/click", wish).await, (200, expected));
+    }
+}
+
+#[tokio::test]
+async fn each_person_sees_their_own_view_in_threads() {
+    let answer = json!({ "statusCode": 200, "type": "application/vnd.microsoft.card.adaptive", "value": card("mine") });
+    let page = page(answer).await;
+    page.put_card("1", None, card("all"));
+    page.put_card("2", Some("1"), card("reply"));
+    page.put_card("4", Some("3"), card("orphan"));
+    page.post("teams/click", json!({ "user": page.ada, "activity": "1", "action": "Go" })).await;
+    let seen = |root: Value| {
+        json!({ "id": page.channel, "name": "payments-incidents", "threads": [
+            { "id": "1", "root": root, "replies": [post_of("2", &card("reply"), false)] },
+            { "id": "3", "root": null, "replies": [post_of("4", &card("orphan"), false)] },
+        ] })
+    };
+    assert_eq!(page.channel_as(&page.ada).await, seen(post_of("1", &card("mine"), true)));
+    assert_eq!(page.channel_as(&page.ben).await, seen(post_of("1", &card("all"), false)));
+}
+
+#[tokio::test]
+async fn what_people_write_is_shown_where_they_wrote_it() {
+    let page = page(json!({})).await;
+    let wishes = [
+        json!({ "user": page.ada, "conversation": page.channel, "text": "help" }),
+        json!({ "user": page.ada, "text": "linkUser" }),
+    ];
+    for wish in wishes {
+        assert_eq!(page.post("teams/say", wish).await, (200, json!({})));
+    }
+    let texts = |posts: &Value| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        posts.as_array().unwrap().iter().map(|post| (text(&post["from"]), text(&post["text"]))).collect()
+    };
+    let state = page.json(&format!("demo/api/state?user={}", page.ada)).await;
+    assert_eq!(texts(&state["chat"]), [("Ada Wong".to_owned(), "linkUser".to_owned())]);
+    let threads = &page.channel_as(&page.ben).await["threads"];
+    assert_eq!(texts(&json!([threads[0]["root"]])), [("Ada Wong".to_owned(), "help".to_owned())]);
+    assert_eq!(page.json(&format!("demo/api/state?user={}", page.ben)).await["chat"], json!([]), "the chat is Ada's");
+}
+
+#[tokio::test]
+async fn the_page_is_told_when_something_changes() {
+    let page = page(json!({})).await;
+    let first = page.json("demo/api/state").await["revision"].as_str().unwrap().to_owned();
+    assert_eq!(page.json("demo/api/events?known=other").await, json!({ "revision": first }));
+    let path = format!("demo/api/events?known={first}");
+    let (told, ()) = tokio::join!(page.json(&path), async {
+        page.pagerduty.trigger(&page.service(), "DB down", "high");
+    });
+    assert_ne!(told["revision"], json!(first));
+    assert_eq!(page.json("demo/api/state").await["revision"], told["revision"]);
+}
+
+#[tokio::test]
+async fn what_is_connected_and_what_went_wrong_is_said() {
+    let page = page(json!({})).await;
+    let state = page.json("demo/api/state").await;
+    let expected = [
+        "PagerBridge is installed in the team Site Reliability.",
+        "PagerDuty service Payments: nobody is subscribed to its webhooks.",
+        "No webhook waits to be delivered.",
+    ];
+    assert_eq!(state["connections"], json!(expected));
+    assert_eq!(state["problems"], json!([]));
+    assert_eq!(
+        state["renderer"],
+        json!({ "kind": "plain", "why": "this is a test", "fix": "Restart the local stack to try again." })
+    );
+    page.put_card("1", None, card("all"));
+    page.post("teams/click", json!({ "user": page.ada, "activity": "1", "action": "go" })).await;
+    let expected = ["Teams complains: answer to a click cannot be read: the body lacks statusCode, type or value."];
+    assert_eq!(page.json("demo/api/state").await["problems"], json!(expected));
+}
