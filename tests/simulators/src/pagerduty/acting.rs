@@ -1,264 +1,256 @@
-//! People and tools at work: each change queues the webhooks that the real PagerDuty sends for it.
+//! People and tools at work. Each change queues the webhooks that the real PagerDuty sends for it.
+//!
+//! A mistake in a test's script, such as an id that does not exist, changes nothing and is listed by
+//! [`PagerDuty::unknown_requests`].
 
 use serde_json::{Value, json};
 
 use super::PagerDuty;
-use super::model::{Agent, Incident, LogEntry, Named, Note, State, Status, User};
+use super::changes::Opening;
+use super::model::{Agent, Conference, State, Status};
+use super::webhooks::Happening;
 
 impl PagerDuty {
-    /// Adds a person. `role` is PagerDuty's API name, for example `admin`, `user`, `limited_user`, `observer`.
-    pub fn add_user(&self, name: &str, email: &str, role: &str) -> String {
-        let mut state = self.state();
-        let id = state.id("PU");
-        let user = User { id: id.clone(), name: name.to_owned(), email: email.to_owned(), role: role.to_owned() };
-        state.users.push(user);
-        id
-    }
-
-    /// Adds a service.
-    pub fn add_service(&self, name: &str) -> String {
-        let mut state = self.state();
-        let id = state.id("PS");
-        state.services.push(Named { id: id.clone(), name: name.to_owned() });
-        id
-    }
-
-    /// Adds a priority, for example "P1".
-    pub fn add_priority(&self, name: &str) -> String {
-        let mut state = self.state();
-        let id = state.id("PP");
-        state.priorities.push(Named { id: id.clone(), name: name.to_owned() });
-        id
-    }
-
     /// A monitoring tool opens an incident.
     pub fn trigger(&self, service: &str, title: &str, urgency: &str) -> String {
-        self.open(service, title, urgency, &Agent::Integration, None)
+        self.act("trigger", |state| {
+            check(state.service(service).is_some(), service)?;
+            Ok(state.open(Opening::new(service, title, urgency, Agent::Integration)))
+        })
+    }
+
+    /// The same by a tool that says what it is called and where its own page is.
+    pub fn trigger_with_client(&self, service: &str, title: &str, urgency: &str, client: &str, url: &str) -> String {
+        self.act("trigger_with_client", |state| {
+            check(state.service(service).is_some(), service)?;
+            let client = json!({ "name": client, "url": url });
+            Ok(state.open(Opening { client, ..Opening::new(service, title, urgency, Agent::Integration) }))
+        })
+    }
+
+    /// An orchestration opens an incident: its event has no agent.
+    pub fn trigger_by_orchestration(&self, service: &str, title: &str, urgency: &str) -> String {
+        self.act("trigger_by_orchestration", |state| {
+            check(state.service(service).is_some(), service)?;
+            Ok(state.open(Opening::new(service, title, urgency, Agent::Nobody)))
+        })
+    }
+
+    /// Somebody opens an incident on PagerDuty's pages.
+    pub fn trigger_by_user(&self, service: &str, title: &str, urgency: &str, user: &str) -> String {
+        self.act("trigger_by_user", |state| {
+            check(state.service(service).is_some(), service)?;
+            let agent = person(state, user)?;
+            Ok(state.open(Opening { monitored: false, ..Opening::new(service, title, urgency, agent) }))
+        })
     }
 
     /// Somebody acknowledges. Acknowledging a resolved incident reopens it, as in the real one.
     pub fn acknowledge(&self, incident: &str, user: &str) {
-        self.change_status(incident, Status::Acknowledged, &Agent::User(user.to_owned()));
+        self.by_person("acknowledge", incident, user, |state, agent| {
+            state.set_status(incident, Status::Acknowledged, agent, None);
+        });
     }
 
     /// Somebody resolves.
     pub fn resolve(&self, incident: &str, user: &str) {
-        self.change_status(incident, Status::Resolved, &Agent::User(user.to_owned()));
+        self.by_person("resolve", incident, user, |state, agent| {
+            state.set_status(incident, Status::Resolved, agent, None);
+        });
+    }
+
+    /// Somebody resolves and says why: PagerDuty sends that as a note of its own.
+    pub fn resolve_with_note(&self, incident: &str, user: &str, note: &str) {
+        self.by_person("resolve_with_note", incident, user, |state, agent| {
+            state.set_status(incident, Status::Resolved, agent, None);
+            state.annotate(incident, agent, &format!("Resolution Note: {note}"));
+        });
     }
 
     /// The monitoring tool resolves by itself.
     pub fn resolve_by_integration(&self, incident: &str) {
-        self.change_status(incident, Status::Resolved, &Agent::Integration);
+        self.by_itself("resolve_by_integration", incident, |state| {
+            state.set_status(incident, Status::Resolved, &Agent::Integration, None);
+        });
     }
 
     /// Somebody reopens a resolved incident; otherwise nothing happens.
     pub fn reopen(&self, incident: &str, user: &str) {
-        if self.state().incident(incident).is_some_and(|incident| incident.status == Status::Resolved) {
-            self.change_status(incident, Status::Triggered, &Agent::User(user.to_owned()));
-        }
+        self.by_person("reopen", incident, user, |state, agent| {
+            if state.incident(incident).is_some_and(|known| known.status == Status::Resolved) {
+                state.set_status(incident, Status::Triggered, agent, None);
+            }
+        });
     }
 
-    /// The acknowledgement times out.
+    /// The acknowledgement times out; nothing happens if there is none.
     pub fn unacknowledge(&self, incident: &str) {
-        self.edit(incident, &Agent::Nobody, "unacknowledge", "incident.unacknowledged", |incident| {
-            incident.status = Status::Triggered;
-            incident.acknowledgers.clear();
+        self.by_itself("unacknowledge", incident, |state| {
+            if state.incident(incident).is_some_and(|known| known.status == Status::Acknowledged) {
+                state.unacknowledge(incident, &Agent::Nobody);
+            }
         });
     }
 
     /// Somebody writes a note.
     pub fn add_note(&self, incident: &str, user: &str, text: &str) {
-        self.annotate(incident, &Agent::User(user.to_owned()), text);
+        self.by_person("add_note", incident, user, |state, agent| {
+            state.annotate(incident, agent, text);
+        });
     }
 
     /// Somebody sets the priority, by its id; `None` clears it.
     pub fn set_priority(&self, incident: &str, user: &str, priority: Option<&str>) {
-        let agent = Agent::User(user.to_owned());
-        self.edit(incident, &agent, "priority_change", "incident.priority_updated", |incident| {
-            incident.priority = priority.map(str::to_owned);
+        self.by_person("set_priority", incident, user, |state, agent| {
+            state.set_priority(incident, agent, priority.map(str::to_owned));
         });
     }
 
     /// Somebody gives it to somebody else.
     pub fn reassign(&self, incident: &str, user: &str, to: &str) {
-        let agent = Agent::User(user.to_owned());
-        self.edit(incident, &agent, "assign", "incident.reassigned", |incident| {
-            incident.assignees = vec![to.to_owned()]
+        self.by_person("reassign", incident, user, |state, agent| state.assign(incident, agent, vec![to.to_owned()]));
+    }
+
+    /// Nobody reacted: it goes to the next person of its policy.
+    pub fn escalate(&self, incident: &str, to: &str) {
+        self.by_itself("escalate", incident, |state| {
+            let level = state.incident(incident).map_or(1, |known| known.level) + 1;
+            state.escalate(incident, &Agent::Nobody, level, vec![to.to_owned()]);
         });
     }
 
-    /// Nobody reacted: it goes to the next person.
-    pub fn escalate(&self, incident: &str, to: &str) {
-        self.edit(incident, &Agent::Nobody, "escalate", "incident.escalated", |incident| {
-            incident.assignees = vec![to.to_owned()];
-        });
+    /// Somebody gives it to another escalation policy.
+    pub fn delegate(&self, incident: &str, user: &str, policy: &str) {
+        self.by_person("delegate", incident, user, |state, agent| state.delegate(incident, agent, policy));
     }
 
     /// It moves to another service.
     pub fn move_to_service(&self, incident: &str, user: &str, service: &str) {
-        let agent = Agent::User(user.to_owned());
-        self.edit(incident, &agent, "service_change", "incident.service_updated", |incident| {
-            service.clone_into(&mut incident.service)
+        self.by_person("move_to_service", incident, user, |state, agent| {
+            state.move_to_service(incident, agent, service);
+        });
+    }
+
+    /// Somebody changes the incident's type, for example to `major_incident`.
+    pub fn change_type(&self, incident: &str, user: &str, incident_type: &str) {
+        self.by_person("change_type", incident, user, |state, agent| {
+            state.change_type(incident, agent, incident_type);
+        });
+    }
+
+    /// Somebody renames it. PagerDuty sends no webhook for that.
+    pub fn set_title(&self, incident: &str, user: &str, title: &str) {
+        self.by_person("set_title", incident, user, |state, agent| state.set_title(incident, agent, title));
+    }
+
+    /// Somebody sets the urgency to `high` or `low`. PagerDuty sends no webhook for that.
+    pub fn set_urgency(&self, incident: &str, user: &str, urgency: &str) {
+        self.by_person("set_urgency", incident, user, |state, agent| state.set_urgency(incident, agent, urgency));
+    }
+
+    /// Somebody opens a conference for it.
+    pub fn set_conference(&self, incident: &str, user: &str, number: Option<&str>, url: Option<&str>) {
+        let conference = Conference { number: number.map(str::to_owned), url: url.map(str::to_owned) };
+        self.by_person("set_conference", incident, user, |state, agent| {
+            state.set_conference(incident, agent, conference);
         });
     }
 
     /// Somebody merges `source` into `target`; PagerDuty resolves the source.
     pub fn merge(&self, source: &str, target: &str, user: &str) {
-        let agent = Agent::User(user.to_owned());
-        let at = self.tick();
-        let mut state = self.state();
-        let Some(incident) = state.incident_mut(source) else { return };
-        incident.merged_into = Some(target.to_owned());
-        set_status(incident, Status::Resolved, &agent, at);
-        drop(state);
-        self.announce(source, "incident.resolved", &agent, at, None);
-    }
-
-    /// Sends any event type about an incident, with `data` of its own.
-    pub fn emit(&self, event_type: &str, incident: &str, user: &str, data: Value) {
-        let at = self.tick();
-        self.announce(incident, event_type, &Agent::User(user.to_owned()), at, Some(data));
-    }
-
-    /// Ends every token of a person, as "Revoke all tokens" does.
-    pub fn revoke_tokens(&self, user: &str) {
-        let mut state = self.state();
-        state.tokens.retain(|_, token| token.user.as_deref() != Some(user));
-        state.refresh_tokens.retain(|_, token| token.user.as_deref() != Some(user));
-    }
-
-    pub(super) fn open(&self, service: &str, title: &str, urgency: &str, agent: &Agent, key: Option<String>) -> String {
-        let at = self.tick();
-        let mut state = self.state();
-        let id = state.id("PI");
-        let number = u64::try_from(state.incidents.len()).unwrap_or(0) + 1;
-        let assignees = state.users.first().map(|user| user.id.clone()).into_iter().collect();
-        let entry = log_entry(&mut state, "trigger", agent, at);
-        state.incidents.push(Incident {
-            id: id.clone(),
-            number,
-            title: title.to_owned(),
-            service: service.to_owned(),
-            status: Status::Triggered,
-            urgency: urgency.to_owned(),
-            priority: None,
-            assignees,
-            incident_key: key,
-            created_at: at,
-            updated_at: at,
-            reopened_at: None,
-            status_changed_at: at,
-            status_changed_by: agent.clone(),
-            acknowledgers: Vec::new(),
-            merged_into: None,
-            notes: Vec::new(),
-            log: vec![entry],
-        });
-        drop(state);
-        self.announce(&id, "incident.triggered", agent, at, None);
-        id
-    }
-
-    /// Sets a status that differs from the present one and sends its event.
-    pub(super) fn change_status(&self, incident: &str, wanted: Status, agent: &Agent) {
-        let at = self.tick();
-        let mut state = self.state();
-        let Some(before) = state.incident(incident).map(|incident| incident.status) else { return };
-        let again = matches!((agent, wanted), (Agent::User(user), Status::Acknowledged)
-            if state.incident(incident).is_some_and(|i| !i.acknowledgers.iter().any(|(known, _)| known == user)));
-        if before == wanted && !again {
-            return;
-        }
-        let (kind, event_type) = match (before, wanted) {
-            (Status::Resolved, Status::Triggered | Status::Acknowledged) => ("reopen", "incident.reopened"),
-            (_, Status::Acknowledged) => ("acknowledge", "incident.acknowledged"),
-            (_, Status::Resolved) => ("resolve", "incident.resolved"),
-            (_, Status::Triggered) => ("unacknowledge", "incident.unacknowledged"),
-        };
-        let entry = log_entry(&mut state, kind, agent, at);
-        let id = if let Some(incident) = state.incident_mut(incident) {
-            if before == Status::Resolved {
-                incident.reopened_at = Some(at);
-                incident.merged_into = None;
+        self.by_person("merge", source, user, |state, agent| {
+            if state.incident(target).is_some_and(|known| known.status != Status::Resolved) {
+                state.merge_into(source, target, agent);
+            } else {
+                state.note_unknown(format!("merge: {target} is no open incident"));
             }
-            set_status(incident, if kind == "reopen" { Status::Triggered } else { wanted }, agent, at);
-            incident.log.push(entry);
-            incident.id.clone()
-        } else {
-            return;
-        };
-        drop(state);
-        self.announce(&id, event_type, agent, at, None);
-    }
-
-    pub(super) fn annotate(&self, incident: &str, agent: &Agent, text: &str) -> Option<Note> {
-        let at = self.tick();
-        let mut state = self.state();
-        let user = match agent {
-            Agent::User(id) => Some(id.clone()),
-            Agent::Integration | Agent::Nobody => None,
-        };
-        let note = Note { id: state.id("PN"), user, content: text.to_owned(), at };
-        let entry = log_entry(&mut state, "annotate", agent, at);
-        let base = self.base_of();
-        let incident = state.incident_mut(incident)?;
-        incident.notes.push(note.clone());
-        incident.log.push(entry);
-        incident.updated_at = at;
-        let id = incident.id.clone();
-        let data = json!({
-            "incident": state.incident_reference(&base, &id),
-            "id": note.id, "content": note.content, "trimmed": false, "type": "incident_note",
         });
-        drop(state);
-        self.announce(&id, "incident.annotated", agent, at, Some(data));
-        Some(note)
     }
 
-    fn edit(&self, incident: &str, agent: &Agent, kind: &str, event_type: &str, change: impl FnOnce(&mut Incident)) {
-        let at = self.tick();
-        let mut state = self.state();
-        let entry = log_entry(&mut state, kind, agent, at);
-        let Some(incident) = state.incident_mut(incident) else { return };
-        let before = incident.status;
-        change(incident);
-        incident.log.push(entry);
-        incident.updated_at = at;
-        if incident.status != before {
-            incident.status_changed_at = at;
-            incident.status_changed_by = agent.clone();
-        }
-        let id = incident.id.clone();
-        drop(state);
-        self.announce(&id, event_type, agent, at, None);
+    /// Somebody tells the stakeholders how it goes.
+    pub fn publish_status_update(&self, incident: &str, user: &str, message: &str) {
+        self.by_person("publish_status_update", incident, user, |state, agent| {
+            let Some(known) = state.incident(incident).cloned() else { return };
+            let data = state.status_update_data(&known, message);
+            tell(state, incident, "incident.status_update_published", agent, data);
+        });
     }
 
-    fn tick(&self) -> jiff::Timestamp {
-        let now = self.now();
-        self.state().tick(now)
+    /// Somebody asks somebody else for help.
+    pub fn ask_responder(&self, incident: &str, user: &str, whom: &str, message: &str) {
+        self.by_person("ask_responder", incident, user, |state, agent| {
+            let Some(known) = state.incident(incident) else { return };
+            let data = state.responder_data(known, whom, message, "pending");
+            tell(state, incident, "incident.responder.added", agent, data);
+        });
     }
 
-    pub(super) fn base_of(&self) -> String {
-        self.base()
+    /// Somebody who was asked accepts or declines.
+    pub fn answer_request(&self, incident: &str, user: &str, accepts: bool, message: &str) {
+        self.by_person("answer_request", incident, user, |state, agent| {
+            let Some(known) = state.incident(incident) else { return };
+            let answer = if accepts { "accepted" } else { "declined" };
+            let data = state.responder_data(known, user, message, answer);
+            tell(state, incident, "incident.responder.replied", agent, data);
+        });
+    }
+
+    /// Sends an event of any documented type about an incident, by nobody, with `data` of that type. Nothing changes.
+    pub fn emit(&self, event_type: &str, incident: &str) {
+        self.act("emit", |state| {
+            let data = state.sample_data(event_type, incident);
+            let data = data.ok_or_else(|| format!("{event_type} about {incident}"))?;
+            tell(state, incident, event_type, &Agent::Nobody, data);
+            Ok(String::new())
+        });
+    }
+
+    /// Sends an event of any type, documented or not, with any `data`. A type that is not documented goes to every
+    /// subscription for the incident's service.
+    pub fn emit_with(&self, event_type: &str, incident: &str, user: Option<&str>, data: Value) {
+        self.act("emit_with", |state| {
+            check(state.incident(incident).is_some(), incident)?;
+            let agent = user.map_or(Ok(Agent::Nobody), |user| person(state, user))?;
+            tell(state, incident, event_type, &agent, data);
+            Ok(String::new())
+        });
+    }
+
+    fn by_person(&self, what: &str, incident: &str, user: &str, change: impl FnOnce(&mut State, &Agent)) {
+        self.act(what, |state| {
+            check(state.incident(incident).is_some(), incident)?;
+            let agent = person(state, user)?;
+            change(state, &agent);
+            Ok(String::new())
+        });
+    }
+
+    fn by_itself(&self, what: &str, incident: &str, change: impl FnOnce(&mut State)) {
+        self.act(what, |state| {
+            check(state.incident(incident).is_some(), incident)?;
+            change(state);
+            Ok(String::new())
+        });
+    }
+
+    pub(super) fn act(&self, what: &str, act: impl FnOnce(&mut State) -> Result<String, String>) -> String {
+        let mut state = self.lock();
+        act(&mut state).unwrap_or_else(|missing| {
+            state.note_unknown(format!("{what}: there is no {missing}"));
+            String::new()
+        })
     }
 }
 
-fn set_status(incident: &mut Incident, status: Status, agent: &Agent, at: jiff::Timestamp) {
-    incident.status = status;
-    incident.updated_at = at;
-    incident.status_changed_at = at;
-    incident.status_changed_by = agent.clone();
-    match (status, agent) {
-        (Status::Acknowledged, Agent::User(user)) => incident.acknowledgers.push((user.clone(), at)),
-        (Status::Acknowledged, Agent::Integration | Agent::Nobody) => {}
-        (Status::Resolved, _) => {
-            incident.assignees.clear();
-            incident.acknowledgers.clear();
-        }
-        (Status::Triggered, _) => incident.acknowledgers.clear(),
-    }
+fn check(is_there: bool, id: &str) -> Result<(), String> {
+    if is_there { Ok(()) } else { Err(id.to_owned()) }
 }
 
-fn log_entry(state: &mut State, kind: &str, agent: &Agent, at: jiff::Timestamp) -> LogEntry {
-    LogEntry { id: state.id("R"), kind: format!("{kind}_log_entry"), agent: agent.clone(), at }
+fn person(state: &State, id: &str) -> Result<Agent, String> {
+    check(state.user(id).is_some(), id).map(|()| Agent::User(id.to_owned()))
+}
+
+fn tell(state: &mut State, incident: &str, event_type: &str, agent: &Agent, data: Value) {
+    let at = state.tick();
+    state.announce_with(incident, &Happening { event_type, agent, at, client: Value::Null, data });
 }

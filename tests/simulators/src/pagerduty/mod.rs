@@ -1,27 +1,63 @@
 //! PagerDuty as seen from outside: a REST subset with its error bodies and limits, scoped OAuth, and V3 webhooks with
-//! signatures, retries and the disabling of subscriptions. Whatever it does not know is refused and remembered.
+//! signatures, retries and the disabling of subscriptions.
+//!
+//! It is stricter than the service where the documentation is vague, and whatever the documents do not have is remembered,
+//! so that a test can ask for it. What it answers and sends is checked against the fact tables in `shapes/pagerduty`.
 
+mod access;
 mod acting;
-mod incidents;
-mod login_page;
+mod changes;
+mod delivery;
+mod events;
+mod faults;
+mod ids;
 mod model;
 mod oauth;
-mod payload;
+mod pages;
+mod references;
 mod rest;
-mod subscriptions;
+mod server;
+mod subscribing;
 mod webhooks;
+mod world;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::Router;
-use jiff::Timestamp;
 use serde_json::Value;
 
-pub use model::{Fault, Options};
-use model::{Passing, State};
+pub use faults::Fault;
 pub use webhooks::{Delivery, Outcome, Pending};
 
 use crate::Now;
+use model::State;
+use oauth::SigningKey;
+use references::Links;
+
+/// The account and its one scoped OAuth app.
+#[derive(Clone)]
+pub struct Options {
+    /// The account's id.
+    pub account_id: String,
+    /// The account's subdomain.
+    pub subdomain: String,
+    /// The app's client id.
+    pub client_id: String,
+    /// The app's client secret.
+    pub client_secret: String,
+    /// The app's registered callback addresses.
+    pub redirect_uris: Vec<String>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("account_id", &self.account_id)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
 
 /// One simulated PagerDuty account. Clones share it.
 #[derive(Clone)]
@@ -33,13 +69,13 @@ struct Inner {
     options: Options,
     now: Now,
     http: reqwest::Client,
-    key: oauth::SigningKey,
+    /// Made when somebody logs in: most tests never need it.
+    key: OnceLock<SigningKey>,
     state: Mutex<State>,
-    passing: Mutex<Passing>,
 }
 
-impl std::fmt::Debug for PagerDuty {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for PagerDuty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PagerDuty").field("account", &self.inner.options.account_id).finish_non_exhaustive()
     }
 }
@@ -48,72 +84,102 @@ impl PagerDuty {
     /// An account without people, services or incidents.
     ///
     /// # Panics
-    /// If this machine makes no RSA key or HTTP client.
+    /// If this machine makes no HTTP client.
     #[must_use]
     pub fn new(now: Now, options: Options) -> Self {
-        let inner = Inner {
-            options,
-            now,
-            http: webhooks::client(),
-            key: oauth::SigningKey::generate(),
-            state: Mutex::default(),
-            passing: Mutex::default(),
-        };
+        #[expect(clippy::expect_used, reason = "a simulator that cannot send is of no use")]
+        let http = crate::http::client().expect("an HTTP client");
+        let mut state = State::default();
+        state.passing.links =
+            Links::of("https://api.pagerduty.com", &format!("https://{}.pagerduty.com", options.subdomain));
+        let inner = Inner { options, now, http, key: OnceLock::new(), state: Mutex::new(state) };
         Self { inner: Arc::new(inner) }
     }
 
-    /// REST, OAuth and a page per incident. Every other request is answered with 404 and remembered.
+    /// REST, OAuth, and a page for each incident. Every other request is answered with 404 and remembered.
     pub fn router(&self) -> Router {
-        rest::router(self.clone()).merge(oauth::router(self.clone())).fallback(rest::unknown).with_state(self.clone())
+        server::router(self.clone())
     }
 
-    /// Tells under which address [`PagerDuty::router`] is served; it becomes part of every link.
+    /// Tells under which address [`PagerDuty::router`] is served; it becomes part of every link. Until then links are
+    /// those of the real PagerDuty.
     pub fn set_base(&self, base: &str) {
-        self.passing().base = base.trim_end_matches('/').to_owned();
+        let base = base.trim_end_matches('/');
+        self.lock().passing.links = Links::of(base, base);
     }
 
-    /// The address under which the simulator is served.
+    /// The address of the API, without a slash at its end.
     #[must_use]
     pub fn base(&self) -> String {
-        self.passing().base.clone()
+        self.lock().passing.links.api.clone()
     }
 
-    /// Requests that the simulator does not know. A test that leaves any has found a client that does something else
-    /// than PagerDuty's documents say, or a gap in the simulator.
+    /// What is not in PagerDuty's documents: requests, query parameters and body keys, and ids in a test's own script that
+    /// do not exist. A test that leaves any has found a mistake, or a gap in the simulator.
     #[must_use]
     pub fn unknown_requests(&self) -> Vec<String> {
-        self.passing().unknown.clone()
+        self.lock().passing.unknown.clone()
+    }
+
+    /// Returns the unknown requests and forgets them: for tests that provoke one.
+    pub fn take_unknown_requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().passing.unknown)
     }
 
     /// Lets the next `times` REST calls fail.
     pub fn fail_next(&self, times: usize, fault: &Fault) {
-        self.passing().faults.extend(std::iter::repeat_n(fault.clone(), times));
+        self.lock().passing.faults.anywhere(times, fault);
     }
 
-    /// Everything that a restart should keep.
+    /// Lets the next `times` calls of one operation fail, for example of `PUT /incidents/{id}`.
+    pub fn fail_next_at(&self, operation: &str, times: usize, fault: &Fault) {
+        let mut state = self.lock();
+        if !rest::OPERATIONS.iter().any(|known| known.name() == operation) {
+            state.note_unknown(format!("fail_next_at: there is no {operation}"));
+        }
+        state.passing.faults.at(operation, times, fault);
+    }
+
+    /// Lets the next `times` requests of the token endpoint fail.
+    pub fn fail_next_token(&self, times: usize, fault: &Fault) {
+        self.lock().passing.faults.at_token_endpoint(times, fault);
+    }
+
+    /// Faults on order that nobody ran into yet.
+    #[must_use]
+    pub fn pending_faults(&self) -> usize {
+        self.lock().passing.faults.pending()
+    }
+
+    /// Takes all orders back.
+    pub fn clear_faults(&self) {
+        self.lock().passing.faults.clear();
+    }
+
+    /// Everything that a restart should keep, for [`PagerDuty::restore`]. Addresses, faults, the log of deliveries, the
+    /// key of id tokens and rate windows are not part of it.
     #[must_use]
     pub fn snapshot(&self) -> Value {
-        serde_json::to_value(&*self.state()).unwrap_or(Value::Null)
+        serde_json::to_value(&*self.lock()).unwrap_or(Value::Null)
     }
 
-    /// Brings back a [`PagerDuty::snapshot`].
+    /// Puts a snapshot in the place of everything there is.
     ///
     /// # Errors
-    /// If it is not one.
+    /// The value is no snapshot; nothing changed then.
     pub fn restore(&self, snapshot: Value) -> Result<(), serde_json::Error> {
-        *self.state() = serde_json::from_value(snapshot)?;
+        let restored: State = serde_json::from_value(snapshot)?;
+        let mut state = self.lock();
+        let passing = std::mem::take(&mut state.passing);
+        *state = State { passing, ..restored };
         Ok(())
     }
 
-    fn now(&self) -> Timestamp {
-        (self.inner.now)()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn passing(&self) -> MutexGuard<'_, Passing> {
-        self.inner.passing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state, with the time of this moment.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let now = (self.inner.now)();
+        let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.passing.now = now;
+        state
     }
 }

@@ -1,61 +1,79 @@
-//! What PagerDuty remembers. [`State`] is everything that a restart keeps; [`Passing`] is what it may forget.
+//! What PagerDuty remembers. [`State`] is everything that a restart keeps, except its [`Passing`] part.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::faults::Faults;
+use super::ids::IdSource;
+use super::references::Links;
 use super::webhooks::{Delivery, Pending};
-
-/// The account and its one scoped OAuth app.
-#[derive(Clone)]
-pub struct Options {
-    /// The account's id.
-    pub account_id: String,
-    /// The account's subdomain.
-    pub subdomain: String,
-    /// The app's client id.
-    pub client_id: String,
-    /// The app's client secret.
-    pub client_secret: String,
-    /// The app's registered callback addresses.
-    pub redirect_uris: Vec<String>,
-}
-
-impl std::fmt::Debug for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("account_id", &self.account_id)
-            .field("client_id", &self.client_id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How the next REST call fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// Refused before anything was done.
-    Status(u16),
-    /// 429, with `ratelimit-reset` if seconds are given.
-    RateLimited(Option<u64>),
-    /// Done as asked, but the answer never arrives whole.
-    DropAnswerAfterApplying,
-}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct User {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) email: String,
-    /// PagerDuty's API name of the base role.
-    pub(super) role: String,
+    pub(super) role: Role,
+}
+
+/// Base roles, by PagerDuty's API names (REST docs, "User").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Role {
+    Owner,
+    Admin,
+    User,
+    LimitedUser,
+    Observer,
+    RestrictedAccess,
+    ReadOnlyUser,
+    ReadOnlyLimitedUser,
+}
+
+impl Role {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
+    }
+
+    /// Responders and up act on every incident (support docs, "User roles").
+    pub(super) fn responds(self) -> bool {
+        matches!(self, Self::Owner | Self::Admin | Self::User | Self::LimitedUser)
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Named {
     pub(super) id: String,
     pub(super) name: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Service {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) policy: String,
+    pub(super) teams: Vec<String>,
+    /// The one integration that monitoring tools send to.
+    pub(super) integration: String,
+    pub(super) created_at: Timestamp,
+    /// Gone for REST; its incidents still name it.
+    pub(super) deleted: bool,
+}
+
+/// An escalation policy: who is on call at each level.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Policy {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) levels: Vec<Level>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Level {
+    pub(super) id: String,
+    pub(super) users: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +87,7 @@ pub(super) enum Status {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Note {
     pub(super) id: String,
-    pub(super) user: Option<String>,
+    pub(super) agent: Agent,
     pub(super) content: String,
     pub(super) at: Timestamp,
 }
@@ -77,10 +95,12 @@ pub(super) struct Note {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LogEntry {
     pub(super) id: String,
-    /// As in `acknowledge_log_entry`.
+    /// As in `acknowledge_log_entry`; finer than what REST tells apart.
     pub(super) kind: String,
     pub(super) agent: Agent,
     pub(super) at: Timestamp,
+    /// A note's text, or the resolution.
+    pub(super) note: Option<String>,
 }
 
 /// Who did something.
@@ -89,8 +109,21 @@ pub(super) enum Agent {
     User(String),
     /// A monitoring tool, through the Events API.
     Integration,
-    /// Automation: events then have no agent at all.
+    /// Automation, orchestration or an app: events then have no agent at all.
     Nobody,
+}
+
+/// Somebody has had or done something since then.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Since {
+    pub(super) user: String,
+    pub(super) at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Conference {
+    pub(super) number: Option<String>,
+    pub(super) url: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -99,46 +132,80 @@ pub(super) struct Incident {
     pub(super) number: u64,
     pub(super) title: String,
     pub(super) service: String,
+    pub(super) policy: String,
+    /// The level of the policy that it has reached, from 1.
+    pub(super) level: usize,
     pub(super) status: Status,
     pub(super) urgency: String,
     pub(super) priority: Option<String>,
-    pub(super) assignees: Vec<String>,
+    pub(super) incident_type: String,
+    pub(super) assignments: Vec<Since>,
+    pub(super) directly_assigned: bool,
+    /// `None` if it came through the Events API (real deliveries).
     pub(super) incident_key: Option<String>,
+    pub(super) alerts: u64,
+    /// Made by hand or over REST, not by a monitoring tool.
+    pub(super) manual: bool,
+    pub(super) conference: Option<Conference>,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) reopened_at: Option<Timestamp>,
     pub(super) status_changed_at: Timestamp,
     pub(super) status_changed_by: Agent,
-    pub(super) acknowledgers: Vec<(String, Timestamp)>,
+    pub(super) acknowledgements: Vec<Since>,
     pub(super) merged_into: Option<String>,
     pub(super) notes: Vec<Note>,
     pub(super) log: Vec<LogEntry>,
 }
 
+/// What a subscription listens to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Scope {
+    Account,
+    Service(String),
+    Team(String),
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Subscription {
     pub(super) id: String,
+    pub(super) method_id: String,
     pub(super) description: String,
     pub(super) events: BTreeSet<String>,
-    /// `account_reference` or `service_reference`.
-    pub(super) filter_type: String,
-    pub(super) filter_id: Option<String>,
+    pub(super) scope: Scope,
     pub(super) url: String,
     pub(super) custom_headers: Vec<(String, String)>,
-    /// The first signs; all of them while one is replaced.
+    /// All of them sign: more than one while a secret is being replaced.
     pub(super) secrets: Vec<String>,
     pub(super) active: bool,
     pub(super) disabled_until: Option<Timestamp>,
     pub(super) drops_in_a_row: u32,
 }
 
-/// Whom an access token acts as.
+impl Subscription {
+    pub(super) fn is_disabled(&self, now: Timestamp) -> bool {
+        self.disabled_until.is_some_and(|until| until > now)
+    }
+}
+
+/// Who calls REST with a credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Holder {
+    Person(String),
+    App,
+    /// An account-level API key: every write must say in its `From` header who acts.
+    Account,
+}
+
+/// What is behind an `Authorization` header.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Token {
-    /// `None`: the app itself.
-    pub(super) user: Option<String>,
-    pub(super) scopes: BTreeSet<String>,
+pub(super) struct Credential {
+    pub(super) holder: Holder,
+    /// `None`: an API key, which may do everything.
+    pub(super) scopes: Option<BTreeSet<String>>,
     pub(super) expires_at: Timestamp,
+    /// When the person logged in; refreshing ends a year later.
+    pub(super) since: Timestamp,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -147,64 +214,82 @@ pub(super) struct Code {
     pub(super) scopes: BTreeSet<String>,
     pub(super) redirect_uri: String,
     pub(super) challenge: String,
-    pub(super) expires_at: Timestamp,
+    pub(super) issued_at: Timestamp,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
-    pub(super) next_id: u64,
+    pub(super) ids: IdSource,
     pub(super) last_event_at: Option<Timestamp>,
     pub(super) users: Vec<User>,
-    pub(super) services: Vec<Named>,
+    pub(super) teams: Vec<Named>,
+    pub(super) services: Vec<Service>,
+    pub(super) policies: Vec<Policy>,
     pub(super) priorities: Vec<Named>,
     pub(super) incidents: Vec<Incident>,
     pub(super) subscriptions: Vec<Subscription>,
-    pub(super) tokens: BTreeMap<String, Token>,
-    pub(super) refresh_tokens: BTreeMap<String, Token>,
+    /// By what follows `Bearer ` or `Token token=`.
+    pub(super) tokens: BTreeMap<String, Credential>,
+    pub(super) api_keys: BTreeMap<String, Credential>,
+    pub(super) refresh_tokens: BTreeMap<String, Credential>,
     pub(super) codes: BTreeMap<String, Code>,
     pub(super) pending: VecDeque<Pending>,
+    #[serde(skip)]
+    pub(super) passing: Passing,
 }
 
+/// What a restart may forget.
 #[derive(Debug, Default)]
 pub(super) struct Passing {
-    pub(super) base: String,
+    /// The clock, read once for each request or act.
+    pub(super) now: Timestamp,
+    pub(super) links: Links,
     pub(super) unknown: Vec<String>,
-    pub(super) faults: VecDeque<Fault>,
+    pub(super) faults: Faults,
     pub(super) duplicates: usize,
     pub(super) deliveries: Vec<Delivery>,
-    /// REST calls per token: when the minute began, and how many since.
-    pub(super) calls: BTreeMap<String, (Timestamp, u32)>,
+    /// Subscription and resource of every delivery that is on its way.
+    pub(super) on_the_way: BTreeSet<(String, String)>,
+    /// Calls per credential and limit: when the minute began, and how many since.
+    pub(super) calls: BTreeMap<(String, &'static str), (Timestamp, u32)>,
+    pub(super) issuer: Option<String>,
 }
 
 impl State {
-    /// An id of PagerDuty's form.
-    pub(super) fn id(&mut self, prefix: &str) -> String {
-        self.next_id += 1;
-        format!("{prefix}{:06}", self.next_id)
-    }
-
-    /// An unguessable-looking text; the simulator guards nothing worth guessing.
-    pub(super) fn secret(&mut self, kind: &str) -> String {
-        self.next_id += 1;
-        let bytes = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{kind}{}", self.next_id).as_bytes());
-        let hex: String = bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{kind}+_0X{hex}")
-    }
-
-    /// The time of the next event: strictly later than that of every event before, in milliseconds.
-    pub(super) fn tick(&mut self, now: Timestamp) -> Timestamp {
-        let earliest = self.last_event_at.map_or(now, |last| last + jiff::SignedDuration::from_millis(1));
-        let at = now.max(earliest);
+    /// The time of the next event: in whole milliseconds, strictly later than that of every event before.
+    pub(super) fn tick(&mut self) -> Timestamp {
+        let now = Timestamp::from_millisecond(self.passing.now.as_millisecond()).unwrap_or(self.passing.now);
+        let at = match self.last_event_at {
+            Some(last) => now.max(last.checked_add(SignedDuration::from_millis(1)).unwrap_or(last)),
+            None => now,
+        };
         self.last_event_at = Some(at);
         at
+    }
+
+    /// Remembers what PagerDuty's documents do not have.
+    pub(super) fn note_unknown(&mut self, what: impl Into<String>) {
+        self.passing.unknown.push(what.into());
     }
 
     pub(super) fn user(&self, id: &str) -> Option<&User> {
         self.users.iter().find(|user| user.id == id)
     }
 
-    pub(super) fn service(&self, id: &str) -> Option<&Named> {
-        self.services.iter().find(|service| service.id == id)
+    pub(super) fn user_with_email(&self, email: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.email.eq_ignore_ascii_case(email))
+    }
+
+    pub(super) fn service(&self, id: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.id == id && !service.deleted)
+    }
+
+    pub(super) fn policy(&self, id: &str) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.id == id)
+    }
+
+    pub(super) fn priority(&self, id: &str) -> Option<&Named> {
+        self.priorities.iter().find(|priority| priority.id == id)
     }
 
     /// By id or by number, as REST allows.
@@ -215,9 +300,19 @@ impl State {
     pub(super) fn incident_mut(&mut self, id: &str) -> Option<&mut Incident> {
         self.incidents.iter_mut().find(|incident| incident.id == id || incident.number.to_string() == id)
     }
-}
 
-/// A JSON `null` or the value.
-pub(super) fn or_null(value: Option<impl Into<Value>>) -> Value {
-    value.map_or(Value::Null, Into::into)
+    pub(super) fn subscription_mut(&mut self, id: &str) -> Option<&mut Subscription> {
+        self.subscriptions.iter_mut().find(|subscription| subscription.id == id)
+    }
+
+    /// The teams of an incident are those of its service.
+    pub(super) fn teams_of(&self, service: &str) -> &[String] {
+        self.services.iter().find(|known| known.id == service).map_or(&[], |known| &known.teams)
+    }
+
+    /// Who is on call at a level of a policy.
+    pub(super) fn on_call(&self, policy: &str, level: usize) -> Vec<String> {
+        let level = self.policy(policy).and_then(|policy| policy.levels.get(level.checked_sub(1)?));
+        level.map(|level| level.users.clone()).unwrap_or_default()
+    }
 }
