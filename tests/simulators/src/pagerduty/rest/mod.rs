@@ -1,0 +1,254 @@
+//! REST: the documented operations that clients of this kind need, with the checks, limits and error bodies of the real one.
+//! Query parameters and body keys that the documents do not have are ignored, as there, and remembered.
+
+mod escalation;
+mod incident_list;
+mod incident_writes;
+mod incidents;
+mod listing;
+mod notes;
+mod people;
+mod services;
+mod subscriptions;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::PagerDuty;
+use super::access::{Caller, check_headers};
+use super::faults::Fault;
+use super::model::State;
+use super::server::{Incoming, Reply};
+use listing::PAGING;
+
+/// A documented call.
+pub(super) struct Operation {
+    method: &'static str,
+    path: &'static str,
+    /// What a scoped token needs (`x-pd-requires-scope`).
+    scope: &'static str,
+    parameters: &'static [&'static str],
+    paged: bool,
+    /// The body's only key, and the keys of the object behind it.
+    body: Option<(&'static str, &'static [&'static str])>,
+    answer: fn(&mut State, &Call<'_>) -> Answer,
+}
+
+/// A call that has passed all checks that every call has.
+pub(super) struct Call<'a> {
+    caller: Caller,
+    /// What stands in the path for `{id}`.
+    id: &'a str,
+    query: &'a [(String, String)],
+    /// The object in the body.
+    wanted: Value,
+}
+
+/// An answer that is not 2xx.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    body: Value,
+}
+
+type Answer = Result<(StatusCode, Option<Value>), Refusal>;
+
+const INCLUDE: &str = "include[]";
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    get("/users/me", "users.read", &[INCLUDE], people::me),
+    get("/users/{id}", "users.read", &[INCLUDE], people::user),
+    list("/services", "services.read", services::PARAMETERS, services::list),
+    get("/services/{id}", "services.read", &[INCLUDE], services::service),
+    list("/incidents", "incidents.read", incident_list::PARAMETERS, incident_list::list),
+    write("POST", "/incidents", "incidents.write", ("incident", incident_writes::OPENING), incident_writes::create),
+    get("/incidents/{id}", "incidents.read", &[INCLUDE], incidents::incident),
+    write("PUT", "/incidents/{id}", "incidents.write", ("incident", incident_writes::UPDATE), incident_writes::update),
+    get("/incidents/{id}/notes", "incidents.read", &[], notes::list),
+    write("POST", "/incidents/{id}/notes", "incidents.write", ("note", &["content"]), notes::create),
+    list("/incidents/{id}/log_entries", "incidents.read", notes::LOG_PARAMETERS, notes::log),
+    list("/priorities", "priorities.read", &[], services::priorities),
+    list("/escalation_policies", "escalation_policies.read", escalation::PARAMETERS, escalation::list),
+    list("/oncalls", "oncalls.read", escalation::ONCALL_PARAMETERS, escalation::oncalls),
+    list("/webhook_subscriptions", "webhook_subscriptions.read", &["filter_type", "filter_id"], subscriptions::list),
+    write(
+        "POST",
+        "/webhook_subscriptions",
+        "webhook_subscriptions.write",
+        ("webhook_subscription", subscriptions::NEW),
+        subscriptions::create,
+    ),
+    get("/webhook_subscriptions/{id}", "webhook_subscriptions.read", &[], subscriptions::show),
+    write(
+        "PUT",
+        "/webhook_subscriptions/{id}",
+        "webhook_subscriptions.write",
+        ("webhook_subscription", subscriptions::UPDATE),
+        subscriptions::update,
+    ),
+    bare("DELETE", "/webhook_subscriptions/{id}", "webhook_subscriptions.write", subscriptions::delete),
+    bare("POST", "/webhook_subscriptions/{id}/enable", "webhook_subscriptions.write", subscriptions::enable),
+    bare("POST", "/webhook_subscriptions/{id}/ping", "webhook_subscriptions.write", subscriptions::ping),
+];
+
+type Handling = fn(&mut State, &Call<'_>) -> Answer;
+
+const fn get(
+    path: &'static str,
+    scope: &'static str,
+    parameters: &'static [&'static str],
+    answer: Handling,
+) -> Operation {
+    Operation { method: "GET", path, scope, parameters, paged: false, body: None, answer }
+}
+
+const fn list(
+    path: &'static str,
+    scope: &'static str,
+    parameters: &'static [&'static str],
+    answer: Handling,
+) -> Operation {
+    Operation { paged: true, ..get(path, scope, parameters, answer) }
+}
+
+const fn bare(method: &'static str, path: &'static str, scope: &'static str, answer: Handling) -> Operation {
+    Operation { method, ..get(path, scope, &[], answer) }
+}
+
+const fn write(
+    method: &'static str,
+    path: &'static str,
+    scope: &'static str,
+    body: (&'static str, &'static [&'static str]),
+    answer: Handling,
+) -> Operation {
+    Operation { body: Some(body), ..bare(method, path, scope, answer) }
+}
+
+impl Operation {
+    /// As in the documents: `GET /incidents/{id}`.
+    pub(super) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// The id in the path of a request for this operation; empty if it has none.
+    fn id_in<'a>(&self, incoming: &Incoming<'a>) -> Option<&'a str> {
+        let pattern: Vec<&str> = self.path.split('/').skip(1).collect();
+        if incoming.method.as_str() != self.method || pattern.len() != incoming.segments.len() {
+            return None;
+        }
+        let mut id = "";
+        for (expected, segment) in pattern.iter().zip(&incoming.segments) {
+            match *expected {
+                "{id}" if !segment.is_empty() => id = segment,
+                expected if expected == *segment => {}
+                _ => return None,
+            }
+        }
+        Some(id)
+    }
+}
+
+impl PagerDuty {
+    /// `None`: there is no such operation.
+    pub(super) fn rest(&self, incoming: &Incoming<'_>) -> Option<Reply> {
+        let (operation, id) = OPERATIONS.iter().find_map(|known| known.id_in(incoming).map(|id| (known, id)))?;
+        let mut state = self.lock();
+        let fault = state.passing.faults.next(&operation.name());
+        if let Some(failing) = fault.as_ref().and_then(Reply::failing) {
+            return Some(failing);
+        }
+        let reply = answer(&mut state, operation, id, incoming);
+        Some(if fault == Some(Fault::DropAnswerAfterApplying) { Reply::Close } else { reply })
+    }
+}
+
+fn answer(state: &mut State, operation: &Operation, id: &str, incoming: &Incoming<'_>) -> Reply {
+    let caller = match state.caller(incoming.headers) {
+        Ok(caller) => caller,
+        Err(Refusal { status, body }) => return Reply::json(status, body),
+    };
+    let rate = match state.count(&caller, operation.name() == "POST /incidents") {
+        Ok(rate) => rate,
+        Err(rate) => {
+            return Reply::Json { status: StatusCode::TOO_MANY_REQUESTS, body: too_many(), rate: Some(rate) };
+        }
+    };
+    let checked = check_headers(incoming.headers, operation.body.is_some())
+        .and_then(|()| caller.needs(operation.scope))
+        .and_then(|()| wanted(state, operation, incoming.body));
+    remember_unknown_parameters(state, operation, &incoming.query);
+    let answer = checked.and_then(|wanted| {
+        let call = Call { caller, id, query: &incoming.query, wanted };
+        (operation.answer)(state, &call)
+    });
+    match answer {
+        Ok((status, Some(body))) => Reply::Json { status, body, rate: Some(rate) },
+        Ok((status, None)) => Reply::Empty(status, Some(rate)),
+        Err(Refusal { status, body }) => Reply::Json { status, body, rate: Some(rate) },
+    }
+}
+
+/// The object in the body.
+fn wanted(state: &mut State, operation: &Operation, body: &[u8]) -> Result<Value, Refusal> {
+    let Some((wrapper, keys)) = operation.body else { return Ok(Value::Null) };
+    let body: Value = serde_json::from_slice(body).map_err(|_| invalid("the body is not JSON"))?;
+    let wanted = body.get(wrapper).filter(|wanted| wanted.is_object()).cloned();
+    let wanted = wanted.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, 2003, "Missing Arguments", &[wrapper]))?;
+    let unknown = body.as_object().into_iter().flatten().map(|(key, _)| key.clone()).filter(|key| key != wrapper);
+    let inner = wanted.as_object().into_iter().flatten().map(|(key, _)| key);
+    let unknown_inside = inner.filter(|key| !keys.contains(&key.as_str())).map(|key| format!("{wrapper}.{key}"));
+    for key in unknown.chain(unknown_inside).collect::<Vec<_>>() {
+        state.note_unknown(format!("{}: body key {key}", operation.name()));
+    }
+    Ok(wanted)
+}
+
+fn remember_unknown_parameters(state: &mut State, operation: &Operation, query: &[(String, String)]) {
+    for (name, _) in query {
+        let name = name.as_str();
+        let known = operation.parameters.contains(&name) || (operation.paged && PAGING.contains(&name));
+        if !known {
+            state.note_unknown(format!("{}: parameter {name}", operation.name()));
+        }
+    }
+}
+
+/// PagerDuty's error body (REST docs, "Errors").
+pub(super) fn refusal(status: StatusCode, code: u32, message: &str, errors: &[&str]) -> Refusal {
+    let error = if errors.is_empty() {
+        json!({ "message": message, "code": code })
+    } else {
+        json!({ "message": message, "code": code, "errors": errors })
+    };
+    Refusal { status, body: json!({ "error": error }) }
+}
+
+pub(super) fn invalid(why: &str) -> Refusal {
+    refusal(StatusCode::BAD_REQUEST, 2001, "Invalid Input Provided", &[why])
+}
+
+fn not_found() -> Refusal {
+    refusal(StatusCode::NOT_FOUND, 2100, "Not Found", &[])
+}
+
+pub(super) fn too_many() -> Value {
+    json!({ "error": { "message": "Rate Limit Exceeded", "code": 2020 } })
+}
+
+fn ok(value: Value) -> Answer {
+    Ok((StatusCode::OK, Some(value)))
+}
+
+/// A text in the body's object.
+fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key)?.as_str()
+}
+
+/// The id of a reference in the body's object, whose type must be one of these.
+fn referenced<'a>(value: &'a Value, key: &str, kinds: &[&str]) -> Result<Option<&'a str>, Refusal> {
+    let Some(reference) = value.get(key).filter(|reference| !reference.is_null()) else { return Ok(None) };
+    let kind = text(reference, "type").unwrap_or_default();
+    let id = text(reference, "id").filter(|_| kinds.contains(&kind));
+    id.map(Some).ok_or_else(|| invalid(&format!("{key} must be a {} with an id", kinds.join(" or "))))
+}

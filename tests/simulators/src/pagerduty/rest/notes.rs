@@ -1,0 +1,111 @@
+//! Notes and the log of an incident.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Answer, Call, INCLUDE, invalid, not_found, ok, refusal, text};
+use crate::pagerduty::model::{Agent, Incident, LogEntry, Note, State};
+use crate::pagerduty::references::{local_seconds, seconds, with};
+
+pub(super) const LOG_PARAMETERS: &[&str] = &["since", "until", "is_overview", "time_zone", INCLUDE];
+
+const MOST_NOTES: usize = 2000;
+const LOG_INCLUDES: &[&str] = &["incidents", "services", "channels", "teams"];
+/// What an overview shows. The documents only say "the most important changes".
+const OVERVIEW: &[&str] = &["trigger", "acknowledge", "unacknowledge", "resolve", "assign", "escalate", "delegate"];
+
+pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {
+    let incident = state.incident(call.id).ok_or_else(not_found)?;
+    let notes: Vec<Value> = incident.notes.iter().map(|note| state.rest_note(incident, note)).collect();
+    ok(json!({ "notes": notes }))
+}
+
+pub(super) fn create(state: &mut State, call: &Call<'_>) -> Answer {
+    let agent = state.actor(&call.caller)?;
+    let incident = state.incident(call.id).ok_or_else(not_found)?;
+    state.may_act(&agent, Some(incident))?;
+    let content = text(&call.wanted, "content").filter(|content| !content.trim().is_empty());
+    let content = content.ok_or_else(|| invalid("Content cannot be empty"))?;
+    if incident.notes.len() >= MOST_NOTES {
+        return Err(refusal(
+            StatusCode::BAD_REQUEST,
+            2019,
+            "Product Limit Reached",
+            &["an incident has 2000 notes at most"],
+        ));
+    }
+    let note = state.annotate(call.id, &agent, content).ok_or_else(not_found)?;
+    let incident = state.incident(call.id).ok_or_else(not_found)?;
+    ok(json!({ "note": state.rest_note(incident, &note) }))
+}
+
+/// Newest first.
+pub(super) fn log(state: &mut State, call: &Call<'_>) -> Answer {
+    call.many_of(INCLUDE, LOG_INCLUDES)?;
+    let overview = call.flag("is_overview")?;
+    let (since, until) = (call.time("since")?, call.time("until")?);
+    let incident = state.incident(call.id).ok_or_else(not_found)?;
+    let is_important =
+        |entry: &LogEntry| entry.kind.strip_suffix("_log_entry").is_some_and(|kind| OVERVIEW.contains(&kind));
+    let matches = |entry: &&LogEntry| {
+        since.is_none_or(|since| entry.at >= since)
+            && until.is_none_or(|until| entry.at <= until)
+            && (!overview || is_important(entry))
+    };
+    let entries: Vec<Value> =
+        incident.log.iter().rev().filter(matches).map(|entry| state.rest_log_entry(incident, entry)).collect();
+    call.page("log_entries", &entries)
+}
+
+impl State {
+    pub(in crate::pagerduty) fn rest_note(&self, incident: &Incident, note: &Note) -> Value {
+        let agent = self.agent_in_rest(&note.agent, &incident.service);
+        let is_person = matches!(note.agent, Agent::User(_));
+        let user = if is_person { agent } else { with(agent, json!({ "type": "bot_user_reference" })) };
+        json!({
+            "id": note.id,
+            "user": user,
+            "channel": { "summary": "The PagerDuty website or APIs" },
+            "content": note.content,
+            "created_at": local_seconds(note.at),
+            "updated_at": local_seconds(note.at),
+        })
+    }
+
+    pub(super) fn rest_log_entry(&self, incident: &Incident, entry: &LogEntry) -> Value {
+        let links = &self.passing.links;
+        let agent = self.agent_in_rest(&entry.agent, &incident.service);
+        let did = entry.kind.trim_end_matches("_log_entry").replace('_', " ");
+        let mut value = json!({
+            "id": entry.id,
+            "type": rest_kind(&entry.kind),
+            "summary": format!("{did} by {}", text(&agent, "summary").unwrap_or_default()),
+            "self": format!("{}/log_entries/{}?incident_id={}", links.api, entry.id, incident.id),
+            "html_url": format!("{}/incidents/{}/log_entries/{}", links.web, incident.id, entry.id),
+            "created_at": seconds(entry.at),
+            "agent": agent,
+            "channel": { "type": if matches!(entry.agent, Agent::User(_)) { "website" } else { "api" } },
+            "service": self.service_reference_in_rest(&incident.service),
+            "incident": self.incident_reference_in_rest(incident),
+            "teams": self.team_references(&incident.service),
+            "contexts": [],
+        });
+        if let Some(note) = &entry.note {
+            value = with(value, json!({ "note": note }));
+        }
+        if entry.kind == "trigger_log_entry" {
+            value = with(value, json!({ "event_details": { "description": incident.title } }));
+        }
+        value
+    }
+}
+
+/// REST knows 17 kinds of entries (REST docs, "Log entries"); none of them is a reopening or a change of a certain field.
+fn rest_kind(kind: &str) -> &str {
+    match kind {
+        "reopen_log_entry" => "assign_log_entry",
+        "urgency_change_log_entry" => kind,
+        _ if kind.ends_with("_change_log_entry") => "field_value_change_log_entry",
+        _ => kind,
+    }
+}

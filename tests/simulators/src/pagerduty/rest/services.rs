@@ -1,0 +1,77 @@
+//! Services and priorities.
+
+use serde_json::{Value, json};
+
+use super::listing::sort_by_name;
+use super::{Answer, Call, INCLUDE, not_found, ok};
+use crate::pagerduty::model::{Service, State};
+use crate::pagerduty::references::{local_seconds, with};
+
+pub(super) const PARAMETERS: &[&str] = &["query", "name", "sort_by", "team_ids[]", "time_zone", INCLUDE];
+
+const INCLUDES: &[&str] = &["escalation_policies", "teams", "integrations", "auto_pause_notifications_parameters"];
+
+pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {
+    call.many_of(INCLUDE, INCLUDES)?;
+    let query = call.one("query").unwrap_or_default().to_lowercase();
+    let teams = call.many("team_ids[]");
+    let matches = |service: &&Service| {
+        !service.deleted
+            && service.name.to_lowercase().contains(&query)
+            && call.one("name").is_none_or(|name| name == service.name)
+            && (teams.is_empty() || service.teams.iter().any(|team| teams.contains(&team.as_str())))
+    };
+    let mut found: Vec<&Service> = state.services.iter().filter(matches).collect();
+    sort_by_name(call, &mut found, |service| service.name.clone())?;
+    let found: Vec<Value> = found.into_iter().map(|service| state.rest_service(service)).collect();
+    call.page("services", &found)
+}
+
+pub(super) fn service(state: &mut State, call: &Call<'_>) -> Answer {
+    call.many_of(INCLUDE, INCLUDES)?;
+    ok(json!({ "service": state.rest_service(state.service(call.id).ok_or_else(not_found)?) }))
+}
+
+/// Most severe first.
+pub(super) fn priorities(state: &mut State, call: &Call<'_>) -> Answer {
+    let known: Vec<Value> = state
+        .priorities
+        .iter()
+        .map(|priority| {
+            let facts = json!({ "type": "priority", "name": priority.name, "description": "" });
+            with(state.priority_reference_in_rest(&priority.id), facts)
+        })
+        .collect();
+    call.page("priorities", &known)
+}
+
+impl State {
+    pub(in crate::pagerduty) fn rest_service(&self, service: &Service) -> Value {
+        let place = format!("services/{}/integrations/{}", service.id, service.integration);
+        let facts = json!({
+            "type": "service",
+            "name": service.name,
+            "auto_resolve_timeout": null,
+            "acknowledgement_timeout": null,
+            "created_at": local_seconds(service.created_at),
+            "status": "active",
+            "alert_creation": "create_alerts_and_incidents",
+            "integrations": [{
+                "id": service.integration, "type": "events_api_v2_inbound_integration_reference", "summary": "Events API V2",
+                "self": format!("{}/{place}", self.passing.links.api),
+                "html_url": format!("{}/{place}", self.passing.links.web),
+            }],
+            "escalation_policy": self.policy_reference(&service.policy),
+            "teams": self.team_references(&service.id),
+            "incident_urgency_rule": {
+                "type": "use_support_hours",
+                "during_support_hours": { "type": "constant", "urgency": "high" },
+                "outside_support_hours": { "type": "constant", "urgency": "low" },
+            },
+            "support_hours": null,
+            "scheduled_actions": [],
+            "auto_pause_notifications_parameters": { "enabled": false, "timeout": null },
+        });
+        with(self.service_reference_in_rest(&service.id), facts)
+    }
+}
