@@ -122,21 +122,18 @@ async fn identify(app: &App, ticket: &Ticket, grant: &Grant, now: Timestamp) -> 
 pub(crate) async fn ask(app: &App, browser: Option<&str>) -> Result<Step, Failure> {
     let (browser, pending) = pending(app, browser).await?;
     let values = secrets(app).await?;
+    let csrf = csrf(&values, browser, &pending);
     let link = pending.link;
-    Ok(Step::Ask {
-        teams: link.teams_name,
-        pagerduty: format!("{} ({})", link.pd_name, link.pd_email),
-        csrf: csrf(&values, browser),
-    })
+    Ok(Step::Ask { teams: link.teams_name, pagerduty: format!("{} ({})", link.pd_name, link.pd_email), csrf })
 }
 
 /// Makes the link: once, in one transaction with the end of the ticket.
 pub(crate) async fn confirm(app: &App, browser: Option<&str>, given: &str) -> Result<Step, Failure> {
     let (browser, pending) = pending(app, browser).await?;
-    check_csrf(&*secrets(app).await?, browser, given)?;
+    check_csrf(&*secrets(app).await?, browser, &pending, given)?;
     let now = app.clock.now();
     let ticket = app.store.ticket_by_hash(&pending.ticket, now).await.map_err(|error| table(&error))?;
-    match app.store.confirm_link(browser, now).await.map_err(|error| table(&error))? {
+    match app.store.confirm_link(browser, &pending, now).await.map_err(|error| table(&error))? {
         Confirm::Linked(link) => {
             tracing::info!(user.id = %link.user, pagerduty.user = %link.pd_user, "accounts linked");
             if let Some(ticket) = ticket {
@@ -150,8 +147,8 @@ pub(crate) async fn confirm(app: &App, browser: Option<&str>, given: &str) -> Re
 
 /// Forgets the log-in; the tokens go with it.
 pub(crate) async fn cancel(app: &App, browser: Option<&str>, given: &str) -> Result<Step, Failure> {
-    let (browser, _) = pending(app, browser).await?;
-    check_csrf(&*secrets(app).await?, browser, given)?;
+    let (browser, pending) = pending(app, browser).await?;
+    check_csrf(&*secrets(app).await?, browser, &pending, given)?;
     app.store.delete_pending(browser).await.map_err(|error| table(&error))?;
     Ok(Step::Cancelled)
 }
@@ -167,18 +164,20 @@ async fn pending<'b>(app: &App, browser: Option<&'b str>) -> Result<(&'b str, Pe
     Ok((browser, pending.ok_or(Failure::LinkExpired)?))
 }
 
-/// Bound to the browser's secret, which no other site can read.
-fn csrf(values: &SecretValues, browser: &str) -> String {
+/// Bound to the browser's secret, which no other site can read, and to the very log-in that the page showed: another one in
+/// the same browser must not slip under the button.
+fn csrf(values: &SecretValues, browser: &str, pending: &PendingLink) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, values.session_key.expose_secret().as_bytes());
-    hmac::sign(&key, format!("link-confirmation#{browser}").as_bytes())
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let PendingLink { ticket, link, created_at, .. } = pending;
+    let shown = format!(
+        "link-confirmation#{browser}#{ticket:?}#{}#{}#{}#{}#{created_at}",
+        link.tenant, link.user, link.account, link.pd_user
+    );
+    hmac::sign(&key, shown.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn check_csrf(values: &SecretValues, browser: &str, given: &str) -> Result<(), Failure> {
-    let expected = csrf(values, browser);
+fn check_csrf(values: &SecretValues, browser: &str, pending: &PendingLink, given: &str) -> Result<(), Failure> {
+    let expected = csrf(values, browser, pending);
     verify_slices_are_equal(expected.as_bytes(), given.as_bytes()).map_err(|_| Failure::LinkExpired)
 }
 

@@ -136,12 +136,11 @@ impl Store {
         self.take(&keys::pending(&secret_hash(browser).0)).await.map(drop)
     }
 
-    /// Makes the link that this browser's log-in is about: log-in and ticket end and the link begins, all or nothing.
+    /// Makes exactly the link that the person was shown: log-in and ticket end and the link begins, all or nothing.
     ///
     /// # Errors
     /// As [`Store::ticket`].
-    pub async fn confirm_link(&self, browser: &str, now: Timestamp) -> Result<Confirm, Error> {
-        let Some(pending) = self.pending(browser, now).await? else { return Ok(Confirm::Expired) };
+    pub async fn confirm_link(&self, browser: &str, pending: &PendingLink, now: Timestamp) -> Result<Confirm, Error> {
         let known = self.link(&pending.link.tenant, &pending.link.user, &pending.link.account).await?;
         // Continues the count of a link that is replaced, so that a refresher of its old tokens notices.
         let version = known.map_or(1, |known| known.tokens_version + 1);
@@ -155,7 +154,7 @@ impl Store {
             .send()
             .await;
         match sent {
-            Ok(_) => Ok(Confirm::Linked(pending.link)),
+            Ok(_) => Ok(Confirm::Linked(pending.link.clone())),
             Err(error)
                 if error.as_service_error().is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
             {

@@ -323,11 +323,19 @@ async fn what_expires_is_invisible_from_its_last_second_on() {
 async fn a_link_is_confirmed_once_and_only_with_a_living_ticket() {
     let (store, _) = table().await;
     store.put_pending("canary-browser", &pending("a")).await.unwrap();
-    assert_eq!(store.confirm_link("canary-browser", T0).await.unwrap(), Confirm::Expired, "there is no ticket");
+    assert_eq!(
+        store.confirm_link("canary-browser", &pending("a"), T0).await.unwrap(),
+        Confirm::Expired,
+        "there is no ticket"
+    );
     assert_eq!(store.links_of(&tenant(), &user()).await.unwrap(), Vec::new());
     store.put_ticket("canary-ticket", &ticket()).await.unwrap();
-    assert_eq!(store.confirm_link("canary-browser", at(600)).await.unwrap(), Confirm::Expired);
-    let (one, two) = tokio::join!(store.confirm_link("canary-browser", T0), store.confirm_link("canary-browser", T0));
+    assert_eq!(store.confirm_link("canary-browser", &pending("a"), at(600)).await.unwrap(), Confirm::Expired);
+    let shown = pending("a");
+    let (one, two) = tokio::join!(
+        store.confirm_link("canary-browser", &shown, T0),
+        store.confirm_link("canary-browser", &shown, T0)
+    );
     let outcomes = [one.unwrap(), two.unwrap()];
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Confirm::Linked(link())).count(), 1, "{outcomes:?}");
     assert_eq!(store.ticket("canary-ticket", T0).await.unwrap(), None);
@@ -339,7 +347,7 @@ async fn a_link_is_confirmed_once_and_only_with_a_living_ticket() {
 
     store.put_ticket("canary-ticket", &ticket()).await.unwrap();
     store.put_pending("canary-browser", &pending("b")).await.unwrap();
-    store.confirm_link("canary-browser", T0).await.unwrap();
+    store.confirm_link("canary-browser", &pending("b"), T0).await.unwrap();
     let replaced = store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
     assert_eq!(replaced.tokens_version, 2, "a refresher of the old tokens notices");
 }
@@ -349,7 +357,7 @@ async fn one_refresher_at_a_time_and_only_its_tokens_are_kept() {
     let (store, _) = table().await;
     store.put_ticket("canary-ticket", &ticket()).await.unwrap();
     store.put_pending("canary-browser", &pending("a")).await.unwrap();
-    store.confirm_link("canary-browser", T0).await.unwrap();
+    store.confirm_link("canary-browser", &pending("a"), T0).await.unwrap();
     let (link, lease) = (link(), SignedDuration::from_secs(10));
     let claims = join_all(["a", "b", "c"].map(|holder| store.claim_refresh(&link, 1, holder, T0, lease))).await;
     let won: Vec<usize> =
@@ -424,7 +432,7 @@ async fn no_secret_is_in_the_table() {
     store.put_attempt("canary-state", &attempt()).await.unwrap();
     store.put_pending("canary-browser", &pending("canary-access")).await.unwrap();
     let before = format!("{:?}", client.scan().table_name(TABLE).send().await.unwrap());
-    store.confirm_link("canary-browser", T0).await.unwrap();
+    store.confirm_link("canary-browser", &pending("a"), T0).await.unwrap();
     let after = format!("{:?}", client.scan().table_name(TABLE).send().await.unwrap());
     assert!(before.contains("TICKET#") && after.contains("LINK#"), "there is something to look at");
     assert!(!before.contains("canary") && !after.contains("canary"));

@@ -104,6 +104,20 @@ async fn a_confirmation_from_another_site_is_refused() {
 }
 
 #[tokio::test]
+async fn a_second_log_in_cannot_slip_under_the_button_of_the_first() {
+    let world = World::new().await;
+    world.say("Ada Wong", "linkUser").await;
+    world.say("Ben Okafor", "linkUser").await;
+    let browser = Browser::new();
+    let shown = world.log_in(&browser, "Ada Wong", "Ada Wong").await;
+    // Another page makes the same browser open Ben's link; PagerDuty still knows Ada.
+    world.log_in(&browser, "Ben Okafor", "Ada Wong").await;
+    assert_eq!(world.answer_question(&browser, &shown, "link").await.status, 400);
+    assert!(!world.is_linked("Ada Wong").await && !world.is_linked("Ben Okafor").await);
+    world.finish();
+}
+
+#[tokio::test]
 async fn saying_no_at_pagerduty_is_explained() {
     let world = World::new().await;
     world.say("Ada Wong", "linkUser").await;
