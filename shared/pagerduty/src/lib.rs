@@ -4,6 +4,7 @@ mod events;
 pub mod oauth;
 mod region;
 pub mod rest;
+pub mod service_address;
 pub mod webhook;
 mod wire;
 

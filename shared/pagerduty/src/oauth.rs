@@ -21,7 +21,24 @@ use crate::rest::retry_after;
 use crate::wire::{items, text};
 
 /// What acting on incidents as a person needs.
-pub const USER_SCOPES: &[&str] = &["openid", "incidents.read", "incidents.write", "users.read", "services.read"];
+pub const USER_SCOPES: &[&str] = &[
+    "openid",
+    "incidents.read",
+    "incidents.write",
+    "users.read",
+    "services.read",
+    "oncalls.read",
+    "escalation_policies.read",
+    "priorities.read",
+];
+
+/// What it takes to see who an admin is, and no more.
+pub const ADMIN_SCOPES: &[&str] = &["openid", "users.read"];
+
+/// What the app itself needs: [`SUBSCRIPTION_SCOPES`](crate::rest::SUBSCRIPTION_SCOPES), and to look up services and the
+/// roles of people.
+pub const APP_SCOPES: &[&str] =
+    &["webhook_subscriptions.read", "webhook_subscriptions.write", "incidents.read", "services.read", "users.read"];
 
 /// The issuers that PagerDuty's documents and its live metadata name; both occur.
 const ISSUERS: [&str; 2] =
@@ -158,10 +175,10 @@ impl OAuthError {
     }
 }
 
-/// Which of [`USER_SCOPES`] were not granted.
+/// Which of the wanted scopes were not granted.
 #[must_use]
-pub fn missing_scopes(grant: &Grant) -> Vec<&'static str> {
-    USER_SCOPES.iter().copied().filter(|scope| !grant.scopes.contains(*scope)).collect()
+pub fn missing_scopes(grant: &Grant, wanted: &'static [&'static str]) -> Vec<&'static str> {
+    wanted.iter().copied().filter(|scope| !grant.scopes.contains(*scope)).collect()
 }
 
 impl OAuth {

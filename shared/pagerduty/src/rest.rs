@@ -3,19 +3,21 @@
 //! Nothing is repeated here: whether a call may be made again depends on what it does, which the caller knows. Any 2xx is
 //! success, since the documented statuses and the real ones differ.
 
+mod directory;
 mod error;
 mod model;
 
 use std::time::Duration;
 
 use domain::ids::{IncidentId, SubscriptionId};
-use domain::incident::{ServiceRef, Status};
+use domain::incident::Status;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
+pub use self::directory::{OnCall, PolicyId, PolicyRef, Priority, Service, SubscriptionState, UserRef};
 pub use self::error::ApiError;
 pub(crate) use self::error::retry_after;
 pub use self::model::{CreatedSubscription, NewIncident, NewSubscription, Note, Page, RestIncident, Role, User};
@@ -89,7 +91,8 @@ impl Api {
     /// Opens an incident. PagerDuty limits these to 300 a minute.
     ///
     /// # Errors
-    /// [`ApiError`]. After an unclear one only a call with an `incident_key` may be repeated.
+    /// [`ApiError`]. After an unclear one only a call with an `incident_key` may be repeated; see
+    /// [`ApiError::is_duplicate`].
     pub async fn create_incident(&self, auth: Auth<'_>, wanted: &NewIncident<'_>) -> Result<RestIncident, ApiError> {
         model::incident(&self.call(Method::POST, &["incidents"], &[], auth, Some(&wanted.body())).await?)
     }
@@ -104,24 +107,11 @@ impl Api {
         Ok(model::note(&self.call(Method::POST, &path, &[], auth, Some(&body)).await?))
     }
 
-    /// A page of the services whose name contains `query` (all, if it is empty), by name.
-    ///
-    /// # Errors
-    /// [`ApiError`].
-    pub async fn services(&self, auth: Auth<'_>, query: &str, offset: u32) -> Result<Page<ServiceRef>, ApiError> {
-        let (limit, start) = (model::PAGE.to_string(), offset.to_string());
-        let mut pairs = vec![("limit", limit.as_str()), ("offset", start.as_str()), ("sort_by", "name")];
-        if !query.trim().is_empty() {
-            pairs.push(("query", query.trim()));
-        }
-        model::services(&self.call(Method::GET, &["services"], &pairs, auth, None).await?, offset)
-    }
-
     /// Makes a webhook subscription. If its secret cannot be stored, delete it again: nobody can read the secret later.
     /// One that comes without a secret is deleted at once, since its deliveries could never be checked.
     ///
     /// # Errors
-    /// [`ApiError`]; code 2019 means that the service has ten subscriptions already.
+    /// [`ApiError`]; see [`ApiError::is_limit`].
     pub async fn create_subscription(
         &self,
         auth: Auth<'_>,

@@ -11,6 +11,12 @@ use crate::wire::bounded;
 /// "Already resolved" and "already acknowledged" (REST docs, "Errors").
 const ALREADY_DONE: [u32; 2] = [1001, 1002];
 
+/// "Product limit reached" (REST docs, "Errors").
+const LIMIT_REACHED: u32 = 2019;
+
+/// What PagerDuty calls an `incident_key` in its sentences.
+const KEY_NAMES: [&str; 2] = ["dedup key", "incident key"];
+
 const MAX_MESSAGE: usize = 300;
 
 /// A call that did not work.
@@ -74,6 +80,27 @@ impl ApiError {
     #[must_use]
     pub fn already_done(&self) -> bool {
         matches!(self, Self::Refused { code: Some(code), .. } if ALREADY_DONE.contains(code))
+    }
+
+    /// Whether the account has as much of this as PagerDuty allows: ten webhook subscriptions for one service, say.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Refused { code: Some(LIMIT_REACHED), .. })
+    }
+
+    /// Whether there is an open incident with the same `incident_key` already, so that an earlier call has worked.
+    /// PagerDuty says so in words only: the code is that of any bad argument.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        let Self::Refused { status: 400, message, .. } = self else { return false };
+        let message = message.to_lowercase().replace('_', " ");
+        message.contains("already exists") && KEY_NAMES.iter().any(|key| message.contains(key))
+    }
+
+    /// Whether what the call was about is not there, or is hidden from the caller.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status: 404 | 410, .. })
     }
 
     /// PagerDuty's own sentence for the person, if it gave one.

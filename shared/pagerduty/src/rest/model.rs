@@ -1,7 +1,7 @@
 //! What goes to the REST API and what comes back, in our words.
 
 use domain::ids::{AccountId, IncidentId, PdUserId, ServiceId, SubscriptionId};
-use domain::incident::{Actor, IncidentRecord, ServiceRef, Snapshot, Status, Urgency};
+use domain::incident::{Actor, IncidentRecord, Snapshot, Status, Urgency};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
@@ -93,17 +93,26 @@ pub struct NewIncident<'a> {
     pub details: Option<&'a str>,
     /// Makes a repetition harmless: PagerDuty refuses a second open incident with the same key.
     pub incident_key: Option<&'a str>,
+    /// The id of one of the account's priorities.
+    pub priority: Option<&'a str>,
+    /// Who gets it, instead of those whom the service's escalation policy would tell. If this is the acting person, the
+    /// incident starts acknowledged (REST docs, "Create an incident").
+    pub assignee: Option<&'a PdUserId>,
 }
 
 impl NewIncident<'_> {
     pub(super) fn body(&self) -> Value {
+        let reference = |id: &str, kind: &str| json!({ "id": id, "type": kind });
+        let assignment = |user: &PdUserId| json!([{ "assignee": reference(user.as_str(), "user_reference") }]);
         let fields = [
             ("type", Some(json!("incident"))),
             ("title", Some(json!(self.title))),
-            ("service", Some(json!({ "id": self.service, "type": "service_reference" }))),
+            ("service", Some(reference(self.service.as_str(), "service_reference"))),
             ("urgency", self.urgency.map(|urgency| json!(urgency))),
             ("body", self.details.map(|details| json!({ "type": "incident_body", "details": details }))),
             ("incident_key", self.incident_key.map(|key| json!(key))),
+            ("priority", self.priority.map(|id| reference(id, "priority_reference"))),
+            ("assignments", self.assignee.map(assignment)),
         ];
         let fields: Map<String, Value> =
             fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
@@ -167,26 +176,31 @@ pub(super) fn user(answer: &Value) -> Result<User, ApiError> {
                 "limited_user" => Role::LimitedUser,
                 other => Role::Other(wire::bounded(other, MAX_ROLE)),
             },
-            html_url: text(value, "html_url").and_then(|url| url.parse().ok()),
+            html_url: page_url(value),
         })
     };
     answer.get("user").and_then(read).ok_or(ApiError::Unreadable { what: "user" })
 }
 
+pub(super) fn page_url(value: &Value) -> Option<Url> {
+    text(value, "html_url").and_then(|url| url.parse().ok())
+}
+
 pub(super) fn incident(answer: &Value) -> Result<RestIncident, ApiError> {
-    let read = |value: &Value| {
-        let snapshot = wire::snapshot(value)?;
-        let changed_at = wire::time(value, "last_status_change_at");
-        Some(RestIncident {
-            id: IncidentId::new(text(value, "id")?).ok()?,
-            updated_at: wire::time(value, "updated_at").or(changed_at)?,
-            status_changed: changed_at
-                .filter(|_| snapshot.status != Status::Triggered)
-                .map(|at| (at, value.get("last_status_change_by").and_then(wire::actor))),
-            snapshot,
-        })
-    };
-    answer.get("incident").and_then(read).ok_or(ApiError::Unreadable { what: "incident" })
+    answer.get("incident").and_then(rest_incident).ok_or(ApiError::Unreadable { what: "incident" })
+}
+
+pub(super) fn rest_incident(value: &Value) -> Option<RestIncident> {
+    let snapshot = wire::snapshot(value)?;
+    let changed_at = wire::time(value, "last_status_change_at");
+    Some(RestIncident {
+        id: IncidentId::new(text(value, "id")?).ok()?,
+        updated_at: wire::time(value, "updated_at").or(changed_at)?,
+        status_changed: changed_at
+            .filter(|_| snapshot.status != Status::Triggered)
+            .map(|at| (at, value.get("last_status_change_by").and_then(wire::actor))),
+        snapshot,
+    })
 }
 
 pub(super) fn note(answer: &Value) -> Note {
@@ -194,9 +208,9 @@ pub(super) fn note(answer: &Value) -> Note {
     Note { id: text(note, "id").map(str::to_owned), created_at: wire::time(note, "created_at") }
 }
 
-pub(super) fn services(answer: &Value, offset: u32) -> Result<Page<ServiceRef>, ApiError> {
-    let services = answer.get("services").and_then(Value::as_array).ok_or(ApiError::Unreadable { what: "services" })?;
-    let next = offset.saturating_add(PAGE);
-    let more = answer.get("more").and_then(Value::as_bool) == Some(true) && next.saturating_add(PAGE) <= LAST;
-    Ok(Page { items: services.iter().filter_map(wire::service).collect(), next: more.then_some(next) })
+/// Where the page after this one starts.
+pub(super) fn next(answer: &Value, offset: u32, limit: u32) -> Option<u32> {
+    let next = offset.saturating_add(limit);
+    let more = answer.get("more").and_then(Value::as_bool) == Some(true);
+    (more && next.saturating_add(limit) <= LAST).then_some(next)
 }

@@ -1,5 +1,9 @@
-//! The crate from outside: bodies as PagerDuty sends them, and a PagerDuty that answers as it is told.
+//! The crate from outside: bodies as PagerDuty sends them, a PagerDuty that answers as it is told, and the simulator.
 
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod directory;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -16,5 +20,7 @@ mod region;
 mod rest;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod service_address;
 #[cfg(test)]
 mod signature;

@@ -7,7 +7,10 @@ use domain::failure::Class;
 use domain::ids::{AccountId, PdUserId};
 use jiff::Timestamp;
 use pagerduty::Region;
-use pagerduty::oauth::{Grant, Identity, OAuth, OAuthError, Pkce, USER_SCOPES, missing_scopes};
+use pagerduty::oauth::{
+    ADMIN_SCOPES, APP_SCOPES, Grant, Identity, OAuth, OAuthError, Pkce, USER_SCOPES, missing_scopes,
+};
+use pagerduty::rest::SUBSCRIPTION_SCOPES;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -83,14 +86,14 @@ fn pkce_is_that_of_the_rfc() {
 fn the_log_in_address_carries_all_that_pagerduty_demands() {
     let pkce = Pkce::from_verifier(secret("v"));
     for base in ["https://identity.pagerduty.com", "https://identity.pagerduty.com/"] {
-        let url = oauth(base.parse().unwrap()).authorize_url("st&te", &pkce, USER_SCOPES);
+        let url = oauth(base.parse().unwrap()).authorize_url("st&te", &pkce, ADMIN_SCOPES);
         assert_eq!(url.as_str().split('?').next(), Some("https://identity.pagerduty.com/oauth/authorize"));
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         let expected = [
             ("client_id", CLIENT),
             ("redirect_uri", CALLBACK),
             ("response_type", "code"),
-            ("scope", "openid incidents.read incidents.write users.read services.read"),
+            ("scope", "openid users.read"),
             ("state", "st&te"),
             ("code_challenge", &pkce.challenge),
             ("code_challenge_method", "S256"),
@@ -229,17 +232,29 @@ async fn no_answer_leaves_it_open_whether_the_token_is_used_up() {
 
 #[tokio::test]
 async fn scopes_that_were_dropped_are_noticed() {
-    let all = USER_SCOPES.join(" ");
-    for (scope, missing) in [
-        (all.as_str(), &[][..]),
-        ("services.read users.read incidents.write incidents.read openid extra.read", &[][..]),
-        ("openid", &["incidents.read", "incidents.write", "users.read", "services.read"][..]),
-        ("openid incidents.read users.read services.read", &["incidents.write"][..]),
-        ("", USER_SCOPES),
+    for (scope, wanted, missing) in [
+        ("users.read openid extra.read", ADMIN_SCOPES, &[][..]),
+        ("openid", ADMIN_SCOPES, &["users.read"][..]),
+        (&USER_SCOPES.join(" "), USER_SCOPES, &[][..]),
+        (
+            "services.read users.read incidents.write incidents.read openid",
+            USER_SCOPES,
+            &["oncalls.read", "escalation_policies.read", "priorities.read"][..],
+        ),
+        ("", USER_SCOPES, USER_SCOPES),
     ] {
         let grant = refresh_answered(reply(200, with(tokens(), &json!({ "scope": scope })))).await.unwrap();
-        assert_eq!(missing_scopes(&grant), missing, "{scope}");
+        assert_eq!(missing_scopes(&grant, wanted), missing, "{scope}");
     }
+}
+
+#[test]
+fn nothing_is_asked_for_twice_and_subscribing_needs_no_more() {
+    for scopes in [USER_SCOPES, ADMIN_SCOPES, APP_SCOPES] {
+        assert_eq!(scopes.iter().collect::<BTreeSet<_>>().len(), scopes.len(), "{scopes:?}");
+    }
+    let expected: BTreeSet<&str> = SUBSCRIPTION_SCOPES.iter().copied().chain(["services.read", "users.read"]).collect();
+    assert_eq!(APP_SCOPES.iter().copied().collect::<BTreeSet<_>>(), expected);
 }
 
 fn claims() -> Value {

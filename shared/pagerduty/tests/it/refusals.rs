@@ -137,6 +137,30 @@ async fn what_is_so_already_is_no_failure() {
 }
 
 #[tokio::test]
+async fn refusals_that_the_caller_can_do_something_about_are_told_apart() {
+    let taken = "Open incident with matching dedup key already exists on this service";
+    for (status, code, errors, expected) in [
+        (400, 2002, json!([taken]), (false, true, false)),
+        (400, 0, json!([taken.to_uppercase()]), (false, true, false)),
+        (400, 2001, json!("incident_key already exists"), (false, true, false)),
+        // Something else may have the same name.
+        (400, 2001, json!(["Name already exists"]), (false, false, false)),
+        (400, 2001, json!(["incident_key is too long"]), (false, false, false)),
+        (409, 2002, json!([taken]), (false, false, false)),
+        (400, 2019, json!(["Webhook subscription limit exceeded for the selected scope"]), (true, false, false)),
+        (402, 2019, json!([]), (true, false, false)),
+        (404, 2100, json!([]), (false, false, true)),
+        (410, 0, json!([]), (false, false, true)),
+        (403, 2010, json!([]), (false, false, false)),
+    ] {
+        let error = fail(reply(status, body("Arguments Caused Error", code, &errors))).await;
+        assert_eq!((error.is_limit(), error.is_duplicate(), error.is_not_found()), expected, "{status} {errors}");
+    }
+    let error = fail(limited(&[])).await;
+    assert_eq!((error.is_limit(), error.is_duplicate(), error.is_not_found()), (false, false, false));
+}
+
+#[tokio::test]
 async fn the_rate_limit_says_when_to_come_back() {
     for (headers, seconds) in [
         (&[][..], None),

@@ -11,24 +11,24 @@ use crate::server::{Call, Reply, Server, http, reply};
 
 const EMAIL: &str = "mira@philharmonie.example";
 
-fn token() -> SecretString {
+pub(crate) fn token() -> SecretString {
     SecretString::from("pdus+_0ABCDEF")
 }
 
-fn api(server: &Server) -> Api {
+pub(crate) fn api(server: &Server) -> Api {
     Api::new(http(), server.base.clone())
 }
 
-fn mira_acts(token: &SecretString) -> Auth<'_> {
+pub(crate) fn mira_acts(token: &SecretString) -> Auth<'_> {
     Auth::User { token, email: EMAIL }
 }
 
-fn subscription() -> SubscriptionId {
+pub(crate) fn subscription() -> SubscriptionId {
     SubscriptionId::new("PSUBSC1").unwrap()
 }
 
 /// An incident as in a REST answer.
-fn rest_incident(status: &str) -> Value {
+pub(crate) fn rest_incident(status: &str) -> Value {
     json!({ "incident": {
         "id": INCIDENT,
         "type": "incident",
@@ -51,7 +51,7 @@ fn rest_incident(status: &str) -> Value {
     }})
 }
 
-fn expected(status: Status) -> RestIncident {
+pub(crate) fn expected(status: Status) -> RestIncident {
     RestIncident {
         id: incident_id(),
         updated_at: at("2026-11-20T08:20:05Z"),
@@ -61,7 +61,7 @@ fn expected(status: Status) -> RestIncident {
 }
 
 /// Every request carries these.
-fn assert_request(call: &Call, line: &str, from: Option<&str>) {
+pub(crate) fn assert_request(call: &Call, line: &str, from: Option<&str>) {
     assert_eq!(call.line, line);
     assert_eq!(call.header("authorization"), Some("Bearer pdus+_0ABCDEF"), "{line}");
     assert_eq!(call.header("accept"), Some("application/vnd.pagerduty+json;version=2"), "{line}");
@@ -193,8 +193,24 @@ async fn a_note_is_written() {
 #[tokio::test]
 async fn an_incident_is_opened() {
     let service = service_id();
-    let least = NewIncident { service: &service, title: "Lights", urgency: None, details: None, incident_key: None };
-    let most = NewIncident { urgency: Some(Urgency::Low), details: Some("Row 7"), incident_key: Some("k-1"), ..least };
+    let mira = PdUserId::new("PMIRA01").unwrap();
+    let least = NewIncident {
+        service: &service,
+        title: "Lights",
+        urgency: None,
+        details: None,
+        incident_key: None,
+        priority: None,
+        assignee: None,
+    };
+    let most = NewIncident {
+        urgency: Some(Urgency::Low),
+        details: Some("Row 7"),
+        incident_key: Some("k-1"),
+        priority: Some("PPRIO2"),
+        assignee: Some(&mira),
+        ..least
+    };
     let reference = json!({ "id": SERVICE, "type": "service_reference" });
     for (wanted, body) in [
         (least, json!({ "type": "incident", "title": "Lights", "service": reference })),
@@ -203,6 +219,8 @@ async fn an_incident_is_opened() {
             json!({
                 "type": "incident", "title": "Lights", "service": reference, "urgency": "low", "incident_key": "k-1",
                 "body": { "type": "incident_body", "details": "Row 7" },
+                "priority": { "id": "PPRIO2", "type": "priority_reference" },
+                "assignments": [{ "assignee": { "id": "PMIRA01", "type": "user_reference" } }],
             }),
         ),
     ] {

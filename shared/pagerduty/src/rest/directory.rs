@@ -1,0 +1,290 @@
+//! Whom and what an account has: services, people, priorities, who is on call, which incidents are open.
+
+use std::fmt;
+
+use domain::ids::{InvalidId, PdUserId, ServiceId, SubscriptionId};
+use domain::incident::ServiceRef;
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::Value;
+use url::Url;
+
+use super::model::{self, PAGE};
+use super::{Api, ApiError, Auth, Page, RestIncident, User};
+use crate::wire::{self, text};
+
+/// Where a list of those on call ends: 5 pages, far more than a message can show.
+const MOST_ON_CALL: u32 = 5 * PAGE;
+
+/// An escalation policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyId(String);
+
+impl PolicyId {
+    /// Accepts what any other id accepts.
+    ///
+    /// # Errors
+    /// [`InvalidId`] says what is wrong with the text.
+    pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
+        let kind = "PolicyId";
+        // All ids have the same rules; only the name in the refusal is another.
+        ServiceId::new(text).map(|checked| Self(checked.into())).map_err(|error| match error {
+            InvalidId::Empty { .. } => InvalidId::Empty { kind },
+            InvalidId::TooLong { .. } => InvalidId::TooLong { kind },
+            InvalidId::BadCharacter { found, .. } => InvalidId::BadCharacter { kind, found },
+        })
+    }
+
+    /// The id as it is written on the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PolicyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A service, with what opening an incident on it sets off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// PagerDuty's id.
+    pub id: ServiceId,
+    /// As people know it.
+    pub name: String,
+    /// Its page in PagerDuty.
+    pub html_url: Option<Url>,
+    /// Who is told.
+    pub escalation_policy: Option<PolicyRef>,
+}
+
+/// An escalation policy by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRef {
+    /// PagerDuty's id.
+    pub id: PolicyId,
+    /// As people know it.
+    pub name: String,
+}
+
+/// A person to choose from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRef {
+    /// PagerDuty's id.
+    pub id: PdUserId,
+    /// As PagerDuty shows it.
+    pub name: String,
+    /// Their address.
+    pub email: Option<String>,
+}
+
+/// One of the account's priorities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Priority {
+    /// PagerDuty's id.
+    pub id: String,
+    /// `P1` and the like; an account can rename them.
+    pub name: String,
+}
+
+/// One person on one level of an escalation policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnCall {
+    /// The policy.
+    pub policy: PolicyId,
+    /// 1 is told first.
+    pub level: u32,
+    /// The person's name.
+    pub user: String,
+    /// The schedule's name; `None` for a person who is on the level directly.
+    pub schedule: Option<String>,
+    /// When the shift ends; `None` for one without an end.
+    pub until: Option<Timestamp>,
+}
+
+/// Whether deliveries come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionState {
+    /// They do.
+    Active,
+    /// It was switched off, by a person or by PagerDuty after three dropped deliveries. Until it is on again, events are
+    /// lost (webhook docs, "Behavior").
+    Disabled,
+    /// There is no such subscription any more.
+    Gone,
+}
+
+impl Api {
+    /// One service.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn service(&self, auth: Auth<'_>, id: &ServiceId) -> Result<Service, ApiError> {
+        service(&self.call(Method::GET, &["services", id.as_str()], &[], auth, None).await?)
+    }
+
+    /// A page of 100 of the services whose name contains `query` (all, if it is empty), by name.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn services(&self, auth: Auth<'_>, query: &str, offset: u32) -> Result<Page<ServiceRef>, ApiError> {
+        self.find_services(auth, query, offset, PAGE).await
+    }
+
+    /// As [`Api::services`], with a page of 1 to 100.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn find_services(
+        &self,
+        auth: Auth<'_>,
+        query: &str,
+        offset: u32,
+        limit: u32,
+    ) -> Result<Page<ServiceRef>, ApiError> {
+        let limit = limit.clamp(1, PAGE);
+        let (size, start) = (limit.to_string(), offset.to_string());
+        let mut pairs = vec![("limit", size.as_str()), ("offset", start.as_str()), ("sort_by", "name")];
+        pairs.extend(searched(query));
+        let answer = self.call(Method::GET, &["services"], &pairs, auth, None).await?;
+        let items = list(&answer, "services", wire::service)?;
+        Ok(Page { items, next: model::next(&answer, offset, limit) })
+    }
+
+    /// One person.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn user(&self, auth: Auth<'_>, id: &PdUserId) -> Result<User, ApiError> {
+        model::user(&self.call(Method::GET, &["users", id.as_str()], &[], auth, None).await?)
+    }
+
+    /// The first 1 to 100 people whose name or address contains `query` (any, if it is empty).
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn users(&self, auth: Auth<'_>, query: &str, limit: u32) -> Result<Vec<UserRef>, ApiError> {
+        let size = limit.clamp(1, PAGE).to_string();
+        let pairs: Vec<(&str, &str)> = [("limit", size.as_str())].into_iter().chain(searched(query)).collect();
+        list(&self.call(Method::GET, &["users"], &pairs, auth, None).await?, "users", user_ref)
+    }
+
+    /// The account's priorities, the most severe first. Many accounts have none: whether PagerDuty then answers with an
+    /// empty list or a refusal depends on the plan.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn priorities(&self, auth: Auth<'_>) -> Result<Vec<Priority>, ApiError> {
+        let size = PAGE.to_string();
+        match self.call(Method::GET, &["priorities"], &[("limit", &size)], auth, None).await {
+            Err(ApiError::Refused { status: 402..=404, .. }) => Ok(Vec::new()),
+            answer => list(&answer?, "priorities", priority),
+        }
+    }
+
+    /// Who is on call now, by policy and level; nobody, if no policy is given.
+    ///
+    /// # Errors
+    /// [`ApiError`]. PagerDuty limits these calls more than others.
+    pub async fn oncalls(&self, auth: Auth<'_>, policies: &[PolicyId]) -> Result<Vec<OnCall>, ApiError> {
+        // Without a policy PagerDuty would answer with everybody in the account.
+        let (mut found, mut offset) = (Vec::new(), (!policies.is_empty()).then_some(0));
+        let size = PAGE.to_string();
+        while let Some(start) = offset.filter(|start| *start < MOST_ON_CALL) {
+            let place = start.to_string();
+            let mut pairs = vec![("limit", size.as_str()), ("offset", place.as_str())];
+            pairs.extend([("earliest", "true"), ("include[]", "users")]);
+            pairs.extend(policies.iter().map(|policy| ("escalation_policy_ids[]", policy.as_str())));
+            let answer = self.call(Method::GET, &["oncalls"], &pairs, auth, None).await?;
+            found.extend(list(&answer, "oncalls", on_call)?);
+            offset = model::next(&answer, start, PAGE);
+        }
+        found.sort_by(|one, other| (&one.policy, one.level).cmp(&(&other.policy, other.level)));
+        Ok(found)
+    }
+
+    /// The newest 1 to 100 incidents that are not resolved, of these services (of all, if none is given), and only those
+    /// that are assigned to a person, if one is given. `next` says no more than that there are others.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn open_incidents(
+        &self,
+        auth: Auth<'_>,
+        services: &[ServiceId],
+        assigned_to: Option<&PdUserId>,
+        limit: u32,
+    ) -> Result<Page<RestIncident>, ApiError> {
+        let limit = limit.clamp(1, PAGE);
+        let size = limit.to_string();
+        let mut pairs = vec![("limit", size.as_str()), ("statuses[]", "triggered"), ("statuses[]", "acknowledged")];
+        // PagerDuty leaves out what is older than a month otherwise, however open it is (REST docs, "List incidents").
+        pairs.extend([("date_range", "all"), ("sort_by", "created_at:desc")]);
+        pairs.extend(services.iter().map(|service| ("service_ids[]", service.as_str())));
+        pairs.extend(assigned_to.map(|user| ("user_ids[]", user.as_str())));
+        let answer = self.call(Method::GET, &["incidents"], &pairs, auth, None).await?;
+        Ok(Page { items: list(&answer, "incidents", model::rest_incident)?, next: model::next(&answer, 0, limit) })
+    }
+
+    /// Whether a subscription still delivers.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn subscription_state(&self, auth: Auth<'_>, id: &SubscriptionId) -> Result<SubscriptionState, ApiError> {
+        let answer = match self.call(Method::GET, &["webhook_subscriptions", id.as_str()], &[], auth, None).await {
+            Err(error) if error.is_not_found() => return Ok(SubscriptionState::Gone),
+            answer => answer?,
+        };
+        let found = answer.get("webhook_subscription").filter(|found| found.is_object());
+        let found = found.ok_or(ApiError::Unreadable { what: "webhook subscription" })?;
+        let says = |value: &Value, key: &str, wanted: bool| value.get(key).and_then(Value::as_bool) == Some(wanted);
+        let is_dropped = found.get("delivery_method").is_some_and(|method| says(method, "temporarily_disabled", true));
+        let is_disabled = says(found, "active", false) || is_dropped;
+        Ok(if is_disabled { SubscriptionState::Disabled } else { SubscriptionState::Active })
+    }
+}
+
+fn searched(query: &str) -> Option<(&'static str, &str)> {
+    Some(("query", query.trim())).filter(|(_, query)| !query.is_empty())
+}
+
+/// The readable entries of a list: one that is not must not hide the others.
+fn list<T>(answer: &Value, key: &'static str, read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>, ApiError> {
+    let entries = answer.get(key).and_then(Value::as_array).ok_or(ApiError::Unreadable { what: key })?;
+    Ok(entries.iter().filter_map(read).collect())
+}
+
+fn service(answer: &Value) -> Result<Service, ApiError> {
+    let read = |value: &Value| {
+        let ServiceRef { id, name } = wire::service(value)?;
+        let escalation_policy = value.get("escalation_policy").and_then(policy_ref);
+        Some(Service { id, name, html_url: model::page_url(value), escalation_policy })
+    };
+    answer.get("service").and_then(read).ok_or(ApiError::Unreadable { what: "service" })
+}
+
+fn policy_ref(value: &Value) -> Option<PolicyRef> {
+    Some(PolicyRef { id: PolicyId::new(text(value, "id")?).ok()?, name: wire::name(value)? })
+}
+
+fn user_ref(value: &Value) -> Option<UserRef> {
+    let email = text(value, "email").map(str::to_owned);
+    Some(UserRef { id: PdUserId::new(text(value, "id")?).ok()?, name: wire::name(value)?, email })
+}
+
+fn priority(value: &Value) -> Option<Priority> {
+    Some(Priority { id: text(value, "id")?.to_owned(), name: wire::name(value)? })
+}
+
+fn on_call(value: &Value) -> Option<OnCall> {
+    Some(OnCall {
+        policy: policy_ref(value.get("escalation_policy")?)?.id,
+        level: value.get("escalation_level")?.as_u64()?.try_into().ok()?,
+        user: wire::name(value.get("user")?)?,
+        schedule: value.get("schedule").and_then(wire::name),
+        until: wire::time(value, "end"),
+    })
+}
