@@ -1,4 +1,4 @@
-//! What a person does on the page: click and write in Teams, work on incidents in PagerDuty.
+//! What a person does on the page's PagerDuty side, and why a wish on either side is not fulfilled.
 //!
 //! The simulators ignore wishes that make no sense, so they are checked here: a page that shows nothing after a click must
 //! not leave the reader guessing why.
@@ -9,20 +9,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use simulators::teams::{Effect, Mistake};
+use serde_json::{Value, json};
+use simulators::teams::Mistake;
 
 use super::World;
 
-/// As Teams says it when the bot does not answer as it should.
-const UNREACHABLE: &str = "Unable to reach app. Please try again.";
-
 pub(super) fn routes() -> Router<World> {
     Router::new()
-        .route("/demo/api/teams/click", post(click))
-        .route("/demo/api/teams/say", post(say))
         .route("/demo/api/pagerduty/trigger", post(trigger))
         .route("/demo/api/pagerduty/acknowledge", post(acknowledge))
         .route("/demo/api/pagerduty/resolve", post(resolve))
@@ -41,6 +36,11 @@ pub(super) struct Refusal {
 impl Refusal {
     fn bad(why: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, why: why.into() }
+    }
+
+    /// It is the bot's fault.
+    pub(super) fn of_bot(why: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_GATEWAY, why: why.into() }
     }
 
     pub(super) fn unknown(what: &str, id: &str) -> Self {
@@ -79,7 +79,7 @@ impl From<Mistake> for Refusal {
 }
 
 /// A JSON body. Its content type is demanded, so a page of another origin cannot send one without being asked first.
-struct Wish<T>(T);
+pub(super) struct Wish<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<World> for Wish<T> {
     type Rejection = Refusal;
@@ -88,72 +88,6 @@ impl<T: DeserializeOwned> FromRequest<World> for Wish<T> {
         let body: Result<Json<T>, JsonRejection> = Json::from_request(request, world).await;
         body.map(|Json(wish)| Self(wish)).map_err(|rejection| Refusal::bad(rejection.body_text()))
     }
-}
-
-/// What the clicking person's client shows.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", content = "text", rename_all = "camelCase")]
-enum Shown {
-    /// The card has changed.
-    Card,
-    /// A line under the card.
-    Toast(String),
-    /// The red bar.
-    Error(String),
-}
-
-impl From<Effect> for Shown {
-    fn from(effect: Effect) -> Self {
-        match effect {
-            Effect::Card(_) => Self::Card,
-            Effect::Toast(text) => Self::Toast(text),
-            Effect::ErrorBar { message, .. } => Self::Error(message),
-            Effect::SignIn(_) => Self::Error("The bot asks to sign in, which this page cannot show.".to_owned()),
-            Effect::Broken(why) => Self::Error(format!("{UNREACHABLE} ({why})")),
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Click {
-    user: String,
-    activity: String,
-    /// The button's verb, or its title.
-    action: String,
-    #[serde(default)]
-    inputs: Map<String, Value>,
-}
-
-async fn click(State(world): State<World>, Wish(wish): Wish<Click>) -> Result<Json<Shown>, Refusal> {
-    let answer = world.teams.click(&wish.user, &wish.activity, &wish.action, Value::Object(wish.inputs)).await;
-    match answer {
-        Ok(answer) => Ok(Json(answer.effect().into())),
-        Err(Mistake::NoAnswer(why)) => Ok(Json(Shown::Error(format!("{UNREACHABLE} ({why})")))),
-        Err(mistake) => Err(mistake.into()),
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Saying {
-    user: String,
-    /// A channel, or a thread as `<channel>;messageid=<root>`; nothing: the person's chat with the bot.
-    conversation: Option<String>,
-    text: String,
-}
-
-async fn say(State(world): State<World>, Wish(wish): Wish<Saying>) -> Result<Json<Value>, Refusal> {
-    let text = filled("text", &wish.text)?;
-    let answer = match &wish.conversation {
-        Some(conversation) => world.teams.say(&wish.user, conversation, text).await?,
-        None => world.teams.say_privately(&wish.user, text).await?,
-    };
-    if (200..300).contains(&answer.status) {
-        return Ok(done());
-    }
-    let why = format!("the bot answered the message with HTTP {}", answer.status);
-    Err(Refusal { status: StatusCode::BAD_GATEWAY, why })
 }
 
 #[derive(Debug, Deserialize)]
@@ -267,11 +201,11 @@ async fn reassign(State(world): State<World>, Wish(wish): Wish<Reassign>) -> Res
     Ok(done())
 }
 
-fn done() -> Json<Value> {
+pub(super) fn done() -> Json<Value> {
     Json(json!({}))
 }
 
-fn filled<'a>(what: &str, text: &'a str) -> Result<&'a str, Refusal> {
+pub(super) fn filled<'a>(what: &str, text: &'a str) -> Result<&'a str, Refusal> {
     match text.trim() {
         "" => Err(Refusal::bad(format!("{what} is empty"))),
         text => Ok(text),

@@ -2,6 +2,7 @@
 
 import { el, isWebAddress, put } from "./dom.js";
 import { drawPlainly } from "./plain.js";
+import { typeahead } from "./typeahead.js";
 
 const TOAST_MS = 15000;
 
@@ -50,25 +51,65 @@ function hostConfig() {
   });
 }
 
-function drawOfficially(content, execute) {
+/** The official renderer's own field for choices from the bot sends titles instead of values; this one replaces it. */
+function useOwnTypeahead() {
+  const { ChoiceSetInput, GlobalRegistry } = AdaptiveCards;
+  GlobalRegistry.elements.register("Input.ChoiceSet", class extends ChoiceSetInput {
+    internalRender() {
+      const dataset = this.choicesData?.dataset;
+      if (!dataset) return super.internalRender();
+      const { label, placeholder, choices, defaultValue } = this;
+      const known = choices.map(({ title, value }) => ({ title, value }));
+      const search = (text) => this.getRootElement().search(dataset, text);
+      this.field = typeahead({ label, placeholder, choices: known, value: defaultValue }, search);
+      return this.field.node;
+    }
+    get value() {
+      return this.field ? this.field.read() : super.value;
+    }
+    isSet() {
+      return Boolean(this.value);
+    }
+    isValid() {
+      return this.field ? this.field.check() : super.isValid();
+    }
+    focus() {
+      if (this.field) this.field.focus();
+      else super.focus();
+    }
+  });
+}
+
+function drawOfficially(content, { press, search }) {
   // PagerBridge's cards hold no Markdown, and the renderer would need it as HTML. This says: leave the text as it is.
   AdaptiveCards.AdaptiveCard.onProcessMarkdown = () => {};
   const card = new AdaptiveCards.AdaptiveCard();
   card.hostConfig = hostConfig();
+  card.search = search;
   card.onExecuteAction = (action) => {
     if (action instanceof AdaptiveCards.OpenUrlAction) {
       if (isWebAddress(action.url)) open(action.url, "_blank", "noopener,noreferrer");
-    } else if (action instanceof AdaptiveCards.ExecuteAction) {
+    } else if (action instanceof AdaptiveCards.ExecuteAction || action instanceof AdaptiveCards.SubmitAction) {
       const inputs = Object.values(action.getReferencedInputs() ?? {});
-      execute(action.verb || action.title, Object.fromEntries(inputs.map((input) => [input.id, String(input.value ?? "")])));
+      const pressed = { name: action.verb || action.title || action.id, data: action.toJSON()?.data };
+      press(pressed, Object.fromEntries(inputs.map((input) => [input.id, String(input.value ?? "")])));
     }
   };
   card.parse(content);
   return card.render();
 }
 
-/** The place of one card. `click(action, inputs)` asks the bot and gives back what Teams then shows. */
-export function cardFrame(click) {
+/** A card's element. `press(action, inputs)` runs a button's action, `search(dataset, text)` finds choices for what is typed. */
+export function drawCard(content, handlers) {
+  if (!window.AdaptiveCards) return drawPlainly(content, handlers);
+  if (!prepared) useOwnTypeahead();
+  prepared = true;
+  return drawOfficially(content, handlers);
+}
+let prepared = false;
+
+/** The place of one card. `press` asks the bot and gives back what Teams then shows; `search` as in `drawCard`. */
+export function cardFrame({ press, search }) {
   const surface = el("div", { class: "surface" });
   const newer = el("p", { class: "newer", hidden: true, role: "status" });
   const notice = el("p", { class: "notice", hidden: true });
@@ -103,7 +144,7 @@ export function cardFrame(click) {
 
   function draw(content) {
     const hadFocus = surface.contains(document.activeElement);
-    surface.replaceChildren((window.AdaptiveCards ? drawOfficially : drawPlainly)(content, execute) ?? "");
+    surface.replaceChildren(drawCard(content, { press: execute, search }) ?? "");
     drawn = JSON.stringify(content);
     accepted = false;
     offer(undefined);
@@ -116,13 +157,13 @@ export function cardFrame(click) {
     notice.hidden = true;
     let shown;
     try {
-      shown = await click(action, inputs);
+      shown = await press(action, inputs);
     } catch (error) {
       shown = { kind: "error", text: error.message };
     }
     node.removeAttribute("aria-busy");
     if (shown.kind === "card") accepted = true;
-    else tell(shown);
+    else if (shown.kind !== "dialog") tell(shown);
   }
 
   function tell({ kind, text }) {

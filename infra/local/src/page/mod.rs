@@ -8,6 +8,7 @@
 
 mod acting;
 pub mod assets;
+mod clicking;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -46,6 +47,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("dom.js", JAVASCRIPT, include_str!("dom.js")),
     ("cards.js", JAVASCRIPT, include_str!("cards.js")),
     ("plain.js", JAVASCRIPT, include_str!("plain.js")),
+    ("dialog.js", JAVASCRIPT, include_str!("dialog.js")),
+    ("typeahead.js", JAVASCRIPT, include_str!("typeahead.js")),
     ("teams.js", JAVASCRIPT, include_str!("teams.js")),
     ("pagerduty.js", JAVASCRIPT, include_str!("pagerduty.js")),
 ];
@@ -67,6 +70,7 @@ pub fn router(pagerduty: PagerDuty, teams: Teams, assets: Assets) -> Router {
         .route("/demo/api/state", get(state))
         .route("/demo/api/events", get(events))
         .merge(acting::routes())
+        .merge(clicking::routes())
         .layer(map_response(guarded))
         .with_state(World { pagerduty, teams, assets })
 }

@@ -1,6 +1,7 @@
 // Keeps the page in step with the simulators: fetch what there is, show it, wait until it changes.
 
 import { badge, el, put } from "./dom.js";
+import { dialogs } from "./dialog.js";
 import { teamsSide } from "./teams.js";
 import { pagerdutySide } from "./pagerduty.js";
 
@@ -12,8 +13,16 @@ let waiting = new AbortController();
 let stale = false;
 
 const app = {
-  /** Asks the local stack to do something. Fails with a text for people. */
+  /** Asks the local stack to do something, and looks what has changed. Fails with a text for people. */
   async post(path, wish) {
+    try {
+      return await app.ask(path, wish);
+    } finally {
+      app.refresh();
+    }
+  },
+  /** The same for what changes nothing. */
+  async ask(path, wish) {
     const answer = await fetch(`/demo/api/${path}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -22,7 +31,6 @@ const app = {
       throw new Error("The local stack does not answer.");
     });
     const body = await answer.json().catch(() => ({}));
-    app.refresh();
     if (!answer.ok) throw new Error(sentence(body.error ?? `HTTP ${answer.status}`));
     return body;
   },
@@ -57,6 +65,7 @@ const app = {
 
 const sides = [...document.querySelectorAll(".sides button")];
 for (const button of sides) button.addEventListener("click", () => app.showSide(button.dataset.side));
+app.dialog = dialogs(app);
 const teams = teamsSide(app);
 const pagerduty = pagerdutySide(app);
 let current;

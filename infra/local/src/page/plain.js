@@ -1,16 +1,17 @@
 // Draws the Adaptive Card elements that PagerBridge uses, for machines without npm. It looks like a form, not like Teams.
 
 import { el, isWebAddress, put } from "./dom.js";
+import { typeahead } from "./typeahead.js";
 
-/** Like the official renderer: an element, or nothing. `execute(action, inputs)` runs a button's action. */
-export function drawPlainly(card, execute) {
-  return inner(card, [], execute);
+/** The same as `drawCard`. */
+export function drawPlainly(card, handlers) {
+  return inner(card, [], handlers);
 }
 
-function inner(card, outerInputs, execute) {
-  const inputs = [...outerInputs];
-  const node = el("div", { class: "plain" }, ...all(card.body, { inputs, execute }));
-  if (card.actions?.length) node.append(actionRow(card.actions, { inputs, execute }));
+function inner(card, outerInputs, handlers) {
+  const context = { ...handlers, inputs: [...outerInputs] };
+  const node = el("div", { class: "plain" }, ...all(card.body, context));
+  if (card.actions?.length) node.append(actionRow(card.actions, context));
   return node;
 }
 
@@ -36,6 +37,14 @@ function draw(element, context) {
       return actionRow(element.actions ?? [], context);
     case "Input.Text":
       return textInput(element, context);
+    case "Input.Number":
+    case "Input.Date":
+    case "Input.Time":
+      return oneLine(element, context, element.type.slice("Input.".length).toLowerCase());
+    case "Input.Toggle":
+      return toggle(element, context);
+    case "Input.ChoiceSet":
+      return choiceSet(element, context);
     default:
       return el("p", { class: "subtle", text: `(${element.type} is not drawn here)` });
   }
@@ -57,26 +66,68 @@ function word(name) {
 }
 
 function textInput(element, context) {
-  const field = el(element.isMultiline ? "textarea" : "input", {
-    placeholder: element.placeholder,
-    maxlength: element.maxLength,
-    rows: element.isMultiline ? 3 : undefined,
-  });
+  if (!element.isMultiline) return oneLine(element, context, "text");
+  const field = el("textarea", { placeholder: element.placeholder, maxlength: element.maxLength, rows: 3 });
+  return labelled(element, context, field);
+}
+
+function oneLine(element, context, type) {
+  const { placeholder, maxLength, min, max } = element;
+  return labelled(element, context, el("input", { type, placeholder, maxlength: maxLength, min, max }));
+}
+
+function labelled(element, context, field) {
   field.value = element.value ?? "";
   field.defaultValue = field.value;
+  return input(element, context, { node: field, read: () => field.value, focus: () => field.focus() }, "label");
+}
+
+/** What all inputs have: a label, and a line that says what is wrong. */
+function input(element, context, field, tag) {
   const mistake = el("span", { class: "attention", role: "alert" });
   context.inputs.push({
     id: element.id,
-    read: () => field.value,
+    read: () => field.read() ?? "",
     check() {
-      const missing = element.isRequired && !field.value.trim();
+      const missing = element.isRequired && !field.read()?.trim();
       put(mistake, missing ? (element.errorMessage ?? "Please fill this in.") : "");
-      if (missing) field.focus();
-      return !missing;
+      const good = !missing && (field.check?.() ?? true);
+      if (!good) field.focus();
+      return good;
     },
   });
   const label = `${element.label ?? element.placeholder ?? element.id}${element.isRequired ? " *" : ""}`;
-  return el("label", { class: "input" }, el("span", { class: "bolder", text: label }), field, mistake);
+  const name = el(tag === "fieldset" ? "legend" : "span", { class: "bolder", text: label });
+  return el(tag, { class: "input" }, name, field.node, mistake);
+}
+
+function toggle(element, context) {
+  const { valueOn = "true", valueOff = "false" } = element;
+  const box = el("input", { type: "checkbox", checked: element.value === valueOn });
+  context.inputs.push({ id: element.id, read: () => (box.checked ? valueOn : valueOff), check: () => true });
+  return el("label", { class: "tick" }, box, element.title);
+}
+
+function choiceSet(element, context) {
+  const { choices = [], label, placeholder, value = "" } = element;
+  const query = element["choices.data"];
+  if (query) {
+    const found = typeahead({ label, placeholder, choices, value }, (text) => context.search(query.dataset, text));
+    return input(element, context, found, "div");
+  }
+  if (element.isMultiSelect) return manyChoices(element, context);
+  const blank = choices.some((choice) => choice.value === value) ? [] : [el("option", { value: "", text: placeholder ?? "" })];
+  const list = el("select", {}, ...blank, ...choices.map((choice) => el("option", { value: choice.value, text: choice.title })));
+  list.value = value;
+  return input(element, context, { node: list, read: () => list.value, focus: () => list.focus() }, "label");
+}
+
+function manyChoices(element, context) {
+  const chosen = String(element.value ?? "").split(",");
+  const boxes = element.choices.map(({ value }) => el("input", { type: "checkbox", value, checked: chosen.includes(value) }));
+  const node = el("div", {}, ...boxes.map((box, at) => el("label", { class: "tick" }, box, element.choices[at].title)));
+  const read = () => boxes.filter((box) => box.checked).map((box) => box.value).join(",");
+  return input(element, context, { node, read, focus: () => boxes[0]?.focus() }, "fieldset");
 }
 
 function actionRow(actions, context) {
@@ -86,23 +137,26 @@ function actionRow(actions, context) {
   return el("div", {}, row, below);
 }
 
-function button(action, { inputs, execute }, below) {
+function button(action, context, below) {
+  const { inputs, press } = context;
   const attributes = { type: "button", class: action.style === "positive" ? "primary" : "", text: action.title };
   switch (action.type) {
     case "Action.OpenUrl":
       return isWebAddress(action.url)
         ? el("a", { class: "button", href: action.url, target: "_blank", rel: "noopener noreferrer", text: action.title })
         : undefined;
+    case "Action.Submit":
     case "Action.Execute": {
-      const press = () => {
-        if (inputs.every((input) => input.check())) {
-          execute(action.verb || action.title, Object.fromEntries(inputs.map((input) => [input.id, input.read()])));
-        }
+      const taken = String(action.associatedInputs).toLowerCase() === "none" ? [] : inputs;
+      const run = () => {
+        if (!taken.every((input) => input.check())) return;
+        const pressed = { name: action.verb || action.title || action.id, data: action.data };
+        press(pressed, Object.fromEntries(taken.map((input) => [input.id, input.read()])));
       };
-      return el("button", { ...attributes, on: { click: press } });
+      return el("button", { ...attributes, on: { click: run } });
     }
     case "Action.ShowCard": {
-      const card = el("div", { class: "box emphasis", hidden: true }, inner(action.card ?? {}, inputs, execute));
+      const card = el("div", { class: "box emphasis", hidden: true }, inner(action.card ?? {}, inputs, context));
       below.append(card);
       const opener = el("button", { ...attributes, "aria-expanded": "false" });
       opener.addEventListener("click", () => {

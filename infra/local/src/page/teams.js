@@ -198,8 +198,14 @@ export function teamsSide(app) {
       node.parts.said = post.text;
     }
     if (post.card && !node.parts.card) {
-      node.parts.card = cardFrame((action, inputs) =>
-        app.post("teams/click", { user: state.you, activity: post.id, action, inputs }));
+      node.parts.card = cardFrame({
+        async press(action, inputs) {
+          const user = state.you;
+          const shown = await app.post("teams/click", { user, activity: post.id, action, inputs });
+          return app.dialog.takes(user, shown) ? { kind: "dialog" } : shown;
+        },
+        search: (dataset, text) => app.ask("teams/search", { user: state.you, activity: post.id, dataset, text }),
+      });
       node.lastElementChild.append(node.parts.card.node);
     }
     if (post.card) node.parts.card.show(post.card, post.summary);

@@ -28,13 +28,22 @@ struct Page {
     _servers: Servers,
 }
 
-/// Ada and Ben on both sides, one service, one channel. The bot answers every activity with `bot_answer`.
+/// The bot answers every activity with `bot_answer`.
 async fn page(bot_answer: Value) -> Page {
+    page_with(move |_| bot_answer.clone()).await
+}
+
+/// Ada and Ben on both sides, one service, one channel, and a bot.
+async fn page_with(bot_answers: impl Fn(&Value) -> Value + Clone + Send + Sync + 'static) -> Page {
     let mut servers = Servers::default();
     let local = "127.0.0.1".parse().unwrap();
     let bot = listen("bot", "", local, 0).await.unwrap();
     let bot_endpoint = url_of(&bot).unwrap();
-    servers.serve(bot, Router::new().route("/", post(async move || axum::Json(bot_answer))));
+    servers.serve(
+        bot,
+        Router::new()
+            .route("/", post(async move |axum::Json(activity): axum::Json<Value>| axum::Json(bot_answers(&activity)))),
+    );
     let now: simulators::Now = Arc::new(|| AT.parse().unwrap());
     let text = |text: &str| text.to_owned();
     let options = pagerduty::Options {
@@ -164,6 +173,7 @@ async fn everything_that_the_page_loads_is_there_and_guarded() {
     let policy = headers["content-security-policy"].to_str().unwrap();
     assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
     assert_eq!(page.get("demo/assets/lib.rs").await.0, StatusCode::NOT_FOUND);
+    assert!(html.contains(r#"href="/admin""#), "the way to the configuration is missing");
 }
 
 #[tokio::test]
@@ -241,15 +251,19 @@ async fn wishes_that_make_no_sense_are_refused_with_a_reason() {
         ("teams/say", json!({ "user": user, "text": "  " }), "text is empty"),
         ("teams/say", json!({ "user": "X", "text": "help" }), "there is no user \"X\""),
         ("teams/say", json!({ "user": user, "text": "help", "conversation": "X" }), "there is no conversation \"X\""),
-        ("teams/click", json!({ "user": user, "activity": "X", "action": "go" }), "there is no card message \"X\""),
         (
             "teams/click",
-            json!({ "user": user, "activity": "1", "action": "X" }),
+            json!({ "user": user, "activity": "X", "action": { "name": "go" } }),
+            "there is no card message \"X\"",
+        ),
+        (
+            "teams/click",
+            json!({ "user": user, "activity": "1", "action": { "name": "X" } }),
             "the card has no button \"X\", only [\"Go\"]",
         ),
         (
             "teams/click",
-            json!({ "user": user, "activity": "1", "action": "go", "inputs": { "x": "y" } }),
+            json!({ "user": user, "activity": "1", "action": { "name": "go" }, "inputs": { "x": "y" } }),
             "the input \"x\" is not accepted",
         ),
     ];
@@ -284,9 +298,93 @@ async fn a_click_shows_what_teams_shows() {
     for (bot_answer, expected) in table {
         let page = page(bot_answer).await;
         page.put_card("1", None, card("all"));
-        let wish = json!({ "user": page.ada, "activity": "1", "action": "go" });
+        let wish = json!({ "user": page.ada, "activity": "1", "action": { "name": "go" } });
         assert_eq!(page.post("teams/click", wish).await, (200, expected));
     }
+}
+
+const FORM_KIND: &str = "application/vnd.microsoft.card.adaptive";
+
+/// A first page that asks for a service, a second one that asks whether, and a message; the data says which.
+fn wizard(activity: &Value) -> Value {
+    let button = |to: &str| json!({ "type": "Action.Submit", "title": "Next", "data": { "to": to } });
+    let page = |title: &str, input: Value, to: &str| {
+        let card = json!({ "type": "AdaptiveCard", "version": "1.5", "body": [input], "actions": [button(to)] });
+        json!({ "task": { "type": "continue", "value": { "title": title, "card": { "contentType": FORM_KIND, "content": card } } } })
+    };
+    let service = json!({ "type": "Input.ChoiceSet", "id": "service", "choices": [], "isRequired": true,
+        "choices.data": { "type": "Data.Query", "dataset": "services" } });
+    let data = &activity["value"]["data"];
+    match (activity["name"].as_str(), data["to"].as_str()) {
+        (Some("task/fetch"), _) if data["empty"] == true => json!({}),
+        (Some("task/fetch"), _) => page("New", service, "second"),
+        (Some("task/submit"), Some("second")) => page(
+            "Sure?",
+            json!({ "type": "Input.Toggle", "id": "sure", "title": "Sure" }),
+            &format!("{} it is", data["service"].as_str().unwrap()),
+        ),
+        (Some("task/submit"), Some(text)) => json!({ "task": { "type": "message", "value": text } }),
+        (Some("application/search"), _) => {
+            let results = json!([{ "title": activity["value"]["queryText"], "value": "P1" }]);
+            json!({ "statusCode": 200, "type": "application/vnd.microsoft.search.searchResponse", "value": { "results": results } })
+        }
+        _ => json!({}),
+    }
+}
+
+fn opener(data: Value) -> Value {
+    let mut data = data;
+    data["msteams"] = json!({ "type": "task/fetch" });
+    json!({ "type": "AdaptiveCard", "version": "1.5", "actions": [
+        { "type": "Action.Submit", "title": "New incident", "data": data },
+        { "type": "Action.Submit", "title": "Plain", "data": { "a": 1 } },
+    ] })
+}
+
+#[tokio::test]
+async fn a_dialog_opens_searches_goes_on_and_ends() {
+    let page = page_with(wizard).await;
+    page.put_card("1", None, opener(json!({})));
+    let user = page.ada.clone();
+    let opened =
+        page.post("teams/click", json!({ "user": user, "activity": "1", "action": { "name": "New incident" } })).await;
+    assert_eq!((opened.0, &opened.1["kind"], &opened.1["title"]), (200, &json!("dialog"), &json!("New")));
+    assert_eq!(opened.1["card"]["body"][0]["id"], "service");
+
+    let search = |dataset: &str| json!({ "user": user, "dataset": dataset, "text": "Pay" });
+    let found = page.post("teams/search", search("services")).await;
+    assert_eq!(found, (200, json!({ "choices": [{ "title": "Pay", "value": "P1" }] })));
+    let (status, refused) = page.post("teams/search", search("teams")).await;
+    assert!(status == 400 && refused["error"].as_str().unwrap().contains("no such data set"), "{refused}");
+
+    let submit = |inputs: Value| json!({ "user": user, "action": { "name": "Next" }, "inputs": inputs });
+    let (status, missing) = page.post("teams/submit", submit(json!({}))).await;
+    assert!(status == 400 && missing["error"].as_str().unwrap().contains("required"), "{missing}");
+    let second = page.post("teams/submit", submit(json!({ "service": "P1" }))).await;
+    assert_eq!((&second.1["kind"], &second.1["title"]), (&json!("dialog"), &json!("Sure?")));
+    let last = page.post("teams/submit", submit(json!({ "sure": "true" }))).await;
+    assert_eq!(last, (200, json!({ "kind": "message", "text": "P1 it is" })));
+    let (status, gone) = page.post("teams/submit", submit(json!({}))).await;
+    assert_eq!((status, &gone["error"]), (400, &json!("there is no card message \"dialog\"")));
+}
+
+#[tokio::test]
+async fn what_goes_wrong_with_a_dialog_is_said() {
+    let page = page_with(wizard).await;
+    page.put_card("1", None, opener(json!({ "empty": true })));
+    page.put_card("2", None, opener(json!({})));
+    let user = page.ada.clone();
+    let click = |activity: &str, name: &str| json!({ "user": user, "activity": activity, "action": { "name": name } });
+    let lost = |why: &str| {
+        (200, json!({ "kind": "error", "text": format!("Unable to reach app. Please try again. ({why})") }))
+    };
+    assert_eq!(page.post("teams/click", click("1", "New incident")).await, lost("there is no dialog in the answer"));
+    let sent = json!({ "kind": "toast", "text": "Your response was sent to the app." });
+    assert_eq!(page.post("teams/click", click("1", "Plain")).await, (200, sent));
+    page.post("teams/click", click("2", "New incident")).await;
+    assert_eq!(page.post("teams/close", json!({ "user": user })).await, (200, json!({})));
+    assert_eq!(page.teams.dialog(&user), None);
+    assert_eq!(page.post("teams/close", json!({ "user": "X" })).await.0, 400);
 }
 
 #[tokio::test]
@@ -296,7 +394,7 @@ async fn each_person_sees_their_own_view_in_threads() {
     page.put_card("1", None, card("all"));
     page.put_card("2", Some("1"), card("reply"));
     page.put_card("4", Some("3"), card("orphan"));
-    page.post("teams/click", json!({ "user": page.ada, "activity": "1", "action": "Go" })).await;
+    page.post("teams/click", json!({ "user": page.ada, "activity": "1", "action": { "name": "Go" } })).await;
     let seen = |root: Value| {
         json!({ "id": page.channel, "name": "payments-incidents", "threads": [
             { "id": "1", "root": root, "replies": [post_of("2", &card("reply"), false)] },
@@ -357,7 +455,7 @@ async fn what_is_connected_and_what_went_wrong_is_said() {
         json!({ "kind": "plain", "why": "this is a test", "fix": "Restart the local stack to try again." })
     );
     page.put_card("1", None, card("all"));
-    page.post("teams/click", json!({ "user": page.ada, "activity": "1", "action": "go" })).await;
+    page.post("teams/click", json!({ "user": page.ada, "activity": "1", "action": { "name": "go" } })).await;
     let expected = ["Teams complains: answer to a click cannot be read: the body lacks statusCode, type or value."];
     assert_eq!(page.json("demo/api/state").await["problems"], json!(expected));
 }

@@ -123,6 +123,11 @@ impl State {
 }
 
 impl Caller {
+    /// Whether it is somebody of another account.
+    pub(super) fn is_foreign(&self, state: &State) -> bool {
+        matches!(&self.credential.holder, Holder::Person(id) if state.foreigner(id).is_some())
+    }
+
     pub(super) fn has(&self, scope: &str) -> bool {
         self.credential.scopes.as_ref().is_none_or(|scopes| scopes.contains(scope))
     }

@@ -35,6 +35,11 @@ use model::State;
 use oauth::SigningKey;
 use references::Links;
 
+/// The account of [`PagerDuty::add_foreign_user`].
+pub const FOREIGN_ACCOUNT: &str = "PELSEWHERE";
+/// Its subdomain.
+const FOREIGN_SUBDOMAIN: &str = "elsewhere";
+
 /// The account and its one scoped OAuth app.
 #[derive(Clone)]
 pub struct Options {

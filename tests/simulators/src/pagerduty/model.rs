@@ -222,6 +222,9 @@ pub(super) struct State {
     pub(super) ids: IdSource,
     pub(super) last_event_at: Option<Timestamp>,
     pub(super) users: Vec<User>,
+    /// People of another account, who can log in but have nothing here.
+    #[serde(default)]
+    pub(super) foreigners: Vec<User>,
     pub(super) teams: Vec<Named>,
     pub(super) services: Vec<Service>,
     pub(super) policies: Vec<Policy>,
@@ -274,6 +277,10 @@ impl State {
 
     pub(super) fn user(&self, id: &str) -> Option<&User> {
         self.users.iter().find(|user| user.id == id)
+    }
+
+    pub(super) fn foreigner(&self, id: &str) -> Option<&User> {
+        self.foreigners.iter().find(|user| user.id == id)
     }
 
     pub(super) fn user_with_email(&self, email: &str) -> Option<&User> {

@@ -24,13 +24,13 @@ fn document(title: &str, content: &str) -> String {
 }
 
 /// One button for each person. `request` is the address that led here; each button repeats it and adds who was chosen.
-pub(super) fn log_in(request: &Uri, users: &[User]) -> String {
+pub(super) fn log_in<'a>(request: &Uri, users: impl Iterator<Item = &'a User>) -> String {
     let button = |class: &str, login: &str, label: &str| {
         let address = format!("{request}&login={login}");
         format!("<a class=\"{class}\" href=\"{}\">{}</a>", escape(&address), escape(label))
     };
     let people: String =
-        users.iter().map(|user| button("person", &user.id, &format!("{} <{}>", user.name, user.email))).collect();
+        users.map(|user| button("person", &user.id, &format!("{} <{}>", user.name, user.email))).collect();
     let content =
         format!("<p>An app asks to act for you. Who are you?</p>{people}{}", button("deny", "deny", "Cancel"));
     document("Log in to PagerDuty", &content)

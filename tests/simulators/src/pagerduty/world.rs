@@ -26,6 +26,17 @@ impl PagerDuty {
         })
     }
 
+    /// Adds a person of another account ([`super::FOREIGN_ACCOUNT`]): they can log in, but with their tokens nothing of this
+    /// account is found.
+    pub fn add_foreign_user(&self, name: &str, email: &str, role: &str) -> String {
+        self.act("add_foreign_user", |state| {
+            let role = Role::named(role).ok_or_else(|| format!("role {role}"))?;
+            let id = state.ids.thing();
+            state.foreigners.push(User { id: id.clone(), name: name.to_owned(), email: email.to_owned(), role });
+            Ok(id)
+        })
+    }
+
     /// Adds a team.
     pub fn add_team(&self, name: &str) -> String {
         let mut state = self.lock();

@@ -34,7 +34,80 @@ pub enum Effect {
     Broken(String),
 }
 
+/// What the answer to a `task/fetch` or `task/submit` does (Teams docs, "Use dialogs in bots").
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Task {
+    /// A dialog opens, or shows its next page.
+    Dialog {
+        /// Above the dialog.
+        title: String,
+        /// Its card.
+        card: Value,
+    },
+    /// The dialog closes and a text is shown.
+    Message(String),
+    /// The dialog closes.
+    Closed,
+    /// The client cannot read the answer and says "Unable to reach app".
+    Broken(String),
+}
+
+/// One choice that was found for what somebody typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Choice {
+    /// What the person reads.
+    pub title: String,
+    /// What is sent for it.
+    pub value: String,
+}
+
+/// Teams docs, "Typeahead search in Adaptive Cards".
+pub(super) const MOST_CHOICES: usize = 15;
+
 impl HttpAnswer {
+    /// What a dialog's client does with the answer.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        let text = |pointer: &str| self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        if self.status != 200 {
+            return Task::Broken(format!("HTTP {}", self.status));
+        }
+        match (self.body.pointer("/task/type").and_then(Value::as_str), self.body.pointer("/task/value/card/content")) {
+            (Some("continue"), Some(card)) => match card_check::mistakes(card).as_slice() {
+                [] => Task::Dialog { title: text("/task/value/title").to_owned(), card: card.clone() },
+                mistakes => Task::Broken(mistakes.join("; ")),
+            },
+            (Some("message"), _) if !text("/task/value").is_empty() => Task::Message(text("/task/value").to_owned()),
+            (None, _) if self.body.get("task").is_none() => Task::Closed,
+            _ => Task::Broken("the task is neither a dialog with a card nor a message".to_owned()),
+        }
+    }
+
+    /// The choices that a typeahead shows.
+    ///
+    /// # Errors
+    /// Why the client cannot read the answer.
+    pub fn choices(&self) -> Result<Vec<Choice>, String> {
+        if self.status != 200 {
+            return Err(format!("HTTP {}", self.status));
+        }
+        if self.body.get("statusCode") != Some(&Value::from(200)) {
+            return Err("statusCode is not 200".to_owned());
+        }
+        if self.body.get("type").and_then(Value::as_str) != Some("application/vnd.microsoft.search.searchResponse") {
+            return Err("type is no search response".to_owned());
+        }
+        let results = self.body.pointer("/value/results").and_then(Value::as_array);
+        let results = results.ok_or_else(|| "value.results is no list".to_owned())?;
+        if results.len() > MOST_CHOICES {
+            return Err(format!("{} results are more than {MOST_CHOICES}", results.len()));
+        }
+        let part = |result: &Value, key: &str| result.get(key).and_then(Value::as_str).map(str::to_owned);
+        let choice = |result: &Value| Some(Choice { title: part(result, "title")?, value: part(result, "value")? });
+        let choices: Option<Vec<Choice>> = results.iter().map(choice).collect();
+        choices.ok_or_else(|| "title and value must be texts".to_owned())
+    }
+
     /// As the universal action model of the Adaptive Cards docs describes it: HTTP 200 with `statusCode`, `type` and `value`.
     #[must_use]
     pub fn effect(&self) -> Effect {
@@ -122,6 +195,31 @@ pub enum Mistake {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn dialogs_are_read_as_a_client_reads_them() {
+        let card = json!({ "type": "AdaptiveCard", "version": "1.5", "body": [{ "type": "TextBlock", "text": "hi" }] });
+        let dialog = |card: &Value| json!({ "task": { "type": "continue", "value": { "title": "New", "card": { "content": card } } } });
+        let unreadable = || Task::Broken("the task is neither a dialog with a card nor a message".to_owned());
+        let table = [
+            (200, dialog(&card), Task::Dialog { title: "New".to_owned(), card: card.clone() }),
+            (
+                200,
+                dialog(&json!({ "type": "AdaptiveCard", "version": "1.5" })),
+                Task::Broken("card: has neither body nor actions".to_owned()),
+            ),
+            (200, json!({ "task": { "type": "message", "value": "Done" } }), Task::Message("Done".to_owned())),
+            (200, Value::Null, Task::Closed),
+            (200, json!({}), Task::Closed),
+            (200, json!({ "task": { "type": "continue", "value": {} } }), unreadable()),
+            (200, json!({ "task": { "type": "message", "value": {} } }), unreadable()),
+            (200, json!({ "task": {} }), unreadable()),
+            (500, dialog(&card), Task::Broken("HTTP 500".to_owned())),
+        ];
+        for (status, body, expected) in table {
+            assert_eq!(HttpAnswer { status, body: body.clone() }.task(), expected, "{body}");
+        }
+    }
 
     #[test]
     fn answers_are_read_as_a_client_reads_them() {

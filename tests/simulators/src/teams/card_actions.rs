@@ -14,16 +14,38 @@ pub(super) struct Button {
     inputs: Vec<Value>,
 }
 
+/// Which button is meant: by title, verb or id, and by its data where several share a name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wanted<'a> {
+    /// Title, verb or id.
+    pub name: &'a str,
+    /// The `data` of the button's action.
+    pub data: Option<&'a Value>,
+}
+
+impl<'a> From<&'a str> for Wanted<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { name, data: None }
+    }
+}
+
+impl<'a> From<&'a String> for Wanted<'a> {
+    fn from(name: &'a String) -> Self {
+        Self { name, data: None }
+    }
+}
+
 /// Keys whose content is not shown.
 const UNSHOWN: &[&str] = &["fallback", "data", "refresh", "msteams", "msTeams"];
 
 /// Looks for the title first, then the verb, then the id.
-pub(super) fn find(card: &Value, wanted: &str) -> Result<Button, Mistake> {
+pub(super) fn find(card: &Value, Wanted { name: wanted, data }: Wanted<'_>) -> Result<Button, Mistake> {
     let mut buttons = Vec::new();
     collect(card, &mut Vec::new(), &mut buttons);
+    let has_data = |button: &Button| data.is_none_or(|data| button.action.get("data").unwrap_or(&Value::Null) == data);
     let found = ["title", "verb", "id"]
         .iter()
-        .find_map(|key| buttons.iter().find(|button| text(&button.action, key) == Some(wanted)));
+        .find_map(|key| buttons.iter().find(|button| text(&button.action, key) == Some(wanted) && has_data(button)));
     match found {
         Some(button) if button.action.get("isEnabled") == Some(&Value::Bool(false)) => {
             Err(Mistake::NotClickable { button: wanted.to_owned(), why: "it is disabled".to_owned() })
@@ -41,6 +63,20 @@ pub(super) fn titles(card: &Value) -> Vec<String> {
     let mut buttons = Vec::new();
     collect(card, &mut Vec::new(), &mut buttons);
     buttons.iter().filter_map(|button| text(&button.action, "title").map(str::to_owned)).collect()
+}
+
+/// Whether there is an input whose choices are asked for under this name.
+pub(super) fn asks_for(card: &Value, dataset: &str) -> bool {
+    let mut buttons = Vec::new();
+    collect(card, &mut Vec::new(), &mut buttons);
+    let mut inputs = Vec::new();
+    inputs_of(card, &mut inputs);
+    let asks = |input: &Value| {
+        let query = input.get("choices.data").unwrap_or(&Value::Null);
+        text(query, "type") == Some("Data.Query") && text(query, "dataset") == Some(dataset)
+    };
+    // The inputs of an inner card go along with its buttons.
+    inputs.iter().chain(buttons.iter().flat_map(|button| &button.inputs)).any(asks)
 }
 
 fn collect(card: &Value, outer: &mut Vec<Value>, buttons: &mut Vec<Button>) {
@@ -189,7 +225,7 @@ mod tests {
             ("Plain", json!({}), json!({ "i": "P1" })),
         ];
         for (wanted, typed, expected) in table {
-            let data = find(&sample(), wanted).and_then(|button| button.data(&typed)).map(Value::Object);
+            let data = find(&sample(), wanted.into()).and_then(|button| button.data(&typed)).map(Value::Object);
             assert_eq!(data, Ok(expected), "{wanted}");
         }
     }
@@ -217,7 +253,7 @@ mod tests {
             ),
         ];
         for (wanted, typed, expected) in table {
-            assert_eq!(find(&sample(), wanted).and_then(|button| button.data(&typed)), expected, "{wanted}");
+            assert_eq!(find(&sample(), wanted.into()).and_then(|button| button.data(&typed)), expected, "{wanted}");
         }
     }
 }

@@ -41,7 +41,7 @@ const ELEMENTS: &[(&str, &[(&str, Shape)])] = &[
     ("Input.Date", &[("id", Shape::Text)]),
     ("Input.Time", &[("id", Shape::Text)]),
     ("Input.Toggle", &[("id", Shape::Text), ("title", Shape::Text)]),
-    ("Input.ChoiceSet", &[("id", Shape::Text), ("choices", Shape::List)]),
+    ("Input.ChoiceSet", &[("id", Shape::Text)]),
     ("Input.Rating", &[("id", Shape::Text)]),
     ("Badge", &[]),
     ("ProgressBar", &[]),
@@ -285,8 +285,35 @@ impl Check {
 
     fn pairs_of_choices(&mut self, content: &Map<String, Value>, path: &str) {
         self.pairs(content, "choices", path);
-        if list(content, "choices").is_empty() && content.get("choices.data").is_none() {
-            self.mistake(path, "nothing to choose from");
+        if content.get("choices").is_some_and(|choices| !choices.is_array()) {
+            self.mistake(path, "choices is no list");
+        }
+        match content.get("choices.data") {
+            None if list(content, "choices").is_empty() => self.mistake(path, "nothing to choose from"),
+            None => {}
+            Some(query) => self.query(query, &format!("{path}.choices.data")),
+        }
+    }
+
+    /// Choices that the bot is asked for while somebody types.
+    fn query(&mut self, query: &Value, path: &str) {
+        let Some(content) = query.as_object() else { return self.mistake(path, "is no object") };
+        if type_of(query) != "Data.Query" {
+            self.mistake(path, &format!("type is {:?}, not Data.Query", type_of(query)));
+        }
+        if content.get("dataset").and_then(Value::as_str).is_none_or(str::is_empty) {
+            self.mistake(path, "no dataset");
+        }
+        for (property, given) in content {
+            let fits = match property.as_str() {
+                "type" | "dataset" => true,
+                "count" | "skip" => given.is_u64(),
+                "associatedInputs" => matches!(given.as_str(), Some("auto" | "none")),
+                _ => false,
+            };
+            if !fits {
+                self.mistake(path, &format!("{property} is {given}"));
+            }
         }
     }
 
@@ -335,6 +362,8 @@ mod tests {
                                 "selectAction": { "type": "Action.OpenUrl", "url": "https://example.com" } }] }] },
                 { "type": "Table", "columns": [{ "width": 1 }], "rows": [{ "type": "TableRow", "cells": [{ "type": "TableCell", "items": [] }] }] },
                 { "type": "FactSet", "facts": [{ "title": "a", "value": "b" }] },
+                { "type": "Input.ChoiceSet", "id": "service", "style": "filtered",
+                  "choices.data": { "type": "Data.Query", "dataset": "services", "associatedInputs": "auto", "count": 15 } },
                 { "type": "Badge", "text": "new", "fallback": { "type": "TextBlock", "text": "new" } },
                 { "type": "ActionSet", "actions": [{ "type": "Action.ShowCard", "title": "Note", "card": {
                     "type": "AdaptiveCard",
@@ -377,6 +406,18 @@ mod tests {
             (
                 card(json!([{ "type": "Input.ChoiceSet", "id": "c", "choices": [] }]), json!([])),
                 vec!["card.body[0]: nothing to choose from"],
+            ),
+            (
+                card(
+                    json!([{ "type": "Input.ChoiceSet", "id": "c", "choices": {}, "choices.data": { "type": "Query", "top": 9 } }]),
+                    json!([]),
+                ),
+                vec![
+                    "card.body[0]: choices is no list",
+                    "card.body[0].choices.data: type is \"Query\", not Data.Query",
+                    "card.body[0].choices.data: no dataset",
+                    "card.body[0].choices.data: top is 9",
+                ],
             ),
             (
                 card(json!([input, { "type": "Container", "items": [input] }]), json!([])),

@@ -5,11 +5,11 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
 
-use super::card_check;
 use super::keys::Flaw;
 use super::model::{Delivery, State};
+use super::people::SEARCH;
 use super::values::text_at;
-use super::{Effect, HttpAnswer, Mistake, Notice, NoticeKind, Teams};
+use super::{Effect, HttpAnswer, Mistake, Notice, NoticeKind, Task, Teams};
 
 /// Teams docs (msteams-docs issue 6084): the connector gives up after about this time.
 const MESSAGE_BUDGET: Duration = Duration::from_secs(15);
@@ -97,21 +97,22 @@ fn show(state: &mut State, activity: &Value, answer: &HttpAnswer, now: jiff::Tim
                 }
             }
         }
-        "task/fetch" | "task/submit" if answer.status == 200 => match text_of(&answer.body, "/task/type") {
-            "continue" => {
-                let dialog = answer.body.pointer("/task/value/card/content").cloned().unwrap_or_default();
-                for mistake in card_check::mistakes(&dialog) {
-                    state.complain(format!("dialog: {mistake}"));
-                }
-                state.passing.dialogs.insert(user, (card, dialog));
-            }
-            kind => {
+        "task/fetch" | "task/submit" => match answer.task() {
+            Task::Dialog { card: dialog, .. } => drop(state.passing.dialogs.insert(user, (card, dialog))),
+            Task::Message(text) => {
                 state.passing.dialogs.remove(&user);
-                if let ("message", Some(message)) = (kind, state.messages.get_mut(&card)) {
-                    message.notices.push(notice(NoticeKind::Toast, text_of(&answer.body, "/task/value")));
+                if let Some(message) = state.messages.get_mut(&card) {
+                    message.notices.push(notice(NoticeKind::Toast, &text));
                 }
             }
+            Task::Closed => drop(state.passing.dialogs.remove(&user)),
+            Task::Broken(why) => state.complain(format!("answer to a dialog cannot be read: {why}")),
         },
+        SEARCH => {
+            if let Err(why) = answer.choices() {
+                state.complain(format!("answer to a search cannot be read: {why}"));
+            }
+        }
         _ => {}
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::activities::{Place, from_message};
-use super::model::{Channel, State, Team};
+use super::model::{Channel, Team};
 use super::values::extend;
 use super::{HttpAnswer, Mistake, Teams, User};
 
@@ -32,6 +32,46 @@ impl Teams {
         let members = json!({ "membersAdded": [{ "id": self.bot_id() }] });
         let joined = self.update(&by, place.with(json!({ "eventType": "teamMemberAdded" })), members);
         Ok(vec![self.send(installed).await?, self.send(joined).await?])
+    }
+
+    /// Adds the app to a private or shared channel of a team that has it.
+    ///
+    /// # Errors
+    /// No such channel or person, or the bot does not answer; the app is added all the same.
+    pub async fn install_in_channel(&self, channel: &str, by: &str) -> Result<Vec<HttpAnswer>, Mistake> {
+        let by = self.known_user(by)?;
+        let (team, found) = self.change_channel(channel, |found| found.has_app = true)?;
+        let place = Place::team(&team, channel).with(json!({ "channel": channel_data(&found) }));
+        let settings = json!({ "settings": { "selectedChannel": { "id": channel } } });
+        let installed = self.installation("add", &by, place.clone().with(settings));
+        let members = json!({ "membersAdded": [{ "id": self.bot_id() }] });
+        let joined = self.update(&by, place.with(json!({ "eventType": "channelMemberAdded" })), members);
+        Ok(vec![self.send(installed).await?, self.send(joined).await?])
+    }
+
+    /// Removes the app from a private or shared channel.
+    ///
+    /// # Errors
+    /// No such channel, or the bot does not answer; the app is removed all the same.
+    pub async fn uninstall_from_channel(&self, channel: &str) -> Result<Vec<HttpAnswer>, Mistake> {
+        let (team, found) = self.change_channel(channel, |found| found.has_app = false)?;
+        let by = self.first_member(&team.id)?;
+        let place = Place::team(&team, channel).with(json!({ "channel": channel_data(&found) }));
+        let members = json!({ "membersRemoved": [{ "id": self.bot_id() }] });
+        let left = self.update(&by, place.clone().with(json!({ "eventType": "channelMemberRemoved" })), members);
+        let removed = self.installation("remove", &by, place);
+        Ok(vec![self.send(left).await?, self.send(removed).await?])
+    }
+
+    /// A new version of the app comes to a team that has it.
+    ///
+    /// # Errors
+    /// No such team, or the bot does not answer.
+    pub async fn upgrade(&self, team: &str) -> Result<HttpAnswer, Mistake> {
+        let by = self.first_member(team)?;
+        let place = Place::team(&self.known_team(team)?, team);
+        let upgraded = self.installation("add-upgrade", &by, place.with(json!({ "channel": { "id": team } })));
+        self.send(upgraded).await
     }
 
     /// Removes the app from a team. Returns the bot's answers.
@@ -85,7 +125,7 @@ impl Teams {
     pub async fn create_channel(&self, team: &str, name: &str) -> Result<String, Mistake> {
         self.known_team(team)?;
         let id = self.add_channel(team, name);
-        self.tell_of_channel(&id, "channelCreated").await?;
+        self.tell_of_channel(&id, "channelCreated", json!({})).await?;
         Ok(id)
     }
 
@@ -95,7 +135,7 @@ impl Teams {
     /// No such channel, or the bot does not answer.
     pub async fn rename_channel(&self, channel: &str, name: &str) -> Result<Option<HttpAnswer>, Mistake> {
         self.change_channel(channel, |found| name.clone_into(&mut found.name))?;
-        self.tell_of_channel(channel, "channelRenamed").await
+        self.tell_of_channel(channel, "channelRenamed", json!({})).await
     }
 
     /// Deletes a channel: calls about it meet 404 from now on.
@@ -104,7 +144,7 @@ impl Teams {
     /// No such channel, or the bot does not answer.
     pub async fn delete_channel(&self, channel: &str) -> Result<Option<HttpAnswer>, Mistake> {
         self.change_channel(channel, |found| found.deleted = true)?;
-        self.tell_of_channel(channel, "channelDeleted").await
+        self.tell_of_channel(channel, "channelDeleted", json!({})).await
     }
 
     /// Brings a deleted channel back.
@@ -113,7 +153,7 @@ impl Teams {
     /// No such channel, or the bot does not answer.
     pub async fn restore_channel(&self, channel: &str) -> Result<Option<HttpAnswer>, Mistake> {
         self.change_channel(channel, |found| found.deleted = false)?;
-        self.tell_of_channel(channel, "channelRestored").await
+        self.tell_of_channel(channel, "channelRestored", json!({})).await
     }
 
     /// A new name for a team.
@@ -143,7 +183,43 @@ impl Teams {
         self.team_event(team, "teamRestored").await
     }
 
-    /// Tells of a team event without changing anything, for example `teamArchived`.
+    /// Archives a team: calls that write in it meet 403 from now on, and its people cannot write either.
+    ///
+    /// # Errors
+    /// No such team, or the bot does not answer.
+    pub async fn archive_team(&self, team: &str) -> Result<Option<HttpAnswer>, Mistake> {
+        self.change_team(team, |found| found.archived = true)?;
+        self.team_event(team, "teamArchived").await
+    }
+
+    /// Brings an archived team back.
+    ///
+    /// # Errors
+    /// No such team, or the bot does not answer.
+    pub async fn unarchive_team(&self, team: &str) -> Result<Option<HttpAnswer>, Mistake> {
+        self.change_team(team, |found| found.archived = false)?;
+        self.team_event(team, "teamUnarchived").await
+    }
+
+    /// Tells that a shared channel was shared with another team.
+    ///
+    /// # Errors
+    /// No such channel or team, or the bot does not answer.
+    pub async fn share_channel(&self, channel: &str, with: &str) -> Result<Option<HttpAnswer>, Mistake> {
+        let with = self.known_team(with)?;
+        self.tell_of_channel(channel, "channelShared", json!({ "sharedWithTeams": [team_data(&with)] })).await
+    }
+
+    /// Tells that a shared channel is no longer shared with another team.
+    ///
+    /// # Errors
+    /// No such channel or team, or the bot does not answer.
+    pub async fn unshare_channel(&self, channel: &str, with: &str) -> Result<Option<HttpAnswer>, Mistake> {
+        let with = self.known_team(with)?;
+        self.tell_of_channel(channel, "channelUnshared", json!({ "unsharedFromTeams": [team_data(&with)] })).await
+    }
+
+    /// Tells of a team event without changing anything, for example `teamHardDeleted`.
     ///
     /// # Errors
     /// No such team, or the bot does not answer.
@@ -176,15 +252,20 @@ impl Teams {
         self.tell(&user, &found, json!({ "eventType": "teamMemberRemoved" }), members).await
     }
 
-    async fn tell_of_channel(&self, channel: &str, event_type: &str) -> Result<Option<HttpAnswer>, Mistake> {
-        let (team, name) = {
-            let state = self.lock();
-            let (team, found) =
-                any_channel(&state, channel).ok_or_else(|| Mistake::UnknownConversation(channel.to_owned()))?;
-            (team.clone(), found.name.clone())
-        };
+    /// Of a private or shared channel, only a bot hears that is in it.
+    async fn tell_of_channel(
+        &self,
+        channel: &str,
+        event_type: &str,
+        more: Value,
+    ) -> Result<Option<HttpAnswer>, Mistake> {
+        let (team, found) = self.change_channel(channel, |_| ())?;
+        if !team.bot_is_in(&found) {
+            return Ok(None);
+        }
         let by = self.first_member(&team.id)?;
-        let data = json!({ "eventType": event_type, "channel": { "id": channel, "name": name } });
+        let mut data = json!({ "eventType": event_type, "channel": { "id": channel, "name": found.name } });
+        extend(&mut data, more);
         self.tell(&by, &team, data, json!({})).await
     }
 
@@ -234,18 +315,23 @@ impl Teams {
         Ok(found.clone())
     }
 
-    fn change_channel(&self, channel: &str, change: impl FnOnce(&mut Channel)) -> Result<(), Mistake> {
+    /// Also a deleted one. Returns it, as it is now, with its team.
+    fn change_channel(&self, channel: &str, change: impl FnOnce(&mut Channel)) -> Result<(Team, Channel), Mistake> {
+        let unknown = || Mistake::UnknownConversation(channel.to_owned());
         let mut state = self.lock();
-        let found = state.teams.iter_mut().flat_map(|team| &mut team.channels).find(|found| found.id == channel);
-        change(found.ok_or_else(|| Mistake::UnknownConversation(channel.to_owned()))?);
-        Ok(())
+        let has_it = |team: &&mut Team| team.channels.iter().any(|found| found.id == channel);
+        let team = state.teams.iter_mut().find(has_it).ok_or_else(unknown)?;
+        let found = team.channels.iter_mut().find(|found| found.id == channel).ok_or_else(unknown)?;
+        change(found);
+        let found = found.clone();
+        Ok((team.clone(), found))
     }
 }
 
-/// Also a deleted one.
-fn any_channel<'a>(state: &'a State, channel: &str) -> Option<(&'a Team, &'a Channel)> {
-    state
-        .teams
-        .iter()
-        .find_map(|team| team.channels.iter().find(|found| found.id == channel).map(|found| (team, found)))
+fn channel_data(channel: &Channel) -> Value {
+    json!({ "id": channel.id, "name": channel.name, "type": channel.kind })
+}
+
+fn team_data(team: &Team) -> Value {
+    json!({ "id": team.id, "name": team.name, "aadGroupId": team.group, "tenantId": team.tenant })
 }

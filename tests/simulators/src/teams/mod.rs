@@ -38,10 +38,11 @@ mod tokens;
 mod values;
 mod world;
 
-pub use answer::{Effect, HttpAnswer, Mistake};
+pub use answer::{Choice, Effect, HttpAnswer, Mistake, Task};
+pub use card_actions::Wanted;
 pub use faults::Fault;
 pub use keys::Flaw;
-pub use model::{Counters, Delivery, Message, Notice, NoticeKind, Revision, User};
+pub use model::{ChannelKind, Counters, Delivery, Message, Notice, NoticeKind, Revision, User};
 pub use world::{ChannelInfo, TeamInfo};
 
 use keys::Keys;

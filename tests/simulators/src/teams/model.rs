@@ -144,11 +144,35 @@ pub struct Delivery {
     pub answer: Option<HttpAnswer>,
 }
 
+/// Who may see a channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelKind {
+    /// Everybody in the team.
+    #[default]
+    Standard,
+    /// Some members of the team.
+    Private,
+    /// Some members of several teams.
+    Shared,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Channel {
     pub(super) id: String,
     pub(super) name: String,
+    #[serde(default)]
+    pub(super) kind: ChannelKind,
+    /// Whether the app was added to this very channel, which only private and shared ones need.
+    #[serde(default)]
+    pub(super) has_app: bool,
     pub(super) deleted: bool,
+}
+
+impl Channel {
+    pub(super) fn new(id: &str, name: &str, kind: ChannelKind) -> Self {
+        Self { id: id.to_owned(), name: name.to_owned(), kind, has_app: false, deleted: false }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -160,10 +184,19 @@ pub(super) struct Team {
     pub(super) channels: Vec<Channel>,
     pub(super) members: BTreeSet<String>,
     pub(super) bot_in_roster: bool,
+    /// Nobody can write in it.
+    #[serde(default)]
+    pub(super) archived: bool,
     pub(super) deleted: bool,
 }
 
 impl Team {
+    /// Whether the bot is in this channel: in all standard ones of its teams, in the others only if it was added there
+    /// (Teams docs, "Build apps for shared and private channels").
+    pub(super) fn bot_is_in(&self, channel: &Channel) -> bool {
+        self.bot_in_roster && (channel.kind == ChannelKind::Standard || channel.has_app)
+    }
+
     pub(super) fn channel(&self, id: &str) -> Option<&Channel> {
         self.channels.iter().find(|channel| channel.id == id && !channel.deleted)
     }

@@ -3,10 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::activities::{Frame, Place, execute_value};
-use super::card_actions::{self, Button};
+use super::answer::MOST_CHOICES;
+use super::card_actions::{self, Button, Wanted};
 use super::model::{Message, State};
 use super::values::{part, set, text};
 use super::{HttpAnswer, Mistake, Teams, User, ids, outgoing};
+
+/// The name of the question behind a typeahead.
+pub(super) const SEARCH: &str = "application/search";
 
 impl Teams {
     /// The person writes to the bot: in a channel as a new post that mentions it, in a thread (`…;messageid=`) as such a reply, or in
@@ -47,6 +51,9 @@ impl Teams {
         let id = state.ids.message(frame.now);
         let (activity, base, root) = match Spot::of(&state, &user, conversation)? {
             Spot::Chat(place) => (frame.chat_message(&id, &user, place, text), conversation.to_owned(), None),
+            Spot::Channel(team, _) if team.archived => {
+                return Err(Mistake::NotDeliverable("the team is archived".to_owned()));
+            }
             Spot::Channel(team, channel) => {
                 let root = ids::root_of(conversation).map(str::to_owned);
                 let place = Place::thread(&team, &channel, root.as_deref().unwrap_or(&id));
@@ -63,7 +70,13 @@ impl Teams {
     ///
     /// # Errors
     /// Their client would not send anything, or the bot does not answer.
-    pub async fn click(&self, user: &str, activity: &str, button: &str, inputs: Value) -> Result<HttpAnswer, Mistake> {
+    pub async fn click<'a>(
+        &self,
+        user: &str,
+        activity: &str,
+        button: impl Into<Wanted<'a>>,
+        inputs: Value,
+    ) -> Result<HttpAnswer, Mistake> {
         let activity = self.click_activity(user, activity, button, &inputs)?;
         self.send(activity).await
     }
@@ -88,9 +101,15 @@ impl Teams {
     ///
     /// # Errors
     /// The person's client would not send anything.
-    pub fn click_activity(&self, user: &str, activity: &str, button: &str, inputs: &Value) -> Result<Value, Mistake> {
+    pub fn click_activity<'a>(
+        &self,
+        user: &str,
+        activity: &str,
+        button: impl Into<Wanted<'a>>,
+        inputs: &Value,
+    ) -> Result<Value, Mistake> {
         let card = self.card_for(user, activity)?;
-        let button = card_actions::find(&card, button)?;
+        let button = card_actions::find(&card, button.into())?;
         let data = button.data(inputs)?;
         match button.kind() {
             "Action.Execute" => {
@@ -136,7 +155,7 @@ impl Teams {
     /// There is no such button, or it does something else.
     pub fn link(&self, user: &str, activity: &str, button: &str) -> Result<String, Mistake> {
         let card = self.card_for(user, activity)?;
-        let found = card_actions::find(&card, button)?;
+        let found = card_actions::find(&card, button.into())?;
         let url = (found.kind() == "Action.OpenUrl").then(|| text(&found.action, "url")).flatten();
         let no_link = || Mistake::NotClickable { button: button.to_owned(), why: "it opens no page".to_owned() };
         url.map(str::to_owned).ok_or_else(no_link)
@@ -166,14 +185,19 @@ impl Teams {
     ///
     /// # Errors
     /// They have no dialog open, their client would not send anything, or the bot does not answer.
-    pub async fn submit_dialog(&self, user: &str, button: &str, inputs: Value) -> Result<HttpAnswer, Mistake> {
+    pub async fn submit_dialog<'a>(
+        &self,
+        user: &str,
+        button: impl Into<Wanted<'a>>,
+        inputs: Value,
+    ) -> Result<HttpAnswer, Mistake> {
         let user = self.known_user(user)?;
-        let open = self.lock().passing.dialogs.get(&user.id).cloned();
-        let (activity, dialog) = open.ok_or_else(|| Mistake::UnknownMessage("dialog".to_owned()))?;
+        let (activity, dialog) = self.open_dialog(&user)?;
+        let button = button.into();
         let found = card_actions::find(&dialog, button)?;
         if found.kind() != "Action.Submit" {
             let why = "inside a dialog only Action.Submit works".to_owned();
-            return Err(Mistake::NotClickable { button: button.to_owned(), why });
+            return Err(Mistake::NotClickable { button: button.name.to_owned(), why });
         }
         self.task_submit(&user.id, &activity, Value::Object(found.data(&inputs)?)).await
     }
@@ -184,6 +208,46 @@ impl Teams {
         let state = self.lock();
         let user = state.user(user)?;
         state.passing.dialogs.get(&user.id).map(|(_, dialog)| dialog.clone())
+    }
+
+    /// The person closes their dialog; the bot hears nothing of it.
+    pub fn close_dialog(&self, user: &str) {
+        if let Some(user) = self.user(user) {
+            self.lock().passing.dialogs.remove(&user.id);
+        }
+    }
+
+    /// The person types in an `Input.ChoiceSet` that asks the bot for its choices (Teams docs, "Typeahead search in Adaptive
+    /// Cards"): on a card, or in the dialog that they have open.
+    ///
+    /// # Errors
+    /// There is no such card or dialog, it asks for no such data set, or the bot does not answer.
+    pub async fn search(
+        &self,
+        user: &str,
+        activity: Option<&str>,
+        dataset: &str,
+        text: &str,
+    ) -> Result<HttpAnswer, Mistake> {
+        let user = self.known_user(user)?;
+        let (activity, card) = match activity {
+            Some(activity) => (activity.to_owned(), self.card_for(&user.id, activity)?),
+            None => self.open_dialog(&user)?,
+        };
+        if !card_actions::asks_for(&card, dataset) {
+            let why = "the card asks for no such data set".to_owned();
+            return Err(Mistake::BadInput { input: dataset.to_owned(), why });
+        }
+        let value =
+            json!({ "queryText": text, "queryOptions": { "skip": 0, "top": MOST_CHOICES }, "dataset": dataset });
+        let activity = self.invoke(&user.id, &activity, SEARCH, value)?;
+        self.send(activity).await
+    }
+
+    /// The message that opened the person's dialog, and the dialog's card.
+    fn open_dialog(&self, user: &User) -> Result<(String, Value), Mistake> {
+        let open = self.lock().passing.dialogs.get(&user.id).cloned();
+        open.ok_or_else(|| Mistake::UnknownMessage("dialog".to_owned()))
     }
 
     pub(super) fn frame(&self) -> Frame {
@@ -254,9 +318,11 @@ impl Spot {
         let Some((team, channel)) = state.channel(conversation) else {
             return Err(Mistake::UnknownConversation(conversation.to_owned()));
         };
-        match (team.members.contains(&user.id), team.bot_in_roster) {
+        match (team.members.contains(&user.id), team.bot_is_in(channel)) {
             (false, _) => refused("the person is not a member of the team"),
-            (_, false) => refused("the bot is not in the team"),
+            (_, false) => {
+                refused(if team.bot_in_roster { "the bot is not in the channel" } else { "the bot is not in the team" })
+            }
             (true, true) => Ok(Self::Channel(team.clone(), channel.clone())),
         }
     }

@@ -14,6 +14,17 @@ pub(super) struct Place {
     pub(super) root: Option<String>,
     pub(super) tenant: String,
     pub(super) personal: bool,
+    archived: bool,
+}
+
+impl Place {
+    /// An archived team can be read but not written in.
+    pub(super) fn writable(self) -> Result<Self, Refusal> {
+        if self.archived {
+            return Err(Refusal::new(403, "NotEnoughPermissions", "The team is archived.", false));
+        }
+        Ok(self)
+    }
 }
 
 /// Finds the conversation, living and with the bot in it.
@@ -30,13 +41,14 @@ pub(super) fn locate(state: &State, conversation: &str) -> Result<Place, Refusal
         if !reachable(state, &chat.user) {
             return Err(Refusal::not_in_roster());
         }
-        return Ok(Place { conversation: chat.id.clone(), root: None, tenant: chat.tenant.clone(), personal: true });
+        let (conversation, tenant) = (chat.id.clone(), chat.tenant.clone());
+        return Ok(Place { conversation, root: None, tenant, personal: true, archived: false });
     }
     if !conversation.starts_with("19:") {
         return Err(Refusal::bad_syntax("Bad format of conversation ID"));
     }
     let (team, channel) = state.channel(base).ok_or_else(Refusal::conversation_not_found)?;
-    if !team.bot_in_roster {
+    if !team.bot_is_in(channel) {
         return Err(Refusal::not_in_roster());
     }
     let root = root_of(conversation).map(str::to_owned);
@@ -47,7 +59,8 @@ pub(super) fn locate(state: &State, conversation: &str) -> Result<Place, Refusal
             return Err(Refusal::conversation_not_found());
         }
     }
-    Ok(Place { conversation: channel.id.clone(), root, tenant: team.tenant.clone(), personal: false })
+    let (conversation, tenant) = (channel.id.clone(), team.tenant.clone());
+    Ok(Place { conversation, root, tenant, personal: false, archived: team.archived })
 }
 
 /// A bot may write to people who have the app, and to members of teams that have it (Teams docs, "Proactive messages").

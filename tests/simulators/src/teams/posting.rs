@@ -24,7 +24,7 @@ pub(super) fn create_post(
         return Err(Refusal::bad_syntax("A post in a channel needs isGroup true."));
     }
     right_bot(options, body)?;
-    let place = locate(state, channel)?;
+    let place = locate(state, channel)?.writable()?;
     if place.root.is_some() {
         return Err(Refusal::bad_syntax("channelData.channel.id names a thread."));
     }
@@ -95,7 +95,7 @@ pub(super) fn send(
     body: &Value,
     now: Timestamp,
 ) -> Result<Reply, Refusal> {
-    let place = locate(state, conversation)?;
+    let place = locate(state, conversation)?.writable()?;
     let root = match reply_to {
         // Chats are flat: a reply is a message like any other.
         Some(to) => match (message_in(state, &place, to)?, place.personal) {
@@ -129,7 +129,7 @@ pub(super) fn update(
     body: &Value,
     now: Timestamp,
 ) -> Result<Reply, Refusal> {
-    let place = locate(state, conversation)?;
+    let place = locate(state, conversation)?.writable()?;
     own_message(state, &place, activity)?;
     admit(state, Operation::Send, &place.conversation, &place.tenant, now)?;
     same_conversation(body, &place)?;
@@ -150,7 +150,7 @@ pub(super) fn update(
 }
 
 pub(super) fn delete(state: &mut State, conversation: &str, activity: &str, now: Timestamp) -> Result<Reply, Refusal> {
-    let place = locate(state, conversation)?;
+    let place = locate(state, conversation)?.writable()?;
     own_message(state, &place, activity)?;
     admit(state, Operation::Send, &place.conversation, &place.tenant, now)?;
     if let Some(message) = state.messages.get_mut(activity) {

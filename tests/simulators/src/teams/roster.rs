@@ -60,11 +60,11 @@ pub(super) fn team(state: &mut State, id: &str, now: Timestamp) -> Result<Reply,
 
 pub(super) fn channels(state: &mut State, id: &str, now: Timestamp) -> Result<Reply, Refusal> {
     let team = located_team(state, id, now)?;
-    let living = team.channels.iter().filter(|channel| !channel.deleted);
+    let living = team.channels.iter().filter(|channel| !channel.deleted && team.bot_is_in(channel));
     // General has no name of its own; clients translate it.
     let name = |id: &str, name: &str| if id == team.id { Value::Null } else { json!(name) };
     let listed: Vec<Value> = living
-        .map(|channel| json!({ "id": channel.id, "name": name(&channel.id, &channel.name), "type": "standard" }))
+        .map(|channel| json!({ "id": channel.id, "name": name(&channel.id, &channel.name), "type": channel.kind }))
         .collect();
     Ok(Reply::json(200, json!({ "conversations": listed })))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::ids::base_of;
 use super::model::{Channel, Chat, Team};
-use super::{Counters, Delivery, Message, Mistake, Teams, User};
+use super::{ChannelKind, Counters, Delivery, Message, Mistake, Teams, User};
 
 const GENERAL: &str = "General";
 
@@ -33,6 +33,10 @@ pub struct ChannelInfo {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// Who may see it.
+    pub kind: ChannelKind,
+    /// Whether the bot is in it.
+    pub has_bot: bool,
 }
 
 impl Teams {
@@ -74,9 +78,10 @@ impl Teams {
             name: name.to_owned(),
             group,
             tenant: tenant.to_owned(),
-            channels: vec![Channel { id: id.clone(), name: GENERAL.to_owned(), deleted: false }],
+            channels: vec![Channel::new(&id, GENERAL, ChannelKind::Standard)],
             members,
             bot_in_roster: false,
+            archived: false,
             deleted: false,
         });
         id
@@ -84,11 +89,17 @@ impl Teams {
 
     /// A channel that was always there. Returns its id; in a team that does not exist, an id of nothing.
     pub fn add_channel(&self, team: &str, name: &str) -> String {
+        self.add_channel_of_kind(team, name, ChannelKind::Standard)
+    }
+
+    /// A channel of any kind. The bot is in a private or shared one only after [`Teams::install_in_channel`]. Its people are those
+    /// of the team.
+    pub fn add_channel_of_kind(&self, team: &str, name: &str, kind: ChannelKind) -> String {
         let now = self.now();
         let mut state = self.lock();
         let id = state.ids.channel(now);
         if let Some(team) = state.team_mut(team) {
-            team.channels.push(Channel { id: id.clone(), name: name.to_owned(), deleted: false });
+            team.channels.push(Channel::new(&id, name, kind));
         }
         id
     }
@@ -169,7 +180,9 @@ impl Teams {
     /// Every living team.
     #[must_use]
     pub fn teams(&self) -> Vec<TeamInfo> {
-        let living = |team: &Team| team.channels.iter().filter(|channel| !channel.deleted).map(info).collect();
+        let living = |team: &Team| {
+            team.channels.iter().filter(|channel| !channel.deleted).map(|channel| channel_info(team, channel)).collect()
+        };
         let info = |team: &Team| TeamInfo {
             id: team.id.clone(),
             name: team.name.clone(),
@@ -258,6 +271,7 @@ impl Teams {
     }
 }
 
-fn info(channel: &Channel) -> ChannelInfo {
-    ChannelInfo { id: channel.id.clone(), name: channel.name.clone() }
+fn channel_info(team: &Team, channel: &Channel) -> ChannelInfo {
+    let (id, name) = (channel.id.clone(), channel.name.clone());
+    ChannelInfo { id, name, kind: channel.kind, has_bot: team.bot_is_in(channel) }
 }

@@ -7,11 +7,11 @@ use jiff::SignedDuration;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
-use simulators::pagerduty::Fault;
+use simulators::pagerduty::{FOREIGN_ACCOUNT, Fault};
 use url::Url;
 
 use crate::shapes;
-use crate::world::{ACCOUNT, CALLBACK, CLIENT_ID, CLIENT_SECRET, Got, World, read};
+use crate::world::{ACCOUNT, ALL_SCOPES, CALLBACK, CLIENT_ID, CLIENT_SECRET, Got, World, read};
 
 const VERIFIER: &str = "a-verifier-of-at-least-forty-three-characters-long";
 const SCOPES: &str = "incidents.read openid users.read";
@@ -185,6 +185,30 @@ async fn a_code_becomes_tokens_and_an_identity() {
     let last = forged.len() - 2;
     forged[last] = if forged[last] == b'A' { b'B' } else { b'A' };
     assert!(decode::<Value>(&forged, &key, &validation).is_err());
+    world.finish();
+}
+
+#[tokio::test]
+async fn somebody_of_another_account_logs_in_and_finds_nothing_here() {
+    let world = World::new().await;
+    let eve = world.pagerduty.add_foreign_user("Eve Elsewhere", "eve@elsewhere.example", "admin");
+    let page = read(world.http.get(authorize(&world.base, &[]))).await.unwrap();
+    assert!(page.body.as_str().unwrap().contains("Eve Elsewhere"));
+    let back = world.pagerduty.log_in(&authorize(&world.base, &[]), &eve).unwrap();
+    let got = world.exchange(&query(&back, "code").unwrap()).await;
+    let claims = got.text("/id_token").split('.').nth(1).map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap());
+    let claims: Value = serde_json::from_slice(&claims.unwrap()).unwrap();
+    let named = ["account_id", "subdomain", "user_id"].map(|name| claims[name].clone());
+    assert_eq!(named, [json!(FOREIGN_ACCOUNT), json!("elsewhere"), json!(eve)]);
+    let access = got.text("/access_token");
+    assert_eq!(world.me(&access).await.text("/user/email"), "eve@elsewhere.example");
+    let incident = world.pagerduty.trigger(&world.service, "DB down", "high");
+    let bearer = format!("Bearer {}", world.pagerduty.user_token(&eve, &ALL_SCOPES));
+    for path in ["/incidents".to_owned(), format!("/incidents/{incident}"), format!("/users/{}", world.ada)] {
+        let got = world.call_with("GET", &path, Value::Null, &[("authorization", &bearer)]).await;
+        assert_eq!(got.error(), (404, 2100), "{path}");
+    }
+    assert_eq!(world.pagerduty.users().len(), 2);
     world.finish();
 }
 

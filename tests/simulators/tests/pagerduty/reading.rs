@@ -27,13 +27,15 @@ async fn every_operation_answers_in_its_documented_shape() {
         &include[]=escalation_policies&include[]=first_trigger_log_entries&include[]=priorities&include[]=services\
         &include[]=teams&include[]=users";
     for path in [
-        "/services?include[]=teams&total=true",
+        "/users?include[]=teams",
+        "/services?include[]=teams&include[]=escalation_policies&total=true",
         "/priorities",
         "/escalation_policies",
         "/oncalls?include[]=users&include[]=escalation_policies",
         "/incidents",
         &format!("/incidents?{every_include}"),
         &format!("/services/{}", world.service),
+        &format!("/services/{}?include[]=teams&include[]=escalation_policies", world.service),
         &format!("/incidents/{target}"),
         &format!("/incidents/{merged}?{every_include}&include[]=custom_fields"),
         &format!("/incidents/{target}/notes"),
@@ -268,6 +270,44 @@ async fn includes_make_references_whole() {
 }
 
 #[tokio::test]
+async fn a_service_shows_its_policy_and_teams_whole() {
+    let world = World::new().await;
+    let team = world.pagerduty.add_team("SRE");
+    world.pagerduty.put_in_team(&world.service, &team);
+    for (include, pointer, whole) in
+        [("escalation_policies", "/escalation_policy", "escalation_policy"), ("teams", "/teams/0", "team")]
+    {
+        for (path, service) in
+            [(format!("/services/{}", world.service), "/service"), ("/services".to_owned(), "/services/0")]
+        {
+            let (kind, name) = (format!("{service}{pointer}/type"), format!("{service}{pointer}/name"));
+            assert_eq!(world.get(&path).await.text(&kind), format!("{whole}_reference"), "{path}");
+            let got = world.get(&format!("{path}?include[]={include}")).await;
+            let expected = if whole == "team" { "SRE" } else { "Default" };
+            assert_eq!((got.text(&kind).as_str(), got.text(&name).as_str()), (whole, expected), "{path}");
+        }
+    }
+    world.finish();
+}
+
+#[tokio::test]
+async fn people_are_found_by_name_and_address() {
+    let world = World::new().await;
+    world.pagerduty.add_foreign_user("Ada Elsewhere", "ada@elsewhere.example", "user");
+    for (query, expected) in [
+        ("", vec!["Ada Wong", "Ben Okafor"]),
+        ("query=WONG", vec!["Ada Wong"]),
+        ("query=ben@", vec!["Ben Okafor"]),
+        ("limit=1&offset=1", vec!["Ben Okafor"]),
+        ("query=nobody", vec![]),
+    ] {
+        assert_eq!(world.get(&format!("/users?{query}")).await.each("/users", "name"), expected, "{query}");
+    }
+    assert_eq!(world.get("/users?include[]=everything").await.error(), (400, 2001));
+    world.finish();
+}
+
+#[tokio::test]
 async fn policies_and_who_is_on_call() {
     let world = World::new().await;
     let policy = world.pagerduty.add_policy("Night", &[&[&world.ben], &[&world.ada, &world.ben]]);
@@ -289,6 +329,9 @@ async fn policies_and_who_is_on_call() {
         .map(|entry| entry["escalation_level"].as_u64().unwrap())
         .collect();
     assert_eq!(levels, [1, 2]);
+    let whole = world.get(&format!("/oncalls?escalation_policy_ids[]={policy}&include[]=users")).await;
+    assert_eq!(whole.text("/oncalls/0/user/email"), "ben@example.com");
+    assert_eq!(whole.text("/oncalls/0/escalation_policy/type"), "escalation_policy_reference");
     assert_eq!(world.get("/oncalls?schedule_ids[]=PX").await.at("/oncalls"), &json!([]));
     world.finish();
 }

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use simulators::teams::{Effect, Mistake, Notice, NoticeKind};
+use simulators::teams::{Choice, Effect, Mistake, Notice, NoticeKind, Wanted};
 
 use crate::world::{World, activities, card, card_activity};
 
@@ -232,6 +232,110 @@ async fn a_dialog_opens_is_filled_in_and_closes() {
     assert_eq!(world.bot.last().activity["value"]["data"], json!({ "any": "data" }));
     world.teams.task_submit(&ada, &root, json!({ "other": "data" })).await.unwrap();
     assert_eq!(world.bot.last().activity["value"]["data"], json!({ "other": "data" }));
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_dialog_can_be_closed_and_an_unreadable_one_is_complained_of() {
+    let (world, _, channel, ada) = World::with_team().await;
+    let root = world.post_card(&channel, &card("x")).await;
+    let page = json!({ "task": { "type": "continue", "value": { "card": { "content": card("page") } } } });
+    world.bot.will_answer(200, &page);
+    world.teams.task_fetch(&ada, &root, json!({})).await.unwrap();
+    assert_eq!(world.teams.dialog(&ada), Some(card("page")));
+    world.bot.will_answer(500, &Value::Null);
+    world.teams.task_submit(&ada, &root, json!({})).await.unwrap();
+    assert_eq!(world.teams.take_complaints(), ["answer to a dialog cannot be read: HTTP 500"]);
+    assert_eq!(world.teams.dialog(&ada), Some(card("page")), "what was typed is not lost");
+    world.teams.close_dialog(&ada);
+    assert_eq!(world.teams.dialog(&ada), None);
+    assert_eq!(world.bot.received().len(), 2);
+    world.finish();
+}
+
+fn searching(dataset: &str) -> Value {
+    json!({ "type": "Input.ChoiceSet", "id": dataset, "style": "filtered", "choices": [],
+            "choices.data": { "type": "Data.Query", "dataset": dataset } })
+}
+
+fn search_answer(results: &Value) -> Value {
+    json!({ "statusCode": 200, "type": "application/vnd.microsoft.search.searchResponse", "value": { "results": results } })
+}
+
+#[tokio::test]
+async fn typing_asks_the_bot_for_choices() {
+    let (world, _, channel, ada) = World::with_team().await;
+    let inner = json!({ "type": "AdaptiveCard", "body": [searching("users")],
+        "actions": [{ "type": "Action.Execute", "title": "Save", "verb": "save" }] });
+    let shown = json!({ "type": "AdaptiveCard", "version": "1.5", "body": [searching("services")],
+        "actions": [{ "type": "Action.ShowCard", "title": "More", "card": inner }] });
+    let root = world.post_card(&channel, &shown).await;
+    for dataset in ["services", "users"] {
+        world.bot.will_answer(200, &search_answer(&json!([{ "title": "Payments", "value": "P1" }])));
+        let answer = world.teams.search(&ada, Some(&root), dataset, "pay").await.unwrap();
+        assert_eq!(answer.choices(), Ok(vec![Choice { title: "Payments".to_owned(), value: "P1".to_owned() }]));
+        let asked = world.bot.last().activity;
+        let value = json!({ "queryText": "pay", "queryOptions": { "skip": 0, "top": 15 }, "dataset": dataset });
+        assert_eq!(
+            (&asked["type"], &asked["name"], &asked["value"]),
+            (&json!("invoke"), &json!("application/search"), &value)
+        );
+    }
+    let unknown = |dataset: &str| {
+        Err(Mistake::BadInput { input: dataset.to_owned(), why: "the card asks for no such data set".to_owned() })
+    };
+    assert_eq!(world.teams.search(&ada, Some(&root), "teams", "x").await, unknown("teams"));
+    let no_dialog = Err(Mistake::UnknownMessage("dialog".to_owned()));
+    assert_eq!(world.teams.search(&ada, None, "services", "x").await, no_dialog);
+
+    let form = json!({ "type": "AdaptiveCard", "version": "1.5", "body": [searching("teams")] });
+    let opened = json!({ "task": { "type": "continue", "value": { "card": { "content": form } } } });
+    world.bot.will_answer(200, &opened);
+    world.teams.task_fetch(&ada, &root, json!({})).await.unwrap();
+    world.bot.will_answer(200, &search_answer(&json!([])));
+    assert_eq!(world.teams.search(&ada, None, "teams", "x").await.unwrap().choices(), Ok(vec![]));
+    assert_eq!(world.teams.search(&ada, None, "services", "x").await, unknown("services"));
+    world.finish();
+}
+
+#[tokio::test]
+async fn unreadable_choices_are_complained_of() {
+    let (world, _, channel, ada) = World::with_team().await;
+    let shown = json!({ "type": "AdaptiveCard", "version": "1.5", "body": [searching("services")] });
+    let root = world.post_card(&channel, &shown).await;
+    let kind = "application/vnd.microsoft.search.searchResponse";
+    let many = json!(vec![json!({ "title": "t", "value": "v" }); 16]);
+    let table = [
+        (500, Value::Null, "HTTP 500"),
+        (200, json!({ "type": kind, "value": { "results": [] } }), "statusCode is not 200"),
+        (200, json!({ "statusCode": 200, "type": "text", "value": { "results": [] } }), "type is no search response"),
+        (200, json!({ "statusCode": 200, "type": kind, "value": [] }), "value.results is no list"),
+        (200, search_answer(&many), "16 results are more than 15"),
+        (200, search_answer(&json!([{ "title": "t", "value": 1 }])), "title and value must be texts"),
+    ];
+    for (status, body, why) in table {
+        world.bot.will_answer(status, &body);
+        world.teams.search(&ada, Some(&root), "services", "x").await.unwrap();
+        assert_eq!(world.teams.take_complaints(), [format!("answer to a search cannot be read: {why}")]);
+    }
+    world.finish();
+}
+
+#[tokio::test]
+async fn buttons_of_the_same_name_differ_by_their_data() {
+    let (world, _, channel, ada) = World::with_team().await;
+    let button = |incident: &str| json!({ "type": "Action.Execute", "title": "Acknowledge", "verb": "ack", "data": { "incident": incident } });
+    let list = json!({ "type": "AdaptiveCard", "version": "1.5", "actions": [button("P1"), button("P2")] });
+    let root = world.post_card(&channel, &list).await;
+    for incident in ["P2", "P1"] {
+        let data = json!({ "incident": incident });
+        world.bot.will_answer(200, &toast("ok"));
+        world.teams.click(&ada, &root, Wanted { name: "ack", data: Some(&data) }, Value::Null).await.unwrap();
+        assert_eq!(world.bot.last().activity["value"]["action"]["data"], data);
+    }
+    let other = json!({ "incident": "P3" });
+    let missing = world.teams.click(&ada, &root, Wanted { name: "ack", data: Some(&other) }, Value::Null).await;
+    assert!(matches!(missing, Err(Mistake::NoSuchButton { .. })), "{missing:?}");
     world.finish();
 }
 

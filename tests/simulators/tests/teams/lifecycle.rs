@@ -1,8 +1,10 @@
 //! Installation, and what happens to teams and channels.
 
+use reqwest::Method;
 use serde_json::{Value, json};
+use simulators::teams::{ChannelKind, Mistake};
 
-use crate::world::{APP_ID, TENANT, World};
+use crate::world::{APP_ID, TENANT, World, activities, card, card_activity, encoded, new_post, text_activity};
 
 /// What matters of an event: everything that is not the envelope.
 fn gist(activity: &Value) -> Value {
@@ -81,6 +83,122 @@ async fn a_personal_installation_opens_the_chat() {
     assert_eq!(found[1]["membersAdded"][1], json!({ "id": format!("28:{APP_ID}") }));
     world.teams.uninstall_personal(&ada).await.unwrap();
     assert_eq!(world.bot.last().activity["action"], "remove");
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_private_or_shared_channel_needs_the_app_in_it() {
+    for (kind, name) in [(ChannelKind::Private, "private"), (ChannelKind::Shared, "shared")] {
+        let (world, team, incidents, ada) = World::with_team().await;
+        let entra = world.teams.user(&ada).unwrap().entra;
+        let secret = world.teams.add_channel_of_kind(&team, "war-room", kind);
+        let listed = async || {
+            let got = world.call(Method::GET, &format!("/teams/{}/conversations", encoded(&team)), Value::Null).await;
+            got.body["conversations"].clone()
+        };
+        let post = async || {
+            let got = world.call(Method::POST, "/conversations", new_post(&secret, &card_activity(&card("hi")))).await;
+            (got.status, got.error().1.to_owned())
+        };
+        let refused = (403, "BotNotInConversationRoster".to_owned());
+        let mut seen = vec![
+            json!({ "id": team, "name": null, "type": "standard" }),
+            json!({ "id": incidents, "name": "incidents", "type": "standard" }),
+        ];
+        assert_eq!((listed().await, post().await), (json!(seen), refused.clone()));
+        assert!(!world.teams.teams()[0].channels[2].has_bot);
+        let silent = Err(Mistake::NotDeliverable("the bot is not in the channel".to_owned()));
+        assert_eq!(world.teams.say(&ada, &secret, "help").await, silent);
+        assert_eq!(world.teams.rename_channel(&secret, "room").await, Ok(None));
+
+        world.teams.install_in_channel(&secret, &ada).await.unwrap();
+        let found = world.bot.activities();
+        let from = json!({ "id": ada, "aadObjectId": entra });
+        let data = |activity: &Value| {
+            let team = activity["channelData"]["team"]["id"].clone();
+            (team, activity["channelData"]["channel"].clone(), activity["channelData"]["eventType"].clone())
+        };
+        let channel = json!({ "id": secret, "name": "room", "type": name });
+        assert_eq!(data(&found[0]), (json!(team), channel.clone(), Value::Null));
+        assert_eq!(data(&found[1]), (json!(team), channel, json!("channelMemberAdded")));
+        let bot = json!([{ "id": format!("28:{APP_ID}") }]);
+        assert_eq!((&found[0]["action"], &found[1]["membersAdded"]), (&json!("add"), &bot));
+        for activity in &found {
+            assert_eq!((&activity["conversation"]["id"], &activity["from"]), (&json!(secret), &from));
+        }
+        seen.push(json!({ "id": secret, "name": "room", "type": name }));
+        assert_eq!((listed().await, post().await), (json!(seen), (201, String::new())));
+        assert!(world.teams.say(&ada, &secret, "help").await.is_ok());
+
+        world.teams.uninstall_from_channel(&secret).await.unwrap();
+        let last = world.bot.last().activity;
+        assert_eq!((&last["action"], &last["conversation"]["id"]), (&json!("remove"), &json!(secret)));
+        assert_eq!(post().await, refused);
+        assert!(world.teams.install_in_channel("19:unknown", &ada).await.is_err());
+        world.finish();
+    }
+}
+
+#[tokio::test]
+async fn a_shared_channel_is_told_of_the_other_team() {
+    let (world, team, _, ada) = World::with_team().await;
+    let other = world.teams.add_team_in("tenant-2", "Guests");
+    let channel = world.teams.add_channel_of_kind(&team, "joint", ChannelKind::Shared);
+    assert_eq!(world.teams.share_channel(&channel, &other).await, Ok(None), "the bot is not in it");
+    world.teams.install_in_channel(&channel, &ada).await.unwrap();
+    for (event, list) in [("channelShared", "sharedWithTeams"), ("channelUnshared", "unsharedFromTeams")] {
+        let answer = match event {
+            "channelShared" => world.teams.share_channel(&channel, &other).await,
+            _ => world.teams.unshare_channel(&channel, &other).await,
+        };
+        assert!(answer.unwrap().is_some());
+        let data = world.bot.last().activity["channelData"].clone();
+        let group = data[list][0]["aadGroupId"].clone();
+        assert!(group.is_string());
+        let expected = json!([{ "id": other, "name": "Guests", "aadGroupId": group, "tenantId": "tenant-2" }]);
+        assert_eq!(
+            (&data["eventType"], &data["channel"]["id"], &data[list]),
+            (&json!(event), &json!(channel), &expected)
+        );
+    }
+    world.finish();
+}
+
+#[tokio::test]
+async fn nobody_writes_in_an_archived_team() {
+    let (world, team, channel, ada) = World::with_team().await;
+    let root = world.post_card(&channel, &card("before")).await;
+    world.teams.archive_team(&team).await.unwrap();
+    let one = format!("{}/{root}", activities(&channel));
+    let writes = [
+        (Method::POST, "/conversations".to_owned(), new_post(&channel, &card_activity(&card("hi")))),
+        (Method::POST, activities(&channel), text_activity("hi")),
+        (Method::PUT, one.clone(), card_activity(&card("after"))),
+        (Method::DELETE, one.clone(), Value::Null),
+    ];
+    for (method, path, body) in writes.clone() {
+        assert_eq!(world.call(method.clone(), &path, body).await.error(), (403, "NotEnoughPermissions"), "{method}");
+    }
+    let read = world.call(Method::GET, &format!("/teams/{}", encoded(&team)), Value::Null).await;
+    assert_eq!(read.status, 200);
+    let silent = Err(Mistake::NotDeliverable("the team is archived".to_owned()));
+    assert_eq!(world.teams.say(&ada, &channel, "help").await, silent);
+    world.teams.unarchive_team(&team).await.unwrap();
+    for (method, path, body) in writes {
+        assert!(world.call(method.clone(), &path, body).await.status < 300, "{method}");
+    }
+    let events = world.bot.activities().iter().map(|a| a["channelData"]["eventType"].clone()).collect::<Vec<_>>();
+    assert_eq!(events, ["teamArchived", "teamUnarchived"]);
+    world.finish();
+}
+
+#[tokio::test]
+async fn an_upgrade_is_told_as_such() {
+    let (world, team, _, ada) = World::with_team().await;
+    world.teams.upgrade(&team).await.unwrap();
+    let told = world.bot.last().activity;
+    assert_eq!((&told["type"], &told["action"]), (&json!("installationUpdate"), &json!("add-upgrade")));
+    assert_eq!((&told["conversation"]["id"], &told["from"]["id"]), (&json!(team), &json!(ada)));
     world.finish();
 }
 

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::pagerduty::PagerDuty;
+use crate::pagerduty::{FOREIGN_ACCOUNT, FOREIGN_SUBDOMAIN, PagerDuty};
 
 /// The documents say `identity.pagerduty.com`, the token that they show and the live metadata say this.
 const ISSUER: &str = "https://app.pagerduty.com/global/oauth/anonymous";
@@ -75,10 +75,16 @@ impl PagerDuty {
 
     pub(super) fn id_token(&self, user: &str, access_token: &str) -> String {
         let options = &self.inner.options;
-        let (jti, sid, delegation, now, issuer) = {
+        let (jti, sid, delegation, now, issuer, is_foreign) = {
             let mut state = self.lock();
             let issuer = state.passing.issuer.clone().unwrap_or_else(|| ISSUER.to_owned());
-            (state.ids.uuid(), state.ids.uuid(), state.ids.uuid(), state.passing.now.as_second(), issuer)
+            let is_foreign = state.foreigner(user).is_some();
+            (state.ids.uuid(), state.ids.uuid(), state.ids.uuid(), state.passing.now.as_second(), issuer, is_foreign)
+        };
+        let (account, subdomain) = if is_foreign {
+            (FOREIGN_ACCOUNT, FOREIGN_SUBDOMAIN)
+        } else {
+            (options.account_id.as_str(), options.subdomain.as_str())
         };
         let hash = digest(&SHA256, access_token.as_bytes());
         let half = hash.as_ref().get(..16).unwrap_or_default();
@@ -88,8 +94,8 @@ impl PagerDuty {
             "azp": options.client_id,
             "sub": user,
             "user_id": user,
-            "account_id": options.account_id,
-            "subdomain": options.subdomain,
+            "account_id": account,
+            "subdomain": subdomain,
             "region": "UnitedStates",
             "purpose": "id",
             "iat": now,

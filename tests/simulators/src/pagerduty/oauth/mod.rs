@@ -171,7 +171,10 @@ impl PagerDuty {
         };
         let Some(login) = request.login.clone() else {
             let state = self.lock();
-            return Reply::Page(StatusCode::OK, pages::log_in(incoming.uri, &state.users));
+            return Reply::Page(
+                StatusCode::OK,
+                pages::log_in(incoming.uri, state.users.iter().chain(&state.foreigners)),
+            );
         };
         match self.answer_log_in(request, &login) {
             Some(back) => Reply::Redirect(back.into()),
@@ -196,7 +199,7 @@ impl PagerDuty {
             return Some(request.back(&[("error", "access_denied"), ("error_description", why)]));
         }
         let mut state = self.lock();
-        state.user(user)?;
+        state.user(user).or_else(|| state.foreigner(user))?;
         let (code, issued_at) = (state.ids.token("pdcode"), state.passing.now);
         let back = request.back(&[("code", &code)]);
         let Request { redirect_uri, scopes, challenge, .. } = request;

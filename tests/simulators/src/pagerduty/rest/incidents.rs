@@ -115,17 +115,13 @@ impl State {
             value.get_mut("last_status_change_by").into_iter().for_each(whole_user);
         }
         let policy = self.policy(&incident.policy).map(|policy| self.rest_policy(policy));
-        let teams = self.team_references(&incident.service).into_iter().map(|team| {
-            let facts = json!({ "type": "team", "name": team.get("summary"), "description": null });
-            with(team, facts)
-        });
         let priority = incident.priority.as_ref().map(|id| {
             let name = self.priority(id).map(|known| known.name.as_str());
             with(self.priority_reference_in_rest(id), json!({ "type": "priority", "name": name }))
         });
         let whole = [
             ("escalation_policies", "escalation_policy", policy),
-            ("teams", "teams", Some(teams.collect())),
+            ("teams", "teams", Some(self.whole_teams(&incident.service))),
             ("services", "service", self.service(&incident.service).map(|service| self.rest_service(service))),
             ("priorities", "priority", priority),
             ("conference_bridge", "conference_bridge", Some(conference(incident))),

@@ -57,6 +57,7 @@ const INCLUDE: &str = "include[]";
 
 pub(super) const OPERATIONS: &[Operation] = &[
     get("/users/me", "users.read", &[INCLUDE], people::me),
+    list("/users", "users.read", people::PARAMETERS, people::list),
     get("/users/{id}", "users.read", &[INCLUDE], people::user),
     list("/services", "services.read", services::PARAMETERS, services::list),
     get("/services/{id}", "services.read", &[INCLUDE], services::service),
@@ -179,6 +180,9 @@ fn answer(state: &mut State, operation: &Operation, id: &str, incoming: &Incomin
         .and_then(|()| wanted(state, operation, incoming.body));
     remember_unknown_parameters(state, operation, &incoming.query);
     let answer = checked.and_then(|wanted| {
+        if operation.path != "/users/me" && caller.is_foreign(state) {
+            return Err(not_found());
+        }
         let call = Call { caller, id, query: &incoming.query, wanted };
         (operation.answer)(state, &call)
     });

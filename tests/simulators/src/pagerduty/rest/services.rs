@@ -12,7 +12,7 @@ pub(super) const PARAMETERS: &[&str] = &["query", "name", "sort_by", "team_ids[]
 const INCLUDES: &[&str] = &["escalation_policies", "teams", "integrations", "auto_pause_notifications_parameters"];
 
 pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {
-    call.many_of(INCLUDE, INCLUDES)?;
+    let includes = call.many_of(INCLUDE, INCLUDES)?;
     let query = call.one("query").unwrap_or_default().to_lowercase();
     let teams = call.many("team_ids[]");
     let matches = |service: &&Service| {
@@ -23,13 +23,14 @@ pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {
     };
     let mut found: Vec<&Service> = state.services.iter().filter(matches).collect();
     sort_by_name(call, &mut found, |service| service.name.clone())?;
-    let found: Vec<Value> = found.into_iter().map(|service| state.rest_service(service)).collect();
+    let found: Vec<Value> = found.into_iter().map(|service| state.rest_service_with(service, &includes)).collect();
     call.page("services", &found)
 }
 
 pub(super) fn service(state: &mut State, call: &Call<'_>) -> Answer {
-    call.many_of(INCLUDE, INCLUDES)?;
-    ok(json!({ "service": state.rest_service(state.service(call.id).ok_or_else(not_found)?) }))
+    let includes = call.many_of(INCLUDE, INCLUDES)?;
+    let service = state.service(call.id).ok_or_else(not_found)?;
+    ok(json!({ "service": state.rest_service_with(service, &includes) }))
 }
 
 /// Most severe first.
@@ -46,6 +47,26 @@ pub(super) fn priorities(state: &mut State, call: &Call<'_>) -> Answer {
 }
 
 impl State {
+    /// With whole objects in the place of the references that were asked for.
+    fn rest_service_with(&self, service: &Service, includes: &[&str]) -> Value {
+        let policy = self.policy(&service.policy).map(|policy| self.rest_policy(policy));
+        let whole = [
+            ("escalation_policies", "escalation_policy", policy),
+            ("teams", "teams", Some(self.whole_teams(&service.id))),
+        ];
+        let asked = whole.into_iter().filter(|(include, ..)| includes.contains(include));
+        with(self.rest_service(service), asked.filter_map(|(_, key, whole)| Some((key.to_owned(), whole?))).collect())
+    }
+
+    /// The teams of a service.
+    pub(super) fn whole_teams(&self, service: &str) -> Value {
+        let whole = |team: Value| {
+            let facts = json!({ "type": "team", "name": team.get("summary"), "description": null });
+            with(team, facts)
+        };
+        self.team_references(service).into_iter().map(whole).collect()
+    }
+
     pub(in crate::pagerduty) fn rest_service(&self, service: &Service) -> Value {
         let place = format!("services/{}/integrations/{}", service.id, service.integration);
         let facts = json!({
