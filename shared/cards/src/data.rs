@@ -4,7 +4,7 @@
 
 use std::str::FromStr;
 
-use domain::ids::{AccountId, IncidentId};
+use domain::ids::{AccountId, IncidentId, TeamId};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// The version of [`ButtonData`] that this program writes and reads. Cards live for years in a channel, so a button of
@@ -54,6 +54,60 @@ impl NoData {
     pub(crate) const CURRENT: Self = Self { v: VERSION };
 }
 
+/// What the buttons of the card carry that asks for a team's authorization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamData {
+    /// Always [`VERSION`]; any other is refused.
+    #[serde(deserialize_with = "known_version")]
+    pub v: u8,
+    /// The team.
+    pub team: TeamId,
+}
+
+/// What the button carries that does what the person wanted to do before they were linked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedData {
+    /// Always [`VERSION`]; any other is refused.
+    #[serde(deserialize_with = "known_version")]
+    pub v: u8,
+    /// Under which it is kept; of use to this very person only.
+    pub wanted: String,
+}
+
+/// What the form for a new incident carries, and the button that opens it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DialogData {
+    /// Always [`VERSION`]; any other is refused.
+    #[serde(deserialize_with = "known_version")]
+    pub v: u8,
+    /// Which dialog.
+    pub dialog: Dialog,
+    /// Tells one opened form from another, so that each makes one incident; absent on the button that opens it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
+    /// Makes Teams open a dialog; absent inside of one.
+    #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub(crate) msteams: Option<OpensDialog>,
+}
+
+/// The dialogs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Dialog {
+    /// The form for a new incident.
+    Trigger,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct OpensDialog {
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+impl OpensDialog {
+    pub(crate) const FETCH: Self = Self { kind: "task/fetch" };
+}
+
 /// What a button asks for (`verb` of `Action.Execute`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -67,6 +121,10 @@ pub enum Verb {
     Refresh,
     /// Send me a personal link. Its button carries no [`ButtonData`].
     LinkAccounts,
+    /// Send me a key that I can pass on to a PagerDuty admin. Its button carries [`TeamData`].
+    NotAdmin,
+    /// Do what I wanted to do. Its button carries [`WantedData`].
+    Resume,
 }
 
 /// A verb that none of our buttons has.
@@ -76,7 +134,15 @@ pub struct UnknownVerb;
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Self; 5] = [Self::Acknowledge, Self::Resolve, Self::AddNote, Self::Refresh, Self::LinkAccounts];
+    pub const ALL: [Self; 7] = [
+        Self::Acknowledge,
+        Self::Resolve,
+        Self::AddNote,
+        Self::Refresh,
+        Self::LinkAccounts,
+        Self::NotAdmin,
+        Self::Resume,
+    ];
 
     /// As it is written on the wire.
     #[must_use]
@@ -87,6 +153,8 @@ impl Verb {
             Self::AddNote => "addNote",
             Self::Refresh => "refresh",
             Self::LinkAccounts => "linkAccounts",
+            Self::NotAdmin => "notAdmin",
+            Self::Resume => "resume",
         }
     }
 }

@@ -225,6 +225,7 @@ fn add_note(data: ButtonData) -> Action {
         max_length: MAX_NOTE_CHARS,
         is_required: true,
         error_message: Own::from("Please write the note first."),
+        value: None,
     };
     let form = AdaptiveCard::inner(
         vec![Element::InputText(input)],

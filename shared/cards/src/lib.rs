@@ -5,6 +5,7 @@
 //! be able to put a link, a mention or a picture into a channel, so foreign text goes through [`Untrusted`] into places
 //! where Teams interprets nothing.
 
+mod commands;
 pub mod data;
 mod incident;
 mod link;
@@ -12,18 +13,22 @@ mod log;
 mod notice;
 mod personal;
 mod schema;
+pub mod setup;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod trigger;
 mod untrusted;
 
 use serde::Serialize;
 
+pub use commands::{
+    COMMANDS, Command, CommandName, Place, Reader, find as find_command, help, nearest, not_allowed, unknown_command,
+    wrong_place,
+};
 pub use incident::{IncidentView, incident};
 pub use notice::{channel_gone, double_pointer, service_connected, team_connected};
-pub use personal::{
-    COMMANDS, Command, help, linked, linked_already, nothing_to_unlink, personal_link, unknown_command, unlinked,
-};
+pub use personal::{linked, linked_already, nothing_to_unlink, personal_link, unlinked};
 pub use schema::AdaptiveCard;
 pub use untrusted::Untrusted;
 

@@ -1,13 +1,15 @@
-//! Private cards: the personal link, what became of it, and help.
+//! Private cards: the personal link, and what became of it.
 
-use domain::linking::{AccountLink, TICKET_LIFETIME, WantedAction};
+use domain::linking::{AccountLink, TICKET_LIFETIME, Wanted, WantedAction};
 use jiff::Timestamp;
 
 use crate::Card;
+use crate::data::{VERSION, Verb, WantedData};
 use crate::link::Link;
 use crate::log::NAME_LIMIT;
 use crate::notice::notice;
-use crate::schema::Action;
+use crate::schema::{Action, ActionStyle, Data, Execute};
+use crate::trigger::open_form;
 use crate::untrusted::Plain;
 
 /// Longest e-mail address that is shown, in UTF-16 units; a mailbox name alone may have 64.
@@ -18,22 +20,6 @@ const INCIDENT_LIMIT: usize = 150;
 
 /// How many links a card lists; a person has one for each PagerDuty account.
 const LINKS_LISTED: usize = 10;
-
-/// Something that a person can write to the bot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Command {
-    /// The word; upper and lower case are the same.
-    pub word: &'static str,
-    /// What it does, as one sentence.
-    pub does: &'static str,
-}
-
-/// Every command, in the order in which [`help`] lists them.
-pub const COMMANDS: &[Command] = &[
-    Command { word: "linkUser", does: "Sends you a personal link to link your PagerDuty and Teams accounts." },
-    Command { word: "unlinkUser", does: "Unlinks your PagerDuty and Teams accounts." },
-    Command { word: "help", does: "Shows this list." },
-];
 
 /// The personal link at `url` for the Teams user `teams_name`, and what it was wanted for.
 #[must_use]
@@ -60,16 +46,29 @@ pub fn personal_link(url: &str, teams_name: &str, wanted: Option<&WantedAction>,
     notice("Link your PagerDuty account", paragraphs, button.into_iter().collect())
 }
 
-/// The accounts have just been linked; `wanted` is what the person wanted to do before.
+/// The accounts have just been linked; `wanted` is what the person wanted to do before, with the id that it is kept under.
 #[must_use]
-pub fn linked(link: &AccountLink, wanted: Option<&WantedAction>) -> Card {
+pub fn linked(link: &AccountLink, wanted: Option<(&WantedAction, &str)>) -> Card {
     let mut paragraphs = vec![acts_as(link), wrong()];
-    paragraphs.extend(wanted.map(|wanted| {
-        Plain::from("You can now act on ")
-            .append(&incident(wanted))
-            .own(": go back to its card and press the button again.")
-    }));
-    notice("Your accounts are linked", paragraphs, Vec::new())
+    let mut actions = Vec::new();
+    if let Some((wanted, id)) = wanted {
+        paragraphs.push(Plain::from("You wanted to act on ").append(&incident(wanted)).own(". One click does it now:"));
+        actions.push(resume(wanted, id));
+    }
+    notice("Your accounts are linked", paragraphs, actions)
+}
+
+/// Does what the person wanted to do.
+fn resume(wanted: &WantedAction, id: &str) -> Action {
+    let title = match &wanted.what {
+        Wanted::Trigger => return open_form(),
+        Wanted::Click { action: domain::action::Action::Acknowledge, .. } => "Acknowledge now",
+        Wanted::Click { action: domain::action::Action::Resolve, .. } => "Resolve now",
+        Wanted::Click { action: domain::action::Action::AddNote { .. }, .. } => "Add the note now",
+        Wanted::Command { .. } => "Do it now",
+    };
+    let data = Data::Wanted(WantedData { v: VERSION, wanted: id.to_owned() });
+    Action::Execute(Execute { title, verb: Verb::Resume, data, style: Some(ActionStyle::Positive) })
 }
 
 /// Answers a wish for a link by somebody who has one for each account already.
@@ -101,26 +100,6 @@ pub fn nothing_to_unlink() -> Card {
         "No PagerDuty account is linked to you, so there is nothing to unlink. Write linkUser to link one.",
     );
     notice("Nothing to unlink", vec![text], Vec::new())
-}
-
-/// What one can write to the bot.
-#[must_use]
-pub fn help() -> Card {
-    let intro = Plain::from("I post PagerDuty incidents in channels. You can write these words to me:");
-    notice("What I can do", std::iter::once(intro).chain(commands()).collect(), Vec::new())
-}
-
-/// The person wrote a `word` that is no command.
-#[must_use]
-pub fn unknown_command(word: &str) -> Card {
-    let sorry = Plain::from("I do not know what to do with \"")
-        .foreign_or(word, NAME_LIMIT, "")
-        .own("\". You can write these words to me:");
-    notice("I did not understand that", std::iter::once(sorry).chain(commands()).collect(), Vec::new())
-}
-
-fn commands() -> impl Iterator<Item = Plain> {
-    COMMANDS.iter().map(|command| Plain::from(command.word).own(": ").own(command.does))
 }
 
 fn acts_as(link: &AccountLink) -> Plain {

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::data::{ButtonData, NoData, Verb};
+use crate::data::{ButtonData, DialogData, NoData, TeamData, Verb, WantedData};
 use crate::link::Link;
 use crate::untrusted::{Own, Plain, utf16_len};
 
@@ -69,6 +69,8 @@ pub(crate) enum Element {
     ColumnSet(ColumnSet),
     #[serde(rename = "Input.Text")]
     InputText(InputText),
+    #[serde(rename = "Input.ChoiceSet")]
+    ChoiceSet(ChoiceSet),
 }
 
 /// Rendered as Markdown.
@@ -171,6 +173,43 @@ pub(crate) struct InputText {
     pub(crate) max_length: usize,
     pub(crate) is_required: bool,
     pub(crate) error_message: Own,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) value: Option<Plain>,
+}
+
+/// A list to choose from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ChoiceSet {
+    pub(crate) id: &'static str,
+    pub(crate) label: Own,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) placeholder: Option<Own>,
+    /// `filtered` lets the person type.
+    pub(crate) style: &'static str,
+    pub(crate) is_required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error_message: Option<Own>,
+    pub(crate) choices: Vec<Choice>,
+    /// Asks the bot for more choices while the person types (Teams docs, "Typeahead search").
+    #[serde(rename = "choices.data", skip_serializing_if = "Option::is_none")]
+    pub(crate) search: Option<DataQuery>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) value: Option<String>,
+}
+
+/// One of the things to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Choice {
+    pub(crate) title: Plain,
+    pub(crate) value: String,
+}
+
+/// What the bot is asked for choices of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "Data.Query")]
+pub(crate) struct DataQuery {
+    pub(crate) dataset: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -182,6 +221,9 @@ pub(crate) enum Action {
     OpenUrl { title: &'static str, url: Link },
     #[serde(rename = "Action.ShowCard")]
     ShowCard { title: &'static str, card: Box<AdaptiveCard> },
+    /// Opens a dialog, or sends one: inside dialogs only this works (Teams docs, "Dialogs in bots").
+    #[serde(rename = "Action.Submit")]
+    Submit { title: &'static str, data: DialogData },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -197,6 +239,8 @@ pub(crate) struct Execute {
 #[serde(untagged)]
 pub(crate) enum Data {
     Incident(ButtonData),
+    Team(TeamData),
+    Wanted(WantedData),
     None(NoData),
 }
 

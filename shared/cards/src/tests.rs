@@ -2,11 +2,14 @@
 
 mod hostile;
 
-use domain::ids::{AccountId, ActivityId, ChannelId, EntraUserId, EventId, IncidentId, PdUserId, ServiceId, TenantId};
+use domain::ids::{
+    AccountId, ActivityId, ChannelId, EntraUserId, EventId, IncidentId, PdUserId, ServiceId, TeamId, TenantId,
+};
 use domain::incident::{
     Actor, Happening, IncidentRecord, LogEntry, ServiceRef, Snapshot, Stamped, Status, StatusChange, Urgency, Version,
 };
-use domain::linking::{AccountLink, WantedAction};
+use domain::linking::{AccountLink, Wanted, WantedAction};
+use domain::permission::Rank;
 use insta::assert_json_snapshot;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -83,7 +86,13 @@ fn link() -> AccountLink {
 }
 
 fn wanted() -> WantedAction {
-    WantedAction { incident: IncidentId::new("Q1ABC").unwrap(), title: "#1234 DB down".to_owned() }
+    let what = Wanted::Click {
+        account: AccountId::new("PACC1").unwrap(),
+        incident: IncidentId::new("Q1ABC").unwrap(),
+        channel: ChannelId::new("19:abc@thread.tacv2").unwrap(),
+        action: domain::action::Action::Acknowledge,
+    };
+    WantedAction { title: "#1234 DB down".to_owned(), what }
 }
 
 fn json(card: &Card) -> Value {
@@ -170,12 +179,75 @@ fn private_cards() {
     let url = "https://bridge.example/oauth/start?ticket=t0k3n";
     assert_json_snapshot!("personal_link", crate::personal_link(url, "Alice (Teams)", Some(&wanted()), at("09:46:42")));
     assert_json_snapshot!("personal_link_without_reason", crate::personal_link(url, "Alice", None, at("09:46:42")));
-    assert_json_snapshot!("linked", crate::linked(&link(), Some(&wanted())));
+    assert_json_snapshot!("linked", crate::linked(&link(), Some((&wanted(), "w4nt3d"))));
     assert_json_snapshot!("linked_already", crate::linked_already(&[link()]));
     assert_json_snapshot!("unlinked", crate::unlinked(&[link()]));
     assert_json_snapshot!("nothing_to_unlink", crate::nothing_to_unlink());
-    assert_json_snapshot!("help", crate::help());
+    let trigger = WantedAction { what: Wanted::Trigger, title: "a new incident".to_owned() };
+    assert_json_snapshot!("linked_for_trigger", crate::linked(&link(), Some((&trigger, "w4nt3d"))));
+    let reader = crate::Reader { private: true, rank: Some(Rank::Admin) };
+    assert_json_snapshot!("help", crate::help(reader, "1.2.3"));
+    assert_json_snapshot!("help_in_channel", crate::help(crate::Reader { private: false, rank: None }, "1.2.3"));
     assert_json_snapshot!("unknown_command", crate::unknown_command("frobnicate"));
+    assert_json_snapshot!("nearly_a_command", crate::unknown_command("trigegr"));
+    assert_json_snapshot!("wrong_place", crate::wrong_place(crate::find_command("authorize").unwrap()));
+    assert_json_snapshot!("not_allowed", crate::not_allowed(crate::find_command("connect").unwrap()));
+}
+
+#[test]
+fn setup_cards() {
+    use crate::setup;
+    let (team, url) = (TeamId::new("19:team@thread.tacv2").unwrap(), "https://bridge.example/oauth/start?ticket=t0k3n");
+    assert_json_snapshot!("installed", setup::installed(&team, "SRE", url, at("10:36:42")));
+    assert_json_snapshot!("authorization_link", setup::authorization_link(&team, "SRE", url, at("10:36:42")));
+    assert_json_snapshot!("installed_again", setup::installed_again("SRE", 3));
+    assert_json_snapshot!("installed_in_channel", setup::installed_in_channel());
+    assert_json_snapshot!("key_for_admin", setup::key_for_admin("SRE", "ABCDEF-GHJKMN-PQRSTV-WXYZ01", at("10:36:42")));
+    assert_json_snapshot!("key_unknown", setup::key_unknown());
+    assert_json_snapshot!("authorize_usage", setup::authorize_usage());
+    assert_json_snapshot!("team_disconnected", setup::team_disconnected("SRE", "Alice Example"));
+    assert_json_snapshot!("test_notification", setup::test_notification("Payments", "Alice Example", at("10:36:42")));
+    assert_json_snapshot!("connected", setup::connected("Payments", false));
+    assert_json_snapshot!("connected_already", setup::connected("Payments", true));
+    assert_json_snapshot!("disconnected", setup::disconnected("Payments"));
+    assert_json_snapshot!("not_connected", setup::not_connected());
+    assert_json_snapshot!("service_url_wanted", setup::service_url_wanted("connect"));
+    assert_json_snapshot!("failed", setup::failed("evil.example is not PagerDuty."));
+    assert_json_snapshot!("not_authorized", setup::not_authorized());
+    assert_json_snapshot!("open_pagerduty", setup::open_pagerduty("acme", "https://acme.pagerduty.com"));
+    assert_json_snapshot!("open_configuration", setup::open_configuration("https://bridge.example/admin"));
+    let line = |name: &str| setup::Line { name: name.to_owned(), about: "healthy, all incidents".to_owned() };
+    assert_json_snapshot!("list", setup::list("Connected PagerDuty services", &[line("Payments"), line("Search")], ""));
+    assert_json_snapshot!("empty_list", setup::list("Open incidents", &[], "There is no open incident."));
+}
+
+#[test]
+fn the_form_for_an_incident() {
+    use crate::trigger::{Offer, TriggerForm, Typed, trigger_done, trigger_form, trigger_offer};
+    assert_json_snapshot!("trigger_offer", trigger_offer());
+    let offer = |id: &str, name: &str| Offer { id: id.to_owned(), name: name.to_owned() };
+    let form = TriggerForm {
+        form: "f0rm".to_owned(),
+        services: vec![offer("PSVC1", "Payments")],
+        priorities: vec![offer("PPRI1", "P1")],
+        ..TriggerForm::default()
+    };
+    assert_json_snapshot!("trigger_form", trigger_form(&form));
+    let typed = Typed {
+        service: Some("PSVC1".to_owned()),
+        title: Some("DB down".to_owned()),
+        urgency: Some("low".to_owned()),
+        assignee: Some("PUSER1".to_owned()),
+        ..Typed::default()
+    };
+    let back = TriggerForm {
+        typed,
+        assignees: vec![offer("PUSER1", "Alice Example")],
+        error: Some("please choose a service.".to_owned()),
+        ..form
+    };
+    assert_json_snapshot!("trigger_form_with_error", trigger_form(&back));
+    assert_json_snapshot!("trigger_done", trigger_done(1234, "DB down", "https://acme.pagerduty.com/incidents/Q1ABC"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! the text of an invoke's answer, never as Markdown.
 
 use domain::action::{MAX_NOTE_CHARS, Refusal};
+use domain::connection::{Connection, Filter, Health};
 use domain::incident::{Actor, LogEntry, Status};
 use jiff::Timestamp;
 
@@ -129,6 +130,19 @@ pub fn note_added() -> &'static str {
     "The note has been added."
 }
 
+/// An equal note is being written at this moment.
+#[must_use]
+pub fn note_in_progress() -> &'static str {
+    "This note is being added right now."
+}
+
+/// PagerDuty has not said whether it has written the note.
+#[must_use]
+pub fn note_unclear() -> &'static str {
+    "PagerDuty did not say whether it added this note. Please look at the incident before you add it again; \
+     the same note is not sent twice within half a minute."
+}
+
 /// Something of ours failed before anything was done.
 #[must_use]
 pub fn try_again() -> &'static str {
@@ -157,6 +171,89 @@ pub fn unknown_person() -> &'static str {
 #[must_use]
 pub fn channel_not_connected() -> &'static str {
     "This channel is not connected to a PagerDuty service. A PagerDuty admin can connect it on the configuration page."
+}
+
+/// How to use `incidents`.
+#[must_use]
+pub fn incidents_usage() -> &'static str {
+    "Write incidents for the open incidents of this channel's services, or incidents mine for those assigned to you."
+}
+
+/// No service is connected to this channel.
+#[must_use]
+pub fn nothing_connected() -> &'static str {
+    "No PagerDuty service is connected to this channel."
+}
+
+/// PagerDuty has no such service.
+#[must_use]
+pub fn no_such_service() -> &'static str {
+    "PagerDuty has no service of this name that you can see."
+}
+
+/// Whether a connection works, in a few words.
+#[must_use]
+pub fn connection_state(connection: &Connection) -> String {
+    let which = match connection.filter {
+        Filter::All => "all incidents",
+        Filter::HighUrgency => "high urgency only",
+    };
+    let state = match &connection.health {
+        Health::Healthy => Plain::from("healthy"),
+        Health::Broken { reason, since } => {
+            Plain::from("not reachable since ").time(*since).own(" (").foreign_or(reason, 60, "unknown").own(")")
+        }
+        Health::ServiceGone { since } => Plain::from("service deleted in PagerDuty on ").time(*since),
+    };
+    state.own(", ").own(which).into_literal()
+}
+
+/// The bot may not write to the person.
+#[must_use]
+pub fn no_private_message() -> &'static str {
+    "I could not send you a private message. Open a private chat with me, add the app there if Teams asks for it, and write the command there."
+}
+
+/// The team is connected to no account.
+#[must_use]
+pub fn team_not_connected() -> &'static str {
+    "This team is not connected to PagerDuty yet."
+}
+
+/// The incident of a form was made before.
+#[must_use]
+pub fn incident_made() -> &'static str {
+    "The incident was created already. Its card appears in the connected channels."
+}
+
+/// PagerDuty may or may not have created the incident.
+#[must_use]
+pub fn incident_unclear() -> &'static str {
+    "PagerDuty is slow to answer. Press the button again: the incident will not be created twice."
+}
+
+/// What the person wanted to do is too long ago, or was done.
+#[must_use]
+pub fn wanted_gone() -> &'static str {
+    "This can no longer be done from here: it is too long ago, or was done already. Please use the card in the channel."
+}
+
+/// A command was carried out again where it had been written.
+#[must_use]
+pub fn command_done() -> &'static str {
+    "Done. The answer is where you wrote the command."
+}
+
+/// The key for an admin is on its way.
+#[must_use]
+pub fn key_sent() -> &'static str {
+    "I have sent you a message with a key that you can forward to a PagerDuty Admin."
+}
+
+/// The team is connected already, or the bot is not in it any more.
+#[must_use]
+pub fn nothing_to_authorize() -> &'static str {
+    "This team does not wait for authorization any more."
 }
 
 /// A request of Teams for which there is no answer.

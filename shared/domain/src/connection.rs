@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, ChannelId, ServiceId, TeamId, TenantId};
+use crate::ids::{AccountId, ChannelId, EntraUserId, ServiceId, TeamId, TenantId};
 use crate::incident::{Snapshot, Urgency};
 
 /// One service posts its incidents to one channel.
@@ -27,6 +27,9 @@ pub struct Connection {
     pub health: Health,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The name of the person who made it, where that is known.
+    #[serde(default)]
+    pub created_by: Option<String>,
 }
 
 /// Which incidents of a service a channel wants to see.
@@ -64,6 +67,79 @@ pub enum Health {
         /// When it was first noticed.
         since: Timestamp,
     },
+    /// PagerDuty said that the service was deleted: nothing will ever be posted again.
+    ServiceGone {
+        /// When PagerDuty said it.
+        since: Timestamp,
+    },
+}
+
+/// What became of the newest message of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastDelivery {
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub outcome: DeliveryOutcome,
+    /// Why Teams refused it; a short code.
+    pub reason: Option<String>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryOutcome {
+    /// A card was posted.
+    Posted,
+    /// A card was edited.
+    Edited,
+    /// A thread was told the news.
+    Replied,
+    /// A test notification was posted.
+    Tested,
+    /// Teams did not take it.
+    Refused,
+}
+
+/// A channel of a team, as far as Teams has told us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// The channel; the General channel has the team's id.
+    pub id: ChannelId,
+    /// Its team.
+    pub team: TeamId,
+    /// As Teams shows it; Teams gives no name for the General channel.
+    pub name: Option<String>,
+    /// Who can see it.
+    pub kind: ChannelKind,
+    /// Whether it was deleted; a deleted channel can be restored for 30 days.
+    #[serde(default)]
+    pub deleted: bool,
+}
+
+impl Channel {
+    /// The name to show.
+    #[must_use]
+    pub fn shown_name(&self) -> &str {
+        match self.name.as_deref() {
+            Some(name) => name,
+            None if self.id.as_str() == self.team.as_str() => "General",
+            None => "(unnamed channel)",
+        }
+    }
+}
+
+/// Kinds of channels (Teams docs, "Get teams context").
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelKind {
+    /// Everybody in the team sees it.
+    #[default]
+    Standard,
+    /// Some of the team see it.
+    Private,
+    /// People of other teams may see it, too.
+    Shared,
 }
 
 /// Our bot in a Teams team.
@@ -79,6 +155,34 @@ pub struct Installation {
     pub service_url: String,
     /// The PagerDuty account that the team is connected to, once an admin has authorized it.
     pub account: Option<AccountId>,
-    /// When the bot was added.
+    /// When the bot was added, most recently.
     pub installed_at: Timestamp,
+    /// Who added it.
+    #[serde(default)]
+    pub installer: Option<EntraUserId>,
+    /// When the bot was removed, if it is not in the team any more.
+    #[serde(default)]
+    pub removed_at: Option<Timestamp>,
+    /// When an admin authorized the team.
+    #[serde(default)]
+    pub connected_at: Option<Timestamp>,
+}
+
+impl Installation {
+    /// The team's name, or a stand-in for it.
+    #[must_use]
+    pub fn shown_name(&self) -> &str {
+        self.team_name.as_deref().unwrap_or("(unnamed team)")
+    }
+}
+
+/// The PagerDuty account that teams are connected to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// PagerDuty's id; the subdomain can change, this does not.
+    pub id: AccountId,
+    /// The subdomain when it was last seen.
+    pub subdomain: String,
+    /// Where people open the account in a browser, without a path.
+    pub web: String,
 }

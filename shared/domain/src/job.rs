@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, ChannelId, IncidentId};
+use crate::ids::{AccountId, ChannelId, IncidentId, ServiceId};
 
 /// Asks the notification sender to look at one card. It carries no state: the sender reads the newest itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,4 +18,54 @@ pub struct CardJob {
     pub cause: String,
     /// When the cause reached us.
     pub received_at: Timestamp,
+}
+
+/// Asks the notification sender to post a marked test card, so that an admin sees that the whole way works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestJob {
+    /// The connection's account.
+    pub account: AccountId,
+    /// The connection's service.
+    pub service: ServiceId,
+    /// The connection's channel.
+    pub channel: ChannelId,
+    /// Tells tests apart.
+    pub test: String,
+    /// Who asked for it.
+    pub by: String,
+    /// When it was asked for.
+    pub received_at: Timestamp,
+}
+
+/// One queue message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Job {
+    /// A card may be out of date.
+    Card(CardJob),
+    /// A test card is wanted.
+    Test(TestJob),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_two_kinds_of_jobs_are_told_apart() {
+        let (account, channel) = (AccountId::new("A").unwrap(), ChannelId::new("C").unwrap());
+        let at = Timestamp::UNIX_EPOCH;
+        let card = CardJob {
+            account: account.clone(),
+            incident: IncidentId::new("I").unwrap(),
+            channel: channel.clone(),
+            cause: "E".to_owned(),
+            received_at: at,
+        };
+        let service = ServiceId::new("S").unwrap();
+        let test = TestJob { account, service, channel, test: "t".to_owned(), by: "Ada".to_owned(), received_at: at };
+        let read = |text: String| serde_json::from_str::<Job>(&text).unwrap();
+        assert_eq!(read(serde_json::to_string(&card).unwrap()), Job::Card(card));
+        assert_eq!(read(serde_json::to_string(&test).unwrap()), Job::Test(test));
+    }
 }

@@ -9,5 +9,6 @@ pub mod ids;
 pub mod incident;
 pub mod job;
 pub mod linking;
+pub mod permission;
 pub mod plan;
 pub mod routing;

@@ -6,10 +6,21 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, ConversationId, EntraUserId, IncidentId, PdUserId, TenantId};
+use crate::action::Action;
+use crate::ids::{AccountId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, TeamId, TenantId};
 
-/// How long a personal link can be used.
+/// How long a personal link to link accounts can be used.
 pub const TICKET_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long a personal link to authorize a team can be used. Longer, since it comes unasked, with the installation, and is
+/// worth nothing without an admin's log-in.
+pub const AUTHORIZATION_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long what a person wanted to do is kept for them.
+pub const WANTED_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+
+/// How long a key can be used that somebody else passes on to an admin.
+pub const KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(72);
 
 /// Who acts in Teams as whom in PagerDuty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,32 +52,103 @@ pub struct Ticket {
     pub user: EntraUserId,
     /// As Teams shows the user.
     pub teams_name: String,
-    /// The account that the link must lead to; `None` if any account will do.
-    pub account: Option<AccountId>,
+    /// What it is good for.
+    pub purpose: Purpose,
     /// The private chat in which the outcome is told.
     pub conversation: ConversationId,
     /// Where that chat is reached.
     pub service_url: String,
-    /// The incident that the person wanted to act on when the link was asked for.
-    pub wanted: Option<WantedAction>,
     /// When the ticket was made.
     pub created_at: Timestamp,
 }
 
-/// What a person wanted to do before it turned out that they were not linked.
+/// What a ticket is good for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Purpose {
+    /// Linking the Teams user to a PagerDuty user.
+    Link {
+        /// The account that the link must lead to; `None` if any account will do.
+        account: Option<AccountId>,
+        /// What the person wanted to do when the link was asked for.
+        wanted: Option<WantedAction>,
+    },
+    /// Connecting a team to a PagerDuty account.
+    Authorize {
+        /// The team.
+        team: TeamId,
+        /// When the bot was added to it: a ticket of an earlier installation is worth nothing.
+        installed_at: Timestamp,
+    },
+}
+
+/// What a key is good for that a non-admin passes on to an admin: authorizing one team of one tenant, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationKey {
+    /// The team.
+    pub team: TeamId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// When the bot was added to the team: a key of an earlier installation is worth nothing.
+    pub installed_at: Timestamp,
+    /// When the key was made.
+    pub created_at: Timestamp,
+}
+
+impl AuthorizationKey {
+    /// When the key stops working.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.created_at.checked_add(KEY_LIFETIME).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// What a person wanted to do before it turned out that they were not linked; kept so that it takes one click afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WantedAction {
-    /// The incident.
-    pub incident: IncidentId,
-    /// Its number and title, for the sentence that reminds of it.
+    /// What it was about, as in "#12 Disk full" or "connect https://…", for the sentence that reminds of it.
     pub title: String,
+    /// What it was.
+    pub what: Wanted,
+}
+
+/// The kinds of things that only a linked person can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Wanted {
+    /// A button of an incident's card in a channel.
+    Click {
+        /// The incident's account.
+        account: AccountId,
+        /// The incident.
+        incident: IncidentId,
+        /// The channel whose card was clicked.
+        channel: ChannelId,
+        /// Which button.
+        action: Action,
+    },
+    /// A command, to be answered where it was written.
+    Command {
+        /// What was written.
+        text: String,
+        /// Where.
+        conversation: ConversationId,
+        /// The team, if it was written in one.
+        team: Option<TeamId>,
+    },
+    /// The form for a new incident.
+    Trigger,
 }
 
 impl Ticket {
     /// When the ticket stops working.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
-        self.created_at.checked_add(TICKET_LIFETIME).unwrap_or(Timestamp::MAX)
+        let lifetime = match self.purpose {
+            Purpose::Link { .. } => TICKET_LIFETIME,
+            Purpose::Authorize { .. } => AUTHORIZATION_LIFETIME,
+        };
+        self.created_at.checked_add(lifetime).unwrap_or(Timestamp::MAX)
     }
 
     /// Whether it can still be used.

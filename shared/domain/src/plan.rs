@@ -208,6 +208,7 @@ mod tests {
             filter,
             health,
             created_at: T0,
+            created_by: None,
         }
     }
 

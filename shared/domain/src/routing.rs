@@ -43,6 +43,7 @@ mod tests {
             filter,
             health,
             created_at: Timestamp::UNIX_EPOCH,
+            created_by: None,
         }
     }
 

@@ -54,6 +54,7 @@ pub struct App {
     pub connector: Connector,
     /// The check of what comes from Teams.
     pub bot_auth: std::sync::Arc<BotAuth>,
+    pub(crate) app_token: crate::app_token::CachedAppToken,
 }
 
 impl App {
@@ -99,6 +100,7 @@ impl App {
                 config.allowed_tenants.clone(),
                 hosts,
             )),
+            app_token: crate::app_token::CachedAppToken::default(),
             config: std::sync::Arc::new(config),
             clock,
             random: Random,

@@ -3,9 +3,11 @@
 //! Only this crate reads the environment, the clock and randomness, so that everything else is a function of its inputs.
 
 mod app;
+mod app_token;
 mod aws;
 mod clock;
 mod config;
+mod finish;
 mod http;
 mod lambda;
 mod queue;
@@ -14,9 +16,11 @@ mod secrets;
 mod telemetry;
 
 pub use app::{App, StartError};
+pub use app_token::AppTokenError;
 pub use aws::{AwsClients, AwsSettings};
 pub use clock::Clock;
 pub use config::{Config, ConfigError, Mistake, VARIABLES, Variable};
+pub use finish::{BrokenOff, finish};
 pub use http::{HttpClientError, http_client};
 pub use lambda::{LambdaError, serve_http, serve_sqs};
 pub use queue::{Queue, QueueError, digest};

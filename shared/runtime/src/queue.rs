@@ -5,7 +5,8 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use domain::failure::Class;
-use domain::job::CardJob;
+use domain::ids::ChannelId;
+use domain::job::{CardJob, TestJob};
 
 /// SQS takes at most ten messages per batch.
 const BATCH: usize = 10;
@@ -69,19 +70,37 @@ impl Queue {
         for batch in jobs.chunks(BATCH) {
             let entries =
                 batch.iter().enumerate().map(|(index, job)| entry(index, job)).collect::<Result<Vec<_>, _>>()?;
-            let sent = self
-                .client
-                .send_message_batch()
-                .queue_url(&self.url)
-                .set_entries(Some(entries))
-                .send()
-                .await
-                .map_err(|error| QueueError::Call { operation: "SendMessageBatch", source: Box::new(error) })?;
-            if !sent.failed().is_empty() {
-                return Err(QueueError::Partial { failed: sent.failed().len() });
-            }
+            self.send_batch(entries).await?;
         }
         Ok(())
+    }
+
+    /// Sends the wish for a test card, in the same group as the channel's incidents.
+    ///
+    /// # Errors
+    /// [`QueueError`] if it was not taken.
+    pub async fn send_test(&self, job: &TestJob) -> Result<(), QueueError> {
+        let body = serde_json::to_string(job).map_err(|error| QueueError::Encode(Box::new(error)))?;
+        let entry = SendMessageBatchRequestEntry::builder()
+            .id("0")
+            .message_body(body)
+            .message_group_id(group(&job.channel))
+            .message_deduplication_id(digest(["test", &job.test].join("#").as_bytes()))
+            .build()
+            .map_err(|error| QueueError::Encode(Box::new(error)))?;
+        self.send_batch(vec![entry]).await
+    }
+
+    async fn send_batch(&self, entries: Vec<SendMessageBatchRequestEntry>) -> Result<(), QueueError> {
+        let sent = self
+            .client
+            .send_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|error| QueueError::Call { operation: "SendMessageBatch", source: Box::new(error) })?;
+        if sent.failed().is_empty() { Ok(()) } else { Err(QueueError::Partial { failed: sent.failed().len() }) }
     }
 
     /// Hides a received message, and with it its whole group, for `delay` (whole seconds, at most 12 hours).
@@ -123,12 +142,16 @@ fn entry(index: usize, job: &CardJob) -> Result<SendMessageBatchRequestEntry, Qu
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(body)
-        .message_group_id(digest(job.channel.as_str().as_bytes()))
+        .message_group_id(group(&job.channel))
         .message_deduplication_id(digest(
             [&job.cause, job.account.as_str(), job.incident.as_str(), job.channel.as_str()].join("#").as_bytes(),
         ))
         .build()
         .map_err(|error| QueueError::Encode(Box::new(error)))
+}
+
+fn group(channel: &ChannelId) -> String {
+    digest(channel.as_str().as_bytes())
 }
 
 /// SHA-256 as 64 hexadecimal digits. Ids of SQS hold 128 characters of a small alphabet; a digest fits whatever it names.
@@ -139,7 +162,7 @@ pub fn digest(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::ids::{AccountId, ChannelId, IncidentId};
+    use domain::ids::{AccountId, IncidentId};
     use jiff::Timestamp;
 
     use super::*;

@@ -1,23 +1,34 @@
-//! Connections of services to channels, and installations of the bot in teams.
+//! Connections of services to channels, and what became of their newest message.
 
-use domain::connection::{Connection, Health, Installation};
-use domain::ids::{AccountId, ChannelId, ServiceId, TeamId, TenantId};
+use domain::connection::{Connection, Health, LastDelivery};
+use domain::ids::{AccountId, ChannelId, ServiceId, TeamId};
 use jiff::Timestamp;
 
 use crate::item::{Condition, Item, data, version};
 use crate::{Error, Store, keys};
 
 impl Store {
-    /// Stores a connection, replacing one between the same service and channel.
+    /// Stores a new connection. `false`: service and channel are connected already, and that connection stays as it is.
     ///
     /// # Errors
     /// [`Error`] if the table does not answer.
-    pub async fn put_connection(&self, connection: &Connection) -> Result<(), Error> {
-        let Connection { account, service, channel, team, .. } = connection;
-        let item = Item::new(keys::connection(account, service, channel), "connection", connection)?
-            .indexed(Some(keys::connection_in_team(team, channel, service)))
-            .version(1);
-        self.put(item).await
+    pub async fn add_connection(&self, connection: &Connection) -> Result<bool, Error> {
+        self.put_if(connection_item(connection, 1)?, Condition::new("attribute_not_exists(pk)")).await
+    }
+
+    /// Deletes a connection and returns it; `None`: there was none.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer or the item cannot be read.
+    pub async fn remove_connection(
+        &self,
+        account: &AccountId,
+        service: &ServiceId,
+        channel: &ChannelId,
+    ) -> Result<Option<Connection>, Error> {
+        let taken = self.take(&keys::connection(account, service, channel)).await?;
+        self.take(&keys::last_delivery(account, service, channel)).await?;
+        taken.as_ref().map(data).transpose()
     }
 
     /// The connection between a service and a channel.
@@ -45,6 +56,14 @@ impl Store {
         self.partition(&keys::service(account, service), Some(keys::CONNECTION)).await?.iter().map(data).collect()
     }
 
+    /// Every connection to a channel of a team; one made a moment ago may be missing.
+    ///
+    /// # Errors
+    /// As [`Store::connection`].
+    pub async fn connections_of_team(&self, team: &TeamId) -> Result<Vec<Connection>, Error> {
+        self.index(&keys::team(team), Some(keys::CONNECTION)).await?.iter().map(data).collect()
+    }
+
     /// Notes that Teams no longer reaches the channel. `true`: it was not known before.
     ///
     /// # Errors
@@ -55,7 +74,12 @@ impl Store {
         reason: &str,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        self.change_health(connection, Health::Broken { reason: reason.to_owned(), since: now }).await
+        let health = Health::Broken { reason: reason.to_owned(), since: now };
+        self.change_connection(connection, |known| match known.health {
+            Health::Healthy => Some(Connection { health, ..known }),
+            Health::Broken { .. } | Health::ServiceGone { .. } => None,
+        })
+        .await
     }
 
     /// Notes that a message has arrived in the channel. `true`: the connection was broken before.
@@ -63,54 +87,81 @@ impl Store {
     /// # Errors
     /// As [`Store::connection`].
     pub async fn mark_connection_healthy(&self, connection: &Connection) -> Result<bool, Error> {
-        self.change_health(connection, Health::Healthy).await
+        self.change_connection(connection, |known| match known.health {
+            Health::Broken { .. } => Some(Connection { health: Health::Healthy, ..known }),
+            Health::Healthy | Health::ServiceGone { .. } => None,
+        })
+        .await
     }
 
-    /// `false`: it was broken, or healthy, already; or somebody else has just changed the connection.
-    async fn change_health(&self, connection: &Connection, health: Health) -> Result<bool, Error> {
-        let Connection { account, service, channel, team, .. } = connection;
-        let key = keys::connection(account, service, channel);
-        let Some(item) = self.read(&key).await? else { return Ok(false) };
-        let known: Connection = data(&item)?;
-        if matches!(known.health, Health::Broken { .. }) == matches!(health, Health::Broken { .. }) {
-            return Ok(false);
-        }
+    /// Notes that PagerDuty deleted the service. `true`: it was not known before.
+    ///
+    /// # Errors
+    /// As [`Store::connection`].
+    pub async fn mark_service_gone(&self, connection: &Connection, now: Timestamp) -> Result<bool, Error> {
+        self.change_connection(connection, |known| match known.health {
+            Health::ServiceGone { .. } => None,
+            Health::Healthy | Health::Broken { .. } => {
+                Some(Connection { health: Health::ServiceGone { since: now }, ..known })
+            }
+        })
+        .await
+    }
+
+    /// Notes the service's new name. `true`: it was not known before.
+    ///
+    /// # Errors
+    /// As [`Store::connection`].
+    pub async fn rename_service(&self, connection: &Connection, name: &str) -> Result<bool, Error> {
+        self.change_connection(connection, |known| {
+            (known.service_name != name).then(|| Connection { service_name: name.to_owned(), ..known })
+        })
+        .await
+    }
+
+    /// `false`: there was nothing to change, or somebody else has just changed the connection.
+    async fn change_connection(
+        &self,
+        connection: &Connection,
+        change: impl FnOnce(Connection) -> Option<Connection>,
+    ) -> Result<bool, Error> {
+        let Connection { account, service, channel, .. } = connection;
+        let Some(item) = self.read(&keys::connection(account, service, channel)).await? else { return Ok(false) };
+        let Some(changed) = change(data(&item)?) else { return Ok(false) };
         let seen = version(&item);
-        let item = Item::new(key, "connection", &Connection { health, ..known })?
-            .indexed(Some(keys::connection_in_team(team, channel, service)))
-            .version(seen + 1);
+        let item = connection_item(&changed, seen + 1)?;
         self.put_if(item, Condition::new("version = :known").number(":known", i128::from(seen))).await
     }
 
-    /// Stores the bot's installation in a team.
+    /// Notes what became of a connection's newest message.
     ///
     /// # Errors
     /// [`Error`] if the table does not answer.
-    pub async fn put_installation(&self, installation: &Installation) -> Result<(), Error> {
-        let Installation { team, tenant, .. } = installation;
-        let item = Item::new(keys::installation(team), "installation", installation)?
-            .indexed(Some(keys::installation_in_tenant(tenant, team)));
-        self.put(item).await
+    pub async fn put_last_delivery(
+        &self,
+        (account, service, channel): (&AccountId, &ServiceId, &ChannelId),
+        delivery: &LastDelivery,
+    ) -> Result<(), Error> {
+        self.put(Item::new(keys::last_delivery(account, service, channel), "last_delivery", delivery)?).await
     }
 
-    /// The bot's installation in a team.
+    /// What became of a connection's newest message; `None`: it has had none.
     ///
     /// # Errors
     /// As [`Store::connection`].
-    pub async fn installation(&self, team: &TeamId) -> Result<Option<Installation>, Error> {
-        self.read_data(&keys::installation(team)).await
+    pub async fn last_delivery(
+        &self,
+        account: &AccountId,
+        service: &ServiceId,
+        channel: &ChannelId,
+    ) -> Result<Option<LastDelivery>, Error> {
+        self.read_data(&keys::last_delivery(account, service, channel)).await
     }
+}
 
-    /// Keeps a known team's address up to date. A team of another tenant, or an unknown one, is left alone.
-    ///
-    /// # Errors
-    /// As [`Store::connection`].
-    pub async fn refresh_service_url(&self, team: &TeamId, tenant: &TenantId, service_url: &str) -> Result<(), Error> {
-        match self.installation(team).await? {
-            Some(known) if &known.tenant == tenant && known.service_url != service_url => {
-                self.put_installation(&Installation { service_url: service_url.to_owned(), ..known }).await
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
+fn connection_item(connection: &Connection, version: u64) -> Result<Item, Error> {
+    let Connection { account, service, channel, team, .. } = connection;
+    Ok(Item::new(keys::connection(account, service, channel), "connection", connection)?
+        .indexed(Some(keys::connection_in_team(team, channel, service)))
+        .version(version))
 }

@@ -31,9 +31,9 @@ pub enum Error {
     Unreadable {
         /// Its partition key.
         key: String,
-        /// Where it differs.
+        /// How it differs.
         #[source]
-        source: serde_dynamo::Error,
+        source: Misfit,
     },
     /// A value cannot be written as an item.
     #[error("a value for {key} cannot be written")]
@@ -42,8 +42,37 @@ pub enum Error {
         key: String,
         /// Why.
         #[source]
-        source: serde_dynamo::Error,
+        source: Misfit,
     },
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    NoRandomness,
+}
+
+/// How a value and an item differ. Only the kind of difference: serde's own sentences quote what they did not expect,
+/// which may be a person's name or a note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Misfit(&'static str);
+
+/// How the sentences of `serde` and `serde_dynamo` begin.
+const MISFITS: &[&str] = &[
+    "missing field",
+    "duplicate field",
+    "unknown field",
+    "unknown variant",
+    "invalid type",
+    "invalid value",
+    "invalid length",
+    "Failed to parse",
+    "Expected",
+];
+
+impl Misfit {
+    pub(crate) fn of(error: &serde_dynamo::Error) -> Self {
+        let sentence = error.to_string();
+        Self(MISFITS.iter().find(|kind| sentence.starts_with(**kind)).unwrap_or(&"another shape"))
+    }
 }
 
 impl Error {
@@ -51,7 +80,9 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Call { retryable: true, .. } | Self::Contended { .. } => Class::Retry { after: None },
+            Self::Call { retryable: true, .. } | Self::Contended { .. } | Self::NoRandomness => {
+                Class::Retry { after: None }
+            }
             Self::Call { retryable: false, .. } => Class::Invalid,
             Self::Unreadable { .. } | Self::Unwritable { .. } => Class::Bug,
         }
@@ -65,5 +96,31 @@ impl Error {
         // A request that DynamoDB itself finds wrong (too large, malformed) stays wrong; everything else may pass.
         let retryable = error.as_service_error().and_then(|e| e.code()) != Some("ValidationException");
         Self::Call { operation, request, retryable, source: Box::new(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    use super::*;
+
+    fn misfit<T: serde::de::DeserializeOwned + std::fmt::Debug>(value: AttributeValue) -> Misfit {
+        Misfit::of(&serde_dynamo::from_attribute_value::<_, T>(value).unwrap_err())
+    }
+
+    #[test]
+    fn a_misfit_tells_the_kind_and_never_the_value() {
+        let secret = || AttributeValue::S("canary-secret".to_owned());
+        let number = AttributeValue::N("canary-secret".to_owned());
+        for (found, expected) in [
+            (misfit::<u64>(secret()), "Expected"),
+            (misfit::<u64>(number), "Failed to parse"),
+            (misfit::<domain::incident::Status>(secret()), "unknown variant"),
+            (misfit::<jiff::Timestamp>(secret()), "another shape"),
+            (misfit::<std::net::IpAddr>(secret()), "another shape"),
+        ] {
+            assert_eq!((found, found.to_string().as_str()), (Misfit(expected), expected));
+        }
     }
 }

@@ -69,6 +69,14 @@ impl Store {
         self.put_if(item, condition).await
     }
 
+    /// Every open incident of an account; one that was opened a moment ago may be missing.
+    ///
+    /// # Errors
+    /// As [`Store::record`].
+    pub async fn open_incidents(&self, account: &AccountId) -> Result<Vec<IncidentRecord>, Error> {
+        self.index(&keys::open_incidents(account), None).await?.iter().map(data).collect()
+    }
+
     /// The record and all cards of an incident, in one read.
     ///
     /// # Errors

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::Misfit;
 use crate::keys::{IndexKey, Key};
-use crate::table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK};
+use crate::table::{EXPIRES_AT, INDEX, INDEX_PK, INDEX_SK, PK, SK};
 use crate::{Error, Store};
 
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
@@ -27,7 +28,7 @@ pub(crate) struct Item {
 impl Item {
     pub(crate) fn new(key: Key, kind: &'static str, data: &impl Serialize) -> Result<Self, Error> {
         let data = serde_dynamo::to_attribute_value(data)
-            .map_err(|source| Error::Unwritable { key: key.pk.clone(), source })?;
+            .map_err(|error| Error::Unwritable { key: key.pk.clone(), source: Misfit::of(&error) })?;
         let mut attributes =
             HashMap::from([(PK.to_owned(), AttributeValue::S(key.pk)), (SK.to_owned(), AttributeValue::S(key.sk))]);
         attributes.insert(KIND.to_owned(), AttributeValue::S(kind.to_owned()));
@@ -104,8 +105,10 @@ pub(crate) fn key_attributes(key: &Key) -> Attributes {
 /// The value of an item.
 pub(crate) fn data<T: DeserializeOwned>(attributes: &Attributes) -> Result<T, Error> {
     let value = attributes.get(DATA).cloned().unwrap_or(AttributeValue::Null(true));
-    serde_dynamo::from_attribute_value(value)
-        .map_err(|source| Error::Unreadable { key: text(attributes, PK).unwrap_or_default().to_owned(), source })
+    serde_dynamo::from_attribute_value(value).map_err(|error| Error::Unreadable {
+        key: text(attributes, PK).unwrap_or_default().to_owned(),
+        source: Misfit::of(&error),
+    })
 }
 
 pub(crate) fn number(attributes: &Attributes, name: &str) -> Option<i64> {
@@ -206,31 +209,56 @@ impl Store {
 
     /// Every item of a partition whose sort key begins with `prefix`, through all pages.
     pub(crate) async fn partition(&self, pk: &str, prefix: Option<&str>) -> Result<Vec<Attributes>, Error> {
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        all(query, (PK, pk), (SK, prefix)).await
+    }
+
+    /// The same of the index, which may be a moment behind the table.
+    pub(crate) async fn index(&self, pk: &str, prefix: Option<&str>) -> Result<Vec<Attributes>, Error> {
+        let query = self.client.query().table_name(&self.table).index_name(INDEX);
+        all(query, (INDEX_PK, pk), (INDEX_SK, prefix)).await
+    }
+
+    /// The newest `limit` items of a partition whose sort keys come before `before`.
+    pub(crate) async fn newest(&self, pk: &str, before: Option<&str>, limit: i32) -> Result<Vec<Attributes>, Error> {
         let mut condition = format!("{PK} = :pk");
         let mut values = HashMap::from([(":pk".to_owned(), AttributeValue::S(pk.to_owned()))]);
-        if let Some(prefix) = prefix {
-            condition.push_str(&format!(" AND begins_with({SK}, :sk)"));
-            values.insert(":sk".to_owned(), AttributeValue::S(prefix.to_owned()));
+        if let Some(before) = before {
+            condition.push_str(&format!(" AND {SK} < :sk"));
+            values.insert(":sk".to_owned(), AttributeValue::S(before.to_owned()));
         }
-        let mut found = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression(&condition)
-                .set_expression_attribute_values(Some(values.clone()))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| Error::call("Query", error))?;
-            found.extend(page.items.unwrap_or_default());
-            start = page.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() {
-                return Ok(found);
-            }
+        let query = self.client.query().table_name(&self.table).consistent_read(true).scan_index_forward(false);
+        let page = query.key_condition_expression(condition).set_expression_attribute_values(Some(values)).limit(limit);
+        Ok(page.send().await.map_err(|error| Error::call("Query", error))?.items.unwrap_or_default())
+    }
+}
+
+async fn all(
+    query: aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder,
+    (pk_name, pk): (&str, &str),
+    (sk_name, prefix): (&str, Option<&str>),
+) -> Result<Vec<Attributes>, Error> {
+    let mut condition = format!("{pk_name} = :pk");
+    let mut values = HashMap::from([(":pk".to_owned(), AttributeValue::S(pk.to_owned()))]);
+    if let Some(prefix) = prefix {
+        condition.push_str(&format!(" AND begins_with({sk_name}, :sk)"));
+        values.insert(":sk".to_owned(), AttributeValue::S(prefix.to_owned()));
+    }
+    let mut found = Vec::new();
+    let mut start = None;
+    loop {
+        let page = query
+            .clone()
+            .key_condition_expression(&condition)
+            .set_expression_attribute_values(Some(values.clone()))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| Error::call("Query", error))?;
+        found.extend(page.items.unwrap_or_default());
+        start = page.last_evaluated_key.filter(|key| !key.is_empty());
+        if start.is_none() {
+            return Ok(found);
         }
     }
 }

@@ -24,6 +24,9 @@ pub(crate) struct IndexKey {
 pub(crate) const CARD: &str = "CARD#";
 pub(crate) const CONNECTION: &str = "CONNECTION#";
 pub(crate) const LINK: &str = "LINK#";
+pub(crate) const CHANNEL: &str = "CHANNEL#";
+pub(crate) const DELIVERY: &str = "DELIVERY#";
+pub(crate) const TEAM: &str = "TEAM#";
 pub(crate) const RECORD: &str = "RECORD";
 
 pub(crate) fn incident(account: &AccountId, incident: &IncidentId) -> String {
@@ -36,7 +39,7 @@ pub(crate) fn record(account: &AccountId, id: &IncidentId) -> Key {
 
 /// Sparse: only open incidents are in it.
 pub(crate) fn open_incident(account: &AccountId, id: &IncidentId) -> IndexKey {
-    IndexKey { pk: format!("OPEN#{account}"), sk: id.to_string() }
+    IndexKey { pk: open_incidents(account), sk: id.to_string() }
 }
 
 pub(crate) fn card(account: &AccountId, id: &IncidentId, channel: &ChannelId) -> Key {
@@ -51,16 +54,56 @@ pub(crate) fn connection(account: &AccountId, service_id: &ServiceId, channel: &
     Key { pk: service(account, service_id), sk: format!("{CONNECTION}{channel}") }
 }
 
+/// What became of a connection's newest message; apart from the connection, which people change.
+pub(crate) fn last_delivery(account: &AccountId, service_id: &ServiceId, channel: &ChannelId) -> Key {
+    Key { pk: service(account, service_id), sk: format!("{DELIVERY}{channel}") }
+}
+
+/// Points to the service's subscription. In the service's partition, so that two admins at once read the same.
+pub(crate) fn subscription_of(account: &AccountId, service_id: &ServiceId) -> Key {
+    Key { pk: service(account, service_id), sk: "SUBSCRIPTION".to_owned() }
+}
+
+pub(crate) fn account(account: &AccountId) -> Key {
+    Key { pk: format!("ACCOUNT#{account}"), sk: "ACCOUNT".to_owned() }
+}
+
+pub(crate) fn team_of_account(account: &AccountId, team: &TeamId) -> Key {
+    Key { pk: format!("ACCOUNT#{account}"), sk: format!("{TEAM}{team}") }
+}
+
+/// In the order of time; `time` is RFC 3339 in UTC with a fixed number of digits.
+pub(crate) fn audit(account: &AccountId, time: &str, id: &str) -> Key {
+    Key { pk: format!("AUDIT#{account}"), sk: format!("{time}#{id}") }
+}
+
+pub(crate) fn team(team: &TeamId) -> String {
+    format!("TEAM#{team}")
+}
+
+pub(crate) fn channel(team_id: &TeamId, channel: &ChannelId) -> Key {
+    Key { pk: team(team_id), sk: format!("{CHANNEL}{channel}") }
+}
+
 pub(crate) fn connection_in_team(team: &TeamId, channel: &ChannelId, service: &ServiceId) -> IndexKey {
-    IndexKey { pk: format!("TEAM#{team}"), sk: format!("{CONNECTION}{channel}#{service}") }
+    IndexKey { pk: self::team(team), sk: format!("{CONNECTION}{channel}#{service}") }
 }
 
 pub(crate) fn installation(team: &TeamId) -> Key {
-    Key { pk: format!("TEAM#{team}"), sk: "INSTALLATION".to_owned() }
+    Key { pk: self::team(team), sk: "INSTALLATION".to_owned() }
 }
 
-pub(crate) fn installation_in_tenant(tenant: &TenantId, team: &TeamId) -> IndexKey {
-    IndexKey { pk: format!("TENANT#{tenant}"), sk: format!("TEAM#{team}") }
+pub(crate) fn tenant(tenant: &TenantId) -> String {
+    format!("TENANT#{tenant}")
+}
+
+pub(crate) fn installation_in_tenant(tenant_id: &TenantId, team: &TeamId) -> IndexKey {
+    IndexKey { pk: tenant(tenant_id), sk: format!("{TEAM}{team}") }
+}
+
+/// All open incidents of an account.
+pub(crate) fn open_incidents(account: &AccountId) -> String {
+    format!("OPEN#{account}")
 }
 
 pub(crate) fn subscription(id: &SubscriptionId) -> Key {
@@ -79,8 +122,21 @@ pub(crate) fn link(tenant: &TenantId, person: &EntraUserId, account: &AccountId)
     Key { pk: user(tenant, person), sk: format!("{LINK}{account}") }
 }
 
-pub(crate) fn link_of_pagerduty_user(account: &AccountId, person: &PdUserId) -> IndexKey {
-    IndexKey { pk: format!("PDUSER#{account}#{person}"), sk: "LINK".to_owned() }
+/// All links of an account, and among them those of a tenant, can be found: they end when the account is disconnected.
+pub(crate) fn link_of_account(account: &AccountId, tenant: &TenantId, person: &PdUserId) -> IndexKey {
+    IndexKey { pk: links_of_account(account), sk: format!("{}{person}", of_tenant(tenant)) }
+}
+
+pub(crate) fn links_of_account(account: &AccountId) -> String {
+    format!("LINKS#{account}")
+}
+
+pub(crate) fn of_tenant(tenant: &TenantId) -> String {
+    format!("{tenant}#")
+}
+
+pub(crate) fn wanted(tenant: &TenantId, person: &EntraUserId, id: &str) -> Key {
+    Key { pk: user(tenant, person), sk: format!("WANTED#{id}") }
 }
 
 pub(crate) fn personal_chat(tenant: &TenantId, person: &EntraUserId) -> Key {
@@ -98,6 +154,23 @@ pub(crate) fn attempt(hash: &str) -> Key {
 
 pub(crate) fn pending(hash: &str) -> Key {
     Key { pk: format!("PENDING#{hash}"), sk: "PENDING".to_owned() }
+}
+
+pub(crate) fn pending_authorization(hash: &str) -> Key {
+    Key { pk: format!("PENDING#{hash}"), sk: "AUTHORIZATION".to_owned() }
+}
+
+/// What can be renewed once when the ticket is over.
+pub(crate) fn renewal(hash: &str) -> Key {
+    Key { pk: format!("TICKET#{hash}"), sk: "RENEWAL".to_owned() }
+}
+
+pub(crate) fn authorization_key(hash: &str) -> Key {
+    Key { pk: format!("AUTHKEY#{hash}"), sk: "AUTHKEY".to_owned() }
+}
+
+pub(crate) fn session(hash: &str) -> Key {
+    Key { pk: format!("SESSION#{hash}"), sk: "SESSION".to_owned() }
 }
 
 pub(crate) fn once(hash: &str) -> Key {
@@ -128,6 +201,17 @@ mod tests {
             card(&account, &incident, &channel),
             connection(&account, &ServiceId::new(b.as_str()).unwrap(), &channel),
             installation(&TeamId::new(a.as_str()).unwrap()),
+            super::channel(&TeamId::new(a.as_str()).unwrap(), &channel),
+            last_delivery(&account, &ServiceId::new(b.as_str()).unwrap(), &channel),
+            subscription_of(&account, &ServiceId::new(b.as_str()).unwrap()),
+            super::account(&account),
+            team_of_account(&account, &TeamId::new(b.as_str()).unwrap()),
+            audit(&account, b, c),
+            wanted(&tenant, &user, c),
+            pending_authorization(a),
+            renewal(a),
+            authorization_key(a),
+            session(a),
             subscription(&subscription_id),
             unreadable(&subscription_id, b),
             link(&tenant, &user, &AccountId::new(c.as_str()).unwrap()),

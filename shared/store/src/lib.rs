@@ -2,10 +2,12 @@
 //!
 //! DynamoDB's TTL deletes up to two days late, so it only cleans: whatever can expire is checked on read against `now`.
 
+mod admin;
 mod cards;
 mod connections;
 mod error;
 mod incidents;
+mod installations;
 mod item;
 mod keys;
 mod once;
@@ -16,8 +18,9 @@ mod table;
 mod tickets;
 mod tokens;
 
+pub use admin::{Admin, AuditEntry, PendingAuthorization, Session, Via};
 pub use cards::{Claim, Saved};
-pub use error::Error;
+pub use error::{Error, Misfit};
 pub use incidents::StoredRecord;
 pub use once::Once;
 pub use people::{PersonalChat, RefreshClaim, StoredLink};

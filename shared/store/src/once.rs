@@ -9,6 +9,9 @@ use crate::keys::Key;
 use crate::table::EXPIRES_AT;
 use crate::{Error, Store, keys};
 
+/// Whose call wrote a claim.
+const HOLDER: &str = "holder";
+
 /// What is known of something that is to be done once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Once {
@@ -30,15 +33,27 @@ fn key_of(name: &str) -> Key {
     keys::once(&hash)
 }
 
+/// Names one call. The SDK sends a request again whose answer was lost, and a condition that the first sending has made
+/// false would look like somebody else's claim; under this name the call finds its own.
+pub(crate) fn call_name() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    #[expect(clippy::disallowed_methods, reason = "no outcome depends on it: it only tells calls apart")]
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 impl Store {
     /// Claims `key` for `hold`; after that time a claim without an outcome may be claimed again.
     ///
     /// # Errors
     /// [`Error`] if the table does not answer or the item cannot be read.
     pub async fn begin_once(&self, key: &str, now: Timestamp, hold: SignedDuration) -> Result<Once, Error> {
-        let item = Item::new(key_of(key), "once", &OnceData { outcome: None })?.expires(after(now, hold));
-        let free = Condition::new(format!("attribute_not_exists(pk) OR {EXPIRES_AT} <= :now"))
-            .number(":now", i128::from(now.as_second()));
+        let me = call_name()?;
+        let claim = OnceData { outcome: None };
+        let item = Item::new(key_of(key), "once", &claim)?.expires(after(now, hold)).text(HOLDER, &me);
+        let free = Condition::new(format!("attribute_not_exists(pk) OR {EXPIRES_AT} <= :now OR {HOLDER} = :me"))
+            .number(":now", i128::from(now.as_second()))
+            .text(":me", &me);
         if self.put_if(item, free).await? {
             return Ok(Once::First);
         }

@@ -1,11 +1,11 @@
 //! Account links with their sealed tokens, and personal chats.
 
 use domain::ids::{AccountId, ConversationId, EntraUserId, TeamsUserId, TenantId};
-use domain::linking::AccountLink;
+use domain::linking::{AccountLink, WantedAction};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Attributes, Condition, Item, data, number, version};
+use crate::item::{Attributes, Condition, Item, data, is_alive, number, version};
 use crate::seal::Sealed;
 use crate::{Error, Saved, Store, keys};
 
@@ -59,7 +59,7 @@ pub(crate) fn link_item(link: &AccountLink, tokens: &Sealed, version: u64) -> Re
     let key = keys::link(&link.tenant, &link.user, &link.account);
     let item = Item::new(key, "account_link", &LinkData { link: link.clone(), tokens: tokens.clone() })?;
     Ok(item
-        .indexed(Some(keys::link_of_pagerduty_user(&link.account, &link.pd_user)))
+        .indexed(Some(keys::link_of_account(&link.account, &link.tenant, &link.pd_user)))
         .version(version)
         .number(LEASE_UNTIL, 0))
 }
@@ -100,6 +100,21 @@ impl Store {
         Ok(deleted)
     }
 
+    /// Deletes the links of a tenant to an account, tokens included, and counts them.
+    ///
+    /// # Errors
+    /// As [`Store::link`].
+    pub async fn delete_links_to(&self, account: &AccountId, tenant: &TenantId) -> Result<usize, Error> {
+        let mut deleted = 0;
+        for item in self.index(&keys::links_of_account(account), Some(&keys::of_tenant(tenant))).await? {
+            let link = stored(&item)?.link;
+            if self.take(&keys::link(&link.tenant, &link.user, &link.account)).await?.is_some() {
+                deleted += 1;
+            }
+        }
+        Ok(deleted)
+    }
+
     /// Claims the right to refresh the tokens whose version the caller has seen.
     ///
     /// # Errors
@@ -124,13 +139,16 @@ impl Store {
         let claimed = link_item(&known.link, &known.tokens, tokens_version)?
             .number(LEASE_UNTIL, i128::from(until))
             .text(LEASE_HOLDER, holder);
-        let condition = Condition::new("version = :version AND lease_until = :seen")
+        // The holder's own name: the SDK repeats a request whose answer was lost.
+        let condition = Condition::new("version = :version AND (lease_until = :seen OR lease_holder = :holder)")
             .number(":version", i128::from(tokens_version))
-            .number(":seen", i128::from(leased_until));
+            .number(":seen", i128::from(leased_until))
+            .text(":holder", holder);
         Ok(if self.put_if(claimed, condition).await? { RefreshClaim::Won } else { RefreshClaim::Lost })
     }
 
-    /// Stores a new pair of tokens and ends the lease. Only the lease's holder can.
+    /// Stores a new pair of tokens and ends the lease. Only the lease's holder can, or, if it came so late that the lease
+    /// ended, whoever refreshed that very version while nobody else holds it: the old pair is used up.
     ///
     /// # Errors
     /// As [`Store::link`].
@@ -142,7 +160,11 @@ impl Store {
         tokens: &Sealed,
     ) -> Result<Saved, Error> {
         let item = link_item(link, tokens, tokens_version + 1)?;
-        Ok(if self.put_if(item, held_by(holder)).await? { Saved::Yes } else { Saved::Overtaken })
+        let condition = Condition::new("version = :version AND (lease_holder = :holder OR lease_until = :free)")
+            .number(":version", i128::from(tokens_version))
+            .number(":free", 0)
+            .text(":holder", holder);
+        Ok(if self.put_if(item, condition).await? { Saved::Yes } else { Saved::Overtaken })
     }
 
     /// Ends the lease without new tokens.
@@ -169,6 +191,43 @@ impl Store {
             return Ok(());
         }
         self.put(Item::new(keys::personal_chat(tenant, user), "personal_chat", chat)?).await
+    }
+
+    /// Forgets a person's private chat: they removed the app from it.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn delete_personal_chat(&self, tenant: &TenantId, user: &EntraUserId) -> Result<(), Error> {
+        self.take(&keys::personal_chat(tenant, user)).await.map(drop)
+    }
+
+    /// Keeps what a person wanted to do, until `expires`, under an id that a button can carry.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn put_wanted(
+        &self,
+        (tenant, user): (&TenantId, &EntraUserId),
+        id: &str,
+        wanted: &WantedAction,
+        expires: Timestamp,
+    ) -> Result<(), Error> {
+        self.put(Item::new(keys::wanted(tenant, user, id), "wanted_action", wanted)?.expires(expires)).await
+    }
+
+    /// What this very person wanted to do, if it is still of interest.
+    ///
+    /// # Errors
+    /// As [`Store::link`].
+    pub async fn wanted(
+        &self,
+        tenant: &TenantId,
+        user: &EntraUserId,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<WantedAction>, Error> {
+        let found = self.read(&keys::wanted(tenant, user, id)).await?;
+        found.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
     }
 
     /// A person's private chat, if there has been one.

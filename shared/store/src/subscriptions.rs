@@ -39,7 +39,34 @@ impl Store {
     /// # Errors
     /// [`Error`] if the table does not answer.
     pub async fn put_subscription(&self, subscription: &Subscription) -> Result<(), Error> {
-        self.put(Item::new(keys::subscription(&subscription.id), "subscription", subscription)?).await
+        self.put(Item::new(keys::subscription(&subscription.id), "subscription", subscription)?).await?;
+        let pointer = keys::subscription_of(&subscription.account, &subscription.service);
+        self.put(Item::new(pointer, "subscription_of_service", &subscription.id)?).await
+    }
+
+    /// The subscription of a service, if it has one.
+    ///
+    /// # Errors
+    /// As [`Store::subscription`].
+    pub async fn subscription_of_service(
+        &self,
+        account: &AccountId,
+        service: &ServiceId,
+    ) -> Result<Option<Subscription>, Error> {
+        let id: Option<SubscriptionId> = self.read_data(&keys::subscription_of(account, service)).await?;
+        match id {
+            Some(id) => self.subscription(&id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Forgets a subscription. Its deliveries are answered as a stranger's from now on.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn delete_subscription(&self, subscription: &Subscription) -> Result<(), Error> {
+        self.take(&keys::subscription_of(&subscription.account, &subscription.service)).await?;
+        self.take(&keys::subscription(&subscription.id)).await.map(drop)
     }
 
     /// A subscription, by the id in PagerDuty's header.

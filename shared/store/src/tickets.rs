@@ -11,14 +11,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::item::{Condition, Item, data, is_alive, key_attributes};
 use crate::keys::Key;
+use crate::once::call_name;
 use crate::people::link_item;
 use crate::seal::Sealed;
 use crate::table::EXPIRES_AT;
 use crate::{Error, Store, keys};
 
+/// Which call took a log-in.
+const TAKEN_BY: &str = "taken_by";
+
 /// SHA-256 of a secret, as 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretHash(String);
+
+impl SecretHash {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// What is stored instead of a secret.
 #[must_use]
@@ -29,8 +39,8 @@ pub fn secret_hash(secret: &str) -> SecretHash {
 /// A log-in at PagerDuty that has begun; known by its `state`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The ticket that it is for.
-    pub ticket: SecretHash,
+    /// The ticket that it is for; `None`: an admin logs in to the configuration page.
+    pub ticket: Option<SecretHash>,
     /// The PKCE verifier, sealed with the state.
     pub verifier: Sealed,
     /// The browser that began it.
@@ -102,13 +112,18 @@ impl Store {
         self.put(Item::new(key, "attempt", attempt)?.expires(end(attempt.created_at))).await
     }
 
-    /// Takes the log-in with this state out of the table: exactly one caller gets it.
+    /// Takes the log-in with this state: exactly one caller gets it. It is marked and not deleted (its expiry does that),
+    /// since a deletion whose answer is lost could not be told from somebody else's.
     ///
     /// # Errors
     /// As [`Store::ticket`].
     pub async fn take_attempt(&self, state: &str, now: Timestamp) -> Result<Option<Attempt>, Error> {
-        let taken = self.take(&keys::attempt(&secret_hash(state).0)).await?;
-        taken.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
+        let key = keys::attempt(&secret_hash(state).0);
+        let Some(attempt) = self.alive::<Attempt>(&key, now).await? else { return Ok(None) };
+        let me = call_name()?;
+        let taken = Item::new(key, "attempt", &attempt)?.expires(end(attempt.created_at)).text(TAKEN_BY, &me);
+        let free = format!("attribute_exists(pk) AND (attribute_not_exists({TAKEN_BY}) OR {TAKEN_BY} = :me)");
+        Ok(self.put_if(taken, Condition::new(free).text(":me", &me)).await?.then_some(attempt))
     }
 
     /// Stores a log-in that waits for confirmation, under the browser's secret. A newer one replaces it.

@@ -15,15 +15,15 @@ use domain::ids::{
 use domain::incident::{
     Happening, IncidentEvent, IncidentRecord, RecordVersion, ServiceRef, Snapshot, Status, Urgency,
 };
-use domain::linking::{AccountLink, Ticket};
+use domain::linking::{AccountLink, Purpose, Ticket};
 use domain::plan::CardRecord;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use store::seal::{KeyRing, TokenKey};
 use store::{
-    Attempt, Claim, Confirm, Once, PendingLink, PersonalChat, RefreshClaim, Saved, Store, Subscription, Tokens,
-    secret_hash,
+    Attempt, AuditEntry, Claim, Confirm, Once, PendingLink, PersonalChat, RefreshClaim, Saved, Store, Subscription,
+    Tokens, Via, secret_hash,
 };
 
 const TABLE: &str = "pagerbridge";
@@ -144,17 +144,21 @@ fn ticket() -> Ticket {
         tenant: tenant(),
         user: user(),
         teams_name: "Ada".to_owned(),
-        account: None,
+        purpose: Purpose::Link { account: None, wanted: None },
         conversation: ConversationId::new("a:1chat").unwrap(),
         service_url: "https://smba.trafficmanager.net/amer/".to_owned(),
-        wanted: None,
         created_at: T0,
     }
 }
 
 fn attempt() -> Attempt {
     let verifier = ring().seal(b"canary-verifier", "canary-state", [2; 12]).unwrap();
-    Attempt { ticket: secret_hash("canary-ticket"), verifier, browser: secret_hash("canary-browser"), created_at: T0 }
+    Attempt {
+        ticket: Some(secret_hash("canary-ticket")),
+        verifier,
+        browser: secret_hash("canary-browser"),
+        created_at: T0,
+    }
 }
 
 fn pending(access: &str) -> PendingLink {
@@ -257,9 +261,11 @@ async fn a_broken_connection_is_news_once() {
         filter: Filter::All,
         health: Health::Healthy,
         created_at: T0,
+        created_by: None,
     };
     assert!(!store.mark_connection_broken(&connection, "gone", T0).await.unwrap(), "not connected at all");
-    store.put_connection(&connection).await.unwrap();
+    assert!(store.add_connection(&connection).await.unwrap());
+    assert!(!store.add_connection(&connection).await.unwrap(), "once");
     assert_eq!(
         store.connections_of_service(&connection.account, &connection.service).await.unwrap(),
         vec![connection.clone()]
@@ -285,10 +291,13 @@ async fn a_service_url_changes_only_for_the_teams_own_tenant() {
         service_url: "https://old.example.com/".to_owned(),
         account: Some(account()),
         installed_at: T0,
+        installer: None,
+        removed_at: None,
+        connected_at: None,
     };
     store.refresh_service_url(&team, &tenant(), "https://new.example.com/").await.unwrap();
     assert_eq!(store.installation(&team).await.unwrap(), None, "an unknown team is not made up");
-    store.put_installation(&installed).await.unwrap();
+    store.change_installation(&team, |_| Some(installed.clone())).await.unwrap();
     store.refresh_service_url(&team, &TenantId::new("tenant-2").unwrap(), "https://evil.example.com/").await.unwrap();
     assert_eq!(store.installation(&team).await.unwrap(), Some(installed.clone()));
     store.refresh_service_url(&team, &tenant(), "https://new.example.com/").await.unwrap();
@@ -451,4 +460,67 @@ async fn failures_say_whether_a_retry_can_help() {
     assert_eq!(store.save_card(&account(), &incident(), &huge).await.unwrap_err().class(), Class::Invalid);
     let nowhere = Store::new(self::client("http://127.0.0.1:1"), TABLE.to_owned());
     assert_eq!(nowhere.reachable().await.unwrap_err().class(), Class::Retry { after: None });
+}
+
+#[tokio::test]
+async fn ten_changes_of_an_installation_at_once_all_count() {
+    let (store, _) = table().await;
+    let team = TeamId::new("19:team@thread.tacv2").unwrap();
+    let fresh = Installation {
+        team: team.clone(),
+        tenant: tenant(),
+        team_name: Some(String::new()),
+        service_url: String::new(),
+        account: None,
+        installed_at: T0,
+        installer: None,
+        removed_at: None,
+        connected_at: None,
+    };
+    let more = |known: Option<Installation>| {
+        let known = known.unwrap_or_else(|| fresh.clone());
+        Some(Installation { team_name: known.team_name.map(|name| name + "x"), ..known })
+    };
+    let changes = join_all((0..5).map(|_| store.change_installation(&team, more))).await;
+    assert!(changes.iter().all(Result::is_ok));
+    let known = store.installation(&team).await.unwrap().unwrap();
+    assert_eq!(known.team_name.as_deref(), Some("xxxxx"));
+    assert_eq!(store.installations_of_tenant(&tenant()).await.unwrap(), vec![known]);
+    assert_eq!(store.installations_of_tenant(&TenantId::new("other").unwrap()).await.unwrap(), vec![]);
+}
+
+#[tokio::test]
+async fn the_audit_is_read_newest_first_page_by_page() {
+    let (store, _) = table().await;
+    let entry = |second: i64| AuditEntry {
+        at: at(second),
+        who: "Ada".to_owned(),
+        via: Via::Page,
+        text: format!("did {second}"),
+    };
+    for second in 1..=5 {
+        store.put_audit(&account(), "id", &entry(second), SignedDuration::from_hours(1)).await.unwrap();
+    }
+    let (first, next) = store.audit(&account(), None, 3, T0).await.unwrap();
+    assert_eq!(first, [entry(5), entry(4), entry(3)]);
+    let (second, next) = store.audit(&account(), next.as_deref(), 3, T0).await.unwrap();
+    assert_eq!((second, next), (vec![entry(2), entry(1)], None));
+    let (later, _) = store.audit(&account(), None, 3, at(7200)).await.unwrap();
+    assert_eq!(later, [], "an entry that is over is not shown, deleted or not");
+}
+
+#[tokio::test]
+async fn the_links_of_one_tenant_end_and_no_others() {
+    let (store, _) = table().await;
+    let elsewhere = AccountLink { tenant: TenantId::new("tenant-2").unwrap(), ..link() };
+    for (number, link) in [link(), elsewhere.clone()].into_iter().enumerate() {
+        let secret = format!("ticket-{number}");
+        store.put_ticket(&secret, &ticket()).await.unwrap();
+        let pending = PendingLink { ticket: secret_hash(&secret), link, ..pending("access") };
+        store.put_pending("browser", &pending).await.unwrap();
+        assert!(matches!(store.confirm_link("browser", &pending, at(1)).await.unwrap(), Confirm::Linked(_)));
+    }
+    assert_eq!(store.delete_links_to(&account(), &tenant()).await.unwrap(), 1);
+    assert_eq!(store.links_of(&tenant(), &user()).await.unwrap(), vec![]);
+    assert_eq!(store.links_of(&elsewhere.tenant, &user()).await.unwrap().len(), 1);
 }

@@ -10,7 +10,8 @@ mod token;
 
 use std::time::Duration;
 
-use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, TenantId};
+use domain::connection::Channel;
+use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, TeamId, TenantId};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::CONTENT_TYPE;
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 use url::Url;
 
 pub use self::error::{Answer, ConnectorError};
-use self::message::{ChannelData, Created, Message, NewConversation, Ref};
+use self::message::{ChannelData, Created, Listed, Message, NewConversation, Ref};
 pub use self::token::{TokenError, TokenSource};
 use crate::auth::TrustedHosts;
 use crate::wire;
@@ -32,6 +33,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Real answers have some hundred bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// A team has at most a thousand channels.
+const MAX_LIST_BYTES: usize = 1024 * 1024;
 
 /// The one sub code that says more than the code beside it: the person blocked the bot or removed it.
 const WRITES_BLOCKED: &str = "MessageWritesBlocked";
@@ -133,6 +137,31 @@ impl Connector {
         self.call(auth, service_url, Method::PUT, &path, &message).await.map(drop)
     }
 
+    /// The channels of a team in which the bot is: standard ones, and the private and shared ones to which it was added.
+    ///
+    /// # Errors
+    /// [`ConnectorError`]; repeating it is harmless.
+    pub async fn channels(
+        &self,
+        auth: &ConnectorAuth<'_>,
+        service_url: &str,
+        team: &TeamId,
+    ) -> Result<Vec<Channel>, ConnectorError> {
+        let path = format!("/v3/teams/{}/conversations", encoded(team.as_str()));
+        let answer = self.call(auth, service_url, Method::GET, &path, &()).await?;
+        let status = answer.status().as_u16();
+        let operation = operation(&answer);
+        let body = match wire::read(answer, MAX_LIST_BYTES).await {
+            Ok(body) => body,
+            Err(wire::ReadError::Broken(error)) => return Err(ConnectorError::NoAnswer(error)),
+            Err(wire::ReadError::TooLarge) => {
+                return Err(ConnectorError::NoId(Answer { status, code: String::new(), operation }));
+            }
+        };
+        let listed: Listed = serde_json::from_slice(&body).unwrap_or_default();
+        Ok(listed.conversations.into_iter().filter_map(|channel| channel.into_channel(team)).collect())
+    }
+
     /// Opens the chat between the bot and a person, or finds the one that there is.
     ///
     /// # Errors
@@ -193,7 +222,10 @@ impl Connector {
     ) -> Result<Response, ConnectorError> {
         let base = self.hosts.check(service_url).map_err(ConnectorError::UntrustedHost)?;
         let url = address(base, path)?;
-        let body = serde_json::to_vec(body).map_err(ConnectorError::Unwritable)?;
+        let body = match method {
+            Method::GET => Vec::new(),
+            _ => serde_json::to_vec(body).map_err(ConnectorError::Unwritable)?,
+        };
         let end = Instant::now() + self.timeout;
         let mut fresh = false;
         loop {

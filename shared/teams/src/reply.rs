@@ -47,6 +47,18 @@ pub fn task_card(title: &str, card: &impl Serialize) -> Value {
     } } })
 }
 
+/// Choices for a list that somebody types into, as title and value (Teams docs, "Typeahead search").
+#[must_use]
+pub fn choices(found: impl IntoIterator<Item = (String, String)>) -> Value {
+    let results: Vec<Value> =
+        found.into_iter().map(|(title, value)| json!({ "title": title, "value": value })).collect();
+    json!({
+        "statusCode": 200,
+        "type": "application/vnd.microsoft.search.searchResponse",
+        "value": { "results": results },
+    })
+}
+
 fn failure(status: u16, code: &str, text: &str) -> Value {
     json!({
         "statusCode": status,
@@ -76,6 +88,11 @@ mod tests {
                 error("NotFound", "No such card."),
                 json!({ "statusCode": 400, "type": "application/vnd.microsoft.error",
                     "value": { "code": "NotFound", "message": "No such card." } }),
+            ),
+            (
+                choices([("Payments".to_owned(), "P1".to_owned())]),
+                json!({ "statusCode": 200, "type": "application/vnd.microsoft.search.searchResponse",
+                    "value": { "results": [{ "title": "Payments", "value": "P1" }] } }),
             ),
             (task_message("Saved."), json!({ "task": { "type": "message", "value": "Saved." } })),
             (

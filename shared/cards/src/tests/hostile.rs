@@ -209,18 +209,29 @@ proptest! {
         let link = AccountLink { teams_name: a.clone(), pd_name: b.clone(), pd_email: c.clone(), ..link() };
         let wanted = WantedAction { title: d.clone(), ..wanted() };
         let (channel, living) = (ChannelId::new("19:\"<at>".repeat(30)).unwrap(), ActivityId::new("[x](y)").unwrap());
+        let team = TeamId::new("19:team@thread.tacv2").unwrap();
         let cards = [
             crate::double_pointer(&channel, &living),
             crate::channel_gone(&a),
             crate::service_connected(&b),
             crate::team_connected(&c),
             crate::personal_link("https://bridge.example/?t", &a, Some(&wanted), at("09:46:42")),
-            crate::linked(&link, Some(&wanted)),
+            crate::linked(&link, Some((&wanted, "w4nt3d"))),
             crate::linked_already(&vec![link.clone(); 50]),
             crate::unlinked(&vec![link; 50]),
             crate::nothing_to_unlink(),
-            crate::help(),
+            crate::help(crate::Reader { private: false, rank: None }, &a),
             crate::unknown_command(&d),
+            crate::setup::installed(&team, &a, "https://bridge.example/?t", at("09:46:42")),
+            crate::setup::installed_again(&b, 3),
+            crate::setup::key_for_admin(&c, &d, at("09:46:42")),
+            crate::setup::team_disconnected(&a, &b),
+            crate::setup::test_notification(&c, &d, at("09:46:42")),
+            crate::setup::connected(&a, false),
+            crate::setup::disconnected(&b),
+            crate::setup::failed(&c),
+            crate::setup::open_pagerduty(&d, &a),
+            crate::setup::list("A list", &vec![crate::setup::Line { name: a, about: b }; 50], ""),
         ];
         cards.iter().for_each(assert_harmless);
     }

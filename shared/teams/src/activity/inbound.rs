@@ -20,6 +20,13 @@ pub enum Inbound {
         /// The dialog's data and inputs.
         data: Value,
     },
+    /// Somebody types into a list of a card that asks the bot for choices.
+    Search {
+        /// Which list.
+        dataset: String,
+        /// What was typed so far.
+        text: String,
+    },
     /// Somebody wrote to the bot.
     Message {
         /// Without the bot's own mention, entities decoded, white space collapsed.
@@ -88,6 +95,10 @@ impl Activity {
             "adaptiveCard/action" => self.click().map_or(Inbound::OtherInvoke { name }, Inbound::Click),
             "task/fetch" => Inbound::TaskFetch { data: data() },
             "task/submit" => Inbound::TaskSubmit { data: data() },
+            "application/search" => {
+                let text = |key: &str| self.value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+                Inbound::Search { dataset: text("dataset"), text: text("queryText") }
+            }
             _ => Inbound::OtherInvoke { name },
         }
     }

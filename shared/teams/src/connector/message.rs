@@ -4,6 +4,8 @@
 //! card could never be edited (Teams docs on bot conversations). What toast and search show comes from `summary`.
 
 use cards::Card;
+use domain::connection::{Channel, ChannelKind};
+use domain::ids::{ChannelId, TeamId};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::reply::CARD_TYPE;
@@ -102,5 +104,32 @@ impl Created {
     pub(super) fn first_message(self) -> Option<String> {
         let of_thread = |id: String| id.split_once(";messageid=").map(|(_, number)| number.to_owned());
         self.activity_id.or_else(|| self.id.and_then(of_thread))
+    }
+}
+
+/// A team's channels.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Listed {
+    #[serde(default)]
+    pub(super) conversations: Vec<ListedChannel>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ListedChannel {
+    id: Option<String>,
+    name: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+impl ListedChannel {
+    pub(super) fn into_channel(self, team: &TeamId) -> Option<Channel> {
+        let kind = match self.kind.as_deref() {
+            Some(kind) if kind.eq_ignore_ascii_case("private") => ChannelKind::Private,
+            Some(kind) if kind.eq_ignore_ascii_case("shared") => ChannelKind::Shared,
+            Some(_) | None => ChannelKind::Standard,
+        };
+        let id = ChannelId::new(self.id?).ok()?;
+        Some(Channel { id, team: team.clone(), name: self.name, kind, deleted: false })
     }
 }

@@ -1,0 +1,232 @@
+//! Setting up: authorizations in progress, keys for admins, sessions of the configuration page, and the audit.
+
+use domain::connection::Account;
+use domain::ids::{AccountId, PdUserId, TeamId};
+use domain::linking::{AuthorizationKey, Ticket};
+use domain::permission::Rank;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::item::{Attributes, Item, data, is_alive, text};
+use crate::table::SK;
+use crate::{Error, SecretHash, Store, keys, secret_hash};
+
+/// How long the link of an expired ticket can still be told from a made-up one, and be renewed.
+const KEEP_RENEWAL: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// A PagerDuty admin has logged in to authorize a team and is asked whether that is meant; known by the browser's secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingAuthorization {
+    /// The ticket that it is for.
+    pub ticket: SecretHash,
+    /// The team.
+    pub team: TeamId,
+    /// When the bot was added to it.
+    pub installed_at: Timestamp,
+    /// The account that it would be connected to.
+    pub account: Account,
+    /// Who logged in.
+    pub admin: Admin,
+    /// The browser that may confirm.
+    pub browser: SecretHash,
+    /// When PagerDuty sent the browser back.
+    pub created_at: Timestamp,
+}
+
+/// A PagerDuty user who sets things up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admin {
+    /// PagerDuty's id.
+    pub user: PdUserId,
+    /// As PagerDuty shows them.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+    /// PagerDuty's word for their base role.
+    pub role: String,
+    /// What that allows.
+    pub rank: Rank,
+}
+
+/// Somebody is logged in to the configuration page; known by the cookie's secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The account that they belong to. Nothing of another account can be seen or changed.
+    pub account: AccountId,
+    /// Who.
+    pub admin: Admin,
+    /// When PagerDuty last confirmed their role.
+    pub checked_at: Timestamp,
+    /// When they have to log in again.
+    pub expires_at: Timestamp,
+}
+
+/// One thing that somebody changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who, as PagerDuty or Teams shows them.
+    pub who: String,
+    /// Where they did it.
+    pub via: Via,
+    /// What they did, as one sentence.
+    pub text: String,
+}
+
+/// Where a change was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// On the configuration page.
+    Page,
+    /// By a command in Teams, or by a change in Teams.
+    Teams,
+    /// By nobody in particular.
+    System,
+}
+
+impl Store {
+    /// Keeps a ticket's content beyond its end, so that its owner can be sent a new one, once.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn put_renewal(&self, secret: &str, ticket: &Ticket) -> Result<(), Error> {
+        let expires = ticket.created_at.checked_add(KEEP_RENEWAL).unwrap_or(Timestamp::MAX);
+        let key = keys::renewal(secret_hash(secret).as_str());
+        self.put(Item::new(key, "ticket_renewal", ticket)?.expires(expires)).await
+    }
+
+    /// Takes what is needed to renew an expired ticket: exactly one caller gets it.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer or the item cannot be read.
+    pub async fn take_renewal(&self, secret: &str, now: Timestamp) -> Result<Option<Ticket>, Error> {
+        let taken = self.take(&keys::renewal(secret_hash(secret).as_str())).await?;
+        taken.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
+    }
+
+    /// Ends a ticket. `false`: it was over, or ended by somebody else.
+    ///
+    /// # Errors
+    /// As [`Store::take_renewal`].
+    pub async fn end_ticket(&self, hash: &SecretHash, now: Timestamp) -> Result<bool, Error> {
+        self.take(&keys::renewal(hash.as_str())).await?;
+        Ok(self.take(&keys::ticket(hash.as_str())).await?.is_some_and(|item| is_alive(&item, now)))
+    }
+
+    /// Stores an authorization that waits for confirmation, under the browser's secret. A newer one replaces it.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn put_pending_authorization(
+        &self,
+        browser: &str,
+        pending: &PendingAuthorization,
+        expires: Timestamp,
+    ) -> Result<(), Error> {
+        let key = keys::pending_authorization(secret_hash(browser).as_str());
+        self.put(Item::new(key, "pending_authorization", pending)?.expires(expires)).await
+    }
+
+    /// The authorization that this browser may confirm.
+    ///
+    /// # Errors
+    /// As [`Store::take_renewal`].
+    pub async fn pending_authorization(
+        &self,
+        browser: &str,
+        now: Timestamp,
+    ) -> Result<Option<PendingAuthorization>, Error> {
+        alive(self.read(&keys::pending_authorization(secret_hash(browser).as_str())).await?, now)
+    }
+
+    /// Forgets the authorization of this browser.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn delete_pending_authorization(&self, browser: &str) -> Result<(), Error> {
+        self.take(&keys::pending_authorization(secret_hash(browser).as_str())).await.map(drop)
+    }
+
+    /// Stores a key for an admin.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn put_authorization_key(&self, secret: &str, key: &AuthorizationKey) -> Result<(), Error> {
+        let place = keys::authorization_key(secret_hash(secret).as_str());
+        self.put(Item::new(place, "authorization_key", key)?.expires(key.expires_at())).await
+    }
+
+    /// What a key is good for, if it can still be used.
+    ///
+    /// # Errors
+    /// As [`Store::take_renewal`].
+    pub async fn authorization_key(&self, secret: &str, now: Timestamp) -> Result<Option<AuthorizationKey>, Error> {
+        alive(self.read(&keys::authorization_key(secret_hash(secret).as_str())).await?, now)
+    }
+
+    /// Stores a session under the cookie's secret.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn put_session(&self, secret: &str, session: &Session) -> Result<(), Error> {
+        let key = keys::session(secret_hash(secret).as_str());
+        self.put(Item::new(key, "session", session)?.expires(session.expires_at)).await
+    }
+
+    /// The session of a cookie, if it has not ended.
+    ///
+    /// # Errors
+    /// As [`Store::take_renewal`].
+    pub async fn session(&self, secret: &str, now: Timestamp) -> Result<Option<Session>, Error> {
+        alive(self.read(&keys::session(secret_hash(secret).as_str())).await?, now)
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn delete_session(&self, secret: &str) -> Result<(), Error> {
+        self.take(&keys::session(secret_hash(secret).as_str())).await.map(drop)
+    }
+
+    /// Adds to the audit of an account; `id` tells entries of the same moment apart.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn put_audit(
+        &self,
+        account: &AccountId,
+        id: &str,
+        entry: &AuditEntry,
+        keep: SignedDuration,
+    ) -> Result<(), Error> {
+        let expires = entry.at.checked_add(keep).unwrap_or(Timestamp::MAX);
+        let time = format!("{:.9}", entry.at);
+        self.put(Item::new(keys::audit(account, &time, id), "audit", entry)?.expires(expires)).await
+    }
+
+    /// The newest entries of an account's audit that come before `before`, newest first, and where the next page begins.
+    ///
+    /// # Errors
+    /// As [`Store::take_renewal`].
+    pub async fn audit(
+        &self,
+        account: &AccountId,
+        before: Option<&str>,
+        limit: u16,
+        now: Timestamp,
+    ) -> Result<(Vec<AuditEntry>, Option<String>), Error> {
+        let partition = keys::audit(account, "", "").pk;
+        let items = self.newest(&partition, before, i32::from(limit)).await?;
+        let next = if items.len() < usize::from(limit) { None } else { items.last().and_then(|item| text(item, SK)) };
+        let next = next.map(str::to_owned);
+        let entries = items.iter().filter(|item| is_alive(item, now)).map(data).collect::<Result<_, _>>()?;
+        Ok((entries, next))
+    }
+}
+
+fn alive<T: serde::de::DeserializeOwned>(item: Option<Attributes>, now: Timestamp) -> Result<Option<T>, Error> {
+    item.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
+}
