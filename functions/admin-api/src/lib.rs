@@ -1,52 +1,30 @@
-//! `GET /health`: is each thing that PagerBridge depends on reachable? No secrets, no ids, nothing that helps a stranger.
+//! The configuration page, its JSON API, and `/health`.
+//!
+//! The page is static and gets everything from the API. Who may do what is decided in the API alone: the page only shows it.
 
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+mod api;
+mod error;
+mod health;
+mod model;
+mod page;
+mod session;
+
+use axum::Router;
 use axum::routing::get;
-use axum::{Json, Router};
 use runtime::App;
-use serde::Serialize;
+
+pub use api::open_api;
+
+/// Where the API is.
+pub const API: &str = "/admin/api/v1";
 
 /// The function's HTTP surface.
 pub fn router(app: App) -> Router {
-    Router::new().route("/health", get(health)).with_state(app)
-}
-
-#[derive(Debug, Serialize)]
-struct Health {
-    status: Part,
-    version: &'static str,
-    table: Part,
-    queue: Part,
-    secret: Part,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Part {
-    Ok,
-    Failing,
-}
-
-impl Part {
-    fn of<T, E: std::error::Error + 'static>(part: &str, result: &Result<T, E>) -> Self {
-        match result {
-            Ok(_) => Self::Ok,
-            Err(error) => {
-                tracing::error!(part, error = runtime::chain(error), "health check failed");
-                Self::Failing
-            }
-        }
-    }
-}
-
-async fn health(State(app): State<App>) -> Response {
-    let (table, queue, secret) =
-        tokio::join!(app.store.reachable(), app.queue.reachable(), app.secrets.values(app.clock.now()));
-    let (table, queue, secret) = (Part::of("table", &table), Part::of("queue", &queue), Part::of("secret", &secret));
-    let healthy = [table, queue, secret].iter().all(|part| *part == Part::Ok);
-    let (code, status) =
-        if healthy { (StatusCode::OK, Part::Ok) } else { (StatusCode::SERVICE_UNAVAILABLE, Part::Failing) };
-    (code, Json(Health { status, version: env!("CARGO_PKG_VERSION"), table, queue, secret })).into_response()
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/admin", get(page::index))
+        .route("/admin/", get(page::to_index))
+        .route("/admin/assets/{file}", get(page::asset))
+        .nest(API, api::router())
+        .with_state(app)
 }

@@ -3,37 +3,55 @@
 //! What the button carries is a hint that anybody could have forged. The card must be known in the very conversation
 //! that the click came from, and PagerDuty decides with the person's own token.
 
-use cards::data::{ButtonData, Verb};
+use std::time::Duration;
+
+use cards::data::{ButtonData, TeamData, Verb, WantedData};
 use domain::action::{Action, Decision, Request, decide};
 use domain::failure::Class;
-use domain::ids::ChannelId;
-use domain::incident::IncidentRecord;
+use domain::ids::{ChannelId, ConversationId};
+use domain::incident::{IncidentRecord, RecordVersion};
 use domain::job::CardJob;
-use domain::linking::WantedAction;
+use domain::linking::{Wanted, WantedAction};
 use domain::plan::CardRecord;
 use jiff::SignedDuration;
-use pagerduty::rest::{ApiError, Auth, RestIncident};
+use pagerduty::rest::{Api, ApiError, Auth, RestIncident};
 use runtime::App;
 use secrecy::SecretString;
 use serde_json::Value;
-use store::StoredLink;
-use teams::activity::{Activity, Click};
+use store::{Once, StoredLink};
+use teams::activity::{Activity, Click, ConversationKind};
 use teams::reply;
+use tokio::time::Instant;
 
 use crate::once::{self, Turn};
+use crate::place::Place;
 use crate::private;
 use crate::tokens::{self, TokenError};
 
 /// The same note by the same person within this time is a double click.
 const SAME_NOTE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 
+/// Outcome of a note that PagerDuty may or may not have taken.
+const UNCLEAR: &str = "unclear";
+
+/// For all calls to PagerDuty together. Below the caller's own limit, which drops this flow: what PagerDuty left open has
+/// to be noted and told while there still is time.
+const PAGERDUTY_BUDGET: Duration = Duration::from_secs(3);
+
+/// With less time left nothing is asked of PagerDuty any more: its answer would come too late.
+const LEAST_FOR_CALL: Duration = Duration::from_millis(250);
+
 /// Answers a click, within Teams' patience: the caller bounds the time.
 pub(crate) async fn answer(app: &App, activity: &Activity, click: &Click) -> Value {
+    let deadline = Instant::now() + PAGERDUTY_BUDGET;
     let Ok(verb) = click.verb.parse::<Verb>() else {
         return reply::error("BadRequest", cards::text::unknown_button());
     };
-    if verb == Verb::LinkAccounts {
-        return link_accounts(app, activity).await;
+    match verb {
+        Verb::LinkAccounts => return link_accounts(app, activity).await,
+        Verb::NotAdmin => return once_for(app, activity, not_admin(app, activity, click)).await,
+        Verb::Resume => return resumed(app, activity, click, deadline).await,
+        Verb::Acknowledge | Verb::Resolve | Verb::AddNote | Verb::Refresh => {}
     }
     let Ok(data) = serde_json::from_value::<ButtonData>(click.action.clone()) else {
         return reply::error("BadRequest", cards::text::unknown_button());
@@ -42,10 +60,43 @@ pub(crate) async fn answer(app: &App, activity: &Activity, click: &Click) -> Val
     match once::begin(app, &key).await {
         Ok(Turn::Act) => {}
         Ok(Turn::InProgress) => return reply::message(cards::text::in_progress()),
-        Ok(Turn::Done) => return present_card(app, &data).await,
+        // The same activity may come with other data: the card is checked as for any click.
+        Ok(Turn::Done) => return act_again(app, activity, &data).await,
         Err(error) => return failed(&error),
     }
-    match act(app, activity, click, verb, &data).await {
+    match act(app, activity, click, verb, &data, deadline).await {
+        Ok(answer) => {
+            once::finish(app, &key).await;
+            answer
+        }
+        Err(answer) => {
+            once::give_up(app, &key).await;
+            answer
+        }
+    }
+}
+
+/// Something that Teams may resend but that is to be done once, and whose repetition needs no answer of its own.
+async fn once_for(app: &App, activity: &Activity, work: impl Future<Output = Value>) -> Value {
+    let key = format!("activity/{}/{}", activity.conversation.id, activity.id);
+    match once::begin(app, &key).await {
+        Ok(Turn::Act) => {}
+        Ok(Turn::InProgress | Turn::Done) => return reply::message(cards::text::in_progress()),
+        Err(error) => return failed(&error),
+    }
+    let answer = work.await;
+    once::finish(app, &key).await;
+    answer
+}
+
+async fn resumed(app: &App, activity: &Activity, click: &Click, deadline: Instant) -> Value {
+    let key = format!("activity/{}/{}", activity.conversation.id, activity.id);
+    match once::begin(app, &key).await {
+        Ok(Turn::Act) => {}
+        Ok(Turn::InProgress | Turn::Done) => return reply::message(cards::text::in_progress()),
+        Err(error) => return failed(&error),
+    }
+    match resume(app, activity, click, deadline).await {
         Ok(answer) => {
             once::finish(app, &key).await;
             answer
@@ -58,7 +109,14 @@ pub(crate) async fn answer(app: &App, activity: &Activity, click: &Click) -> Val
 }
 
 /// `Err` is an answer as well, after which the same activity may be tried again.
-async fn act(app: &App, activity: &Activity, click: &Click, verb: Verb, data: &ButtonData) -> Result<Value, Value> {
+async fn act(
+    app: &App,
+    activity: &Activity,
+    click: &Click,
+    verb: Verb,
+    data: &ButtonData,
+    deadline: Instant,
+) -> Result<Value, Value> {
     let card = match find_card(app, activity, data).await? {
         Some(card) => card,
         None => return Ok(reply::error("NotFound", cards::text::unknown_card())),
@@ -72,22 +130,30 @@ async fn act(app: &App, activity: &Activity, click: &Click, verb: Verb, data: &B
         Verb::Acknowledge => Action::Acknowledge,
         Verb::Resolve => Action::Resolve,
         Verb::AddNote => Action::AddNote { text: data.note.clone().unwrap_or_default() },
-        Verb::Refresh | Verb::LinkAccounts => return Ok(present_card(app, data).await),
+        Verb::Refresh | Verb::LinkAccounts | Verb::NotAdmin | Verb::Resume => return Ok(present_card(app, data).await),
     };
     let Some(user) = activity.from.as_ref().and_then(|from| from.entra.clone()) else {
         return Ok(reply::error("Forbidden", cards::text::unknown_person()));
     };
     let link = app.store.link(&card.tenant, &user, &data.account).await.map_err(|error| failed(&error))?;
-    let Some(link) = link else { return Ok(ask_to_link(app, activity, data).await) };
-    let token = match tokens::usable(app, &link, false).await {
+    let Some(link) = link else { return Ok(ask_to_link(app, activity, data, &action).await) };
+    let token = match tokens::usable_by(app, &link, false, deadline).await {
         Ok(token) => token,
-        Err(TokenError::Relink) => return Ok(ask_to_link(app, activity, data).await),
+        Err(TokenError::Relink) => return Ok(ask_to_link(app, activity, data, &action).await),
         Err(error) => return Err(failed(&error)),
     };
-    let mut person = Person { app, link, token };
-    match person.carry_out(activity, &action, data).await {
+    let mut person = Person { app, link, token, deadline, shown: card.rendered, outdated: false };
+    let outcome = person.carry_out(&action, data).await;
+    if person.outdated
+        && let Err(error) = mark_cards(app, activity, data).await
+    {
+        // PagerDuty's webhook of the same change marks them again.
+        tracing::warn!(error, incident.id = %data.incident, "cards not marked after a click");
+    }
+    match outcome {
         Ok(answer) => Ok(answer),
-        Err(Trouble::Relink) => Ok(ask_to_link(app, activity, data).await),
+        Err(Trouble::Relink) => Ok(ask_to_link(app, activity, data, &action).await),
+        Err(Trouble::Unclear) => Err(reply::message(cards::text::slow_pagerduty())),
         Err(Trouble::Answer(answer)) => Err(answer),
     }
 }
@@ -99,8 +165,19 @@ async fn find_card(app: &App, activity: &Activity, data: &ButtonData) -> Result<
     Ok(card.filter(|card| card.tenant == activity.tenant))
 }
 
+/// What an activity that was answered before is answered.
+async fn act_again(app: &App, activity: &Activity, data: &ButtonData) -> Value {
+    match find_card(app, activity, data).await {
+        Ok(Some(_)) => present_card(app, data).await,
+        Ok(None) => reply::error("NotFound", cards::text::unknown_card()),
+        Err(answer) => answer,
+    }
+}
+
 enum Trouble {
     Relink,
+    /// PagerDuty may or may not have done it.
+    Unclear,
     Answer(Value),
 }
 
@@ -108,15 +185,20 @@ struct Person<'a> {
     app: &'a App,
     link: StoredLink,
     token: SecretString,
+    deadline: Instant,
+    /// The version that the clicked card shows.
+    shown: RecordVersion,
+    /// Whether the cards show less than was learned.
+    outdated: bool,
 }
 
 impl Person<'_> {
-    async fn carry_out(&mut self, activity: &Activity, action: &Action, data: &ButtonData) -> Result<Value, Trouble> {
+    async fn carry_out(&mut self, action: &Action, data: &ButtonData) -> Result<Value, Trouble> {
         // Acknowledging a resolved incident would reopen it, so the newest state is asked for first.
         let record = match action {
             Action::Acknowledge => {
                 let incident = self.call(Call::Read, data).await?;
-                self.learn(activity, data, incident, false).await?
+                self.learn(data, incident).await?
             }
             Action::Resolve | Action::AddNote { .. } => self.known(data).await?,
         };
@@ -125,7 +207,8 @@ impl Person<'_> {
             Decision::AlreadyDone { .. } => Ok(reply::card(&incident_card(&record).content)),
             Decision::Call(Request::SetStatus(status)) => {
                 let incident = self.call(Call::SetStatus(status), data).await?;
-                let record = self.learn(activity, data, incident, true).await?;
+                self.outdated = true;
+                let record = self.learn(data, incident).await?;
                 Ok(reply::card(&incident_card(&record).content))
             }
             Decision::Call(Request::CreateNote(text)) => self.note(data, &text, &record).await,
@@ -135,15 +218,22 @@ impl Person<'_> {
     async fn note(&mut self, data: &ButtonData, text: &str, record: &IncidentRecord) -> Result<Value, Trouble> {
         let user = self.link.link.user.as_str();
         let key = format!("note/{}/{}", data.incident, runtime::digest(format!("{user}#{text}").as_bytes()));
-        match once::begin(self.app, &key).await {
-            Ok(Turn::Act) => {}
-            Ok(Turn::InProgress | Turn::Done) => return Ok(reply::message(cards::text::note_added())),
+        // Held as long as it is kept: a flow that was dropped in the middle leaves it open whether the note is there.
+        match self.app.store.begin_once(&key, self.app.clock.now(), SAME_NOTE_WITHIN).await {
+            Ok(Once::First) => {}
+            Ok(Once::InProgress) => return Ok(reply::message(cards::text::note_in_progress())),
+            Ok(Once::Done(outcome)) if outcome == UNCLEAR => return Ok(reply::message(cards::text::note_unclear())),
+            Ok(Once::Done(_)) => return Ok(reply::message(cards::text::note_added())),
             Err(error) => return Err(Trouble::Answer(failed(&error))),
         }
         match self.call(Call::Note(text), data).await {
             Ok(_) => {
                 once::keep(self.app, &key, SAME_NOTE_WITHIN).await;
                 Ok(reply::card(&incident_card(record).content))
+            }
+            Err(Trouble::Unclear) => {
+                once::keep_as(self.app, &key, UNCLEAR, SAME_NOTE_WITHIN).await;
+                Ok(reply::message(cards::text::note_unclear()))
             }
             Err(trouble) => {
                 once::give_up(self.app, &key).await;
@@ -159,23 +249,14 @@ impl Person<'_> {
             .map_or_else(|| IncidentRecord::empty(data.account.clone(), data.incident.clone()), |stored| stored.record))
     }
 
-    /// Merges what PagerDuty answered and, after a change, marks every card of the incident. The answer shows what
-    /// PagerDuty said just now, even where an event of the same second outranks it in the record.
-    async fn learn(
-        &self,
-        activity: &Activity,
-        data: &ButtonData,
-        incident: Option<RestIncident>,
-        changed: bool,
-    ) -> Result<IncidentRecord, Trouble> {
+    /// Merges what PagerDuty answered. The answer shows what PagerDuty said just now, even where an event of the same
+    /// second outranks it in the record. The cards are marked once, at the end: the queue drops a second job of a cause.
+    async fn learn(&mut self, data: &ButtonData, incident: Option<RestIncident>) -> Result<IncidentRecord, Trouble> {
         let Some(incident) = incident else { return self.known(data).await };
         let observed = incident.into_record(data.account.clone());
         let said = observed.clone();
         let stored = self.app.store.merge_record(observed).await.map_err(|error| Trouble::Answer(failed(&error)))?;
-        if changed && let Err(error) = mark_cards(self.app, activity, data).await {
-            // PagerDuty's webhook of the same change marks them again.
-            tracing::warn!(error, incident.id = %data.incident, "cards not marked after a click");
-        }
+        self.outdated |= stored.version > self.shown;
         Ok(IncidentRecord { snapshot: said.snapshot, status_change: said.status_change, ..stored.record })
     }
 
@@ -183,22 +264,26 @@ impl Person<'_> {
     async fn call(&mut self, call: Call<'_>, data: &ButtonData) -> Result<Option<RestIncident>, Trouble> {
         let mut refreshed = false;
         loop {
-            let error = match self.once(&call, data).await {
+            let Some(api) = self.api() else {
+                return Err(Trouble::Answer(reply::message(cards::text::busy_pagerduty())));
+            };
+            let error = match self.once(&api, &call, data).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             if error.already_done() {
                 // Somebody was faster: show what they made of it.
-                return Ok(self.once(&Call::Read, data).await.ok().flatten());
+                let Some(api) = self.api() else { return Ok(None) };
+                return Ok(self.once(&api, &Call::Read, data).await.ok().flatten());
             }
             if error.class() != Class::Relink {
-                return Err(Trouble::Answer(explain(&error)));
+                return Err(call.failed(&error));
             }
             if refreshed {
                 return Err(Trouble::Relink);
             }
             refreshed = true;
-            self.token = match tokens::usable(self.app, &self.link, true).await {
+            self.token = match tokens::usable_by(self.app, &self.link, true, self.deadline).await {
                 Ok(token) => token,
                 Err(TokenError::Relink) => return Err(Trouble::Relink),
                 Err(error) => return Err(Trouble::Answer(failed(&error))),
@@ -206,9 +291,14 @@ impl Person<'_> {
         }
     }
 
-    async fn once(&self, call: &Call<'_>, data: &ButtonData) -> Result<Option<RestIncident>, ApiError> {
+    /// PagerDuty for as long as there is time; `None`: there is none left.
+    fn api(&self) -> Option<Api> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        (left >= LEAST_FOR_CALL).then(|| self.app.pagerduty.clone().with_timeout(left))
+    }
+
+    async fn once(&self, api: &Api, call: &Call<'_>, data: &ButtonData) -> Result<Option<RestIncident>, ApiError> {
         let auth = Auth::User { token: &self.token, email: &self.link.link.pd_email };
-        let api = &self.app.pagerduty;
         match call {
             Call::Read => api.incident(auth, &data.incident).await.map(Some),
             Call::SetStatus(status) => api.set_status(auth, &data.incident, *status).await.map(Some),
@@ -223,12 +313,24 @@ enum Call<'a> {
     Note(&'a str),
 }
 
+impl Call<'_> {
+    fn failed(&self, error: &ApiError) -> Trouble {
+        // A success that cannot be read is one all the same.
+        let unclear = error.class() == Class::Unclear || matches!(error, ApiError::Unreadable { .. });
+        let writes = !matches!(self, Self::Read);
+        if unclear && writes {
+            tracing::warn!(error = runtime::chain(error), "PagerDuty may or may not have done it");
+            return Trouble::Unclear;
+        }
+        Trouble::Answer(explain(error))
+    }
+}
+
 /// What the person is told when PagerDuty did not do it.
 fn explain(error: &ApiError) -> Value {
     tracing::warn!(error = runtime::chain(error), "PagerDuty did not do it");
     match error.class() {
-        Class::Unclear => reply::message(cards::text::slow_pagerduty()),
-        Class::Retry { .. } => reply::message(cards::text::busy_pagerduty()),
+        Class::Unclear | Class::Retry { .. } => reply::message(cards::text::busy_pagerduty()),
         Class::Forbidden => reply::error("Forbidden", cards::text::forbidden()),
         Class::Gone => reply::error("NotFound", cards::text::incident_gone()),
         Class::Relink | Class::Invalid | Class::Bug => {
@@ -270,17 +372,88 @@ async fn present_card(app: &App, data: &ButtonData) -> Value {
     }
 }
 
-/// The clicker is not linked (any more): a private message with a personal link, and a short answer to the click.
-async fn ask_to_link(app: &App, activity: &Activity, data: &ButtonData) -> Value {
-    let wanted = match app.store.record(&data.account, &data.incident).await {
-        Ok(stored) => stored.and_then(|stored| wanted(&stored.record)),
-        Err(_) => None,
+/// The clicker is not linked (any more): a private message with a personal link that remembers what they wanted to do, and
+/// a short answer to the click.
+async fn ask_to_link(app: &App, activity: &Activity, data: &ButtonData, action: &Action) -> Value {
+    let wanted = match (app.store.record(&data.account, &data.incident).await, activity.channel_of()) {
+        (Ok(Some(stored)), Some(channel)) => wanted(&stored.record, channel, action),
+        _ => None,
     };
-    link_answer(private::send_link(app, activity, Some(data.account.clone()), wanted).await)
+    let place = Place::of(activity);
+    link_answer(private::send_link(app, &place, Some(data.account.clone()), wanted).await)
 }
 
 async fn link_accounts(app: &App, activity: &Activity) -> Value {
-    link_answer(private::send_link(app, activity, None, None).await)
+    let place = Place::of(activity);
+    let account = place.account(app).await.ok().flatten();
+    link_answer(private::send_link(app, &place, account, None).await)
+}
+
+/// Somebody who is no admin wants a key that they can pass on to one.
+async fn not_admin(app: &App, activity: &Activity, click: &Click) -> Value {
+    let Ok(data) = serde_json::from_value::<TeamData>(click.action.clone()) else {
+        return reply::error("BadRequest", cards::text::unknown_button());
+    };
+    let place = Place::of(activity);
+    let sent = async {
+        let known = app.store.installation(&data.team).await?;
+        // Whoever did not add the bot to the team has no business with its key.
+        let waiting = known.filter(|team| {
+            team.tenant == place.tenant
+                && team.account.is_none()
+                && team.removed_at.is_none()
+                && team.installer.is_some()
+                && team.installer == place.user
+        });
+        let Some(installation) = waiting else { return Ok(false) };
+        let (key, expires) = setup::new_key(app, &installation).await?;
+        let card = cards::setup::key_for_admin(installation.shown_name(), &key, expires);
+        private::send(app, &place, &card).await?;
+        Ok::<_, private::PrivateError>(true)
+    };
+    match sent.await {
+        Ok(true) => reply::message(cards::text::key_sent()),
+        Ok(false) => reply::message(cards::text::nothing_to_authorize()),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Does what the person wanted to do before they were linked, as if they did it there and then.
+async fn resume(app: &App, activity: &Activity, click: &Click, deadline: Instant) -> Result<Value, Value> {
+    let place = Place::of(activity);
+    let (Ok(data), Some(user)) = (serde_json::from_value::<WantedData>(click.action.clone()), &place.user) else {
+        return Ok(reply::error("BadRequest", cards::text::unknown_button()));
+    };
+    let wanted = app.store.wanted(&place.tenant, user, &data.wanted, app.clock.now()).await;
+    let Some(wanted) = wanted.map_err(|error| failed(&error))? else {
+        return Ok(reply::message(cards::text::wanted_gone()));
+    };
+    match wanted.what {
+        Wanted::Click { account, incident, channel, action } => {
+            let (verb, note) = match action {
+                Action::Acknowledge => (Verb::Acknowledge, None),
+                Action::Resolve => (Verb::Resolve, None),
+                Action::AddNote { text } => (Verb::AddNote, Some(text)),
+            };
+            let Ok(conversation) = ConversationId::new(channel.as_str()) else {
+                return Ok(reply::message(cards::text::wanted_gone()));
+            };
+            let data = ButtonData { note, ..ButtonData::new(account, incident) };
+            let mut there = activity.clone();
+            there.conversation.id = conversation;
+            there.conversation.kind = ConversationKind::Channel;
+            let click = Click { card: None, ..click.clone() };
+            act(app, &there, &click, verb, &data, deadline).await
+        }
+        Wanted::Command { text, conversation, team } => {
+            let there = place.elsewhere(conversation, team);
+            match Box::pin(crate::commands::answer(app, &there, &text)).await {
+                Ok(()) => Ok(reply::message(cards::text::command_done())),
+                Err(error) => Err(failed(&error)),
+            }
+        }
+        Wanted::Trigger => Ok(reply::card(&cards::trigger::trigger_offer().content)),
+    }
 }
 
 fn link_answer(sent: Result<(), private::PrivateError>) -> Value {
@@ -293,7 +466,9 @@ fn link_answer(sent: Result<(), private::PrivateError>) -> Value {
     }
 }
 
-fn wanted(record: &IncidentRecord) -> Option<WantedAction> {
+fn wanted(record: &IncidentRecord, channel: ChannelId, action: &Action) -> Option<WantedAction> {
     let state = record.state()?;
-    Some(WantedAction { incident: record.id.clone(), title: format!("#{} {}", state.number, state.title) })
+    let what =
+        Wanted::Click { account: record.account.clone(), incident: record.id.clone(), channel, action: action.clone() };
+    Some(WantedAction { title: format!("#{} {}", state.number, state.title), what })
 }

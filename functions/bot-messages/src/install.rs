@@ -1,40 +1,222 @@
-//! Remembers where a team and a personal chat are reached.
+//! What happens to teams and channels: the bot is added or removed, and what it knows of them changes.
+//!
+//! An installation is told twice, as an installation update and as a conversation update, in either order (Teams docs,
+//! "Conversation events"). So each step is repeatable, and the welcome is sent once.
 
-use domain::connection::Installation;
+use domain::connection::{Channel, ChannelKind, Connection, Installation};
+use domain::ids::{ChannelId, TeamId};
+use jiff::SignedDuration;
 use runtime::App;
+use setup::Authorized;
 use store::PersonalChat;
 use teams::activity::{Activity, ConversationKind};
 
-/// Stores the team that the bot was added to; an installation that is known keeps its account.
-pub(crate) async fn remember(app: &App, activity: &Activity) {
+use crate::once::{self, Turn};
+use crate::place::Place;
+use crate::private::{self, PrivateError};
+
+/// Both messages about one installation arrive within this time; what comes later is another one.
+const SAME_INSTALLATION: SignedDuration = SignedDuration::from_secs(60);
+
+/// The bot was added to a team, to a private or shared channel of it, or to somebody's private chat.
+pub(crate) async fn added(app: &App, activity: &Activity) {
     let Some(team) = &activity.team else { return };
-    let known = app.store.installation(&team.id).await;
-    let installation = match known {
-        Ok(Some(known)) => Installation {
-            service_url: activity.service_url.clone(),
-            team_name: team.name.clone().or(known.team_name),
-            ..known
-        },
-        Ok(None) => Installation {
-            team: team.id.clone(),
-            tenant: activity.tenant.clone(),
-            team_name: team.name.clone(),
-            service_url: activity.service_url.clone(),
-            account: None,
-            installed_at: app.clock.now(),
-        },
+    if let Err(error) = welcome(app, activity, &team.id).await {
+        tracing::error!(team.id = %team.id, error = runtime::chain(&error), "installation not finished");
+    }
+}
+
+async fn welcome(app: &App, activity: &Activity, team: &TeamId) -> Result<(), PrivateError> {
+    let now = app.clock.now();
+    let upgrade = activity.action.as_deref().is_some_and(|action| action.eq_ignore_ascii_case("add-upgrade"));
+    let place = Place::of(activity);
+    let (before, after) = app
+        .store
+        .change_installation(team, |known| {
+            if known.as_ref().is_some_and(|known| known.tenant != activity.tenant) {
+                tracing::error!(team.id = %team, "a team cannot change its tenant");
+                return None;
+            }
+            let again = known.as_ref().is_some_and(|known| {
+                known.removed_at.is_none() && (upgrade || now.duration_since(known.installed_at) < SAME_INSTALLATION)
+            });
+            let name = activity.team.as_ref().and_then(|team| team.name.clone());
+            Some(Installation {
+                team: team.clone(),
+                tenant: activity.tenant.clone(),
+                team_name: name.or_else(|| known.as_ref().and_then(|known| known.team_name.clone())),
+                service_url: activity.service_url.clone(),
+                account: known.as_ref().and_then(|known| known.account.clone()),
+                installed_at: known.as_ref().filter(|_| again).map_or(now, |known| known.installed_at),
+                installer: place.user.clone().or_else(|| known.as_ref().and_then(|known| known.installer.clone())),
+                removed_at: None,
+                connected_at: known.as_ref().and_then(|known| known.connected_at),
+            })
+        })
+        .await?;
+    let Some(installation) = after.filter(|after| after.tenant == activity.tenant) else { return Ok(()) };
+    if let Some(channel) = &activity.channel {
+        remember_channel(app, team, &channel.id, channel.name.as_deref(), false).await?;
+    }
+    if let Err(error) = setup::refresh_channels(app, &installation).await {
+        tracing::warn!(team.id = %team, error = runtime::chain(&error), "channels not listed");
+    }
+    // Also when only the second of the two messages arrives, or the first one failed.
+    let key = format!("welcome/{team}/{}", installation.installed_at);
+    let known_before = before.is_some_and(|before| before.installed_at == installation.installed_at) && upgrade;
+    if known_before || !matches!(once::begin(app, &key).await?, Turn::Act) {
+        return Ok(());
+    }
+    match greet(app, &place, &installation, activity).await {
+        Ok(()) => once::finish(app, &key).await,
         Err(error) => {
-            tracing::error!(error = runtime::chain(&error), team.id = %team.id, "installation not read");
-            return;
+            once::give_up(app, &key).await;
+            return Err(error);
         }
+    }
+    Ok(())
+}
+
+/// Re-binds what there was before, and tells the person who added the bot how to go on.
+async fn greet(app: &App, place: &Place, installation: &Installation, activity: &Activity) -> Result<(), PrivateError> {
+    if installation.account.is_some() {
+        let connections = alive(app, installation).await?;
+        let restored = setup::restore_connections(app, &connections, activity.id.as_str()).await?;
+        let card = cards::setup::installed_again(installation.shown_name(), restored);
+        return private::send(app, place, &card).await;
+    }
+    let sent = async {
+        let person = Authorized {
+            user: place.user()?.clone(),
+            name: place.name.clone(),
+            conversation: private::chat(app, place).await?,
+            service_url: place.service_url.clone(),
+        };
+        Ok::<_, PrivateError>(setup::send_authorization(app, installation, &person, true).await?)
     };
-    if installation.tenant != activity.tenant {
-        tracing::error!(team.id = %team.id, "a team cannot change its tenant");
-        return;
+    let Err(error) = sent.await else { return Ok(()) };
+    tracing::warn!(error = runtime::chain(&error), "the installer gets no private message");
+    private::reply(app, place, &cards::setup::installed_in_channel()).await
+}
+
+/// The connections of a team whose channels were not deleted meanwhile.
+async fn alive(app: &App, installation: &Installation) -> Result<Vec<Connection>, store::Error> {
+    let channels = app.store.channels_of_team(&installation.team).await?;
+    let deleted = |id: &ChannelId| channels.iter().any(|channel| &channel.id == id && channel.deleted);
+    let connections = app.store.connections_of_team(&installation.team).await?;
+    Ok(connections.into_iter().filter(|connection| !deleted(&connection.channel)).collect())
+}
+
+/// The bot was removed from a team, from a private or shared channel, or from somebody's private chat.
+pub(crate) async fn removed(app: &App, activity: &Activity) {
+    if let Err(error) = forget(app, activity).await {
+        tracing::error!(error = runtime::chain(&error), "removal not noted");
     }
-    if let Err(error) = app.store.put_installation(&installation).await {
-        tracing::error!(error = runtime::chain(&error), team.id = %team.id, "installation not stored");
+}
+
+async fn forget(app: &App, activity: &Activity) -> Result<(), PrivateError> {
+    let place = Place::of(activity);
+    let Some(team) = &place.team else {
+        if let (true, Some(user)) = (place.private, &place.user) {
+            app.store.delete_personal_chat(&place.tenant, user).await?;
+        }
+        return Ok(());
+    };
+    let Some(installation) = place.installation(app).await? else { return Ok(()) };
+    let connections = app.store.connections_of_team(team).await?;
+    if let Some(channel) = own_channel(app, activity, team).await? {
+        let there: Vec<Connection> = connections.into_iter().filter(|c| c.channel == channel).collect();
+        setup::suspend_connections(app, &there, "BotRemoved").await?;
+        return Ok(());
     }
+    let now = app.clock.now();
+    app.store
+        .change_installation(&installation.team, |known| {
+            let known = known.filter(|known| known.removed_at.is_none())?;
+            Some(Installation { removed_at: Some(now), ..known })
+        })
+        .await?;
+    setup::suspend_connections(app, &connections, "BotRemoved").await?;
+    Ok(())
+}
+
+/// The private or shared channel that an activity is about: those have installations of their own.
+async fn own_channel(app: &App, activity: &Activity, team: &TeamId) -> Result<Option<ChannelId>, store::Error> {
+    let Some(channel) = activity.channel.as_ref().filter(|channel| channel.id.as_str() != team.as_str()) else {
+        return Ok(None);
+    };
+    let known = app.store.channel(team, &channel.id).await?;
+    Ok(known.filter(|known| known.kind != ChannelKind::Standard).map(|known| known.id))
+}
+
+/// A team or a channel has changed.
+pub(crate) async fn changed(app: &App, activity: &Activity, event_type: &str) {
+    if let Err(error) = note_change(app, activity, &event_type.to_ascii_lowercase()).await {
+        tracing::error!(event.kind = event_type, error = runtime::chain(&error), "change not noted");
+    }
+}
+
+async fn note_change(app: &App, activity: &Activity, event: &str) -> Result<(), PrivateError> {
+    let place = Place::of(activity);
+    let Some(installation) = place.installation(app).await? else { return Ok(()) };
+    let team = &installation.team;
+    match event {
+        "channelcreated" | "channelrenamed" | "channelrestored" | "channelshared" | "channeldeleted" => {
+            let Some(channel) = &activity.channel else { return Ok(()) };
+            let deleted = event == "channeldeleted";
+            remember_channel(app, team, &channel.id, channel.name.as_deref(), deleted).await?;
+            let connections = app.store.connections_of_team(team).await?;
+            let there: Vec<Connection> = connections.into_iter().filter(|c| c.channel == channel.id).collect();
+            if deleted {
+                setup::suspend_connections(app, &there, "ChannelDeleted").await?;
+            } else if event == "channelrestored" {
+                setup::restore_connections(app, &there, activity.id.as_str()).await?;
+            }
+        }
+        "channelunshared" => {
+            setup::refresh_channels(app, &installation).await?;
+        }
+        "teamrenamed" => {
+            let name = activity.team.as_ref().and_then(|team| team.name.clone());
+            app.store
+                .change_installation(team, |known| {
+                    let known = known.filter(|known| name.is_some() && known.team_name != name)?;
+                    Some(Installation { team_name: name.clone(), ..known })
+                })
+                .await?;
+        }
+        "teamdeleted" | "teamharddeleted" | "teamarchived" => {
+            let reason = if event == "teamarchived" { "TeamArchived" } else { "TeamDeleted" };
+            let connections = app.store.connections_of_team(team).await?;
+            setup::suspend_connections(app, &connections, reason).await?;
+        }
+        "teamrestored" | "teamunarchived" => {
+            let connections = alive(app, &installation).await?;
+            setup::restore_connections(app, &connections, activity.id.as_str()).await?;
+        }
+        // Who is in the team is Teams' business: a card can only be clicked by somebody who sees it.
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Stores what an activity says about a channel; what it does not say stays.
+async fn remember_channel(
+    app: &App,
+    team: &TeamId,
+    id: &ChannelId,
+    name: Option<&str>,
+    deleted: bool,
+) -> Result<(), store::Error> {
+    let known = app.store.channel(team, id).await?;
+    let channel = Channel {
+        id: id.clone(),
+        team: team.clone(),
+        name: name.map(str::to_owned).or_else(|| known.as_ref().and_then(|known| known.name.clone())),
+        kind: known.as_ref().map_or(ChannelKind::Standard, |known| known.kind),
+        deleted,
+    };
+    if known.as_ref() == Some(&channel) { Ok(()) } else { app.store.put_channel(&channel).await }
 }
 
 /// Keeps the stored addresses fresh: Teams documents that they can change, and only a verified activity may change them.

@@ -5,8 +5,10 @@
 
 mod click;
 mod commands;
+mod dialog;
 mod install;
 mod once;
+mod place;
 mod private;
 mod tokens;
 
@@ -22,6 +24,7 @@ use runtime::App;
 use teams::activity::{Activity, Inbound};
 use teams::auth::AuthError;
 use teams::reply;
+use tokio::time::Instant;
 
 /// Far above any activity that Teams sends.
 const MAX_BODY_BYTES: usize = 512 * 1024;
@@ -38,12 +41,14 @@ pub fn router(app: App) -> Router {
 }
 
 async fn receive(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
+    // Whatever follows counts: keys that have to be fetched, addresses that have to be stored.
+    let started = Instant::now();
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match app.bot_auth.check(authorization, &body, app.clock.now()).await {
-        Ok(verified) => answer(&app, verified.activity()).await,
+        Ok(verified) => answer(&app, verified.activity(), started).await,
         Err(error) => refuse(&error),
     }
 }
@@ -53,35 +58,72 @@ fn refuse(error: &AuthError) -> Response {
     StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED).into_response()
 }
 
-async fn answer(app: &App, activity: &Activity) -> Response {
+async fn answer(app: &App, activity: &Activity, started: Instant) -> Response {
     let inbound = activity.inbound();
-    let refreshed = Box::pin(install::refresh_service_url(app, activity));
-    let acted = Box::pin(act(app, activity, inbound));
-    tokio::join!(refreshed, acted).1
+    let budget = match &inbound {
+        Inbound::Click(_)
+        | Inbound::TaskFetch { .. }
+        | Inbound::TaskSubmit { .. }
+        | Inbound::Search { .. }
+        | Inbound::OtherInvoke { .. } => CLICK_BUDGET,
+        Inbound::Message { .. }
+        | Inbound::Installed
+        | Inbound::Uninstalled
+        | Inbound::MembersAdded { .. }
+        | Inbound::ConversationUpdate { .. }
+        | Inbound::Other => MESSAGE_BUDGET,
+    };
+    let late = late(&inbound);
+    let flow = async {
+        let refreshed = Box::pin(install::refresh_service_url(app, activity));
+        let acted = Box::pin(act(app, activity, inbound));
+        tokio::join!(refreshed, acted).1
+    };
+    tokio::time::timeout_at(started + budget, flow).await.unwrap_or_else(|_| {
+        tracing::warn!("activity ran out of time");
+        late
+    })
+}
+
+/// What is answered when there is no time left.
+fn late(inbound: &Inbound) -> Response {
+    match inbound {
+        Inbound::Click(_) => axum::Json(reply::message(cards::text::slow_pagerduty())).into_response(),
+        Inbound::TaskFetch { .. } => axum::Json(reply::task_message(cards::text::busy_pagerduty())).into_response(),
+        Inbound::TaskSubmit { .. } => axum::Json(reply::task_message(cards::text::slow_pagerduty())).into_response(),
+        Inbound::Search { .. } => axum::Json(reply::choices([])).into_response(),
+        _ => StatusCode::OK.into_response(),
+    }
 }
 
 async fn act(app: &App, activity: &Activity, inbound: Inbound) -> Response {
     match inbound {
-        Inbound::Click(click) => {
-            let flow = Box::pin(click::answer(app, activity, &click));
-            let value = tokio::time::timeout(CLICK_BUDGET, flow).await;
-            axum::Json(value.unwrap_or_else(|_| reply::message(cards::text::slow_pagerduty()))).into_response()
+        Inbound::Click(click) => axum::Json(Box::pin(click::answer(app, activity, &click)).await).into_response(),
+        Inbound::TaskFetch { data } => axum::Json(dialog::open(app, activity, &data).await).into_response(),
+        Inbound::TaskSubmit { data } => axum::Json(dialog::submit(app, activity, &data).await).into_response(),
+        Inbound::Search { dataset, text } => {
+            axum::Json(dialog::search(app, activity, &dataset, &text).await).into_response()
         }
-        Inbound::Message { text, .. } => {
-            let flow = Box::pin(commands::run(app, activity, &text));
-            if tokio::time::timeout(MESSAGE_BUDGET, flow).await.is_err() {
-                tracing::warn!("command ran out of time");
-            }
-            StatusCode::OK.into_response()
-        }
-        Inbound::Installed | Inbound::MembersAdded { .. } => {
-            install::remember(app, activity).await;
-            StatusCode::OK.into_response()
-        }
-        Inbound::TaskFetch { .. } | Inbound::TaskSubmit { .. } | Inbound::OtherInvoke { .. } => {
+        Inbound::OtherInvoke { .. } => {
             axum::Json(reply::error("NotSupported", cards::text::not_supported())).into_response()
         }
+        Inbound::Message { text, .. } => {
+            Box::pin(commands::run(app, activity, &text)).await;
+            StatusCode::OK.into_response()
+        }
+        Inbound::Installed | Inbound::MembersAdded { bot: true, .. } => {
+            Box::pin(install::added(app, activity)).await;
+            StatusCode::OK.into_response()
+        }
+        Inbound::Uninstalled => {
+            Box::pin(install::removed(app, activity)).await;
+            StatusCode::OK.into_response()
+        }
+        Inbound::ConversationUpdate { event_type } => {
+            Box::pin(install::changed(app, activity, &event_type)).await;
+            StatusCode::OK.into_response()
+        }
         // Teams adds activity types; one that is not answered with 200 would be sent again and again.
-        Inbound::Uninstalled | Inbound::ConversationUpdate { .. } | Inbound::Other => StatusCode::OK.into_response(),
+        Inbound::MembersAdded { bot: false, .. } | Inbound::Other => StatusCode::OK.into_response(),
     }
 }

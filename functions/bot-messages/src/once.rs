@@ -36,7 +36,12 @@ pub(crate) async fn finish(app: &App, key: &str) {
 
 /// Notes that it was done and may be asked for again after `keep`.
 pub(crate) async fn keep(app: &App, key: &str, keep: SignedDuration) {
-    if let Err(error) = app.store.finish_once(key, "done", app.clock.now(), keep).await {
+    keep_as(app, key, "done", keep).await;
+}
+
+/// Notes an outcome of the caller's own, for `keep`.
+pub(crate) async fn keep_as(app: &App, key: &str, outcome: &str, keep: SignedDuration) {
+    if let Err(error) = app.store.finish_once(key, outcome, app.clock.now(), keep).await {
         tracing::warn!(error = runtime::chain(&error), "a repeated activity may act again");
     }
 }

@@ -1,12 +1,14 @@
 //! Private messages: the personal link for somebody whose accounts are not linked.
 
+use domain::failure::Class;
 use domain::ids::{AccountId, ConversationId, EntraUserId};
-use domain::linking::{Ticket, WantedAction};
+use domain::linking::{Purpose, Ticket, WantedAction};
 use runtime::App;
-use teams::activity::{Activity, ConversationKind};
 use teams::connector::ConnectorAuth;
 
-/// A private message could not be sent. The person is told in the channel how to get one.
+use crate::place::Place;
+
+/// Something could not be answered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrivateError {
     #[error(transparent)]
@@ -17,83 +19,98 @@ pub(crate) enum PrivateError {
     Secret(#[from] runtime::SecretError),
     #[error(transparent)]
     Random(#[from] runtime::RandomError),
+    #[error(transparent)]
+    Token(#[from] crate::tokens::TokenError),
+    #[error(transparent)]
+    Setup(#[from] setup::SetupError),
     #[error("the activity does not say which Entra user sent it")]
     NoUser,
 }
 
-/// Sends the sender of `activity` a private card.
-pub(crate) async fn send(app: &App, activity: &Activity, card: &cards::Card) -> Result<(), PrivateError> {
-    let user = user(activity)?;
-    let conversation = chat(app, activity, user).await?;
-    send_to(app, activity, &conversation, card).await
+impl PrivateError {
+    /// Whether Teams does not let the bot write to the person: they have not got the app, or have blocked it.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Self::Teams(error) if matches!(error.class(), Class::Gone | Class::Forbidden))
+    }
 }
 
-/// Sends the sender of `activity` a private card with a personal link to link their accounts.
+/// Answers where the person wrote.
+pub(crate) async fn reply(app: &App, place: &Place, card: &cards::Card) -> Result<(), PrivateError> {
+    send_to(app, place, &place.conversation, card).await
+}
+
+/// Sends the person a private card.
+pub(crate) async fn send(app: &App, place: &Place, card: &cards::Card) -> Result<(), PrivateError> {
+    let conversation = chat(app, place).await?;
+    let sent = send_to(app, place, &conversation, card).await;
+    if place.private || !sent.as_ref().is_err_and(PrivateError::is_closed) {
+        return sent;
+    }
+    // The chat that is remembered may be gone, while another can be opened.
+    let user = place.user()?;
+    app.store.delete_personal_chat(&place.tenant, user).await?;
+    let conversation = open_chat(app, place, user).await?;
+    send_to(app, place, &conversation, card).await
+}
+
+/// Sends the person a private card with a personal link to link their accounts.
 pub(crate) async fn send_link(
     app: &App,
-    activity: &Activity,
+    place: &Place,
     account: Option<AccountId>,
     wanted: Option<WantedAction>,
 ) -> Result<(), PrivateError> {
-    let user = user(activity)?;
-    let conversation = chat(app, activity, user).await?;
+    let conversation = chat(app, place).await?;
     let ticket = Ticket {
-        tenant: activity.tenant.clone(),
-        user: user.clone(),
-        teams_name: name(activity),
-        account,
-        conversation: conversation.clone(),
-        service_url: activity.service_url.clone(),
-        wanted,
+        tenant: place.tenant.clone(),
+        user: place.user()?.clone(),
+        teams_name: place.name.clone(),
+        purpose: Purpose::Link { account, wanted: wanted.clone() },
+        conversation,
+        service_url: place.service_url.clone(),
         created_at: app.clock.now(),
     };
     let secret = app.random.token()?;
     app.store.put_ticket(&secret, &ticket).await?;
     let url = app.config.public(&format!("/oauth/start?ticket={secret}"));
-    let card = cards::personal_link(&url, &ticket.teams_name, ticket.wanted.as_ref(), ticket.expires_at());
-    send_to(app, activity, &conversation, &card).await
-}
-
-/// The sender's name as Teams gives it.
-pub(crate) fn name(activity: &Activity) -> String {
-    activity.from.as_ref().and_then(|from| from.name.clone()).unwrap_or_default()
-}
-
-/// The sender's Entra object id.
-pub(crate) fn user(activity: &Activity) -> Result<&EntraUserId, PrivateError> {
-    activity.from.as_ref().and_then(|from| from.entra.as_ref()).ok_or(PrivateError::NoUser)
+    send(app, place, &cards::personal_link(&url, &ticket.teams_name, wanted.as_ref(), ticket.expires_at())).await
 }
 
 async fn send_to(
     app: &App,
-    activity: &Activity,
+    place: &Place,
     conversation: &ConversationId,
     card: &cards::Card,
 ) -> Result<(), PrivateError> {
     let now = app.clock.now();
     let secrets = app.secrets.values(now).await?;
     let auth = ConnectorAuth { secret: &secrets.teams_client_secret, now };
-    app.connector.send_to_chat(&auth, &activity.service_url, conversation, card).await?;
+    app.connector.send_to_chat(&auth, &place.service_url, conversation, card).await?;
     Ok(())
 }
 
 /// The chat between the bot and the person; a new one is opened once and remembered.
-async fn chat(app: &App, activity: &Activity, user: &EntraUserId) -> Result<ConversationId, PrivateError> {
-    if activity.conversation.kind == ConversationKind::Personal {
-        return Ok(activity.conversation.id.clone());
+pub(crate) async fn chat(app: &App, place: &Place) -> Result<ConversationId, PrivateError> {
+    let user = place.user()?;
+    if place.private {
+        return Ok(place.conversation.clone());
     }
-    if let Some(known) = app.store.personal_chat(&activity.tenant, user).await? {
+    if let Some(known) = app.store.personal_chat(&place.tenant, user).await? {
         return Ok(known.conversation);
     }
+    open_chat(app, place, user).await
+}
+
+async fn open_chat(app: &App, place: &Place, user: &EntraUserId) -> Result<ConversationId, PrivateError> {
     let now = app.clock.now();
     let secrets = app.secrets.values(now).await?;
     let auth = ConnectorAuth { secret: &secrets.teams_client_secret, now };
-    let conversation = app.connector.open_personal_chat(&auth, &activity.service_url, &activity.tenant, user).await?;
+    let conversation = app.connector.open_personal_chat(&auth, &place.service_url, &place.tenant, user).await?;
     let chat = store::PersonalChat {
         conversation: conversation.clone(),
-        service_url: activity.service_url.clone(),
-        teams_user: activity.from.as_ref().map(|from| from.id.clone()),
+        service_url: place.service_url.clone(),
+        teams_user: None,
     };
-    app.store.put_personal_chat(&activity.tenant, user, &chat).await?;
+    app.store.put_personal_chat(&place.tenant, user, &chat).await?;
     Ok(conversation)
 }

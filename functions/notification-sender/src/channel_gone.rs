@@ -29,8 +29,9 @@ pub(crate) async fn note(app: &App, connection: &Connection, error: &ConnectorEr
 
 /// A message has arrived in the channel of a connection that was broken.
 pub(crate) async fn is_back(app: &App, connection: &Connection) {
-    if matches!(connection.health, Health::Healthy) {
-        return;
+    match connection.health {
+        Health::Broken { .. } => {}
+        Health::Healthy | Health::ServiceGone { .. } => return,
     }
     tracing::info!(channel.id = %connection.channel, service.id = %connection.service, "channel is back");
     if let Err(error) = app.store.mark_connection_healthy(connection).await {

@@ -3,36 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::connection::{Connection, Installation};
+use domain::connection::{Connection, DeliveryOutcome, Installation, LastDelivery};
 use domain::failure::Class;
 use domain::ids::ActivityId;
 use domain::incident::LogEntry;
 use domain::job::CardJob;
 use domain::plan::{CardRecord, PostClaim, Step, Why, plan};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use runtime::{App, SecretValues};
 use store::{Claim, StoredRecord};
 use teams::connector::{ConnectorAuth, ConnectorError};
 
 use crate::channel_gone;
+use crate::outcome::{Outcome, Scope, backoff};
 
 /// A post that takes longer than this has failed: the connector's own timeout is 10 s.
 const POST_LEASE: SignedDuration = SignedDuration::from_secs(20);
 
 /// Post, edit, reply and a repost after a deleted message: more steps than this for one job means that we run in circles.
 const MAX_STEPS: usize = 8;
-
-/// The longest pause between two tries of the same job that nobody has asked us to wait longer for.
-const MAX_BACKOFF: Duration = Duration::from_secs(300);
-
-/// What becomes of the queue message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The card is true, or never will be for a reason that waiting does not change.
-    Done,
-    /// Try again, not before this time has passed.
-    Later(Duration),
-}
 
 /// Everything that a step needs.
 struct Facts {
@@ -48,9 +37,14 @@ struct Delivery<'a> {
 }
 
 /// Brings one card up to date. `attempts` counts the receives of the queue message and sets the pace of retries.
-pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32) -> Outcome {
+/// Begins no step after `deadline`.
+pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32, deadline: Timestamp) -> Outcome {
     let delivery = Delivery { app, job, attempts };
     for number in 0..MAX_STEPS {
+        if app.clock.now() > deadline {
+            tracing::warn!(incident.id = %job.incident, step = number, "no time left in this invocation");
+            return delivery.later(Scope::Channel);
+        }
         let facts = match delivery.gather().await {
             Ok(Some(facts)) => facts,
             Ok(None) => {
@@ -75,7 +69,7 @@ pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32) -> Outcome 
                 return Outcome::Done;
             }
             Step::Wait { until } => {
-                return Outcome::Later(until.duration_since(now).unsigned_abs());
+                return Outcome::later(Scope::Incident, until.duration_since(now).unsigned_abs());
             }
             Step::Post { doubtful } => delivery.post(facts, doubtful).await,
             Step::Edit(activity) => delivery.edit(facts, &activity).await,
@@ -86,7 +80,7 @@ pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32) -> Outcome 
         }
     }
     tracing::error!(incident.id = %job.incident, channel.id = %job.channel, "card does not settle");
-    delivery.later(None)
+    delivery.later(Scope::Incident)
 }
 
 impl Delivery<'_> {
@@ -111,10 +105,10 @@ impl Delivery<'_> {
             CardRecord::unposted(channel.clone(), connection.team.clone(), connection.tenant.clone())
         });
         let now = self.app.clock.now();
-        let Ok(holder) = self.app.random.token() else { return Some(self.later(None)) };
+        let Ok(holder) = self.app.random.token() else { return Some(self.later(Scope::Channel)) };
         match self.app.store.claim_post((account, incident), &unposted, &holder, now, POST_LEASE).await {
             Ok(Claim::Won) => {}
-            Ok(Claim::Lost) => return Some(self.later(None)),
+            Ok(Claim::Lost) => return Some(self.later(Scope::Incident)),
             Err(error) => return Some(self.table_failed(&error)),
         }
         let reached = match self.reach(&unposted).await {
@@ -136,14 +130,16 @@ impl Delivery<'_> {
         }
         match posted {
             Ok(activity) => {
-                channel_gone::is_back(self.app, &connection).await;
                 self.log(if doubtful { "posted_again" } else { "posted" });
                 saved.activity = Some(activity);
                 saved.claim = None;
                 saved.rendered = facts.stored.version;
                 saved.shown = Some(digest(&card));
                 saved.mark_announced(&facts.stored.record.log, &facts.stored.record);
-                self.save(&saved).await
+                // First of all: until it is written, another sender would post a second card.
+                let failed = self.save(&saved).await;
+                self.delivered(Some(&connection), DeliveryOutcome::Posted).await;
+                failed
             }
             Err(error) => {
                 let outcome = self.refused(&error, Some(&connection)).await;
@@ -176,7 +172,10 @@ impl Delivery<'_> {
                 .edit(&self.auth(&reached.secrets), &reached.service_url, &self.job.channel, activity, &card)
                 .await;
             match edited {
-                Ok(()) => self.log("edited"),
+                Ok(()) => {
+                    self.delivered(facts.connection.as_ref(), DeliveryOutcome::Edited).await;
+                    self.log("edited");
+                }
                 Err(ConnectorError::ActivityGone { .. }) => {
                     // Somebody deleted the message; an incident without a card would be a lost incident.
                     self.log("message_gone");
@@ -205,9 +204,16 @@ impl Delivery<'_> {
             .reply_in_thread(&self.auth(&reached.secrets), &reached.service_url, &self.job.channel, activity, &text)
             .await;
         match sent {
-            Ok(_) => self.log("replied"),
+            Ok(_) => {
+                self.delivered(facts.connection.as_ref(), DeliveryOutcome::Replied).await;
+                self.log("replied");
+            }
             // The edited card already tells it; a thread that is gone cannot be told.
             Err(ConnectorError::ActivityGone { .. }) => self.log("thread_gone"),
+            // The same text would be refused for ever, and nothing after it would be told.
+            Err(error) if error.class() == Class::Invalid => {
+                tracing::error!(incident.id = %self.job.incident, error = runtime::chain(&error), "reply is never taken");
+            }
             Err(error) => return Some(self.refused(&error, facts.connection.as_ref()).await),
         }
         saved.mark_announced(news, &facts.stored.record);
@@ -220,7 +226,7 @@ impl Delivery<'_> {
             tokio::join!(self.app.store.installation(&card.team), self.app.secrets.values(self.app.clock.now()));
         let secrets = secrets.map_err(|error| {
             tracing::error!(error = runtime::chain(&error), "secret cannot be read");
-            self.later(None)
+            self.later(Scope::Channel)
         })?;
         match installation.map_err(|error| self.table_failed(&error))? {
             Some(Installation { service_url, .. }) => Ok(Reached { service_url, secrets }),
@@ -258,29 +264,45 @@ impl Delivery<'_> {
             error = runtime::chain(error),
             "Teams did not take it"
         );
-        match error.class() {
-            Class::Retry { after } => self.later(after),
-            Class::Unclear | Class::Bug | Class::Relink | Class::Forbidden => self.later(None),
-            Class::Gone => {
-                if let Some(connection) = connection {
-                    channel_gone::note(self.app, connection, error).await;
-                }
-                Outcome::Done
-            }
-            Class::Invalid => {
-                tracing::error!(incident.id = %self.job.incident, "Teams will never take this card");
-                Outcome::Done
-            }
+        if let Some(connection) = connection {
+            self.note(connection, DeliveryOutcome::Refused, Some(error.reason().to_owned())).await;
+        }
+        if error.class() == Class::Invalid {
+            tracing::error!(incident.id = %self.job.incident, "Teams will never take this card");
+        }
+        if let Some(outcome) = Outcome::of_refusal(error.class(), self.attempts) {
+            return outcome;
+        }
+        if let Some(connection) = connection {
+            channel_gone::note(self.app, connection, error).await;
+        }
+        Outcome::Done
+    }
+
+    /// Something has arrived in the channel.
+    async fn delivered(&self, connection: Option<&Connection>, outcome: DeliveryOutcome) {
+        if let Some(connection) = connection {
+            channel_gone::is_back(self.app, connection).await;
+            self.note(connection, outcome, None).await;
+        }
+    }
+
+    /// For the configuration page.
+    async fn note(&self, connection: &Connection, outcome: DeliveryOutcome, reason: Option<String>) {
+        let delivery = LastDelivery { at: self.app.clock.now(), outcome, reason };
+        let key = (&connection.account, &connection.service, &connection.channel);
+        if let Err(error) = self.app.store.put_last_delivery(key, &delivery).await {
+            tracing::warn!(error = runtime::chain(&error), "last delivery not noted");
         }
     }
 
     fn table_failed(&self, error: &store::Error) -> Outcome {
         tracing::error!(incident.id = %self.job.incident, error = runtime::chain(error), "table failed");
-        self.later(None)
+        Outcome::of_failure(error.class(), self.attempts)
     }
 
-    fn later(&self, asked: Option<Duration>) -> Outcome {
-        Outcome::Later(asked.unwrap_or_else(|| backoff(self.attempts)))
+    fn later(&self, scope: Scope) -> Outcome {
+        Outcome::later(scope, backoff(self.attempts))
     }
 
     fn log(&self, outcome: &str) {
@@ -301,24 +323,7 @@ struct Reached {
     secrets: Arc<SecretValues>,
 }
 
-/// 1 s, 2 s, 4 s … up to [`MAX_BACKOFF`].
-fn backoff(attempts: u32) -> Duration {
-    let exponent = attempts.saturating_sub(1).min(16);
-    Duration::from_secs(1_u64 << exponent).min(MAX_BACKOFF)
-}
-
 /// Names what a card shows, so that an edit that changes nothing visible is not sent.
 fn digest(card: &cards::Card) -> String {
     runtime::digest(&serde_json::to_vec(card).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_longer_each_time_up_to_five_minutes() {
-        let seconds: Vec<u64> = (0..12).map(|attempts| backoff(attempts).as_secs()).collect();
-        assert_eq!(seconds, [1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-    }
 }

@@ -1,21 +1,27 @@
 //! The only code that posts or edits cards in channels: takes batches from the FIFO queue.
 //!
-//! One message group per channel. After a failure in a group the rest of that group is returned too, so that the order
-//! holds; other groups go on. A job carries no state: the newest record is read, and `domain::plan` says what to do.
+//! One message group per channel. A job carries no state: the newest record is read, and `domain::plan` says what to do.
+//! So a job that failed may be overtaken by the jobs of other incidents. Only what concerns the whole channel (Teams
+//! throttles, the table is down) ends the group; a failure of one incident returns that incident's messages alone, since
+//! every receive counts towards the dead-letter queue and healthy messages must not end there. For FIFO queues AWS advises
+//! to return everything behind the first failure (Lambda docs on partial batch responses), to keep the order; here a job
+//! only says that a card may be out of date, and one incident's messages stay together, so there is no order to lose.
 
 mod channel_gone;
 mod deliver;
+mod outcome;
+mod test;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::ids::{AccountId, IncidentId};
-use domain::job::CardJob;
+use domain::job::Job;
 use futures_util::future::join_all;
 use runtime::App;
 
-use crate::deliver::Outcome;
+use crate::outcome::{Outcome, Scope, backoff};
 
 /// A step may wait this long for Teams, so none is begun with less time left.
 const STEP_BUDGET: Duration = Duration::from_secs(12);
@@ -37,30 +43,41 @@ pub async fn handle(app: &App, batch: SqsEvent, left: Duration) -> SqsBatchRespo
     response
 }
 
-/// Delivers one channel's messages in order. Returns the ids of those that must come again: the first that could not be
-/// delivered, and everything behind it.
+/// Delivers one channel's messages in order. Returns the ids of those that must come again.
 async fn deliver_group(app: &App, group: Vec<SqsMessage>, deadline: jiff::Timestamp) -> Vec<String> {
-    let mut done: HashSet<(AccountId, IncidentId)> = HashSet::new();
+    let mut done: HashMap<(AccountId, IncidentId), Outcome> = HashMap::new();
+    let mut returned = Vec::new();
     let mut rest = group.into_iter();
     while let Some(message) = rest.next() {
         let outcome = match read(&message) {
-            _ if app.clock.now() > deadline => Outcome::Later(Duration::ZERO),
-            // Whatever came before this batch was received is already in the record that was read for the first job.
-            Some(job) if done.contains(&(job.account.clone(), job.incident.clone())) => Outcome::Done,
-            Some(job) => {
-                let outcome = deliver::deliver(app, &job, attempts(&message)).await;
-                done.insert((job.account, job.incident));
-                outcome
+            // Our own producer wrote it, so it is kept for inspection: it comes again until the dead-letter queue takes it.
+            None => Outcome::later(Scope::Incident, backoff(attempts(&message))),
+            Some(_) if app.clock.now() > deadline => Outcome::later(Scope::Channel, backoff(attempts(&message))),
+            Some(Job::Test(job)) => test::deliver(app, &job, attempts(&message)).await,
+            Some(Job::Card(job)) => {
+                let incident = (job.account.clone(), job.incident.clone());
+                match done.get(&incident) {
+                    // Whatever came before this batch was received is already in the record that was read for the first job.
+                    Some(outcome) => *outcome,
+                    None => {
+                        let outcome = deliver::deliver(app, &job, attempts(&message), deadline).await;
+                        done.insert(incident, outcome);
+                        outcome
+                    }
+                }
             }
-            // Our own producer wrote it, so it is kept for inspection: at once again, until the dead-letter queue takes it.
-            None => Outcome::Later(Duration::ZERO),
         };
-        if let Outcome::Later(delay) = outcome {
-            let waiting: Vec<SqsMessage> = std::iter::once(message).chain(rest).collect();
-            return hold(app, waiting, delay).await;
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Later { scope: Scope::Incident, delay } => returned.extend(hold(app, vec![message], delay).await),
+            Outcome::Later { scope: Scope::Channel, delay } => {
+                let waiting: Vec<SqsMessage> = std::iter::once(message).chain(rest).collect();
+                returned.extend(hold(app, waiting, delay).await);
+                return returned;
+            }
         }
     }
-    Vec::new()
+    returned
 }
 
 /// Hides all of them for `delay`: a group is blocked as long as any of its messages is hidden.
@@ -77,10 +94,10 @@ async fn hold(app: &App, waiting: Vec<SqsMessage>, delay: Duration) -> Vec<Strin
     waiting.into_iter().filter_map(|message| message.message_id).collect()
 }
 
-fn read(message: &SqsMessage) -> Option<CardJob> {
+fn read(message: &SqsMessage) -> Option<Job> {
     let job = message.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
     if job.is_none() {
-        tracing::error!(message.id = message.message_id.as_deref(), "queue message is not a card job");
+        tracing::error!(message.id = message.message_id.as_deref(), "queue message is not a job");
     }
     job
 }

@@ -20,6 +20,22 @@ pub(crate) fn secret(headers: &HeaderMap) -> Option<&str> {
         .find_map(|(name, value)| (name == COOKIE_NAME && !value.is_empty()).then_some(value))
 }
 
+/// The cookie of the configuration page, which reads it.
+const SESSION_COOKIE: &str = "__Host-pagerbridge-session";
+
+/// As long as a session lives.
+const SESSION_SECONDS: u32 = 8 * 3600;
+
+/// Logs the browser in to the configuration page.
+pub(crate) fn with_session(mut response: Response, secret: &str) -> Response {
+    let cookie =
+        format!("{SESSION_COOKIE}={secret}; Path=/; Max-Age={SESSION_SECONDS}; Secure; HttpOnly; SameSite=Lax");
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
 /// Leads the browser on, giving it `secret` to come back with.
 pub(crate) fn redirect(location: &str, secret: Option<&str>) -> Response {
     let mut headers: Vec<(HeaderName, HeaderValue)> = vec![

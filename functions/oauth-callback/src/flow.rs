@@ -1,16 +1,18 @@
-//! The steps of linking, without HTTP.
+//! The steps of linking accounts, without HTTP; those of authorizing and of logging in are in `admin`.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use domain::failure::Class;
-use domain::linking::{AccountLink, Ticket};
+use domain::linking::{AccountLink, Purpose, Ticket, WANTED_LIFETIME, WantedAction};
 use jiff::Timestamp;
-use pagerduty::oauth::{Grant, Pkce, USER_SCOPES, missing_scopes};
+use pagerduty::oauth::{ADMIN_SCOPES, Grant, Pkce, USER_SCOPES, missing_scopes};
 use runtime::{App, SecretValues};
 use secrecy::ExposeSecret;
-use store::{Attempt, Confirm, PendingLink, Tokens};
+use store::{Attempt, Confirm, PendingLink, SecretHash, Tokens};
 use teams::connector::ConnectorAuth;
 use url::Url;
+
+use crate::admin;
 
 /// What the browser gets to see next.
 #[derive(Debug)]
@@ -21,8 +23,14 @@ pub(crate) enum Step {
     ToConfirmation,
     /// The confirmation page.
     Ask { teams: String, pagerduty: String, csrf: String },
+    /// The confirmation page for connecting a team.
+    AskTeam { team: String, account: String, admin: String, csrf: String },
     /// The link is made.
     Linked(AccountLink),
+    /// The team is connected, and its admin logged in to the configuration page.
+    Connected { team: String, session: String },
+    /// An admin is logged in to the configuration page.
+    LoggedIn { session: String },
     /// The person decided against it.
     Cancelled,
 }
@@ -36,6 +44,10 @@ pub(crate) enum Failure {
     Denied,
     /// The PagerDuty user belongs to another account than the one that is connected to Teams.
     WrongAccount,
+    /// The PagerDuty user's role does not allow it.
+    NotAdmin,
+    /// The team is connected to another account.
+    OtherAccount,
     /// PagerDuty granted less than the app needs.
     MissingScopes,
     /// PagerDuty or AWS does not answer.
@@ -47,23 +59,34 @@ pub(crate) enum Failure {
 /// Opens a log-in for a ticket; any number of times, since nothing is consumed.
 pub(crate) async fn start(app: &App, ticket: &str, browser: Option<String>) -> Result<Step, Failure> {
     let now = app.clock.now();
-    if app.store.ticket(ticket, now).await.map_err(|error| table(&error))?.is_none() {
+    let Some(known) = app.store.ticket(ticket, now).await.map_err(|error| table(&error))? else {
+        admin::renew(app, ticket).await;
         return Err(Failure::LinkExpired);
-    }
+    };
+    let scopes = match known.purpose {
+        Purpose::Link { .. } => USER_SCOPES,
+        Purpose::Authorize { .. } => ADMIN_SCOPES,
+    };
+    to_pagerduty(app, Some(store::secret_hash(ticket)), scopes, browser).await
+}
+
+/// Leads the browser to PagerDuty's log-in, bound to the browser by its secret.
+pub(crate) async fn to_pagerduty(
+    app: &App,
+    ticket: Option<SecretHash>,
+    scopes: &[&str],
+    browser: Option<String>,
+) -> Result<Step, Failure> {
+    let now = app.clock.now();
     let values = secrets(app).await?;
     let browser = browser.map_or_else(|| app.random.token(), Ok).map_err(broken)?;
     let state = app.random.token().map_err(broken)?;
     let pkce = Pkce::from_random(app.random.bytes().map_err(broken)?);
     let nonce = app.random.bytes().map_err(broken)?;
     let verifier = values.token_keys.seal(pkce.verifier.expose_secret().as_bytes(), &state, nonce).map_err(broken)?;
-    let attempt = Attempt {
-        ticket: store::secret_hash(ticket),
-        verifier,
-        browser: store::secret_hash(&browser),
-        created_at: now,
-    };
+    let attempt = Attempt { ticket, verifier, browser: store::secret_hash(&browser), created_at: now };
     app.store.put_attempt(&state, &attempt).await.map_err(|error| table(&error))?;
-    Ok(Step::ToPagerDuty { url: app.oauth.authorize_url(&state, &pkce, USER_SCOPES), browser })
+    Ok(Step::ToPagerDuty { url: app.oauth.authorize_url(&state, &pkce, scopes), browser })
 }
 
 /// PagerDuty sent the browser back with a code: take the attempt (once), exchange, and keep everything for the question.
@@ -72,30 +95,44 @@ pub(crate) async fn returned(app: &App, browser: Option<&str>, state: &str, code
     let attempt =
         app.store.take_attempt(state, now).await.map_err(|error| table(&error))?.ok_or(Failure::LinkExpired)?;
     let browser = browser.filter(|secret| store::secret_hash(secret) == attempt.browser).ok_or(Failure::LinkExpired)?;
-    let ticket = app.store.ticket_by_hash(&attempt.ticket, now).await.map_err(|error| table(&error))?;
-    let ticket = ticket.ok_or(Failure::LinkExpired)?;
+    let ticket = match &attempt.ticket {
+        Some(hash) => {
+            let known = app.store.ticket_by_hash(hash, now).await.map_err(|error| table(&error))?;
+            Some((hash.clone(), known.ok_or(Failure::LinkExpired)?))
+        }
+        None => None,
+    };
     let values = secrets(app).await?;
     let verifier = values.token_keys.open(&attempt.verifier, state).map_err(broken)?;
     let grant = app.oauth.exchange(&values.pagerduty_client_secret, code, &verifier, now).await.map_err(oauth)?;
+    let Some((hash, ticket)) = ticket else { return admin::log_in(app, &grant).await };
+    if let Purpose::Authorize { team, installed_at } = &ticket.purpose {
+        return admin::pend(app, browser, hash, (team, *installed_at), &grant).await;
+    }
     let link = identify(app, &ticket, &grant, now).await?;
     let tokens = Tokens { access: grant.access_token, refresh: grant.refresh_token, expires_at: grant.expires_at };
     let sealed = tokens.seal(&values.token_keys, &link, app.random.bytes().map_err(broken)?).map_err(broken)?;
-    let pending =
-        PendingLink { ticket: attempt.ticket, link, tokens: sealed, browser: attempt.browser, created_at: now };
+    let pending = PendingLink { ticket: hash, link, tokens: sealed, browser: attempt.browser, created_at: now };
+    // A browser is asked one question at a time.
+    app.store.delete_pending_authorization(browser).await.map_err(|error| table(&error))?;
     app.store.put_pending(browser, &pending).await.map_err(|error| table(&error))?;
     Ok(Step::ToConfirmation)
 }
 
 /// Who logged in at PagerDuty, and whether that is somebody whom this ticket may be linked to.
 async fn identify(app: &App, ticket: &Ticket, grant: &Grant, now: Timestamp) -> Result<AccountLink, Failure> {
-    let missing = missing_scopes(grant);
+    let missing = missing_scopes(grant, USER_SCOPES);
     if !missing.is_empty() {
         tracing::warn!(missing = missing.join(" "), "PagerDuty granted less than asked for");
         return Err(Failure::MissingScopes);
     }
     let id_token = grant.id_token.as_ref().ok_or(Failure::Broken)?;
     let identity = app.oauth.identity(id_token, now).map_err(oauth)?;
-    if ticket.account.as_ref().is_some_and(|account| account != &identity.account) {
+    let wanted = match &ticket.purpose {
+        Purpose::Link { account, .. } => account.as_ref(),
+        Purpose::Authorize { .. } => None,
+    };
+    if wanted.is_some_and(|account| account != &identity.account) {
         return Err(Failure::WrongAccount);
     }
     let user = app.pagerduty.me(&grant.access_token).await.map_err(|error| {
@@ -118,8 +155,11 @@ async fn identify(app: &App, ticket: &Ticket, grant: &Grant, now: Timestamp) -> 
     })
 }
 
-/// Shows who would be linked to whom.
+/// Shows what would be done.
 pub(crate) async fn ask(app: &App, browser: Option<&str>) -> Result<Step, Failure> {
+    if let Some(question) = admin::ask(app, browser).await? {
+        return Ok(question);
+    }
     let (browser, pending) = pending(app, browser).await?;
     let values = secrets(app).await?;
     let csrf = csrf(&values, browser, &pending);
@@ -129,8 +169,11 @@ pub(crate) async fn ask(app: &App, browser: Option<&str>) -> Result<Step, Failur
 
 /// Makes the link: once, in one transaction with the end of the ticket.
 pub(crate) async fn confirm(app: &App, browser: Option<&str>, given: &str) -> Result<Step, Failure> {
+    if let Some(done) = admin::confirm(app, browser, given).await? {
+        return Ok(done);
+    }
     let (browser, pending) = pending(app, browser).await?;
-    check_csrf(&*secrets(app).await?, browser, &pending, given)?;
+    check(&csrf(&*secrets(app).await?, browser, &pending), given)?;
     let now = app.clock.now();
     let ticket = app.store.ticket_by_hash(&pending.ticket, now).await.map_err(|error| table(&error))?;
     match app.store.confirm_link(browser, &pending, now).await.map_err(|error| table(&error))? {
@@ -147,8 +190,11 @@ pub(crate) async fn confirm(app: &App, browser: Option<&str>, given: &str) -> Re
 
 /// Forgets the log-in; the tokens go with it.
 pub(crate) async fn cancel(app: &App, browser: Option<&str>, given: &str) -> Result<Step, Failure> {
+    if let Some(done) = admin::cancel(app, browser, given).await? {
+        return Ok(done);
+    }
     let (browser, pending) = pending(app, browser).await?;
-    check_csrf(&*secrets(app).await?, browser, &pending, given)?;
+    check(&csrf(&*secrets(app).await?, browser, &pending), given)?;
     app.store.delete_pending(browser).await.map_err(|error| table(&error))?;
     Ok(Step::Cancelled)
 }
@@ -167,51 +213,71 @@ async fn pending<'b>(app: &App, browser: Option<&'b str>) -> Result<(&'b str, Pe
 /// Bound to the browser's secret, which no other site can read, and to the very log-in that the page showed: another one in
 /// the same browser must not slip under the button.
 fn csrf(values: &SecretValues, browser: &str, pending: &PendingLink) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, values.session_key.expose_secret().as_bytes());
     let PendingLink { ticket, link, created_at, .. } = pending;
     let shown = format!(
         "link-confirmation#{browser}#{ticket:?}#{}#{}#{}#{}#{created_at}",
         link.tenant, link.user, link.account, link.pd_user
     );
+    signed(values, &shown)
+}
+
+pub(crate) fn signed(values: &SecretValues, shown: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, values.session_key.expose_secret().as_bytes());
     hmac::sign(&key, shown.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn check_csrf(values: &SecretValues, browser: &str, pending: &PendingLink, given: &str) -> Result<(), Failure> {
-    let expected = csrf(values, browser, pending);
+pub(crate) fn check(expected: &str, given: &str) -> Result<(), Failure> {
     verify_slices_are_equal(expected.as_bytes(), given.as_bytes()).map_err(|_| Failure::LinkExpired)
 }
 
-/// The Teams user learns of every link that is made in their name, by a way that the browser cannot suppress.
+/// The Teams user learns of every link that is made in their name, by a way that the browser cannot suppress. What they
+/// wanted to do before is one click away.
 async fn tell(app: &App, ticket: &Ticket, link: &AccountLink) {
     let now = app.clock.now();
     let Ok(values) = app.secrets.values(now).await else { return };
     let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
-    let card = cards::linked(link, ticket.wanted.as_ref());
+    let wanted = match &ticket.purpose {
+        Purpose::Link { wanted: Some(wanted), .. } => keep(app, link, wanted).await.map(|id| (wanted, id)),
+        Purpose::Link { wanted: None, .. } | Purpose::Authorize { .. } => None,
+    };
+    let card = cards::linked(link, wanted.as_ref().map(|(wanted, id)| (*wanted, id.as_str())));
     let sent = app.connector.send_to_chat(&auth, &ticket.service_url, &ticket.conversation, &card).await;
     if let Err(error) = sent {
         tracing::warn!(error = runtime::chain(&error), "private message about the new link not sent");
     }
 }
 
-async fn secrets(app: &App) -> Result<std::sync::Arc<SecretValues>, Failure> {
+async fn keep(app: &App, link: &AccountLink, wanted: &WantedAction) -> Option<String> {
+    let id = app.random.token().ok()?;
+    let expires = app.clock.now().checked_add(WANTED_LIFETIME).unwrap_or(Timestamp::MAX);
+    match app.store.put_wanted((&link.tenant, &link.user), &id, wanted, expires).await {
+        Ok(()) => Some(id),
+        Err(error) => {
+            tracing::warn!(error = runtime::chain(&error), "what the person wanted to do is forgotten");
+            None
+        }
+    }
+}
+
+pub(crate) async fn secrets(app: &App) -> Result<std::sync::Arc<SecretValues>, Failure> {
     app.secrets.values(app.clock.now()).await.map_err(|error| {
         tracing::error!(error = runtime::chain(&error), "secret cannot be read");
         Failure::TryAgain
     })
 }
 
-fn table(error: &store::Error) -> Failure {
+pub(crate) fn table(error: &store::Error) -> Failure {
     tracing::error!(error = runtime::chain(error), "table failed");
     Failure::TryAgain
 }
 
-fn broken(error: impl std::error::Error + 'static) -> Failure {
+pub(crate) fn broken(error: impl std::error::Error + 'static) -> Failure {
     tracing::error!(error = runtime::chain(&error), "linking is broken");
     Failure::Broken
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
-fn oauth(error: pagerduty::oauth::OAuthError) -> Failure {
+pub(crate) fn oauth(error: pagerduty::oauth::OAuthError) -> Failure {
     tracing::warn!(error = runtime::chain(&error), "PagerDuty's OAuth refused");
     match error.class() {
         Class::Relink => Failure::LinkExpired,

@@ -1,10 +1,12 @@
-//! Links a Teams user to a PagerDuty user: `/oauth/start`, `/oauth/callback`, `/oauth/confirm`.
+//! Links a Teams user to a PagerDuty user, connects a team to an account, and logs admins in to the configuration page:
+//! `/oauth/start`, `/oauth/callback`, `/oauth/confirm`.
 //!
 //! The personal link that the bot sends leads to `start`, which consumes nothing, since mail and chat scanners open links.
 //! PagerDuty leads back to `callback`, which exchanges the code at once (it lives 30 s, PagerDuty OAuth docs) and shows
 //! who would be linked to whom. Only `confirm`, one click by the person in the same browser, makes the link: a personal
 //! link that was passed on cannot silently bind somebody else's PagerDuty account to the sender's Teams user.
 
+mod admin;
 mod browser;
 mod flow;
 mod pages;
@@ -31,6 +33,15 @@ pub fn router(app: App) -> Router {
 #[derive(Deserialize)]
 struct Start {
     ticket: Option<String>,
+    #[serde(rename = "for")]
+    wanted: Option<Wanted>,
+}
+
+/// What a log-in is for that needs no ticket.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Wanted {
+    Admin,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +67,10 @@ enum Choice {
 async fn start(State(app): State<App>, Query(query): Query<Start>, headers: HeaderMap) -> Response {
     let ticket = query.ticket.unwrap_or_default();
     let browser = browser::secret(&headers).map(str::to_owned);
-    show(Box::pin(flow::start(&app, &ticket, browser)).await)
+    show(match query.wanted {
+        Some(Wanted::Admin) => Box::pin(admin::start(&app, browser)).await,
+        None => Box::pin(flow::start(&app, &ticket, browser)).await,
+    })
 }
 
 async fn callback(State(app): State<App>, Query(query): Query<Callback>, headers: HeaderMap) -> Response {
@@ -85,6 +99,13 @@ fn show(step: Result<Step, Failure>) -> Response {
         Ok(Step::ToPagerDuty { url, browser }) => browser::redirect(url.as_str(), Some(&browser)),
         Ok(Step::ToConfirmation) => browser::redirect("/oauth/callback", None),
         Ok(Step::Ask { teams, pagerduty, csrf }) => pages::ask(&teams, &pagerduty, &csrf).into_response(),
+        Ok(Step::AskTeam { team, account, admin, csrf }) => {
+            pages::ask_team(&team, &account, &admin, &csrf).into_response()
+        }
+        Ok(Step::Connected { team, session }) => {
+            browser::with_session(pages::connected(&team).into_response(), &session)
+        }
+        Ok(Step::LoggedIn { session }) => browser::with_session(browser::redirect("/admin", None), &session),
         Ok(Step::Linked(link)) => pages::linked(&link).into_response(),
         Ok(Step::Cancelled) => pages::cancelled().into_response(),
         Err(failure) => pages::failed(&failure).into_response(),

@@ -24,6 +24,11 @@ fn linked_text(teams: &str, pagerduty: &str, email: &str) -> String {
 }
 
 /// Word for word as PagerDuty's guide has it.
+fn connected_text(team: &str) -> String {
+    format!("You've successfully connected the {team} team to PagerDuty")
+}
+
+/// Word for word as PagerDuty's guide has it.
 const EXPIRED: &str = "We can't connect Microsoft Teams to PagerDuty. The authorization link has expired or is not valid. \
                        Return to Teams to generate a new one. You may close this window.";
 
@@ -54,6 +59,44 @@ pub(crate) fn ask(teams: &str, pagerduty: &str, csrf: &str) -> impl IntoResponse
     )
 }
 
+/// The question before a team is connected: an authorization link that was passed on must not connect a stranger's team.
+pub(crate) fn ask_team(team: &str, account: &str, admin: &str, csrf: &str) -> impl IntoResponse + use<> {
+    page(
+        StatusCode::OK,
+        "Connect this team to PagerDuty?",
+        &html! {
+            p { "PagerBridge will be able to post this account's incidents in the team's channels. Members can act on them once they have linked their accounts." }
+            dl {
+                dt { "Microsoft Teams team" }
+                dd { (team) }
+                dt { "PagerDuty account" }
+                dd { (account) }
+                dt { "You are" }
+                dd { (admin) }
+            }
+            p { "If you do not know this team, choose Cancel: somebody may have passed on a link to you." }
+            form method="post" action="/oauth/confirm" {
+                input type="hidden" name="csrf" value=(csrf);
+                button class="primary" type="submit" name="choice" value="link" { "Connect team" }
+                button type="submit" name="choice" value="cancel" { "Cancel" }
+            }
+        },
+    )
+}
+
+/// The team is connected.
+pub(crate) fn connected(team: &str) -> impl IntoResponse + use<> {
+    page(
+        StatusCode::OK,
+        "Team connected",
+        &html! {
+            p role="status" { (connected_text(team)) }
+            p { "You can now connect PagerDuty services to the team's channels." }
+            p { a class="primary" href="/admin" { "Open the configuration page" } }
+        },
+    )
+}
+
 /// The link is made.
 pub(crate) fn linked(link: &AccountLink) -> impl IntoResponse + use<> {
     let text = linked_text(&link.teams_name, &link.pd_name, &link.pd_email);
@@ -64,8 +107,8 @@ pub(crate) fn linked(link: &AccountLink) -> impl IntoResponse + use<> {
 pub(crate) fn cancelled() -> impl IntoResponse + use<> {
     page(
         StatusCode::OK,
-        "Nothing was linked",
-        &html! { p { "Your accounts were not linked. You may close this window." } },
+        "Nothing was changed",
+        &html! { p { "You chose Cancel, so nothing was linked or connected. You may close this window." } },
     )
 }
 
@@ -83,6 +126,16 @@ pub(crate) fn failed(failure: &Failure) -> impl IntoResponse + use<> {
                 "Please verify that your PagerDuty credentials are correct and that your user is provisioned under the PagerDuty \
                  account that is connected to Teams. Use the open command in any channel to find that account.",
             ),
+        ),
+        Failure::NotAdmin => (
+            StatusCode::FORBIDDEN,
+            NOT_NOW,
+            Some("Please ensure that your PagerDuty role is Account Owner or Global Admin, and try again."),
+        ),
+        Failure::OtherAccount => (
+            StatusCode::CONFLICT,
+            NOT_NOW,
+            Some("This team is connected to another PagerDuty account. Disconnect it there first."),
         ),
         Failure::MissingScopes => (
             StatusCode::FORBIDDEN,
@@ -164,6 +217,11 @@ mod tests {
              be associated with Ada L (ada@example.com) in PagerDuty. If this is not correct, please enter the @PagerDuty \
              unlinkUser command in Microsoft Teams to unlink your account."
         );
+    }
+
+    #[test]
+    fn team_text_is_the_guides() {
+        assert_eq!(connected_text("SRE"), "You've successfully connected the SRE team to PagerDuty");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use url::Url;
 
 pub use environment::{ACCOUNT, is_override};
 pub use pump::receive_batch;
-pub use seed::{Demo, DemoChannel, DemoPerson, connect};
+pub use seed::{Demo, DemoChannel, DemoPerson, authorize, connect};
 use serve::Servers;
 
 /// Where one of the two sides is.

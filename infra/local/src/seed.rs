@@ -1,13 +1,14 @@
 //! The demo's world: a team with channels, people on both sides, services, and a connection for each channel.
 
-use domain::connection::{Connection, Filter, Health, Installation};
-use domain::ids::{AccountId, ChannelId, ServiceId, TeamId, TenantId};
-use pagerduty::rest::{Auth, NewSubscription, SUBSCRIBED_EVENTS, SUBSCRIPTION_SCOPES};
+use anyhow::Context as _;
+use domain::connection::{Account, Filter, Installation};
+use domain::ids::{AccountId, ChannelId, ServiceId, TeamId};
+use domain::incident::ServiceRef;
 use runtime::App;
-use secrecy::ExposeSecret;
+use setup::{Actor, Wish};
 use simulators::pagerduty::PagerDuty;
 use simulators::teams::Teams;
-use store::Subscription;
+use store::Via;
 use url::Url;
 
 use crate::environment::ACCOUNT;
@@ -50,6 +51,9 @@ const PEOPLE: &[(&str, &str, &str)] = &[
     ("Ben Okafor", "ben@example.com", "user"),
     ("Chloe Martin", "chloe@example.com", "limited_user"),
 ];
+/// Administrates Teams, and has nothing to do with PagerDuty.
+const INSTALLER: &str = "Dana Roy";
+
 const SERVICES: &[(&str, &str)] = &[("Payments", "payments-incidents"), ("Search", "search-incidents")];
 const TEAM: &str = "Site Reliability";
 
@@ -70,7 +74,9 @@ pub(crate) async fn demo(app: &App, pagerduty: &PagerDuty, teams: &Teams) -> any
             pagerduty: pagerduty.add_user(name, email, role),
         })
         .collect();
-    teams.install(&team).await?;
+    let installer = teams.add_user(INSTALLER);
+    teams.install_in(&team, &team, &installer).await?;
+    authorize(app, &pagerduty.base(), &team).await?;
     let mut channels = Vec::new();
     for (name, channel_name) in SERVICES {
         let service = pagerduty.add_service(name);
@@ -87,16 +93,19 @@ const PLAYGROUND_CHANNEL: &str = "19:playgroundincidents@thread.tacv2";
 
 /// Connects the Agents Playground's channel to the demo's first service, through the front door that checks the bot's token.
 pub(crate) async fn playground(app: &App, pagerduty: &PagerDuty, teams: &Teams) -> anyhow::Result<()> {
-    app.store
-        .put_installation(&Installation {
-            team: TeamId::new(PLAYGROUND_TEAM)?,
-            tenant: app.config.teams_tenant.clone(),
-            team_name: Some(TEAM.to_owned()),
-            service_url: format!("{}/playground/connector/", teams.base().trim_end_matches('/')),
-            account: Some(AccountId::new(ACCOUNT)?),
-            installed_at: app.clock.now(),
-        })
-        .await?;
+    let installation = Installation {
+        team: TeamId::new(PLAYGROUND_TEAM)?,
+        tenant: app.config.teams_tenant.clone(),
+        team_name: Some(TEAM.to_owned()),
+        service_url: format!("{}/playground/connector/", teams.base().trim_end_matches('/')),
+        account: None,
+        installed_at: app.clock.now(),
+        installer: None,
+        removed_at: None,
+        connected_at: None,
+    };
+    app.store.change_installation(&installation.team, |_| Some(installation.clone())).await?;
+    authorize(app, &pagerduty.base(), PLAYGROUND_TEAM).await?;
     for (name, _) in SERVICES.iter().take(1) {
         if let Some(service) = pagerduty.service_named(name) {
             connect(app, PLAYGROUND_TEAM, PLAYGROUND_CHANNEL, &service, name).await?;
@@ -130,53 +139,39 @@ fn find(pagerduty: &PagerDuty, teams: &Teams) -> Option<Demo> {
     Some(Demo { team, channels, people })
 }
 
-/// Connects a service to a channel: a webhook subscription at PagerDuty, its secret sealed in the table, the connection.
+/// Connects a service to a channel, without a greeting, as an admin would.
 ///
 /// # Errors
 /// PagerDuty or the table refuses.
 pub async fn connect(app: &App, team: &str, channel: &str, service: &str, service_name: &str) -> anyhow::Result<()> {
-    let now = app.clock.now();
-    let (account, service) = (AccountId::new(ACCOUNT)?, ServiceId::new(service)?);
-    let values = app.secrets.values(now).await?;
-    let config = &app.config;
-    let token = app
-        .oauth
-        .app_token(
-            &values.pagerduty_client_secret,
-            config.pagerduty_region,
-            &config.pagerduty_subdomain,
-            SUBSCRIPTION_SCOPES,
-            now,
-        )
-        .await?;
-    if app.store.connections_of_service(&account, &service).await?.is_empty() {
-        let url = Url::parse(&config.public("/webhooks/pagerduty"))?;
-        let wanted =
-            NewSubscription { service: &service, url: &url, description: "PagerBridge", events: SUBSCRIBED_EVENTS };
-        let made = app.pagerduty.create_subscription(Auth::App(&token.access_token), &wanted).await?;
-        let sealed =
-            values.token_keys.seal(made.secret.expose_secret().as_bytes(), made.id.as_str(), app.random.bytes()?)?;
-        app.store
-            .put_subscription(&Subscription {
-                id: made.id,
-                account: account.clone(),
-                service: service.clone(),
-                secrets: vec![sealed],
-                created_at: now,
-            })
-            .await?;
-    }
+    let installation = app.store.installation(&TeamId::new(team)?).await?.context("the bot is not in the team")?;
+    let service = ServiceRef { id: ServiceId::new(service)?, name: service_name.to_owned() };
+    let actor = Actor { name: "The demo".to_owned(), via: Via::System };
+    let channel = ChannelId::new(channel)?;
+    let wish =
+        Wish { installation: &installation, service: &service, channel: &channel, filter: Filter::All, actor: &actor };
+    setup::connect_quietly(app, &wish).await?;
+    Ok(())
+}
+
+/// Authorizes a team in which the bot is installed, without a word, for the account that is reached at `web`.
+///
+/// # Errors
+/// The table refuses.
+pub async fn authorize(app: &App, web: &str, team: &str) -> anyhow::Result<()> {
+    let (team, account) = (TeamId::new(team)?, AccountId::new(ACCOUNT)?);
     app.store
-        .put_connection(&Connection {
-            account,
-            service,
-            service_name: service_name.to_owned(),
-            channel: ChannelId::new(channel)?,
-            team: TeamId::new(team)?,
-            tenant: TenantId::new(config.teams_tenant.as_str())?,
-            filter: Filter::All,
-            health: Health::Healthy,
-            created_at: now,
+        .put_account(&Account {
+            id: account.clone(),
+            subdomain: app.config.pagerduty_subdomain.clone(),
+            web: Url::parse(web)?.origin().ascii_serialization(),
+        })
+        .await?;
+    app.store.put_team_of_account(&account, &team).await?;
+    let now = app.clock.now();
+    app.store
+        .change_installation(&team, |known| {
+            Some(Installation { account: Some(account.clone()), connected_at: Some(now), ..known? })
         })
         .await?;
     Ok(())

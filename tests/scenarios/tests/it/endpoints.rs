@@ -24,6 +24,7 @@ async fn another_pagerduty_and_another_teams_take_the_simulators_place() {
     let channel = elsewhere.teams().add_channel(&team, "incidents");
     elsewhere.teams().install(&team).await.unwrap();
     let service = elsewhere.pagerduty().add_service("Billing");
+    local::authorize(&stack.app, &elsewhere.pagerduty().base(), &team).await.unwrap();
     local::connect(&stack.app, &team, &channel, &service, "Billing").await.unwrap();
     elsewhere.pagerduty().trigger(&service, "Invoices late", "low");
     elsewhere.deliver_webhooks().await;

@@ -14,6 +14,7 @@
 mod actions;
 mod browser;
 mod card;
+mod click_races;
 mod endpoints;
 mod incidents;
 mod lambda;

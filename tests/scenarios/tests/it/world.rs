@@ -55,7 +55,7 @@ impl World {
         self.stack.teams.as_ref().unwrap()
     }
 
-    fn demo(&self) -> &Demo {
+    pub(crate) fn demo(&self) -> &Demo {
         self.stack.demo.as_ref().unwrap()
     }
 

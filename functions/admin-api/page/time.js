@@ -1,0 +1,40 @@
+// Points in time as a reader wants them: how long ago, and exactly when on demand.
+
+import { el, put } from "./dom.js";
+
+const STEPS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
+const WORDS = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+const JUST_NOW_S = 45;
+const TICK_MS = 30_000;
+
+/** `3 minutes ago`. A clock that runs ahead of the server's does not make it the future. */
+export function ago(iso, now = Date.now()) {
+  let amount = Math.max(0, (now - Date.parse(iso)) / 1000);
+  if (Number.isNaN(amount)) return "";
+  if (amount < JUST_NOW_S) return "just now";
+  for (const [unit, size] of STEPS) {
+    if (Math.round(amount) < size) return WORDS.format(-Math.round(amount), unit);
+    amount /= size;
+  }
+  return "";
+}
+
+/** The exact time in the reader's words and time zone. */
+export function exactly(iso) {
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? "" : at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+}
+
+/** A day, for things where the hour does not matter. */
+export function day(iso) {
+  return el("time", { datetime: iso, title: exactly(iso), text: new Date(iso).toLocaleDateString("en", { dateStyle: "medium" }) });
+}
+
+/** An element that shows how long ago it was and stays right. */
+export function when(iso) {
+  return el("time", { class: "ago", datetime: iso, title: exactly(iso), text: ago(iso) });
+}
+
+setInterval(() => {
+  for (const time of document.querySelectorAll("time.ago")) put(time, ago(time.dateTime));
+}, TICK_MS);

@@ -1,0 +1,358 @@
+//! The routes of the JSON API, and the OpenAPI document that is generated from them.
+
+use std::collections::BTreeMap;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use domain::connection::{Channel, Connection, Installation};
+use domain::ids::{ChannelId, ServiceId};
+use domain::incident::ServiceRef;
+use futures_util::{StreamExt as _, stream};
+use pagerduty::rest::SubscriptionState;
+use runtime::App;
+use serde::Deserialize;
+use setup::{Connected, Wish};
+use utoipa::openapi::OpenApi;
+use utoipa::{IntoParams, OpenApi as _};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::{Problem, Refusal};
+use crate::model::{
+    AccountView, Audit, ChannelView, Channels, ConnectionView, Connections, Disconnect, DisconnectedView, NamedView,
+    NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView, UserView, end, kind,
+};
+use crate::page;
+use crate::session::Caller;
+
+/// Services per page: a list that a person looks through.
+const SERVICES: u32 = 25;
+
+/// Channels per answer.
+const CHANNELS: usize = 50;
+
+/// Audit entries per page.
+const ENTRIES: u16 = 25;
+
+/// How many subscriptions PagerDuty is asked about at the same time.
+const AT_ONCE: usize = 6;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "PagerBridge configuration API", description = "What the configuration page is made of. Log in at /oauth/start?for=admin."),
+    servers((url = "/admin/api/v1"))
+)]
+struct Document;
+
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(show_session, log_out))
+        .routes(routes!(teams))
+        .routes(routes!(channels))
+        .routes(routes!(services))
+        .routes(routes!(connections, connect))
+        .routes(routes!(remove))
+        .routes(routes!(test))
+        .routes(routes!(disconnect))
+        .routes(routes!(audit))
+}
+
+/// The description of every route, generated from the routes themselves.
+#[must_use]
+pub fn open_api() -> OpenApi {
+    documented().split_for_parts().1
+}
+
+pub(crate) fn router() -> Router<App> {
+    let (router, document) = documented().split_for_parts();
+    let document = get(move || async move { (page::headers(), Json(document)) });
+    router.route("/openapi.json", document).fallback(|| async { Refusal::NotFound("route") })
+}
+
+fn ok(body: impl serde::Serialize) -> Response {
+    answer(StatusCode::OK, body)
+}
+
+fn answer(status: StatusCode, body: impl serde::Serialize) -> Response {
+    (status, page::headers(), Json(body)).into_response()
+}
+
+/// A body that is not what it should be gets a sentence that says so, not the parser's page.
+fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
+    given
+        .map(|Json(body)| body)
+        .map_err(|error| Refusal::Invalid(format!("The request is not understood: {}.", error.body_text())))
+}
+
+/// Who is logged in.
+#[utoipa::path(get, path = "/session", responses((status = 200, body = SessionView), (status = 401, body = Problem), (status = 403, body = Problem)))]
+async fn show_session(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
+    let account = app.store.account(&caller.session.account).await?.ok_or(Refusal::NotFound("account"))?;
+    let admin = caller.session.admin;
+    Ok(ok(SessionView {
+        user: UserView { name: admin.name, email: admin.email, role: admin.role },
+        account: AccountView { id: account.id.into(), subdomain: account.subdomain, url: account.web },
+        csrf: caller.csrf,
+        expires_at: caller.session.expires_at.to_string(),
+    }))
+}
+
+/// Ends the session.
+#[utoipa::path(delete, path = "/session", responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem)))]
+async fn log_out(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
+    app.store.delete_session(&caller.secret).await?;
+    let forget: [(HeaderName, &str); 1] =
+        [(SET_COOKIE, "__Host-pagerbridge-session=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")];
+    Ok((StatusCode::NO_CONTENT, page::headers(), forget).into_response())
+}
+
+/// The teams that are connected to the account.
+#[utoipa::path(get, path = "/teams", responses((status = 200, body = Teams), (status = 401, body = Problem), (status = 403, body = Problem)))]
+async fn teams(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
+    let installations = app.store.teams_of_account(&caller.session.account).await?;
+    let counted = installations.into_iter().map(|team| async {
+        let connections = app.store.connections_of_team(&team.team).await?.len();
+        Ok::<_, store::Error>(TeamView {
+            name: team.shown_name().to_owned(),
+            id: team.team.into(),
+            tenant: team.tenant.into(),
+            installed: team.removed_at.is_none(),
+            connected_at: team.connected_at.map(|at| at.to_string()),
+            connections,
+        })
+    });
+    let counted: Vec<_> = stream::iter(counted).buffered(AT_ONCE).collect().await;
+    let mut teams = counted.into_iter().collect::<Result<Vec<_>, _>>()?;
+    teams.sort_by_key(|team| team.name.to_lowercase());
+    Ok(ok(Teams { teams }))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+struct Search {
+    /// A part of the name.
+    #[serde(default)]
+    query: String,
+}
+
+/// The channels of a team.
+#[utoipa::path(get, path = "/teams/{team}/channels", params(("team" = String, Path), Search),
+    responses((status = 200, body = Channels), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn channels(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<String>,
+    Query(search): Query<Search>,
+) -> Result<Response, Refusal> {
+    let team = caller.team(&app, &team).await?;
+    let wanted = search.query.trim().to_lowercase();
+    // Asking Teams once, when the list is opened, brings in what events have not told.
+    let fresh = if wanted.is_empty() { setup::refresh_channels(&app, &team).await.ok() } else { None };
+    let known = match fresh {
+        Some(channels) => channels,
+        None => app.store.channels_of_team(&team.team).await?,
+    };
+    let mut found: Vec<Channel> = known
+        .into_iter()
+        .filter(|channel| !channel.deleted && channel.shown_name().to_lowercase().contains(&wanted))
+        .collect();
+    // General first, then by name.
+    found.sort_by_key(|channel| (channel.id.as_str() != team.team.as_str(), channel.shown_name().to_lowercase()));
+    let more = found.len() > CHANNELS;
+    let view = |channel: Channel| ChannelView {
+        name: channel.shown_name().to_owned(),
+        kind: kind(channel.kind),
+        id: channel.id.into(),
+    };
+    Ok(ok(Channels { channels: found.into_iter().take(CHANNELS).map(view).collect(), more }))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+struct ServiceSearch {
+    /// A part of the name.
+    #[serde(default)]
+    query: String,
+    /// Where the page begins.
+    #[serde(default)]
+    offset: u32,
+}
+
+/// The services of the account whose name contains the query: searched by PagerDuty, a page at a time.
+#[utoipa::path(get, path = "/services", params(ServiceSearch),
+    responses((status = 200, body = Services), (status = 401, body = Problem), (status = 403, body = Problem)))]
+async fn services(
+    State(app): State<App>,
+    _caller: Caller,
+    Query(search): Query<ServiceSearch>,
+) -> Result<Response, Refusal> {
+    let page = setup::find_services(&app, &search.query, search.offset, SERVICES).await?;
+    let view = |service: ServiceRef| NamedView { id: service.id.into(), name: service.name };
+    Ok(ok(Services { services: page.items.into_iter().map(view).collect(), next: page.next }))
+}
+
+/// The connections of a team, and how they are doing.
+#[utoipa::path(get, path = "/teams/{team}/connections", params(("team" = String, Path)),
+    responses((status = 200, body = Connections), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn connections(State(app): State<App>, caller: Caller, Path(team): Path<String>) -> Result<Response, Refusal> {
+    let team = caller.team(&app, &team).await?;
+    let mut known = app.store.connections_of_team(&team.team).await?;
+    known.sort_by_key(|connection| connection.service_name.to_lowercase());
+    Ok(ok(Connections { connections: views(&app, &team, known).await? }))
+}
+
+async fn views(app: &App, team: &Installation, connections: Vec<Connection>) -> Result<Vec<ConnectionView>, Refusal> {
+    let names: BTreeMap<ChannelId, String> = app
+        .store
+        .channels_of_team(&team.team)
+        .await?
+        .into_iter()
+        .map(|channel| (channel.id.clone(), channel.shown_name().to_owned()))
+        .collect();
+    let web = match &team.account {
+        Some(account) => app.store.account(account).await?.map(|account| account.web).unwrap_or_default(),
+        None => String::new(),
+    };
+    let seen = connections.into_iter().map(|connection| {
+        let (names, web) = (&names, web.as_str());
+        async move {
+            let Connection { account, service, channel, .. } = &connection;
+            let (delivery, subscription) =
+                tokio::join!(app.store.last_delivery(account, service, channel), subscription(app, &connection));
+            let name = names.get(channel).cloned().unwrap_or_else(|| "(unknown channel)".to_owned());
+            Ok::<_, store::Error>(ConnectionView::new(connection.clone(), name, web, subscription, delivery?))
+        }
+    });
+    let seen: Vec<_> = stream::iter(seen).buffered(AT_ONCE).collect().await;
+    Ok(seen.into_iter().collect::<Result<_, _>>()?)
+}
+
+/// `None`: neither the table nor PagerDuty can say.
+async fn subscription(app: &App, connection: &Connection) -> Option<SubscriptionState> {
+    let known = app.store.subscription_of_service(&connection.account, &connection.service).await.ok()?;
+    let Some(known) = known else { return Some(SubscriptionState::Gone) };
+    match setup::subscription_state(app, &known.id).await {
+        Ok(state) => Some(state),
+        Err(error) => {
+            tracing::warn!(subscription.id = %known.id, error = runtime::chain(&error), "state not known");
+            None
+        }
+    }
+}
+
+/// Connects a service to a channel.
+#[utoipa::path(post, path = "/teams/{team}/connections", params(("team" = String, Path)), request_body = NewConnection,
+    responses((status = 201, body = ConnectionView), (status = 200, body = ConnectionView, description = "They were connected before."),
+        (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn connect(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<String>,
+    given: Result<Json<NewConnection>, JsonRejection>,
+) -> Result<Response, Refusal> {
+    let team = caller.team(&app, &team).await?;
+    let wanted = body(given)?;
+    let service = ServiceId::new(wanted.service)
+        .map_err(|_| Refusal::Invalid("Please choose a PagerDuty service from the list.".to_owned()))?;
+    let channel = ChannelId::new(wanted.channel).ok();
+    let known = match &channel {
+        Some(channel) => app.store.channel(&team.team, channel).await?.filter(|known| !known.deleted),
+        None => None,
+    };
+    let channel =
+        known.ok_or_else(|| Refusal::Invalid("Please choose a channel of this team from the list.".to_owned()))?;
+    let service = setup::service(&app, &service).await?;
+    let service = ServiceRef { id: service.id, name: service.name };
+    let actor = caller.actor();
+    let wish =
+        Wish { installation: &team, service: &service, channel: &channel.id, filter: wanted.filter, actor: &actor };
+    let (status, connection) = match setup::connect(&app, &wish).await? {
+        Connected::Made(connection) => (StatusCode::CREATED, connection),
+        Connected::Already(connection) => (StatusCode::OK, connection),
+    };
+    let view = views(&app, &team, vec![connection]).await?.pop().ok_or(Refusal::Failed)?;
+    Ok(answer(status, view))
+}
+
+/// A connection of a team of the caller's account.
+async fn found(
+    app: &App,
+    caller: &Caller,
+    (team, service, channel): (String, String, String),
+) -> Result<Connection, Refusal> {
+    let team = caller.team(app, &team).await?;
+    let missing = || Refusal::NotFound("connection");
+    let service = ServiceId::new(service).map_err(|_| missing())?;
+    let channel = ChannelId::new(channel).map_err(|_| missing())?;
+    let known = app.store.connection(&caller.session.account, &service, &channel).await?;
+    known.filter(|known| known.team == team.team).ok_or_else(missing)
+}
+
+/// Removes a connection.
+#[utoipa::path(delete, path = "/teams/{team}/connections/{service}/{channel}",
+    params(("team" = String, Path), ("service" = String, Path), ("channel" = String, Path)),
+    responses((status = 200, body = RemovedView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<(String, String, String)>,
+) -> Result<Response, Refusal> {
+    let connection = found(&app, &caller, path).await?;
+    let Connection { account, service, channel, .. } = &connection;
+    let removed = setup::remove(&app, account, service, channel, Some(&caller.actor())).await?;
+    let removed = removed.ok_or(Refusal::NotFound("connection"))?;
+    Ok(ok(RemovedView { subscription: end(removed.subscription) }))
+}
+
+/// Has a marked test card posted through the real queue.
+#[utoipa::path(post, path = "/teams/{team}/connections/{service}/{channel}/test",
+    params(("team" = String, Path), ("service" = String, Path), ("channel" = String, Path)),
+    responses((status = 202, body = TestView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn test(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<(String, String, String)>,
+) -> Result<Response, Refusal> {
+    let connection = found(&app, &caller, path).await?;
+    let id = setup::send_test(&app, &connection, &caller.actor()).await?;
+    Ok(answer(StatusCode::ACCEPTED, TestView { id }))
+}
+
+/// Disconnects a team from PagerDuty: connections, account links and webhook subscriptions go.
+#[utoipa::path(post, path = "/teams/{team}/disconnect", params(("team" = String, Path)), request_body = Disconnect,
+    responses((status = 200, body = DisconnectedView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn disconnect(
+    State(app): State<App>,
+    caller: Caller,
+    Path(team): Path<String>,
+    given: Result<Json<Disconnect>, JsonRejection>,
+) -> Result<Response, Refusal> {
+    let team = caller.team(&app, &team).await?;
+    if body(given)?.confirm != "disconnect" {
+        return Err(Refusal::Invalid("Please type the word disconnect.".to_owned()));
+    }
+    let done = setup::disconnect_team(&app, &team, &caller.actor()).await?;
+    Ok(ok(DisconnectedView {
+        connections_removed: done.connections,
+        links_removed: done.links,
+        subscriptions_left: done.left,
+    }))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+struct After {
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Who changed what, newest first.
+#[utoipa::path(get, path = "/audit", params(After),
+    responses((status = 200, body = Audit), (status = 401, body = Problem), (status = 403, body = Problem)))]
+async fn audit(State(app): State<App>, caller: Caller, Query(after): Query<After>) -> Result<Response, Refusal> {
+    let now = app.clock.now();
+    let (entries, next) = app.store.audit(&caller.session.account, after.cursor.as_deref(), ENTRIES, now).await?;
+    Ok(ok(Audit { entries: entries.into_iter().map(Into::into).collect(), next }))
+}

@@ -1,0 +1,94 @@
+//! Who asks: the session of the cookie, PagerDuty's word on the role, and for writes the header that only our page can send.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
+use axum::extract::FromRequestParts;
+use axum::http::header::COOKIE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use domain::connection::Installation;
+use domain::ids::TeamId;
+use domain::permission::Rank;
+use jiff::SignedDuration;
+use runtime::{App, SecretValues};
+use secrecy::ExposeSecret;
+use setup::Actor;
+use store::{Session, Via};
+
+use crate::error::Refusal;
+
+/// The cookie that the log-in sets.
+const COOKIE_NAME: &str = "__Host-pagerbridge-session";
+
+/// The header of writes. A foreign page can make a browser send the cookie, but not this.
+pub(crate) const CSRF_HEADER: &str = "x-pagerbridge-csrf";
+
+/// For how long a role is believed that PagerDuty has confirmed, for reading; before a write it is asked again.
+const BELIEVED: SignedDuration = SignedDuration::from_mins(1);
+
+/// An admin who is logged in, may do what they ask for, and whose own page asks for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) session: Session,
+    /// Of the cookie; to end the session.
+    pub(crate) secret: String,
+    pub(crate) csrf: String,
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let secret = cookie(&parts.headers).ok_or(Refusal::NotLoggedIn)?.to_owned();
+        let now = app.clock.now();
+        let session = app.store.session(&secret, now).await?.ok_or(Refusal::NotLoggedIn)?;
+        let csrf = csrf(&*app.secrets.values(now).await?, &secret);
+        let writes = parts.method != Method::GET;
+        if writes {
+            let given = parts.headers.get(CSRF_HEADER).map_or(&b""[..], |value| value.as_bytes());
+            verify_slices_are_equal(csrf.as_bytes(), given).map_err(|_| Refusal::NoCsrf)?;
+        }
+        let session = confirmed(app, &secret, session, writes).await?;
+        Ok(Self { session, secret, csrf })
+    }
+}
+
+/// A role that was taken away at PagerDuty counts here as well.
+async fn confirmed(app: &App, secret: &str, session: Session, writes: bool) -> Result<Session, Refusal> {
+    let now = app.clock.now();
+    let session = if writes || now.duration_since(session.checked_at) >= BELIEVED {
+        let admin = setup::admin(app, &session.admin.user).await?.ok_or(Refusal::NotAdmin)?;
+        let session = Session { admin, checked_at: now, ..session };
+        app.store.put_session(secret, &session).await?;
+        session
+    } else {
+        session
+    };
+    if session.admin.rank < Rank::Admin { Err(Refusal::NotAdmin) } else { Ok(session) }
+}
+
+impl Caller {
+    /// A team of the caller's own account.
+    pub(crate) async fn team(&self, app: &App, team: &str) -> Result<Installation, Refusal> {
+        let id = TeamId::new(team).map_err(|_| Refusal::NotFound("team"))?;
+        let known = app.store.installation(&id).await?;
+        known.filter(|known| known.account.as_ref() == Some(&self.session.account)).ok_or(Refusal::NotFound("team"))
+    }
+
+    pub(crate) fn actor(&self) -> Actor {
+        Actor { name: self.session.admin.name.clone(), via: Via::Page }
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find_map(|(name, value)| (name == COOKIE_NAME && !value.is_empty()).then_some(value))
+}
+
+/// Bound to the session; worthless without its cookie.
+fn csrf(values: &SecretValues, secret: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, values.session_key.expose_secret().as_bytes());
+    let tag = hmac::sign(&key, format!("configuration-page#{secret}").as_bytes());
+    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,119 @@
+//! What becomes of a queue message, and who has to wait with it.
+
+use std::time::Duration;
+
+use domain::failure::Class;
+
+/// The longest pause between two tries for a channel that nobody has asked us to wait longer for.
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+
+/// The same for one incident. Shorter, since SQS delivers nothing of a group while one of its messages is hidden (SQS
+/// docs, "FIFO delivery logic"): one card that Teams dislikes must not silence its channel for minutes.
+const MAX_INCIDENT_BACKOFF: Duration = Duration::from_secs(60);
+
+/// Every receive brings a message nearer to the dead-letter queue, so none is asked for at once.
+const MIN_DELAY: Duration = Duration::from_secs(1);
+
+/// Whom a failure concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Everything in the channel: the rest of the group would fail as well.
+    Channel,
+    /// This incident's card only.
+    Incident,
+}
+
+/// What becomes of the queue message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The card is true, or never will be for a reason that waiting does not change.
+    Done,
+    /// Try again, not before this time has passed.
+    Later {
+        /// Who waits.
+        scope: Scope,
+        /// How long.
+        delay: Duration,
+    },
+}
+
+impl Outcome {
+    /// Try again after `delay`, but not within [`MIN_DELAY`]; an incident alone never waits longer than
+    /// [`MAX_INCIDENT_BACKOFF`].
+    pub(crate) fn later(scope: Scope, delay: Duration) -> Self {
+        let delay = delay.max(MIN_DELAY);
+        let delay = match scope {
+            Scope::Channel => delay,
+            Scope::Incident => delay.min(MAX_INCIDENT_BACKOFF),
+        };
+        Self::Later { scope, delay }
+    }
+
+    /// What follows from Teams' refusal of a message that has been tried `attempts` times. `None`: the channel is gone.
+    ///
+    /// A card that Teams will never take is tried until the dead-letter queue has it, where somebody looks at it.
+    pub(crate) fn of_refusal(class: Class, attempts: u32) -> Option<Self> {
+        (class != Class::Gone).then(|| Self::of_failure(class, attempts))
+    }
+
+    /// What follows from a failure that leaves something to do. One item of the table that cannot be read concerns one card;
+    /// a table that does not answer, all of them.
+    pub(crate) fn of_failure(class: Class, attempts: u32) -> Self {
+        match class {
+            // Asked to wait 1 s for the tenth time, a second is not enough.
+            Class::Retry { after } => Self::later(Scope::Channel, after.unwrap_or_default().max(backoff(attempts))),
+            Class::Unclear | Class::Bug | Class::Relink | Class::Forbidden | Class::Invalid | Class::Gone => {
+                Self::later(Scope::Incident, backoff(attempts))
+            }
+        }
+    }
+}
+
+/// 1 s, 2 s, 4 s … up to [`MAX_BACKOFF`].
+pub(crate) fn backoff(attempts: u32) -> Duration {
+    let exponent = attempts.saturating_sub(1).min(16);
+    Duration::from_secs(1_u64 << exponent).min(MAX_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_each_time_up_to_five_minutes() {
+        let seconds: Vec<u64> = (0..12).map(|attempts| backoff(attempts).as_secs()).collect();
+        assert_eq!(seconds, [1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    }
+
+    #[test]
+    fn only_what_concerns_the_channel_stops_the_channel() {
+        let seconds = Duration::from_secs;
+        let later = |scope, delay| Some(Outcome::Later { scope, delay: seconds(delay) });
+        for (class, attempts, expected) in [
+            (Class::Retry { after: Some(seconds(90)) }, 1, later(Scope::Channel, 90)),
+            (Class::Retry { after: Some(seconds(1)) }, 6, later(Scope::Channel, 32)),
+            (Class::Retry { after: None }, 3, later(Scope::Channel, 4)),
+            (Class::Unclear, 2, later(Scope::Incident, 2)),
+            (Class::Invalid, 20, later(Scope::Incident, 60)),
+            (Class::Bug, 1, later(Scope::Incident, 1)),
+            (Class::Forbidden, 1, later(Scope::Incident, 1)),
+            (Class::Relink, 1, later(Scope::Incident, 1)),
+            (Class::Gone, 1, None),
+        ] {
+            assert_eq!(Outcome::of_refusal(class, attempts), expected, "{class:?}");
+            let failure = expected.or(later(Scope::Incident, 1));
+            assert_eq!(Some(Outcome::of_failure(class, attempts)), failure, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_comes_again_at_once_and_an_incident_alone_waits_a_minute_at_most() {
+        let seconds = |scope, seconds| match Outcome::later(scope, Duration::from_secs(seconds)) {
+            Outcome::Later { delay, .. } => delay.as_secs(),
+            Outcome::Done => 0,
+        };
+        for (asked, channel, incident) in [(0, 1, 1), (1, 1, 1), (60, 60, 60), (61, 61, 60), (9000, 9000, 60)] {
+            assert_eq!((seconds(Scope::Channel, asked), seconds(Scope::Incident, asked)), (channel, incident), "{asked}");
+        }
+    }
+}

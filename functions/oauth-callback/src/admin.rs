@@ -1,0 +1,196 @@
+//! What only PagerDuty admins do: authorize a team, log in to the configuration page.
+//!
+//! Who is an admin is PagerDuty's to say, and is asked as the app: a user whom the app's own account does not know belongs to
+//! another account, whatever their token says.
+
+use domain::connection::Account;
+use domain::ids::TeamId;
+use domain::linking::{AUTHORIZATION_LIFETIME, Purpose};
+use domain::permission::Rank;
+use jiff::{SignedDuration, Timestamp};
+use pagerduty::oauth::{ADMIN_SCOPES, Grant, missing_scopes};
+use runtime::{App, SecretValues};
+use setup::{Actor, Authorized, SetupError};
+use store::{Admin, PendingAuthorization, SecretHash, Session, Via};
+
+use crate::flow::{Failure, Step, check, oauth, secrets, signed, table, to_pagerduty};
+
+/// A working day; nobody stays logged in overnight.
+const SESSION: SignedDuration = SignedDuration::from_hours(8);
+
+/// Opens a log-in to the configuration page.
+pub(crate) async fn start(app: &App, browser: Option<String>) -> Result<Step, Failure> {
+    to_pagerduty(app, None, ADMIN_SCOPES, browser).await
+}
+
+/// An authorization link that was opened too late is replaced by a new one, once, as the page then says. Somebody without
+/// the old link cannot bring this about.
+pub(crate) async fn renew(app: &App, ticket: &str) {
+    let Ok(Some(old)) = app.store.take_renewal(ticket, app.clock.now()).await else { return };
+    let Purpose::Authorize { team, installed_at } = &old.purpose else { return };
+    let Ok(Some(installation)) = app.store.installation(team).await else { return };
+    let waits = installation.account.is_none()
+        && installation.removed_at.is_none()
+        && installation.installed_at == *installed_at
+        && installation.tenant == old.tenant;
+    if !waits {
+        return;
+    }
+    let person = Authorized {
+        user: old.user.clone(),
+        name: old.teams_name.clone(),
+        conversation: old.conversation.clone(),
+        service_url: old.service_url.clone(),
+    };
+    if let Err(error) = setup::send_authorization(app, &installation, &person, false).await {
+        tracing::warn!(error = runtime::chain(&error), "authorization link not renewed");
+    }
+}
+
+/// Who logged in, if PagerDuty says that they are an admin of our own account.
+async fn identify(app: &App, grant: &Grant) -> Result<(Account, Admin), Failure> {
+    let missing = missing_scopes(grant, ADMIN_SCOPES);
+    if !missing.is_empty() {
+        tracing::warn!(missing = missing.join(" "), "PagerDuty granted less than asked for");
+        return Err(Failure::MissingScopes);
+    }
+    let id_token = grant.id_token.as_ref().ok_or(Failure::Broken)?;
+    let identity = app.oauth.identity(id_token, app.clock.now()).map_err(oauth)?;
+    let user = app.pagerduty.me(&grant.access_token).await.map_err(|error| {
+        tracing::warn!(error = runtime::chain(&error), "PagerDuty does not say who logged in");
+        Failure::TryAgain
+    })?;
+    if user.id != identity.user {
+        tracing::error!("the id token and the API name different users");
+        return Err(Failure::Broken);
+    }
+    let admin = setup::admin(app, &identity.user).await.map_err(|error| setting_up(&error))?;
+    let admin = admin.ok_or(Failure::WrongAccount)?;
+    if admin.rank < Rank::Admin {
+        return Err(Failure::NotAdmin);
+    }
+    let subdomain = app.config.pagerduty_subdomain.clone();
+    let web = match &user.html_url {
+        Some(url) => url.origin().ascii_serialization(),
+        None => format!("https://{subdomain}.pagerduty.com"),
+    };
+    Ok((Account { id: identity.account, subdomain, web }, admin))
+}
+
+/// An admin is back from PagerDuty to authorize a team: keep everything for the question.
+pub(crate) async fn pend(
+    app: &App,
+    browser: &str,
+    ticket: SecretHash,
+    (team, installed_at): (&TeamId, Timestamp),
+    grant: &Grant,
+) -> Result<Step, Failure> {
+    let now = app.clock.now();
+    let (account, admin) = identify(app, grant).await?;
+    let pending = PendingAuthorization {
+        ticket,
+        team: team.clone(),
+        installed_at,
+        account,
+        admin,
+        browser: store::secret_hash(browser),
+        created_at: now,
+    };
+    let expires = now.checked_add(AUTHORIZATION_LIFETIME).unwrap_or(Timestamp::MAX);
+    // A browser is asked one question at a time.
+    app.store.delete_pending(browser).await.map_err(|error| table(&error))?;
+    app.store.put_pending_authorization(browser, &pending, expires).await.map_err(|error| table(&error))?;
+    Ok(Step::ToConfirmation)
+}
+
+/// An admin is back from PagerDuty to use the configuration page.
+pub(crate) async fn log_in(app: &App, grant: &Grant) -> Result<Step, Failure> {
+    let (account, admin) = identify(app, grant).await?;
+    app.store.put_account(&account).await.map_err(|error| table(&error))?;
+    Ok(Step::LoggedIn { session: open_session(app, &account, admin).await? })
+}
+
+async fn open_session(app: &App, account: &Account, admin: Admin) -> Result<String, Failure> {
+    let now = app.clock.now();
+    let secret = app.random.token().map_err(crate::flow::broken)?;
+    let expires_at = now.checked_add(SESSION).unwrap_or(now);
+    let session = Session { account: account.id.clone(), admin, checked_at: now, expires_at };
+    app.store.put_session(&secret, &session).await.map_err(|error| table(&error))?;
+    Ok(secret)
+}
+
+async fn pending<'b>(app: &App, browser: Option<&'b str>) -> Result<Option<(&'b str, PendingAuthorization)>, Failure> {
+    let Some(browser) = browser else { return Ok(None) };
+    let found = app.store.pending_authorization(browser, app.clock.now()).await.map_err(|error| table(&error))?;
+    Ok(found.map(|pending| (browser, pending)))
+}
+
+fn csrf(values: &SecretValues, browser: &str, pending: &PendingAuthorization) -> String {
+    let PendingAuthorization { ticket, team, installed_at, account, admin, created_at, .. } = pending;
+    let shown = format!(
+        "team-confirmation#{browser}#{ticket:?}#{team}#{installed_at}#{}#{}#{created_at}",
+        account.id, admin.user
+    );
+    signed(values, &shown)
+}
+
+/// Shows which team would be connected to which account; `None`: this browser is not asked that.
+pub(crate) async fn ask(app: &App, browser: Option<&str>) -> Result<Option<Step>, Failure> {
+    let Some((browser, pending)) = pending(app, browser).await? else { return Ok(None) };
+    let installation = app.store.installation(&pending.team).await.map_err(|error| table(&error))?;
+    let installation = installation.ok_or(Failure::LinkExpired)?;
+    let csrf = csrf(&*secrets(app).await?, browser, &pending);
+    Ok(Some(Step::AskTeam {
+        team: installation.shown_name().to_owned(),
+        account: pending.account.subdomain,
+        admin: format!("{} ({})", pending.admin.name, pending.admin.email),
+        csrf,
+    }))
+}
+
+/// Connects the team, once; `None`: this browser was not asked that.
+pub(crate) async fn confirm(app: &App, browser: Option<&str>, given: &str) -> Result<Option<Step>, Failure> {
+    let Some((browser, pending)) = pending(app, browser).await? else { return Ok(None) };
+    check(&csrf(&*secrets(app).await?, browser, &pending), given)?;
+    let now = app.clock.now();
+    if app.store.ticket_by_hash(&pending.ticket, now).await.map_err(|error| table(&error))?.is_none() {
+        return Err(Failure::LinkExpired);
+    }
+    let actor = Actor { name: pending.admin.name.clone(), via: Via::Page };
+    let installation = setup::authorize(app, &pending.team, pending.installed_at, &pending.account, &actor)
+        .await
+        .map_err(|error| setting_up(&error))?;
+    // Only now: a failure above leaves the ticket good for another try, and connecting twice is connecting once.
+    app.store.end_ticket(&pending.ticket, now).await.map_err(|error| table(&error))?;
+    app.store.delete_pending_authorization(browser).await.map_err(|error| table(&error))?;
+    let team = installation.shown_name().to_owned();
+    Ok(Some(Step::Connected { team, session: open_session(app, &pending.account, pending.admin).await? }))
+}
+
+/// Forgets the log-in; `None`: this browser was not asked that.
+pub(crate) async fn cancel(app: &App, browser: Option<&str>, given: &str) -> Result<Option<Step>, Failure> {
+    let Some((browser, pending)) = pending(app, browser).await? else { return Ok(None) };
+    check(&csrf(&*secrets(app).await?, browser, &pending), given)?;
+    app.store.delete_pending_authorization(browser).await.map_err(|error| table(&error))?;
+    Ok(Some(Step::Cancelled))
+}
+
+fn setting_up(error: &SetupError) -> Failure {
+    tracing::warn!(error = runtime::chain(error), "authorization not completed");
+    match error {
+        SetupError::Outdated | SetupError::NotConnected => Failure::LinkExpired,
+        SetupError::OtherAccount => Failure::OtherAccount,
+        SetupError::AppToken(_) | SetupError::Seal(_) | SetupError::PublicUrl(_) | SetupError::Random(_) => {
+            Failure::Broken
+        }
+        SetupError::ServiceUnknown { .. }
+        | SetupError::TooManySubscriptions
+        | SetupError::Busy
+        | SetupError::ChannelUnreachable { .. }
+        | SetupError::PagerDuty(_)
+        | SetupError::Teams(_)
+        | SetupError::Table(_)
+        | SetupError::Queue(_)
+        | SetupError::Secret(_) => Failure::TryAgain,
+    }
+}

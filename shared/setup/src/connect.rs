@@ -1,0 +1,224 @@
+//! Connecting a service to a channel: its webhook subscription, the connection, and the greeting in the channel.
+
+use std::time::Duration;
+
+use domain::connection::{Connection, Filter, Health, Installation};
+use domain::failure::Class;
+use domain::ids::{AccountId, ChannelId, ServiceId};
+use domain::incident::ServiceRef;
+use domain::job::TestJob;
+use jiff::SignedDuration;
+use pagerduty::rest::{NewSubscription, SUBSCRIBED_EVENTS};
+use runtime::App;
+use secrecy::ExposeSecret;
+use store::{Once, Subscription};
+use teams::connector::ConnectorError;
+use url::Url;
+
+use crate::{Actor, SetupError, as_app, note, post};
+
+/// Longer than everything that is done under the lock may take.
+const LOCK: SignedDuration = SignedDuration::from_secs(60);
+
+/// How often, and how long after one another, somebody tries who finds the lock taken: 5 s in all.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(250);
+
+/// What is to be connected to what.
+#[derive(Debug, Clone)]
+pub struct Wish<'a> {
+    /// The team, which belongs to an account.
+    pub installation: &'a Installation,
+    /// The service; its name is shown.
+    pub service: &'a ServiceRef,
+    /// The channel.
+    pub channel: &'a ChannelId,
+    /// Which incidents.
+    pub filter: Filter,
+    /// Who wishes it.
+    pub actor: &'a Actor,
+}
+
+/// What became of a wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Connected {
+    /// They are connected now.
+    Made(Connection),
+    /// They were connected before, and nothing was changed.
+    Already(Connection),
+}
+
+/// Connects, and greets the channel. A channel that cannot be greeted because the bot cannot post there is not connected.
+///
+/// # Errors
+/// [`SetupError`]; whatever was done before the failure is undone.
+pub async fn connect(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError> {
+    let connected = connect_quietly(app, wish).await?;
+    let Connected::Made(connection) = &connected else { return Ok(connected) };
+    let greeted = post(app, wish.installation, wish.channel, &cards::service_connected(&connection.service_name)).await;
+    if let Err(error) = greeted {
+        if error.class() == Class::Gone {
+            crate::remove(app, &connection.account, &connection.service, wish.channel, None).await?;
+            return Err(unreachable(error));
+        }
+        tracing::warn!(channel.id = %wish.channel, error = runtime::chain(&error), "channel not greeted");
+    }
+    let text =
+        format!("connected the service {} to a channel of {}", wish.service.name, wish.installation.shown_name());
+    note(app, &connection.account, wish.actor, text).await;
+    Ok(connected)
+}
+
+fn unreachable(error: SetupError) -> SetupError {
+    match error {
+        SetupError::Teams(ConnectorError::Refused(answer)) => SetupError::ChannelUnreachable { code: answer.code },
+        other => other,
+    }
+}
+
+/// Connects without a word in the channel.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_quietly(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError> {
+    let installation = wish.installation;
+    let account = installation.account.as_ref().ok_or(SetupError::NotConnected)?;
+    if installation.removed_at.is_some() {
+        return Err(SetupError::NotConnected);
+    }
+    let lock = Lock::take(app, account, &wish.service.id).await?;
+    let connected = connect_locked(app, wish, account).await;
+    lock.release(app).await;
+    connected
+}
+
+async fn connect_locked(app: &App, wish: &Wish<'_>, account: &AccountId) -> Result<Connected, SetupError> {
+    let service = &wish.service.id;
+    if let Some(known) = app.store.connection(account, service, wish.channel).await? {
+        return Ok(Connected::Already(known));
+    }
+    let made = subscribe(app, account, service).await?;
+    let connection = Connection {
+        account: account.clone(),
+        service: service.clone(),
+        service_name: wish.service.name.clone(),
+        channel: wish.channel.clone(),
+        team: wish.installation.team.clone(),
+        tenant: wish.installation.tenant.clone(),
+        filter: wish.filter,
+        health: Health::Healthy,
+        created_at: app.clock.now(),
+        created_by: Some(wish.actor.name.clone()),
+    };
+    match app.store.add_connection(&connection).await {
+        Ok(_) => Ok(Connected::Made(connection)),
+        Err(error) => {
+            if let Some(made) = made {
+                undo(app, &made).await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Makes the service's webhook subscription, unless it has one. Gives the one that was made.
+async fn subscribe(app: &App, account: &AccountId, service: &ServiceId) -> Result<Option<Subscription>, SetupError> {
+    if app.store.subscription_of_service(account, service).await?.is_some() {
+        return Ok(None);
+    }
+    let now = app.clock.now();
+    let url = Url::parse(&app.config.public("/webhooks/pagerduty"))?;
+    let wanted = NewSubscription { service, url: &url, description: "PagerBridge", events: SUBSCRIBED_EVENTS };
+    let values = app.secrets.values(now).await?;
+    let made = as_app!(app, |auth| app.pagerduty.create_subscription(auth, &wanted))?;
+    let nonce = app.random.bytes()?;
+    // The secret is shown this once: whatever fails from here on, the subscription must go again.
+    let sealed = values.token_keys.seal(made.secret.expose_secret().as_bytes(), made.id.as_str(), nonce);
+    let subscription = Subscription {
+        id: made.id,
+        account: account.clone(),
+        service: service.clone(),
+        secrets: sealed.as_ref().ok().into_iter().cloned().collect(),
+        created_at: now,
+    };
+    if let Err(error) = keep_and_ping(app, &subscription, sealed.map(drop)).await {
+        undo(app, &subscription).await;
+        return Err(error);
+    }
+    Ok(Some(subscription))
+}
+
+async fn keep_and_ping(
+    app: &App,
+    subscription: &Subscription,
+    sealed: Result<(), store::seal::SealError>,
+) -> Result<(), SetupError> {
+    sealed?;
+    app.store.put_subscription(subscription).await?;
+    as_app!(app, |auth| app.pagerduty.ping_subscription(auth, &subscription.id))?;
+    Ok(())
+}
+
+/// Takes back a subscription that was just made.
+async fn undo(app: &App, subscription: &Subscription) {
+    if let Err(error) = unsubscribe(app, subscription).await {
+        tracing::error!(
+            subscription.id = %subscription.id,
+            error = runtime::chain(&error),
+            "a webhook subscription is left over at PagerDuty"
+        );
+    }
+}
+
+/// Deletes a subscription at PagerDuty and, when that is certain, in the table.
+pub(crate) async fn unsubscribe(app: &App, subscription: &Subscription) -> Result<(), SetupError> {
+    let deleted =
+        async { Ok::<_, SetupError>(as_app!(app, |auth| app.pagerduty.delete_subscription(auth, &subscription.id))) };
+    match deleted.await? {
+        Ok(()) => {}
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(app.store.delete_subscription(subscription).await?)
+}
+
+/// Has a marked test card posted through the real queue. Gives the test's id.
+///
+/// # Errors
+/// [`SetupError`] if the queue does not take it.
+pub async fn send_test(app: &App, connection: &Connection, actor: &Actor) -> Result<String, SetupError> {
+    let test = app.random.token()?;
+    let job = TestJob {
+        account: connection.account.clone(),
+        service: connection.service.clone(),
+        channel: connection.channel.clone(),
+        test: test.clone(),
+        by: actor.name.clone(),
+        received_at: app.clock.now(),
+    };
+    app.queue.send_test(&job).await?;
+    note(app, &connection.account, actor, format!("sent a test notification for {}", connection.service_name)).await;
+    Ok(test)
+}
+
+/// One at a time per service: the first connection makes the subscription and the last one takes it away.
+pub(crate) struct Lock(String);
+
+impl Lock {
+    pub(crate) async fn take(app: &App, account: &AccountId, service: &ServiceId) -> Result<Self, SetupError> {
+        let key = format!("connections/{account}/{service}");
+        for _ in 0..TRIES {
+            match app.store.begin_once(&key, app.clock.now(), LOCK).await? {
+                Once::First => return Ok(Self(key)),
+                Once::InProgress | Once::Done(_) => tokio::time::sleep(BETWEEN_TRIES).await,
+            }
+        }
+        Err(SetupError::Busy)
+    }
+
+    pub(crate) async fn release(self, app: &App) {
+        if let Err(error) = app.store.abandon_once(&self.0).await {
+            tracing::warn!(error = runtime::chain(&error), "the lock of a service ends by itself");
+        }
+    }
+}

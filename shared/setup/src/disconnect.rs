@@ -1,0 +1,149 @@
+//! Undoing: one connection, or everything between a team and its account.
+
+use domain::connection::{Connection, Installation};
+use domain::ids::{AccountId, ChannelId, ServiceId};
+use futures_util::{StreamExt as _, stream};
+use runtime::App;
+
+use crate::connect::{Lock, unsubscribe};
+use crate::{Actor, SetupError, note, tell_team};
+
+/// How many connections are removed at the same time.
+const AT_ONCE: usize = 6;
+
+/// The index that lists a team's connections may be a moment behind, so it is asked again until it is empty.
+const ROUNDS: usize = 5;
+
+/// A connection that is no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// What it was.
+    pub connection: Connection,
+    /// What became of the service's webhook subscription.
+    pub subscription: SubscriptionEnd,
+}
+
+/// What becomes of a webhook subscription when a connection goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionEnd {
+    /// Other channels still need it.
+    Kept,
+    /// It is gone.
+    Deleted,
+    /// PagerDuty did not delete it now. Its deliveries find no channel; a later removal or the reconciler deletes it.
+    Left,
+}
+
+/// Removes a connection, and with the last one of a service its webhook subscription. `None`: there was none. `actor`: who
+/// is noted in the audit; nobody when a connection is taken back that was just made.
+///
+/// # Errors
+/// [`SetupError`] if the table does not answer or somebody else changes the same service.
+pub async fn remove(
+    app: &App,
+    account: &AccountId,
+    service: &ServiceId,
+    channel: &ChannelId,
+    actor: Option<&Actor>,
+) -> Result<Option<Removed>, SetupError> {
+    let lock = Lock::take(app, account, service).await?;
+    let removed = remove_locked(app, account, service, channel).await;
+    lock.release(app).await;
+    let removed = removed?;
+    if let (Some(actor), Some(removed)) = (actor, &removed) {
+        let text = format!("disconnected the service {} from a channel", removed.connection.service_name);
+        note(app, account, actor, text).await;
+    }
+    Ok(removed)
+}
+
+async fn remove_locked(
+    app: &App,
+    account: &AccountId,
+    service: &ServiceId,
+    channel: &ChannelId,
+) -> Result<Option<Removed>, SetupError> {
+    let Some(connection) = app.store.remove_connection(account, service, channel).await? else { return Ok(None) };
+    let others = app.store.connections_of_service(account, service).await?;
+    let subscription = match app.store.subscription_of_service(account, service).await? {
+        _ if !others.is_empty() => SubscriptionEnd::Kept,
+        None => SubscriptionEnd::Deleted,
+        Some(subscription) => match unsubscribe(app, &subscription).await {
+            Ok(()) => SubscriptionEnd::Deleted,
+            Err(error) => {
+                tracing::error!(
+                    subscription.id = %subscription.id,
+                    error = runtime::chain(&error),
+                    "webhook subscription not deleted"
+                );
+                SubscriptionEnd::Left
+            }
+        },
+    };
+    Ok(Some(Removed { connection, subscription }))
+}
+
+/// What a disconnection has taken away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Disconnected {
+    /// Connections.
+    pub connections: usize,
+    /// Account links.
+    pub links: usize,
+    /// Webhook subscriptions that PagerDuty did not delete now.
+    pub left: usize,
+}
+
+/// Takes a team away from its account: its connections go, the webhook subscriptions that nobody else needs, and the
+/// account links of its tenant, unless another team of the tenant stays connected. The team is told. Can be repeated if it
+/// fails half-way.
+///
+/// # Errors
+/// [`SetupError`] if the table does not answer, or the team belongs to no account.
+pub async fn disconnect_team(
+    app: &App,
+    installation: &Installation,
+    actor: &Actor,
+) -> Result<Disconnected, SetupError> {
+    let account = installation.account.clone().ok_or(SetupError::NotConnected)?;
+    let mut done = Disconnected::default();
+    for _ in 0..ROUNDS {
+        let connections = app.store.connections_of_team(&installation.team).await?;
+        if connections.is_empty() {
+            break;
+        }
+        let removals = connections
+            .into_iter()
+            .map(|c| async move { remove(app, &c.account, &c.service, &c.channel, None).await });
+        let removals: Vec<_> = stream::iter(removals).buffer_unordered(AT_ONCE).collect().await;
+        for removed in removals {
+            if let Some(removed) = removed? {
+                done.connections += 1;
+                done.left += usize::from(removed.subscription == SubscriptionEnd::Left);
+            }
+        }
+    }
+    let teams = app.store.teams_of_account(&account).await?;
+    let tenant = &installation.tenant;
+    if !teams.iter().any(|other| &other.tenant == tenant && other.team != installation.team) {
+        done.links = app.store.delete_links_to(&account, tenant).await?;
+    }
+    let (before, _) = app
+        .store
+        .change_installation(&installation.team, |known| {
+            let known = known.filter(|known| known.account.as_ref() == Some(&account))?;
+            Some(Installation { account: None, connected_at: None, ..known })
+        })
+        .await?;
+    app.store.delete_team_of_account(&account, &installation.team).await?;
+    if before.is_some_and(|before| before.account.is_some()) {
+        let name = installation.shown_name();
+        let text = format!(
+            "disconnected the team {name} from PagerDuty: {} connections and {} account links removed",
+            done.connections, done.links
+        );
+        note(app, &account, actor, text).await;
+        tell_team(app, installation, &cards::setup::team_disconnected(name, &actor.name)).await;
+    }
+    Ok(done)
+}
