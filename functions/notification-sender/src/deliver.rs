@@ -1,7 +1,6 @@
 //! One job: ask `domain::plan` for the next step, do it, record it, ask again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::connection::{Connection, DeliveryOutcome, Installation, LastDelivery};
 use domain::failure::Class;
@@ -326,4 +325,44 @@ struct Reached {
 /// Names what a card shows, so that an edit that changes nothing visible is not sent.
 fn digest(card: &cards::Card) -> String {
     runtime::digest(&serde_json::to_vec(card).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::{AccountId, ChannelId, IncidentId};
+    use runtime::{Clock, Config};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_time_left_nothing_is_begun_and_the_channel_waits() {
+        let aws = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        aws.set_nonblocking(true).unwrap();
+        let endpoint = format!("http://{}", aws.local_addr().unwrap());
+        let config = Config::from_env(&|name| match name {
+            "AWS_ENDPOINT_URL" | "PAGERBRIDGE_PUBLIC_URL" | "PAGERBRIDGE_QUEUE_URL" => Some(endpoint.clone()),
+            "PAGERBRIDGE_TABLE"
+            | "PAGERBRIDGE_SECRET_ID"
+            | "TEAMS_APP_ID"
+            | "TEAMS_TENANT_ID"
+            | "PAGERDUTY_CLIENT_ID"
+            | "PAGERDUTY_SUBDOMAIN"
+            | "AWS_REGION"
+            | "AWS_ACCESS_KEY_ID"
+            | "AWS_SECRET_ACCESS_KEY" => Some("x".to_owned()),
+            _ => None,
+        });
+        let deadline = Timestamp::UNIX_EPOCH;
+        let app = App::new(config.unwrap(), Clock::manual(deadline + SignedDuration::from_secs(1))).unwrap();
+        let job = CardJob {
+            account: AccountId::new("A").unwrap(),
+            incident: IncidentId::new("I").unwrap(),
+            channel: ChannelId::new("19:c@thread.tacv2").unwrap(),
+            cause: "E".to_owned(),
+            received_at: deadline,
+        };
+        let outcome = deliver(&app, &job, 3, deadline).await;
+        assert_eq!(outcome, Outcome::Later { scope: Scope::Channel, delay: std::time::Duration::from_secs(4) });
+        assert_eq!(aws.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "the table is not even asked");
+    }
 }

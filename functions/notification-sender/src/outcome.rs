@@ -113,7 +113,11 @@ mod tests {
             Outcome::Done => 0,
         };
         for (asked, channel, incident) in [(0, 1, 1), (1, 1, 1), (60, 60, 60), (61, 61, 60), (9000, 9000, 60)] {
-            assert_eq!((seconds(Scope::Channel, asked), seconds(Scope::Incident, asked)), (channel, incident), "{asked}");
+            assert_eq!(
+                (seconds(Scope::Channel, asked), seconds(Scope::Incident, asked)),
+                (channel, incident),
+                "{asked}"
+            );
         }
     }
 }

@@ -21,12 +21,12 @@ pub(crate) async fn deliver(app: &App, job: &TestJob, attempts: u32) -> Outcome 
             tracing::info!(channel.id = %channel, "test notification for a connection that is gone");
             return Outcome::Done;
         }
-        Err(error) => return failed(&error, attempts),
+        Err(error) => return failed(&error, Outcome::of_failure(error.class(), attempts)),
     };
     let now = app.clock.now();
     let values = match app.secrets.values(now).await {
         Ok(values) => values,
-        Err(error) => return failed(&error, attempts),
+        Err(error) => return failed(&error, Outcome::later(Scope::Channel, backoff(attempts))),
     };
     let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
     let card = cards::setup::test_notification(&connection.service_name, &job.by, job.received_at);
@@ -56,7 +56,7 @@ pub(crate) async fn deliver(app: &App, job: &TestJob, attempts: u32) -> Outcome 
     then
 }
 
-fn failed(error: &(dyn std::error::Error + 'static), attempts: u32) -> Outcome {
+fn failed(error: &(dyn std::error::Error + 'static), then: Outcome) -> Outcome {
     tracing::error!(error = runtime::chain(error), "test notification not delivered");
-    Outcome::later(Scope::Channel, backoff(attempts))
+    then
 }

@@ -17,7 +17,7 @@ use domain::ids::SubscriptionId;
 use domain::incident::{IncidentEvent, IncidentRecord};
 use domain::job::CardJob;
 use domain::routing;
-use pagerduty::webhook::{self, Received, SignatureError};
+use pagerduty::webhook::{self, Received, ServiceChange, ServiceEvent, SignatureError};
 use runtime::App;
 use store::Subscription;
 
@@ -76,16 +76,33 @@ async fn take_in(ingest: &Ingest, headers: &HeaderMap, body: Bytes) -> Outcome {
     };
     match webhook::parse(&body) {
         Ok(Received::Incident(event)) => mark(ingest, &subscription, event).await,
-        Ok(Received::Service(event)) => {
-            tracing::info!(service.id = %event.service, change = ?event.change, "service changed");
-            Outcome::Accepted
-        }
+        Ok(Received::Service(event)) => follow(ingest, &subscription, &event).await,
         Ok(Received::Ping) => Outcome::Ping,
         Ok(Received::Unknown { event_type }) => {
             tracing::info!(event.kind = event_type, "event type is not known");
             Outcome::UnknownType
         }
         Err(reason) => keep_unreadable(ingest, &subscription, headers, &body, &reason.to_string()).await,
+    }
+}
+
+/// A service was renamed or deleted: its connections say so, where people look for the reason that nothing arrives.
+async fn follow(ingest: &Ingest, subscription: &Subscription, event: &ServiceEvent) -> Outcome {
+    let store = &ingest.app.store;
+    let now = ingest.app.clock.now();
+    let change = async {
+        for connection in store.connections_of_service(&subscription.account, &event.service).await? {
+            match &event.change {
+                ServiceChange::Deleted => _ = store.mark_service_gone(&connection, now).await?,
+                ServiceChange::Updated { name: Some(name) } => _ = store.rename_service(&connection, name).await?,
+                ServiceChange::Updated { name: None } | ServiceChange::Created | ServiceChange::CustomFields => {}
+            }
+        }
+        Ok::<_, store::Error>(())
+    };
+    match change.await {
+        Ok(()) => Outcome::Accepted,
+        Err(error) => answer::table_failed(&error),
     }
 }
 

@@ -230,7 +230,12 @@ pub fn unknown_command(word: &str) -> Card {
             .own("? ")
             .own(command.does)
             .own(" Write help for all commands."),
-        None => Plain::from("Write help for the list of available commands."),
+        None => {
+            let words = COMMANDS.iter().skip(1).fold(Plain::from("You can write: help"), |text, command| {
+                text.own(", ").own(command.word)
+            });
+            words.own(". Write help to see what they do.")
+        }
     };
     notice("I did not understand that", vec![sorry, hint], Vec::new())
 }

@@ -12,7 +12,6 @@ use pagerduty::rest::{NewSubscription, SUBSCRIBED_EVENTS};
 use runtime::App;
 use secrecy::ExposeSecret;
 use store::{Once, Subscription};
-use teams::connector::ConnectorError;
 use url::Url;
 
 use crate::{Actor, SetupError, as_app, note, post};
@@ -71,7 +70,7 @@ pub async fn connect(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError
 
 fn unreachable(error: SetupError) -> SetupError {
     match error {
-        SetupError::Teams(ConnectorError::Refused(answer)) => SetupError::ChannelUnreachable { code: answer.code },
+        SetupError::Teams(error) => SetupError::ChannelUnreachable { code: error.reason().to_owned() },
         other => other,
     }
 }

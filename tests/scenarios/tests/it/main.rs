@@ -12,14 +12,20 @@
 )]
 
 mod actions;
+mod admin_api;
 mod browser;
 mod card;
 mod click_races;
 mod endpoints;
+mod guide;
+mod guide_commands;
+mod guide_trouble;
 mod incidents;
 mod lambda;
 mod linking;
+mod platform;
 mod release;
+mod sender_retries;
 mod signed;
 mod storm;
 mod trouble;

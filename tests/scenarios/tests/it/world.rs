@@ -95,7 +95,7 @@ impl World {
         self.pagerduty().trigger(service, title, "high")
     }
 
-    fn service(&self, name: &str) -> String {
+    pub(crate) fn service(&self, name: &str) -> String {
         self.pagerduty().service_named(name).unwrap()
     }
 
@@ -128,7 +128,7 @@ impl World {
         self.cards_in_channel(&channel)
     }
 
-    fn cards_in_channel(&self, channel: &str) -> Vec<Card> {
+    pub(crate) fn cards_in_channel(&self, channel: &str) -> Vec<Card> {
         let messages = self.teams().messages(channel);
         let roots =
             messages.iter().filter(|message| message.root.is_none() && message.card.is_some() && !message.deleted);
@@ -155,7 +155,7 @@ impl World {
         cards.remove(0)
     }
 
-    fn person(&self, name: &str) -> local::DemoPerson {
+    pub(crate) fn person(&self, name: &str) -> local::DemoPerson {
         self.people.lock().unwrap().iter().find(|person| person.name == name).unwrap().clone()
     }
 
@@ -260,7 +260,7 @@ impl World {
         self.at_pagerduty(browser, who, &login).await
     }
 
-    async fn at_pagerduty(&self, browser: &Browser, who: &str, login: &str) -> String {
+    pub(crate) async fn at_pagerduty(&self, browser: &Browser, who: &str, login: &str) -> String {
         let cards = self.private_cards(who);
         let link = cards.iter().rev().find_map(Card::any_link).expect("a personal link");
         let start = browser.get(&link).await;

@@ -37,6 +37,16 @@ impl PagerDuty {
         })
     }
 
+    /// Gives a person another base role.
+    pub fn set_role(&self, user: &str, role: &str) {
+        self.act("set_role", |state| {
+            let role = Role::named(role).ok_or_else(|| format!("role {role}"))?;
+            let known = state.users.iter_mut().find(|known| known.id == user);
+            known.ok_or_else(|| format!("user {user}"))?.role = role;
+            Ok(user.to_owned())
+        });
+    }
+
     /// Adds a team.
     pub fn add_team(&self, name: &str) -> String {
         let mut state = self.lock();

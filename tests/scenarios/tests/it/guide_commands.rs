@@ -1,0 +1,220 @@
+//! The guide's app commands, one after the other, and those that it does not have.
+
+use serde_json::{Value, json};
+use simulators::teams::Task;
+
+use crate::platform::{AdminPage, Platform};
+use crate::world::{Browser, World};
+
+#[tokio::test]
+async fn guide_command_help_shows_what_place_and_role_allow() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    for who in ["Ada Wong", "Ben Okafor", "Chloe Martin"] {
+        world.link(who).await;
+    }
+    for (who, sees, hides) in [
+        ("Chloe Martin", "trigger", "connect [SERVICE-URL]"),
+        ("Ben Okafor", "connect [SERVICE-URL]", "configure"),
+        ("Ada Wong", "configure", "authorize [KEY]"),
+    ] {
+        platform.say(who, "  HeLP ").await;
+        let help = platform.last_reply();
+        assert!(help.shows(sees) && !help.shows(hides), "{who}: {}", help.text());
+    }
+    world.say("Ada Wong", "@PagerBridge help").await;
+    let help = world.private_cards("Ada Wong").pop().unwrap();
+    assert!(help.shows("authorize [KEY]") && !help.shows("connections"), "{}", help.text());
+    platform.say("Chloe Martin", "trigegr something").await;
+    assert!(platform.last_reply().shows("Did you mean trigger?"), "{}", platform.last_reply().text());
+    platform.say("Chloe Martin", "authorize KEY").await;
+    assert!(platform.last_reply().shows("private chat"), "{}", platform.last_reply().text());
+    world.say("Ada Wong", "connect x").await;
+    assert!(world.private_cards("Ada Wong").pop().unwrap().shows("in the channel"));
+    world.finish();
+}
+
+#[tokio::test]
+async fn guide_command_open_leads_to_the_organizations_account() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    platform.say("Chloe Martin", "open").await;
+    let open = platform.last_reply();
+    assert!(world.pagerduty().base().starts_with(open.link().trim_end_matches('/')), "{}", open.link());
+    let fresh = Platform::new(&world);
+    fresh.install("Ben Okafor").await;
+    fresh.say("Chloe Martin", "open").await;
+    assert!(fresh.last_reply().shows("not connected to PagerDuty yet"));
+    world.finish();
+}
+
+#[tokio::test]
+async fn guide_command_connect_is_for_admins_and_managers_and_checks_the_address() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    let service = world.pagerduty().add_service("Checkout");
+    let url = platform.service_url(&service);
+
+    platform.say("Chloe Martin", &format!("connect {url}")).await;
+    assert!(world.private_cards("Chloe Martin").pop().unwrap().shows("connect"), "not linked: a personal link");
+    world.complete_link(&Browser::new(), "Chloe Martin", "Chloe Martin").await;
+    platform.say("Chloe Martin", &format!("connect {url}")).await;
+    assert!(platform.last_reply().shows("Manager"), "a responder may not: {}", platform.last_reply().text());
+    assert!(platform.connections().await.is_empty());
+
+    platform.say("Ben Okafor", &format!("connect {url}")).await;
+    world.complete_link(&Browser::new(), "Ben Okafor", "Ben Okafor").await;
+    let linked = world.private_cards("Ben Okafor").pop().unwrap();
+    assert_eq!(linked.buttons(), ["Do it now"], "the command is one click away: {}", linked.text());
+    platform.press("Ben Okafor", &linked, "Do it now").await;
+    assert!(platform.last_reply().shows("Checkout is now connected"), "{}", platform.last_reply().text());
+    assert_eq!(platform.connections().await[0].created_by.as_deref(), Some("Ben Okafor"));
+
+    for (address, why) in [
+        ("", "Write connect and the address"),
+        ("https://other.pagerduty.com/services/P123456", "other.pagerduty.com is not the PagerDuty account"),
+        ("https://pagerduty.com.evil.example/services/P123456", "pagerduty.com.evil.example is not PagerDuty"),
+        ("nonsense", "not a web address"),
+    ] {
+        platform.say("Ben Okafor", &format!("connect {address}")).await;
+        assert!(platform.last_reply().shows(why), "{address}: {}", platform.last_reply().text());
+    }
+    platform.say("Ben Okafor", &format!("Connect   {}", url.replace("service-directory", "services"))).await;
+    assert!(platform.last_reply().shows("already connected"), "{}", platform.last_reply().text());
+    platform.say("Ben Okafor", &format!("connect {}", platform.service_url("PNOSUCH"))).await;
+    assert!(platform.last_reply().shows("That did not work"), "{}", platform.last_reply().text());
+
+    platform.say("Chloe Martin", "connections").await;
+    assert!(platform.last_reply().shows("Checkout: healthy"), "{}", platform.last_reply().text());
+    platform.say("Ben Okafor", &format!("disconnect {url}")).await;
+    assert!(platform.last_reply().shows("no longer connected"), "{}", platform.last_reply().text());
+    assert!(platform.connections().await.is_empty());
+    assert_eq!(world.pagerduty().subscriptions_of(&service), Vec::<String>::new());
+    world.finish();
+}
+
+#[tokio::test]
+async fn guide_command_configure_leads_admins_to_the_page_and_nobody_else() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    world.link("Ben Okafor").await;
+    platform.say("Ada Wong", "configure").await;
+    assert_eq!(platform.last_reply().link(), world.stack.app.config.public("/admin"));
+    platform.say("Ben Okafor", "configure").await;
+    assert!(platform.last_reply().shows("Global Admin"), "{}", platform.last_reply().text());
+    let (_, page) = AdminPage::try_open(&world, "Ben Okafor").await;
+    assert_eq!(page.status, 403, "{}", page.text);
+    world.finish();
+}
+
+#[tokio::test]
+async fn guide_command_trigger_makes_one_incident_as_the_person_and_its_card_appears() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let service = platform.connect("Checkout").await;
+    world.settle().await;
+    platform.say("Chloe Martin", "trigger").await;
+    assert!(world.private_cards("Chloe Martin").pop().unwrap().shows("a new incident"), "not linked: a personal link");
+    world.complete_link(&Browser::new(), "Chloe Martin", "Chloe Martin").await;
+    let linked = world.private_cards("Chloe Martin").pop().unwrap();
+    let chloe = world.person("Chloe Martin").teams;
+    let opened = world.teams().click(&chloe, &linked.message.id, "Create incident", json!({})).await.unwrap();
+    assert!(matches!(opened.task(), Task::Dialog { .. }), "one click opens the form: {opened:?}");
+
+    platform.say("Chloe Martin", "trigger").await;
+    let offer = platform.last_reply();
+    let opened = world.teams().click(&chloe, &offer.message.id, "Create incident", json!({})).await.unwrap();
+    let Task::Dialog { card, .. } = opened.task() else { panic!("{opened:?}") };
+    assert!(card.to_string().contains("Checkout"), "the channel's service is offered: {card}");
+    let found = world.teams().search(&chloe, None, "services", "Pay").await.unwrap().choices().unwrap();
+    assert_eq!(found.iter().map(|choice| choice.title.as_str()).collect::<Vec<_>>(), ["Payments"]);
+    let people = world.teams().search(&chloe, None, "users", "ben").await.unwrap().choices().unwrap();
+    assert_eq!(people[0].title, "Ben Okafor");
+
+    // PagerDuty says no: the form comes back with what was typed.
+    world.pagerduty().fail_next_at("POST /incidents", 1, &simulators::pagerduty::Fault::Status(400));
+    let typed = json!({ "service": service, "title": "Carts are empty", "details": "since 9", "urgency": "low" });
+    let back = world.teams().submit_dialog(&chloe, "Create incident", typed.clone()).await.unwrap();
+    let Task::Dialog { card, .. } = back.task() else { panic!("{back:?}") };
+    assert!(card.to_string().contains("Not created") && card.to_string().contains("Carts are empty"), "{card}");
+
+    let done = world.teams().submit_dialog(&chloe, "Create incident", typed).await.unwrap();
+    let Task::Dialog { card, .. } = done.task() else { panic!("{done:?}") };
+    assert!(card.to_string().contains("was created"), "{card}");
+    for _ in 0..3 {
+        let again = world.teams().redeliver().await.unwrap();
+        assert!(again.body.to_string().contains("was created"), "{again:?}");
+    }
+    let made: Vec<Value> =
+        world.pagerduty().incidents().into_iter().filter(|incident| incident["title"] == "Carts are empty").collect();
+    assert_eq!(made.len(), 1, "once, however often Teams resends it");
+    assert_eq!(made[0]["urgency"], "low");
+    assert!(made[0].to_string().contains(&world.pagerduty_user("Chloe Martin")), "as the person: {}", made[0]);
+    world.settle().await;
+    let cards = platform.posts();
+    assert_eq!(cards.iter().filter(|card| card.summary().contains("Carts are empty")).count(), 1);
+    world.finish();
+}
+
+#[tokio::test]
+async fn an_incident_whose_answer_was_lost_is_not_created_twice() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let service = platform.connect("Checkout").await;
+    let ada = world.person("Ada Wong").teams;
+    platform.say("Ada Wong", "trigger").await;
+    let offer = platform.last_reply();
+    world.teams().click(&ada, &offer.message.id, "Create incident", json!({})).await.unwrap();
+    let lost = simulators::pagerduty::Fault::DropAnswerAfterApplying;
+    world.pagerduty().fail_next_at("POST /incidents", 1, &lost);
+    let typed = json!({ "service": service, "title": "Lost answer" });
+    let back = world.teams().submit_dialog(&ada, "Create incident", typed.clone()).await.unwrap();
+    assert!(back.body.to_string().contains("will not be created twice"), "{back:?}");
+    let again = world.teams().submit_dialog(&ada, "Create incident", typed).await.unwrap();
+    assert!(again.body.to_string().contains("was created already"), "{again:?}");
+    let made = world.pagerduty().incidents().into_iter().filter(|incident| incident["title"] == "Lost answer").count();
+    assert_eq!(made, 1);
+    world.settle().await;
+    assert!(platform.posts().iter().any(|card| card.summary().contains("Lost answer")));
+    world.finish();
+}
+
+#[tokio::test]
+async fn commands_incidents_and_oncall_list_what_the_person_may_see() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let service = platform.connect("Checkout").await;
+    platform.say("Ada Wong", "incidents").await;
+    assert!(platform.last_reply().shows("There is no open incident."), "{}", platform.last_reply().text());
+    world.trigger_in(&service, "Carts are empty").await;
+    world.trigger("Search", "Somewhere else").await;
+    platform.say("Ada Wong", "incidents").await;
+    let list = platform.last_reply();
+    assert!(list.shows("Carts are empty") && !list.shows("Somewhere else"), "{}", list.text());
+    platform.say("Ada Wong", "incidents MINE").await;
+    assert!(platform.last_reply().shows("assigned to you"), "{}", platform.last_reply().text());
+    platform.say("Ada Wong", "incidents yours").await;
+    assert!(platform.last_reply().shows("Write incidents"), "{}", platform.last_reply().text());
+    for command in ["oncall", "oncall checkout"] {
+        platform.say("Ada Wong", command).await;
+        assert!(platform.last_reply().shows("Checkout: level 1: Ada Wong"), "{}", platform.last_reply().text());
+    }
+    platform.say("Ada Wong", "oncall nothing like this").await;
+    assert!(platform.last_reply().shows("no service of this name"), "{}", platform.last_reply().text());
+    world.finish();
+}
+
+#[tokio::test]
+async fn somebody_who_cannot_be_written_to_is_told_in_the_channel() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    let chloe = world.person("Chloe Martin").teams;
+    world.teams().block_bot(&chloe, true);
+    platform.say("Chloe Martin", "linkUser").await;
+    assert!(platform.last_reply().shows("could not send you a private message"), "{}", platform.last_reply().text());
+    world.finish();
+}

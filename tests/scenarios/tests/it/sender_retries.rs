@@ -1,0 +1,177 @@
+//! What the sender does when one incident's card fails and when the whole channel does: who waits, for how long, and
+//! what ends in the dead-letter queue.
+
+use domain::ids::{AccountId, ChannelId, IncidentId};
+use domain::job::CardJob;
+use jiff::SignedDuration;
+
+use crate::world::{Fault, START, World};
+
+const QUEUE: &str = "pagerbridge.fifo";
+const DEAD_LETTERS: &str = "pagerbridge-dead.fifo";
+
+/// As `RedrivePolicy` in the template says.
+const MAX_RECEIVES: usize = 20;
+
+fn refused() -> Fault {
+    Fault::status(400, "BadSyntax")
+}
+
+fn not_in_the_channel() -> Fault {
+    Fault::status(403, "BotNotInConversationRoster")
+}
+
+/// How many messages a queue holds, received or not.
+fn messages(world: &World, queue: &str) -> usize {
+    let depth = world.stack.aws.depth(queue).unwrap();
+    depth.visible + depth.in_flight
+}
+
+#[tokio::test]
+async fn a_card_that_is_always_refused_ends_in_the_dead_letter_queue_and_takes_nobody_with_it() {
+    let world = World::new().await;
+    world.fail_posts("Payments", 1, &refused());
+    world.trigger("Payments", "DB down").await;
+    world.trigger("Payments", "Disk full").await;
+    world.settle().await;
+    assert!(world.only_card("Payments").shows("Disk full"), "the incident behind the refused one is on time");
+    assert_eq!((messages(&world, QUEUE), messages(&world, DEAD_LETTERS)), (1, 0), "only the refused one comes again");
+
+    world.fail_posts("Payments", MAX_RECEIVES - 1, &refused());
+    world.settle_all().await;
+    assert_eq!(world.teams().pending_faults(), 0, "every receive was a try");
+    assert_eq!((messages(&world, QUEUE), messages(&world, DEAD_LETTERS)), (0, 1));
+    world.trigger("Payments", "CPU hot").await;
+    world.settle().await;
+    assert_eq!(world.cards("Payments").len(), 2, "the channel goes on");
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_throttled_channel_is_left_alone_as_a_whole() {
+    let world = World::new().await;
+    world.fail_posts("Payments", 1, &Fault::throttled(30));
+    world.trigger("Payments", "DB down").await;
+    world.trigger("Payments", "Disk full").await;
+    world.advance(SignedDuration::from_secs(29)).await;
+    assert_eq!(world.cards("Payments").len(), 0, "the second incident would only have been throttled, too");
+    world.advance(SignedDuration::from_secs(1)).await;
+    assert_eq!(world.cards("Payments").len(), 2);
+    world.finish();
+}
+
+#[tokio::test]
+async fn throttling_by_a_second_at_a_time_does_not_use_up_the_receives() {
+    let world = World::new().await;
+    world.fail_posts("Payments", 10, &Fault::throttled(1));
+    world.trigger("Payments", "DB down").await;
+    // 1 + 2 + 4 + … + 256 + 300 s
+    world.advance(SignedDuration::from_secs(810)).await;
+    assert_eq!((world.cards("Payments").len(), world.teams().pending_faults()), (0, 0), "ten tries so far");
+    world.advance(SignedDuration::from_secs(1)).await;
+    assert_eq!(world.cards("Payments").len(), 1);
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_message_that_is_no_job_waits_longer_each_time_and_stops_nobody() {
+    let world = World::new().await;
+    let app = &world.stack.app;
+    let sqs = runtime::AwsClients::new(&app.config.aws).sqs;
+    let group = runtime::digest(world.payments().as_str().as_bytes());
+    let send = sqs.send_message().queue_url(&app.config.queue_url).message_body("not a job");
+    send.message_group_id(group).message_deduplication_id("1").send().await.unwrap();
+    world.trigger("Payments", "DB down").await;
+    world.advance(SignedDuration::from_mins(5)).await;
+    assert_eq!(world.cards("Payments").len(), 1, "same channel, same batch");
+    assert_eq!((messages(&world, QUEUE), messages(&world, DEAD_LETTERS)), (1, 0), "its receives last a while");
+    world.settle_all().await;
+    assert_eq!((messages(&world, QUEUE), messages(&world, DEAD_LETTERS)), (0, 1));
+    world.finish();
+}
+
+#[tokio::test]
+async fn an_edit_that_arrives_mends_a_broken_connection() {
+    let world = World::new().await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    let (ada, ben) = (world.pagerduty_user("Ada Wong"), world.pagerduty_user("Ben Okafor"));
+    world.fail_posts("Payments", 1, &not_in_the_channel());
+    // The thread is not told about either, so nothing but the edit can have mended it.
+    world.pagerduty().ask_responder(&incident, &ada, &ben, "please help");
+    world.settle().await;
+    assert!(world.connection_is_broken("Payments").await);
+    world.tick(SignedDuration::from_mins(1));
+    world.pagerduty().answer_request(&incident, &ben, true, "coming");
+    world.settle().await;
+    let card = world.only_card("Payments");
+    assert_eq!((card.edits(), card.replies().len()), (1, 0));
+    assert!(!world.connection_is_broken("Payments").await);
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_reply_that_arrives_mends_a_broken_connection() {
+    let (world, incident) = world_with_a_reply_to_send().await;
+    world.fail_posts("Payments", 1, &not_in_the_channel());
+    world.look_at_card(&incident, "first").await;
+    assert!(world.connection_is_broken("Payments").await);
+    world.look_at_card(&incident, "second").await;
+    assert_eq!((world.only_card("Payments").edits(), world.only_card("Payments").replies().len()), (1, 2));
+    assert!(!world.connection_is_broken("Payments").await);
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_reply_that_is_never_taken_does_not_hold_up_its_card() {
+    let (world, incident) = world_with_a_reply_to_send().await;
+    world.fail_posts("Payments", 1, &refused());
+    world.look_at_card(&incident, "first").await;
+    assert_eq!((world.teams().pending_faults(), messages(&world, QUEUE)), (0, 0), "refused, and done with");
+    world.settle_all().await;
+    assert_eq!(world.only_card("Payments").replies().len(), 1, "not tried again");
+    world.tick(SignedDuration::from_mins(1));
+    world.pagerduty().resolve(&incident, &world.pagerduty_user("Ada Wong"));
+    world.settle().await;
+    let card = world.only_card("Payments");
+    assert!(card.shows_status("resolved"));
+    assert_eq!(card.replies().len(), 2, "the next reply is sent, without what was refused: {:?}", card.replies());
+    assert!(!card.replies()[1].contains("cknowledged"), "{:?}", card.replies());
+    world.finish();
+}
+
+/// An acknowledged incident whose card is true, as if only the reply in its thread had not been sent yet.
+async fn world_with_a_reply_to_send() -> (World, String) {
+    let world = World::new().await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    world.tick(SignedDuration::from_mins(1));
+    world.pagerduty().acknowledge(&incident, &world.pagerduty_user("Ada Wong"));
+    world.settle().await;
+    let mut card = world.card_record("Payments", &incident).await;
+    card.announced.clear();
+    card.announced_status_at = None;
+    let (account, id) = (AccountId::new(local::ACCOUNT).unwrap(), IncidentId::new(incident.as_str()).unwrap());
+    world.stack.app.store.save_card(&account, &id, &card).await.unwrap();
+    (world, incident)
+}
+
+impl World {
+    fn payments(&self) -> ChannelId {
+        let channels = &self.demo().channels;
+        ChannelId::new(channels.iter().find(|channel| channel.name == "Payments").unwrap().channel.as_str()).unwrap()
+    }
+
+    /// Somebody has marked the card as perhaps out of date.
+    async fn look_at_card(&self, incident: &str, cause: &str) {
+        let job = CardJob {
+            account: AccountId::new(local::ACCOUNT).unwrap(),
+            incident: IncidentId::new(incident).unwrap(),
+            channel: self.payments(),
+            cause: cause.to_owned(),
+            received_at: START,
+        };
+        self.stack.app.queue.send(&[job]).await.unwrap();
+        self.settle().await;
+    }
+}
