@@ -15,7 +15,10 @@ use crate::untrusted::Plain;
 const REASON_LIMIT: usize = 400;
 
 /// How many lines a list has.
-const LINES: usize = 25;
+const LINES: usize = 20;
+
+/// Longest line of a list after the name, in UTF-16 units.
+const LINE_LIMIT: usize = 150;
 
 fn name(text: &str) -> Plain {
     Plain::from("").foreign_or(text, NAME_LIMIT, "(no name)")
@@ -227,7 +230,7 @@ pub fn list(heading: &'static str, lines: &[Line], empty: &'static str) -> Card 
     let mut shown: Vec<Plain> = lines
         .iter()
         .take(LINES)
-        .map(|line| name(&line.name).own(": ").foreign_or(&line.about, REASON_LIMIT, "(nothing known)"))
+        .map(|line| name(&line.name).own(": ").foreign_or(&line.about, LINE_LIMIT, "(nothing known)"))
         .collect();
     if lines.len() > LINES {
         shown.push(Plain::from("… and ").number(u64::try_from(lines.len() - LINES).unwrap_or(u64::MAX)).own(" more"));
