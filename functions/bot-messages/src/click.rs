@@ -49,8 +49,8 @@ pub(crate) async fn answer(app: &App, activity: &Activity, click: &Click) -> Val
     };
     match verb {
         Verb::LinkAccounts => return link_accounts(app, activity).await,
-        Verb::NotAdmin => return once_for(app, activity, not_admin(app, activity, click)).await,
-        Verb::Resume => return resumed(app, activity, click, deadline).await,
+        Verb::NotAdmin => return Box::pin(once_for(app, activity, not_admin(app, activity, click))).await,
+        Verb::Resume => return Box::pin(resumed(app, activity, click, deadline)).await,
         Verb::Acknowledge | Verb::Resolve | Verb::AddNote | Verb::Refresh => {}
     }
     let Ok(data) = serde_json::from_value::<ButtonData>(click.action.clone()) else {

@@ -75,7 +75,7 @@ async fn take_in(ingest: &Ingest, headers: &HeaderMap, body: Bytes) -> Outcome {
         Err(outcome) => return outcome,
     };
     match webhook::parse(&body) {
-        Ok(Received::Incident(event)) => mark(ingest, &subscription, event).await,
+        Ok(Received::Incident(event)) => Box::pin(mark(ingest, &subscription, event)).await,
         Ok(Received::Service(event)) => follow(ingest, &subscription, &event).await,
         Ok(Received::Ping) => Outcome::Ping,
         Ok(Received::Unknown { event_type }) => {
