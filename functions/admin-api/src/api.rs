@@ -150,16 +150,13 @@ async fn channels(
 ) -> Result<Response, Refusal> {
     let team = caller.team(&app, &team).await?;
     let wanted = search.query.trim().to_lowercase();
-    // Asking Teams once, when the list is opened, brings in what events have not told.
-    let fresh = if wanted.is_empty() { setup::refresh_channels(&app, &team).await.ok() } else { None };
-    let known = match fresh {
-        Some(channels) => channels,
-        None => app.store.channels_of_team(&team.team).await?,
-    };
-    let mut found: Vec<Channel> = known
-        .into_iter()
-        .filter(|channel| !channel.deleted && channel.shown_name().to_lowercase().contains(&wanted))
-        .collect();
+    let mut found = matching(app.store.channels_of_team(&team.team).await?, &wanted);
+    // Teams is asked when the list is opened, and when nothing fits: events may have been missed.
+    if (wanted.is_empty() || found.is_empty())
+        && let Ok(fresh) = setup::refresh_channels(&app, &team).await
+    {
+        found = matching(fresh, &wanted);
+    }
     // General first, then by name.
     found.sort_by_key(|channel| (channel.id.as_str() != team.team.as_str(), channel.shown_name().to_lowercase()));
     let more = found.len() > CHANNELS;
@@ -169,6 +166,11 @@ async fn channels(
         id: channel.id.into(),
     };
     Ok(ok(Channels { channels: found.into_iter().take(CHANNELS).map(view).collect(), more }))
+}
+
+fn matching(channels: Vec<Channel>, wanted: &str) -> Vec<Channel> {
+    let fits = |channel: &Channel| !channel.deleted && channel.shown_name().to_lowercase().contains(wanted);
+    channels.into_iter().filter(fits).collect()
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -1,0 +1,90 @@
+// The configuration page on the real stack: log-in at the PagerDuty simulator, connect, test notification, remove, disconnect.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+const axe = await readFile(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+
+let stack, browser, address;
+
+before(async () => {
+  const ports = ["--port", "--aws-port", "--pagerduty-port", "--teams-port"].flatMap((flag) => [flag, "0"]);
+  const root = new URL("../..", import.meta.url).pathname;
+  stack = spawn(`${root}target/debug/local`, ports, { cwd: root, env: { ...process.env, RUST_LOG: "error" }, stdio: ["ignore", "pipe", "inherit"] });
+  for await (const line of createInterface({ input: stack.stdout })) {
+    if (!line.trim().startsWith("http://")) continue;
+    address = line.trim();
+    break;
+  }
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+});
+
+after(async () => {
+  await browser?.close();
+  stack?.kill("SIGINT");
+});
+
+async function logIn(who) {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 900 } });
+  const page = await context.newPage();
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  await page.goto(new URL("/admin", address).href);
+  await page.getByRole("link", { name: "Log in with PagerDuty" }).click();
+  await page.click(`main a:has-text("${who}")`);
+  return { page, errors };
+}
+
+/** Screenshots for a person to look at, where one asks for them. */
+async function shot(page, name) {
+  if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png`, fullPage: true });
+}
+
+async function barriers(page) {
+  const violations = await page.evaluate(`(async () => { ${axe}; return (await axe.run()).violations; })()`);
+  assert.deepEqual(violations.map((violation) => violation.id), []);
+}
+
+test("an admin connects a service, tests it, removes it, and disconnects the team", async () => {
+  const { page, errors } = await logIn("Ada Wong");
+  await page.getByRole("button", { name: "Connect Notification Channel" }).click();
+  for (const [label, typed] of [["PagerDuty Service", "Pay"], ["Microsoft Team Channel", "search"]]) {
+    await page.getByLabel(label, { exact: true }).fill(typed);
+    await page.getByRole("option", { name: new RegExp(`^${typed}`, "i") }).first().click();
+  }
+  await page.getByRole("button", { name: "Connect", exact: true }).click();
+  const row = page.locator("tr, li").filter({ hasText: "Payments" }).filter({ hasText: "search-incidents" }).first();
+  await row.waitFor();
+  await shot(page, "connected");
+  await barriers(page);
+  await row.getByRole("button", { name: /^Send test notification/ }).click();
+  await row.getByText(/test/i).first().waitFor();
+  await row.getByText(/Test posted|Test notification posted|Tested|just now/i).first().waitFor({ timeout: 20000 });
+  await shot(page, "tested");
+  await row.getByRole("button", { name: /^Remove/ }).click();
+  await page.locator("dialog[open]").getByRole("button", { name: /^Remove/ }).click();
+  await row.waitFor({ state: "detached" });
+
+  await page.getByRole("button", { name: /^Disconnect/ }).first().click();
+  const last = page.getByRole("button", { name: "I understand my actions, Disconnect PagerDuty from Microsoft Teams" });
+  assert.ok(await last.isDisabled());
+  await page.locator("dialog[open] input").fill("disconnect");
+  await shot(page, "disconnecting");
+  await last.click();
+  await page.getByText(/No team/i).first().waitFor();
+  await shot(page, "disconnected");
+  await barriers(page);
+  assert.deepEqual(errors, []);
+});
+
+test("who is no admin does not get in", async () => {
+  const { page } = await logIn("Ben Okafor");
+  assert.match(await page.textContent("main"), /Authorization cannot be completed at this time\. You may close this window\./);
+  await barriers(page);
+});
