@@ -23,7 +23,7 @@ export function state({ health, subscription, last_delivery: last }) {
     return { kind: "bad", label: "No webhook", text: "PagerDuty has no webhook subscription for this service. Remove this connection and connect it again." };
   }
   if (subscription === "disabled") {
-    return { kind: "warn", label: "Webhook disabled", text: "PagerDuty disabled its webhook subscription after failed deliveries. PagerBridge keeps asking to enable it." };
+    return { kind: "warn", label: "Webhook disabled", text: "PagerDuty disabled its webhook subscription after failed deliveries. Enable it in PagerDuty, or connect the service again." };
   }
   if (last?.outcome === "refused") {
     return { kind: "warn", label: "Last delivery refused", text: "Teams did not take the last message. Send a test notification to check the channel." };

@@ -102,7 +102,7 @@ export function teamsList({ api, toast, changed }) {
         el("p", { text: "This cannot be undone. PagerBridge will delete:" }),
         el("ul", {},
           el("li", {}, el("strong", { text: "Notification channels: " }), team.connections === 0 ? "there are none in this team." : `${summary(team.connections)} of this team. Incidents will no longer be posted there.`),
-          el("li", {}, el("strong", { text: "Account links: " }), "people have to link their Microsoft Teams and PagerDuty users again before they can act on incidents from Teams."),
+          el("li", {}, el("strong", { text: "Account links: " }), "unless another connected team of the same organization needs them, people have to link their Microsoft Teams and PagerDuty users again before they can act on incidents from Teams."),
           el("li", {}, el("strong", { text: "Webhook subscriptions: " }), "those in PagerDuty that no other team needs.")),
         el("p", { text: "To connect the team again, somebody has to install the app in it again." }),
       ],

@@ -1,7 +1,7 @@
 //! The form for a new incident: opening it, searching in it, submitting it.
 
 use cards::data::{Dialog, DialogData};
-use cards::trigger::{MAX_DETAILS_CHARS, MAX_TITLE_CHARS, Offer, TriggerForm, Typed, dataset, input};
+use cards::trigger::{MAX_DETAILS_CHARS, MAX_TITLE_CHARS, NOTHING, Offer, TriggerForm, Typed, dataset, input};
 use domain::failure::Class;
 use domain::ids::{AccountId, PdUserId, ServiceId};
 use domain::incident::Urgency;
@@ -187,13 +187,14 @@ fn typed(data: &Value) -> Typed {
         let text = data.get(key).and_then(Value::as_str).map(str::trim);
         text.filter(|text| !text.is_empty()).map(str::to_owned)
     };
+    let choice = |key: &str| text(key).filter(|chosen| chosen != NOTHING);
     Typed {
-        service: text(input::SERVICE),
+        service: choice(input::SERVICE),
         title: text(input::TITLE),
         details: text(input::DETAILS),
-        urgency: text(input::URGENCY),
-        priority: text(input::PRIORITY),
-        assignee: text(input::ASSIGNEE),
+        urgency: choice(input::URGENCY),
+        priority: choice(input::PRIORITY),
+        assignee: choice(input::ASSIGNEE),
     }
 }
 

@@ -8,6 +8,7 @@ use domain::ids::TeamId;
 use domain::linking::{AUTHORIZATION_LIFETIME, Purpose};
 use domain::permission::Rank;
 use jiff::{SignedDuration, Timestamp};
+use pagerduty::Region;
 use pagerduty::oauth::{ADMIN_SCOPES, Grant, missing_scopes};
 use runtime::{App, SecretValues};
 use setup::{Actor, Authorized, SetupError};
@@ -72,7 +73,10 @@ async fn identify(app: &App, grant: &Grant) -> Result<(Account, Admin), Failure>
     let subdomain = app.config.pagerduty_subdomain.clone();
     let web = match &user.html_url {
         Some(url) => url.origin().ascii_serialization(),
-        None => format!("https://{subdomain}.pagerduty.com"),
+        None => match app.config.pagerduty_region {
+            Region::Us => format!("https://{subdomain}.pagerduty.com"),
+            Region::Eu => format!("https://{subdomain}.eu.pagerduty.com"),
+        },
     };
     Ok((Account { id: identity.account, subdomain, web }, admin))
 }

@@ -84,7 +84,8 @@ pub(crate) async fn demo(app: &App, pagerduty: &PagerDuty, teams: &Teams) -> any
         connect(app, &team, &channel, &service, name).await?;
         channels.push(DemoChannel { name: (*name).to_owned(), channel, service });
     }
-    let installed = app.store.installation(&TeamId::new(team.as_str())?).await?.context("the bot is not in the team")?;
+    let installed =
+        app.store.installation(&TeamId::new(team.as_str())?).await?.context("the bot is not in the team")?;
     setup::refresh_channels(app, &installed).await?;
     Ok(Demo { team, channels, people })
 }

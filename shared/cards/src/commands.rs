@@ -231,9 +231,10 @@ pub fn unknown_command(word: &str) -> Card {
             .own(command.does)
             .own(" Write help for all commands."),
         None => {
-            let words = COMMANDS.iter().skip(1).fold(Plain::from("You can write: help"), |text, command| {
-                text.own(", ").own(command.word)
-            });
+            let words = COMMANDS
+                .iter()
+                .skip(1)
+                .fold(Plain::from("You can write: help"), |text, command| text.own(", ").own(command.word));
             words.own(". Write help to see what they do.")
         }
     };

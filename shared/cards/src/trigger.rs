@@ -26,6 +26,9 @@ pub mod input {
     pub const ASSIGNEE: &str = "assignee";
 }
 
+/// The value of the choice that chooses nothing: a choice must have one.
+pub const NOTHING: &str = "none";
+
 /// What the form's typeahead searches in.
 pub mod dataset {
     /// PagerDuty services.
@@ -123,14 +126,14 @@ pub fn trigger_form(form: &TriggerForm) -> AdaptiveCard {
         set
     }));
     if !form.priorities.is_empty() {
-        let none = Offer { id: String::new(), name: "(none)".to_owned() };
-        let priorities: Vec<Offer> = std::iter::once(none).chain(form.priorities.iter().cloned()).collect();
+        let priorities = with_nothing("(none)", &form.priorities);
         body.push(choice(input::PRIORITY, "Priority (optional)", &priorities, typed.priority.as_deref(), |set| set));
     }
-    body.push(choice(input::ASSIGNEE, "Assign to (optional)", &form.assignees, typed.assignee.as_deref(), |set| {
+    let assignees = with_nothing("(the service's escalation policy)", &form.assignees);
+    body.push(choice(input::ASSIGNEE, "Assign to (optional)", &assignees, typed.assignee.as_deref(), |set| {
         ChoiceSet {
             style: "filtered",
-            placeholder: Some(Own::from("The service's escalation policy")),
+            placeholder: Some(Own::from("Type to search for a person")),
             search: Some(DataQuery { dataset: dataset::USERS }),
             ..set
         }
@@ -147,6 +150,11 @@ pub fn trigger_done(number: u64, title: &str, url: &str) -> AdaptiveCard {
         Plain::from("Incident #").number(number).own(" was created: ").foreign_or(title, NAME_LIMIT, "(no title)");
     let open = Link::pagerduty(url).map(|url| Action::OpenUrl { title: "Open in PagerDuty", url });
     notice("Incident created", vec![text], open.into_iter().collect()).content
+}
+
+fn with_nothing(name: &str, offers: &[Offer]) -> Vec<Offer> {
+    let nothing = Offer { id: NOTHING.to_owned(), name: name.to_owned() };
+    std::iter::once(nothing).chain(offers.iter().cloned()).collect()
 }
 
 fn choice(

@@ -8,7 +8,7 @@ use domain::ids::{AccountId, ChannelId, ServiceId};
 use domain::incident::ServiceRef;
 use domain::job::TestJob;
 use jiff::SignedDuration;
-use pagerduty::rest::{NewSubscription, SUBSCRIBED_EVENTS};
+use pagerduty::rest::{NewSubscription, SUBSCRIBED_EVENTS, SubscriptionState};
 use runtime::App;
 use secrecy::ExposeSecret;
 use store::{Once, Subscription};
@@ -93,10 +93,11 @@ pub async fn connect_quietly(app: &App, wish: &Wish<'_>) -> Result<Connected, Se
 
 async fn connect_locked(app: &App, wish: &Wish<'_>, account: &AccountId) -> Result<Connected, SetupError> {
     let service = &wish.service.id;
+    // Also for a pair that is connected: connecting again mends a subscription that was deleted or disabled in PagerDuty.
+    let made = subscribe(app, account, service).await?;
     if let Some(known) = app.store.connection(account, service, wish.channel).await? {
         return Ok(Connected::Already(known));
     }
-    let made = subscribe(app, account, service).await?;
     let connection = Connection {
         account: account.clone(),
         service: service.clone(),
@@ -122,7 +123,9 @@ async fn connect_locked(app: &App, wish: &Wish<'_>, account: &AccountId) -> Resu
 
 /// Makes the service's webhook subscription, unless it has one. Gives the one that was made.
 async fn subscribe(app: &App, account: &AccountId, service: &ServiceId) -> Result<Option<Subscription>, SetupError> {
-    if app.store.subscription_of_service(account, service).await?.is_some() {
+    if let Some(known) = app.store.subscription_of_service(account, service).await?
+        && still_delivers(app, &known).await?
+    {
         return Ok(None);
     }
     let now = app.clock.now();
@@ -145,6 +148,22 @@ async fn subscribe(app: &App, account: &AccountId, service: &ServiceId) -> Resul
         return Err(error);
     }
     Ok(Some(subscription))
+}
+
+/// Whether a known subscription can be used again. One that PagerDuty has disabled is switched on, one that somebody has
+/// deleted there is forgotten here.
+async fn still_delivers(app: &App, known: &Subscription) -> Result<bool, SetupError> {
+    match crate::subscription_state(app, &known.id).await? {
+        SubscriptionState::Active => Ok(true),
+        SubscriptionState::Disabled => {
+            as_app!(app, |auth| app.pagerduty.enable_subscription(auth, &known.id))?;
+            Ok(true)
+        }
+        SubscriptionState::Gone => {
+            app.store.delete_subscription(known).await?;
+            Ok(false)
+        }
+    }
 }
 
 async fn keep_and_ping(

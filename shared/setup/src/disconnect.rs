@@ -112,9 +112,8 @@ pub async fn disconnect_team(
         if connections.is_empty() {
             break;
         }
-        let removals = connections
-            .into_iter()
-            .map(|c| async move { remove(app, &c.account, &c.service, &c.channel, None).await });
+        let removals =
+            connections.into_iter().map(|c| async move { remove(app, &c.account, &c.service, &c.channel, None).await });
         let removals: Vec<_> = stream::iter(removals).buffer_unordered(AT_ONCE).collect().await;
         for removed in removals {
             if let Some(removed) = removed? {

@@ -148,6 +148,8 @@ async fn guide_step_5_a_service_is_connected_on_the_configuration_page() {
     let (_, channels) = page.get(&format!("/teams/{team}/channels?query=ale")).await;
     assert_eq!(channels["channels"][0]["id"], json!(platform.alerts));
 
+    // The audit is in the order of time.
+    world.tick(SignedDuration::from_secs(1));
     let wish = json!({ "service": service, "channel": platform.alerts });
     let (status, made) = page.write("POST", &format!("/teams/{team}/connections"), Some(wish.clone())).await;
     assert_eq!(status, 201, "{made}");
@@ -164,6 +166,7 @@ async fn guide_step_5_a_service_is_connected_on_the_configuration_page() {
     assert_eq!(listed["connections"][0]["last_delivery"]["outcome"], json!("posted"), "{listed}");
 
     let one = format!("/teams/{team}/connections/{service}/{}", path(&platform.alerts));
+    world.tick(SignedDuration::from_secs(1));
     let (status, _) = page.write("POST", &format!("{one}/test"), None).await;
     assert_eq!(status, 202);
     world.settle().await;

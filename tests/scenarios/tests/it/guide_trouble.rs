@@ -214,3 +214,28 @@ async fn a_key_is_useless_to_another_tenant_after_three_days_and_to_who_is_no_ad
     );
     world.finish();
 }
+
+#[tokio::test]
+async fn connecting_again_mends_a_subscription_that_somebody_deleted_in_pagerduty() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let service = platform.connect("Checkout").await;
+    let old = world.pagerduty().subscriptions_of(&service).remove(0);
+    let app = &world.stack.app;
+    let token = app.pagerduty_token(false).await.unwrap();
+    let id = domain::ids::SubscriptionId::new(old.as_str()).unwrap();
+    app.pagerduty.delete_subscription(pagerduty::rest::Auth::App(&token), &id).await.unwrap();
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    let (_, listed) = page.get(&format!("/teams/{}/connections", path(&platform.team))).await;
+    assert_eq!(listed["connections"][0]["subscription"], json!("missing"));
+    platform.say("Ada Wong", &format!("connect {}", platform.service_url(&service))).await;
+    assert!(platform.last_reply().shows("already connected"), "{}", platform.last_reply().text());
+    let new = world.pagerduty().subscriptions_of(&service);
+    assert!(new.len() == 1 && new[0] != old, "{new:?}");
+    world.settle().await;
+    world.trigger_in(&service, "Heard again").await;
+    world.settle().await;
+    assert!(platform.posts().iter().any(|card| card.summary().contains("Heard again")));
+    world.finish();
+}

@@ -31,7 +31,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::of(local::compose(LocalConfig::for_tests(Clock::manual(START))).await.unwrap())
+        Self::of(Box::pin(local::compose(LocalConfig::for_tests(Clock::manual(START)))).await.unwrap())
     }
 
     /// A world whose state is kept in a folder, listening on `port` (0: any).
@@ -39,7 +39,7 @@ impl World {
         let mut config = LocalConfig::for_tests(Clock::manual(START));
         config.data_dir = Some(folder.to_owned());
         config.ports.app = port;
-        Self::of(local::compose(config).await.unwrap())
+        Self::of(Box::pin(local::compose(config)).await.unwrap())
     }
 
     pub(crate) fn of(stack: Running) -> Self {

@@ -1,0 +1,64 @@
+// Every card of the snapshots, drawn by the official renderer in a light and a dark theme.
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const SNAPSHOTS = new URL("../../shared/cards/src/snapshots/", import.meta.url);
+const renderer = await readFile(new URL("node_modules/adaptivecards/dist/adaptivecards.min.js", import.meta.url), "utf8");
+const themes = {
+  light: { ink: "#242424", paper: "#ffffff", subtle: "#616161" },
+  dark: { ink: "#ffffff", paper: "#292929", subtle: "#adadad" },
+};
+
+let browser, cards;
+
+/** The JSON below a snapshot's header. A dialog's card stands alone, others together with their summary. */
+async function read(name) {
+  const text = await readFile(new URL(name, SNAPSHOTS), "utf8");
+  const card = JSON.parse(text.slice(text.indexOf("\n---\n") + 5));
+  return { name: name.replace(/^cards__tests__|\.snap$/g, ""), card: card.content ?? card };
+}
+
+before(async () => {
+  const names = (await readdir(SNAPSHOTS)).filter((name) => name.endsWith(".snap"));
+  cards = await Promise.all(names.sort().map(read));
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+});
+
+after(() => browser?.close());
+
+for (const [theme, colours] of Object.entries(themes)) {
+  test(`every card is drawn without a complaint, ${theme}`, async () => {
+    const page = await browser.newPage({ viewport: { width: 1500, height: 800 } });
+    await page.setContent(`<!doctype html><style>body { font: 14px system-ui; columns: 3; background: ${colours.paper}; color: ${colours.ink} }
+      section { break-inside: avoid; border: 1px solid gray; margin: 0 0 12px; padding: 8px }</style>`);
+    await page.addScriptTag({ content: renderer });
+    const complaints = await page.evaluate(({ cards, colours }) => {
+      const text = { default: colours.ink, subtle: colours.subtle };
+      const foregroundColors = Object.fromEntries(["default", "accent", "dark", "light", "good", "warning", "attention"]
+        .map((name) => [name, { default: text.default, subtle: text.subtle }]));
+      const container = { backgroundColor: colours.paper, foregroundColors };
+      const config = new AdaptiveCards.HostConfig({ containerStyles: Object.fromEntries(["default", "emphasis", "good", "warning", "attention"].map((name) => [name, container])), supportsInteractivity: true });
+      return cards.flatMap(({ name, card }) => {
+        const drawn = new AdaptiveCards.AdaptiveCard();
+        drawn.hostConfig = config;
+        const context = new AdaptiveCards.SerializationContext();
+        drawn.parse(card, context);
+        const invalid = drawn.validateProperties().validationEvents.map((event) => event.message);
+        const misread = Array.from({ length: context.eventCount }, (_, at) => context.getEventAt(at).message);
+        const section = document.createElement("section");
+        section.append(Object.assign(document.createElement("small"), { textContent: name }), drawn.render());
+        document.body.append(section);
+        const empty = section.innerText.trim() === name ? ["nothing is shown"] : [];
+        return [...invalid, ...misread, ...empty].map((message) => `${name}: ${message}`);
+      });
+    }, { cards, colours });
+    if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/cards-${theme}.png`, fullPage: true });
+    assert.ok(cards.length > 40, `${cards.length} cards`);
+    // The renderer knows the schema alone; the typeahead of lists is Teams' own.
+    assert.deepEqual(complaints.filter((message) => !message.includes("choices.data")), []);
+    await page.close();
+  });
+}
