@@ -14,6 +14,9 @@ use tokio::sync::Mutex;
 /// A call per notification would cost more than the rest of it; a rotated secret is noticed after this time at the latest.
 const CACHE_FOR: SignedDuration = SignedDuration::from_mins(5);
 
+/// A refresh that failed is not tried again before.
+const TRY_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
 /// The values of the secret.
 #[derive(Debug)]
 pub struct SecretValues {
@@ -121,6 +124,9 @@ impl Secrets {
                     error = crate::telemetry::chain(&error),
                     "secret not refreshed, the known values stay in use"
                 );
+                // Not asked again at once: everybody who needs a value would wait for the same failure.
+                let read_at = now.checked_sub(CACHE_FOR - TRY_AGAIN_AFTER).unwrap_or(now);
+                *cached = Some(Cached { values: Arc::clone(&values), read_at });
                 Ok(values)
             }
             (Err(error), None) => Err(error),

@@ -185,7 +185,7 @@ async fn a_deleted_or_renamed_service_is_seen_on_its_connections() {
 }
 
 #[tokio::test]
-async fn a_key_is_useless_to_another_tenant_after_three_days_and_to_who_is_no_admin() {
+async fn a_key_is_useless_after_three_days_after_another_installation_and_to_who_is_no_admin() {
     let world = World::new().await;
     let platform = Platform::new(&world);
     platform.install("Ben Okafor").await;
@@ -237,5 +237,57 @@ async fn connecting_again_mends_a_subscription_that_somebody_deleted_in_pagerdut
     world.trigger_in(&service, "Heard again").await;
     world.settle().await;
     assert!(platform.posts().iter().any(|card| card.summary().contains("Heard again")));
+    world.finish();
+}
+
+/// Two organizations share one deployment; nothing of one is of use in the other.
+#[tokio::test]
+async fn tenants_are_strictly_apart() {
+    const OTHER: &str = "00000000-1111-4222-8333-444444444444";
+    let own = World::new().await.teams().users()[0].tenant.clone();
+    let world = World::with("TEAMS_ALLOWED_TENANTS", &format!("{own},{OTHER}")).await;
+    let platform = Platform::new(&world);
+    platform.install("Ben Okafor").await;
+    let welcome = world.private_cards("Ben Okafor").remove(0);
+    platform.press("Ben Okafor", &welcome, "I’m not a PagerDuty Admin").await;
+    let text = world.private_cards("Ben Okafor").pop().unwrap().text();
+    let key = text.split("Write: authorize ").nth(1).unwrap().lines().next().unwrap().to_owned();
+
+    let zoe = world.teams().add_user_in(OTHER, "Zoe");
+    let elsewhere = world.teams().add_team_in(OTHER, "Elsewhere");
+    world.teams().install_in(&elsewhere, &elsewhere, &zoe).await.unwrap();
+    let said = |needle: &str| {
+        let messages = world.teams().personal_messages(&zoe);
+        messages.last().and_then(|message| message.card.clone()).unwrap().to_string().contains(needle)
+    };
+    assert!(said("Elsewhere"), "her own team's welcome");
+    world.teams().say_privately(&zoe, &format!("authorize {key}")).await.unwrap();
+    assert!(said("This key is not valid"));
+    world.teams().say_privately(&zoe, "open").await.unwrap();
+    assert!(said("not connected to PagerDuty yet"), "the other tenant's account is not hers");
+    world.teams().say_privately(&zoe, "authorize").await.unwrap();
+    assert!(said("Elsewhere"), "her own team, and no other");
+    assert_eq!(platform.installation().await.account, None);
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    let (_, teams) = page.get("/teams").await;
+    assert!(!teams.to_string().contains("Elsewhere"), "{teams}");
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_disabled_subscription_shows_on_the_page_and_connecting_again_switches_it_on() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let service = platform.connect("Checkout").await;
+    world.settle().await;
+    let subscription = world.pagerduty().subscriptions_of(&service).remove(0);
+    world.pagerduty().disable(&subscription);
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    let list = format!("/teams/{}/connections", path(&platform.team));
+    assert_eq!(page.get(&list).await.1["connections"][0]["subscription"], json!("disabled"));
+    let wish = json!({ "service": service, "channel": platform.alerts });
+    assert_eq!(page.write("POST", &list, Some(wish)).await.0, 200);
+    assert_eq!(page.get(&list).await.1["connections"][0]["subscription"], json!("active"));
     world.finish();
 }

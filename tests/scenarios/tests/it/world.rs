@@ -34,6 +34,13 @@ impl World {
         Self::of(Box::pin(local::compose(LocalConfig::for_tests(Clock::manual(START)))).await.unwrap())
     }
 
+    /// A world with another variable in the functions' environment.
+    pub(crate) async fn with(name: &str, value: &str) -> Self {
+        let mut config = LocalConfig::for_tests(Clock::manual(START));
+        config.environment.insert(name.to_owned(), value.to_owned());
+        Self::of(Box::pin(local::compose(config)).await.unwrap())
+    }
+
     /// A world whose state is kept in a folder, listening on `port` (0: any).
     pub(crate) async fn in_folder(folder: &Path, port: u16) -> Self {
         let mut config = LocalConfig::for_tests(Clock::manual(START));

@@ -36,6 +36,12 @@ impl PagerDuty {
         state.subscriptions.iter().any(|known| known.id == subscription && known.is_disabled(now))
     }
 
+    /// Switches a subscription off for a day, as three dropped deliveries do.
+    pub fn disable(&self, subscription: &str) {
+        let until = self.lock().passing.now + jiff::SignedDuration::from_hours(24);
+        self.with_subscription("disable", subscription, |known| known.disabled_until = Some(until));
+    }
+
     fn with_subscription(&self, what: &str, subscription: &str, change: impl FnOnce(&mut Subscription)) {
         self.act(what, |state| {
             change(state.subscription_mut(subscription).ok_or_else(|| subscription.to_owned())?);
