@@ -105,6 +105,7 @@ impl From<SetupError> for Refusal {
             SetupError::Teams(_) => "teams",
             SetupError::Table(_)
             | SetupError::Queue(_)
+            | SetupError::BrokenOff(_)
             | SetupError::Secret(_)
             | SetupError::Random(_)
             | SetupError::Seal(_)

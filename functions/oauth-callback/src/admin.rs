@@ -195,6 +195,7 @@ fn setting_up(error: &SetupError) -> Failure {
         | SetupError::Teams(_)
         | SetupError::Table(_)
         | SetupError::Queue(_)
+        | SetupError::BrokenOff(_)
         | SetupError::Secret(_) => Failure::TryAgain,
     }
 }

@@ -25,11 +25,7 @@ const LINKS_LISTED: usize = 10;
 #[must_use]
 pub fn personal_link(url: &str, teams_name: &str, wanted: Option<&WantedAction>, expires: Timestamp) -> Card {
     let mut paragraphs = Vec::new();
-    paragraphs.extend(wanted.map(|wanted| {
-        Plain::from("You wanted to act on ")
-            .append(&incident(wanted))
-            .own(". For that, PagerDuty has to know who you are.")
-    }));
+    paragraphs.extend(wanted.map(|wanted| intent(wanted).own(" For that, PagerDuty has to know who you are.")));
     paragraphs.push(
         Plain::from("The button links your PagerDuty account to your Teams account (")
             .append(&person(teams_name))
@@ -52,7 +48,7 @@ pub fn linked(link: &AccountLink, wanted: Option<(&WantedAction, &str)>) -> Card
     let mut paragraphs = vec![acts_as(link), wrong()];
     let mut actions = Vec::new();
     if let Some((wanted, id)) = wanted {
-        paragraphs.push(Plain::from("You wanted to act on ").append(&incident(wanted)).own(". One click does it now:"));
+        paragraphs.push(intent(wanted).own(" One click does it now:"));
         actions.push(resume(wanted, id));
     }
     notice("Your accounts are linked", paragraphs, actions)
@@ -122,6 +118,12 @@ fn pd_person(link: &AccountLink) -> Plain {
     person(&link.pd_name).own(" (").foreign_or(&link.pd_email, EMAIL_LIMIT, "no address").own(")")
 }
 
-fn incident(wanted: &WantedAction) -> Plain {
-    Plain::from("").foreign_or(&wanted.title, INCIDENT_LIMIT, "the incident")
+/// What the person wanted to do, as one sentence.
+fn intent(wanted: &WantedAction) -> Plain {
+    let what = Plain::from("").foreign_or(&wanted.title, INCIDENT_LIMIT, "the incident");
+    match &wanted.what {
+        Wanted::Click { .. } => Plain::from("You wanted to act on ").append(&what).own("."),
+        Wanted::Command { .. } => Plain::from("You wrote: ").append(&what).own("."),
+        Wanted::Trigger => Plain::from("You wanted to create an incident."),
+    }
 }

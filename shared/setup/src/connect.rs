@@ -51,7 +51,19 @@ pub enum Connected {
 ///
 /// # Errors
 /// [`SetupError`]; whatever was done before the failure is undone.
+///
+/// Goes to its end even if the caller stops waiting: half a connection would leave a subscription that nobody knows.
 pub async fn connect(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError> {
+    let (app, installation, service) = (app.clone(), wish.installation.clone(), wish.service.clone());
+    let (channel, actor, filter) = (wish.channel.clone(), wish.actor.clone(), wish.filter);
+    let work = async move {
+        let wish = Wish { installation: &installation, service: &service, channel: &channel, filter, actor: &actor };
+        connect_and_greet(&app, &wish).await
+    };
+    runtime::finish(work).await?
+}
+
+async fn connect_and_greet(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError> {
     let connected = connect_quietly(app, wish).await?;
     let Connected::Made(connection) = &connected else { return Ok(connected) };
     let greeted = post(app, wish.installation, wish.channel, &cards::service_connected(&connection.service_name)).await;

@@ -46,10 +46,15 @@ pub async fn remove(
     channel: &ChannelId,
     actor: Option<&Actor>,
 ) -> Result<Option<Removed>, SetupError> {
-    let lock = Lock::take(app, account, service).await?;
-    let removed = remove_locked(app, account, service, channel).await;
-    lock.release(app).await;
-    let removed = removed?;
+    // To the end even if the caller stops waiting: a subscription without a connection would be left.
+    let (worker, of, what, from) = (app.clone(), account.clone(), service.clone(), channel.clone());
+    let work = async move {
+        let lock = Lock::take(&worker, &of, &what).await?;
+        let removed = remove_locked(&worker, &of, &what, &from).await;
+        lock.release(&worker).await;
+        removed
+    };
+    let removed = runtime::finish(work).await??;
     if let (Some(actor), Some(removed)) = (actor, &removed) {
         let text = format!("disconnected the service {} from a channel", removed.connection.service_name);
         note(app, account, actor, text).await;

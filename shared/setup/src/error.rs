@@ -62,6 +62,9 @@ pub enum SetupError {
     /// The secret cannot be read.
     #[error("This did not work. Please try again in a minute.")]
     Secret(#[from] runtime::SecretError),
+    /// The process ended in the middle.
+    #[error("This did not work. Please try again in a minute.")]
+    BrokenOff(#[from] runtime::BrokenOff),
     /// No randomness.
     #[error("This did not work. Please try again in a minute.")]
     Random(#[from] runtime::RandomError),
@@ -93,7 +96,7 @@ impl SetupError {
         match self {
             Self::ServiceUnknown { .. } | Self::ChannelUnreachable { .. } => Class::Gone,
             Self::TooManySubscriptions | Self::NotConnected | Self::OtherAccount | Self::Outdated => Class::Invalid,
-            Self::Busy => Class::Retry { after: None },
+            Self::Busy | Self::BrokenOff(_) => Class::Retry { after: None },
             Self::PagerDuty(error) => error.class(),
             Self::AppToken(error) => error.class(),
             Self::Teams(error) => error.class(),

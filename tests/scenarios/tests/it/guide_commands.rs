@@ -116,7 +116,10 @@ async fn guide_command_trigger_makes_one_incident_as_the_person_and_its_card_app
     let service = platform.connect("Checkout").await;
     world.settle().await;
     platform.say("Chloe Martin", "trigger").await;
-    assert!(world.private_cards("Chloe Martin").pop().unwrap().shows("a new incident"), "not linked: a personal link");
+    assert!(
+        world.private_cards("Chloe Martin").pop().unwrap().shows("create an incident"),
+        "not linked: a personal link"
+    );
     world.complete_link(&Browser::new(), "Chloe Martin", "Chloe Martin").await;
     let linked = world.private_cards("Chloe Martin").pop().unwrap();
     let chloe = world.person("Chloe Martin").teams;
