@@ -138,7 +138,12 @@ async fn guide_command_trigger_makes_one_incident_as_the_person_and_its_card_app
 
     // PagerDuty says no: the form comes back with what was typed.
     world.pagerduty().fail_next_at("POST /incidents", 1, &simulators::pagerduty::Fault::Status(400));
-    let typed = json!({ "service": service, "title": "Carts are empty", "details": "since 9", "urgency": "low" });
+    let priority = world.pagerduty().priorities().remove(0);
+    let ben = world.pagerduty_user("Ben Okafor");
+    let typed = json!({
+        "service": service, "title": "Carts are empty", "details": "since 9", "urgency": "low",
+        "priority": priority.0, "assignee": ben,
+    });
     let back = world.teams().submit_dialog(&chloe, "Create incident", typed.clone()).await.unwrap();
     let Task::Dialog { card, .. } = back.task() else { panic!("{back:?}") };
     assert!(card.to_string().contains("Not created") && card.to_string().contains("Carts are empty"), "{card}");
@@ -154,6 +159,8 @@ async fn guide_command_trigger_makes_one_incident_as_the_person_and_its_card_app
         world.pagerduty().incidents().into_iter().filter(|incident| incident["title"] == "Carts are empty").collect();
     assert_eq!(made.len(), 1, "once, however often Teams resends it");
     assert_eq!(made[0]["urgency"], "low");
+    let text = made[0].to_string();
+    assert!(text.contains(&priority.0) && text.contains(&ben), "{text}");
     assert!(made[0].to_string().contains(&world.pagerduty_user("Chloe Martin")), "as the person: {}", made[0]);
     world.settle().await;
     let cards = platform.posts();
