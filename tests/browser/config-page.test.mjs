@@ -297,7 +297,7 @@ test("a connection is removed after a question, and the focus stays near", async
   await button("Remove", page.getByRole("dialog")).click();
   await alert("PagerDuty does not answer.");
   await button("Remove", page.getByRole("dialog")).click();
-  await said("Removed Search from search-incidents. PagerDuty did not delete its webhook subscription now; PagerBridge will delete it later.");
+  await said("Removed Search from search-incidents. PagerDuty did not delete its webhook subscription; you can delete it there.");
   assert.equal(await page.getByRole("dialog").count(), 0);
   assert.equal(await row("Search").count(), 0);
   assert.equal(await focused(), "Notification Channels (4)");

@@ -156,7 +156,7 @@ export function connectionsOf(team, { api, toast, changed }) {
     if (!removed) return;
     settle(connections.filter((known) => keyOf(known) !== keyOf(connection)));
     heading.focus();
-    const later = "PagerDuty did not delete its webhook subscription now; PagerBridge will delete it later.";
+    const later = "PagerDuty did not delete its webhook subscription; you can delete it there.";
     toast(`Removed ${service.name} from ${channel.name}.${removed.subscription === "left" ? ` ${later}` : ""}`, removed.subscription === "left" ? "warn" : "good");
   }
 

@@ -203,7 +203,7 @@ pub(crate) struct NewConnection {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RemovedView {
-    /// What became of the service's webhook subscription: `kept` for other channels, `deleted`, or `left` for now.
+    /// What became of the service's webhook subscription: `kept` for other channels, `deleted`, or `left` where PagerDuty did not delete it.
     pub(crate) subscription: &'static str,
 }
 
@@ -232,7 +232,7 @@ pub(crate) struct Disconnect {
 pub(crate) struct DisconnectedView {
     pub(crate) connections_removed: usize,
     pub(crate) links_removed: usize,
-    /// Webhook subscriptions that PagerDuty did not delete now; they are cleaned up later.
+    /// Webhook subscriptions that PagerDuty did not delete; they can be deleted there.
     pub(crate) subscriptions_left: usize,
 }
 

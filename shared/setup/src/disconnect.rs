@@ -30,7 +30,7 @@ pub enum SubscriptionEnd {
     Kept,
     /// It is gone.
     Deleted,
-    /// PagerDuty did not delete it now. Its deliveries find no channel; a later removal or the reconciler deletes it.
+    /// PagerDuty did not delete it. Its deliveries find no channel, and the next connection of the service uses it again.
     Left,
 }
 
