@@ -8,6 +8,7 @@ mod commands;
 mod dialog;
 mod install;
 mod once;
+mod personal;
 mod place;
 mod private;
 mod tokens;
