@@ -59,7 +59,10 @@ async fn confirmed(app: &App, secret: &str, session: Session, writes: bool) -> R
     let session = if writes || now.duration_since(session.checked_at) >= BELIEVED {
         let admin = setup::admin(app, &session.admin.user).await?.ok_or(Refusal::NotAdmin)?;
         let session = Session { admin, checked_at: now, ..session };
-        app.store.put_session(secret, &session).await?;
+        // Somebody who logs out at the same time stays logged out.
+        if !app.store.update_session(secret, &session).await? {
+            return Err(Refusal::NotLoggedIn);
+        }
         session
     } else {
         session

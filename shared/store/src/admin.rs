@@ -7,7 +7,7 @@ use domain::permission::Rank;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Attributes, Item, data, is_alive, text};
+use crate::item::{Attributes, Condition, Item, data, is_alive, text};
 use crate::table::SK;
 use crate::{Error, SecretHash, Store, keys, secret_hash};
 
@@ -173,6 +173,16 @@ impl Store {
     pub async fn put_session(&self, secret: &str, session: &Session) -> Result<(), Error> {
         let key = keys::session(secret_hash(secret).as_str());
         self.put(Item::new(key, "session", session)?.expires(session.expires_at)).await
+    }
+
+    /// Replaces a session that has not been ended meanwhile. `false`: it has.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn update_session(&self, secret: &str, session: &Session) -> Result<bool, Error> {
+        let key = keys::session(secret_hash(secret).as_str());
+        let item = Item::new(key, "session", session)?.expires(session.expires_at);
+        self.put_if(item, Condition::new("attribute_exists(pk)")).await
     }
 
     /// The session of a cookie, if it has not ended.
