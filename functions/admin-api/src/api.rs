@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -16,7 +16,7 @@ use futures_util::{StreamExt as _, stream};
 use pagerduty::rest::SubscriptionState;
 use runtime::App;
 use serde::Deserialize;
-use setup::{Connected, Wish};
+use setup::{Connected, SESSION_COOKIE, Wish};
 use utoipa::openapi::OpenApi;
 use utoipa::{IntoParams, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 use crate::error::{Problem, Refusal};
 use crate::model::{
     AccountView, Audit, ChannelView, Channels, ConnectionView, Connections, Disconnect, DisconnectedView, NamedView,
-    NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView, UserView, end, kind,
+    NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView, UserView, end,
 };
 use crate::page;
 use crate::session::Caller;
@@ -106,8 +106,7 @@ async fn show_session(State(app): State<App>, caller: Caller) -> Result<Response
 #[utoipa::path(delete, path = "/session", responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn log_out(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
     app.store.delete_session(&caller.secret).await?;
-    let forget: [(HeaderName, &str); 1] =
-        [(SET_COOKIE, "__Host-pagerbridge-session=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")];
+    let forget = [(SET_COOKIE, runtime::set_cookie(SESSION_COOKIE, "", 0))];
     Ok((StatusCode::NO_CONTENT, page::headers(), forget).into_response())
 }
 
@@ -162,7 +161,7 @@ async fn channels(
     let more = found.len() > CHANNELS;
     let view = |channel: Channel| ChannelView {
         name: channel.shown_name().to_owned(),
-        kind: kind(channel.kind),
+        kind: channel.kind,
         id: channel.id.into(),
     };
     Ok(ok(Channels { channels: found.into_iter().take(CHANNELS).map(view).collect(), more }))

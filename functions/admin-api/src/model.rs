@@ -61,15 +61,8 @@ pub(crate) struct ChannelView {
     pub(crate) id: String,
     pub(crate) name: String,
     /// `standard`, `private` or `shared`.
-    pub(crate) kind: &'static str,
-}
-
-pub(crate) fn kind(kind: ChannelKind) -> &'static str {
-    match kind {
-        ChannelKind::Standard => "standard",
-        ChannelKind::Private => "private",
-        ChannelKind::Shared => "shared",
-    }
+    #[schema(value_type = String)]
+    pub(crate) kind: ChannelKind,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -96,7 +89,8 @@ pub(crate) struct ConnectionView {
     pub(crate) service: ServiceView,
     pub(crate) channel: NamedView,
     /// `all` or `high_urgency`.
-    pub(crate) filter: &'static str,
+    #[schema(value_type = String)]
+    pub(crate) filter: Filter,
     pub(crate) created_at: String,
     pub(crate) created_by: Option<String>,
     pub(crate) health: HealthView,
@@ -125,7 +119,8 @@ pub(crate) struct HealthView {
 pub(crate) struct DeliveryView {
     at: String,
     /// `posted`, `edited`, `replied`, `tested` or `refused`.
-    outcome: &'static str,
+    #[schema(value_type = String)]
+    outcome: DeliveryOutcome,
     reason: Option<String>,
 }
 
@@ -144,10 +139,7 @@ impl ConnectionView {
                 name: connection.service_name,
             },
             channel: NamedView { id: connection.channel.into(), name: channel },
-            filter: match connection.filter {
-                Filter::All => "all",
-                Filter::HighUrgency => "high_urgency",
-            },
+            filter: connection.filter,
             created_at: connection.created_at.to_string(),
             created_by: connection.created_by,
             health: HealthView::new(connection.health),
@@ -157,7 +149,11 @@ impl ConnectionView {
                 Some(SubscriptionState::Gone) => "missing",
                 None => "unknown",
             },
-            last_delivery: delivery.map(DeliveryView::new),
+            last_delivery: delivery.map(|LastDelivery { at, outcome, reason }| DeliveryView {
+                at: at.to_string(),
+                outcome,
+                reason,
+            }),
         }
     }
 }
@@ -173,19 +169,6 @@ impl HealthView {
                 Self { state: "service_gone", reason: None, since: Some(since.to_string()) }
             }
         }
-    }
-}
-
-impl DeliveryView {
-    fn new(delivery: LastDelivery) -> Self {
-        let outcome = match delivery.outcome {
-            DeliveryOutcome::Posted => "posted",
-            DeliveryOutcome::Edited => "edited",
-            DeliveryOutcome::Replied => "replied",
-            DeliveryOutcome::Tested => "tested",
-            DeliveryOutcome::Refused => "refused",
-        };
-        Self { at: delivery.at.to_string(), outcome, reason: delivery.reason }
     }
 }
 
@@ -248,17 +231,13 @@ pub(crate) struct AuditView {
     at: String,
     who: String,
     /// `page`, `teams` or `system`.
-    via: &'static str,
+    #[schema(value_type = String)]
+    via: Via,
     text: String,
 }
 
 impl From<AuditEntry> for AuditView {
     fn from(entry: AuditEntry) -> Self {
-        let via = match entry.via {
-            Via::Page => "page",
-            Via::Teams => "teams",
-            Via::System => "system",
-        };
-        Self { at: entry.at.to_string(), who: entry.who, via, text: entry.text }
+        Self { at: entry.at.to_string(), who: entry.who, via: entry.via, text: entry.text }
     }
 }

@@ -1,24 +1,17 @@
 //! Who asks: the session of the cookie, PagerDuty's word on the role, and for writes the header that only our page can send.
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::hmac;
 use axum::extract::FromRequestParts;
-use axum::http::header::COOKIE;
+use axum::http::Method;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
 use domain::connection::Installation;
 use domain::ids::TeamId;
 use domain::permission::Rank;
 use jiff::SignedDuration;
 use runtime::{App, SecretValues};
-use secrecy::ExposeSecret;
-use setup::Actor;
+use setup::{Actor, SESSION_COOKIE};
 use store::{Session, Via};
 
 use crate::error::Refusal;
-
-/// The cookie that the log-in sets.
-const COOKIE_NAME: &str = "__Host-pagerbridge-session";
 
 /// The header of writes. A foreign page can make a browser send the cookie, but not this.
 pub(crate) const CSRF_HEADER: &str = "x-pagerbridge-csrf";
@@ -39,14 +32,16 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
-        let secret = cookie(&parts.headers).ok_or(Refusal::NotLoggedIn)?.to_owned();
+        let secret = runtime::cookie(&parts.headers, SESSION_COOKIE).ok_or(Refusal::NotLoggedIn)?.to_owned();
         let now = app.clock.now();
         let session = app.store.session(&secret, now).await?.ok_or(Refusal::NotLoggedIn)?;
         let csrf = csrf(&*app.secrets.values(now).await?, &secret);
         let writes = parts.method != Method::GET;
         if writes {
             let given = parts.headers.get(CSRF_HEADER).map_or(&b""[..], |value| value.as_bytes());
-            verify_slices_are_equal(csrf.as_bytes(), given).map_err(|_| Refusal::NoCsrf)?;
+            if !runtime::same_tag(&csrf, given) {
+                return Err(Refusal::NoCsrf);
+            }
         }
         let session = confirmed(app, &secret, session, writes).await?;
         Ok(Self { session, secret, csrf })
@@ -83,15 +78,7 @@ impl Caller {
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find_map(|(name, value)| (name == COOKIE_NAME && !value.is_empty()).then_some(value))
-}
-
 /// Bound to the session; worthless without its cookie.
 fn csrf(values: &SecretValues, secret: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, values.session_key.expose_secret().as_bytes());
-    let tag = hmac::sign(&key, format!("configuration-page#{secret}").as_bytes());
-    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    values.tag(&format!("configuration-page#{secret}"))
 }

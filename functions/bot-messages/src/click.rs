@@ -50,14 +50,14 @@ pub(crate) async fn answer(app: &App, activity: &Activity, click: &Click) -> Val
     };
     match verb {
         Verb::LinkAccounts => return personal::link_accounts(app, activity).await,
-        Verb::NotAdmin => return Box::pin(personal::not_admin(app, activity, click)).await,
-        Verb::Resume => return Box::pin(personal::resume(app, activity, click, deadline)).await,
+        Verb::NotAdmin => return personal::not_admin(app, activity, click).await,
+        Verb::Resume => return personal::resume(app, activity, click, deadline).await,
         Verb::Acknowledge | Verb::Resolve | Verb::AddNote | Verb::Refresh => {}
     }
     let Ok(data) = serde_json::from_value::<ButtonData>(click.action.clone()) else {
         return reply::error("BadRequest", cards::text::unknown_button());
     };
-    let key = format!("activity/{}/{}", activity.conversation.id, activity.id);
+    let key = once::key_of(activity);
     match once::begin(app, &key).await {
         Ok(Turn::Act) => {}
         Ok(Turn::InProgress) => return reply::message(cards::text::in_progress()),
@@ -65,16 +65,8 @@ pub(crate) async fn answer(app: &App, activity: &Activity, click: &Click) -> Val
         Ok(Turn::Done) => return act_again(app, activity, &data).await,
         Err(error) => return failed(&error),
     }
-    match act(app, activity, click, verb, &data, deadline).await {
-        Ok(answer) => {
-            once::finish(app, &key).await;
-            answer
-        }
-        Err(answer) => {
-            once::give_up(app, &key).await;
-            answer
-        }
-    }
+    let outcome = act(app, activity, click, verb, &data, deadline).await;
+    once::end(app, &key, outcome).await
 }
 
 /// `Err` is an answer as well, after which the same activity may be tried again.

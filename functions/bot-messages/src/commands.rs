@@ -6,6 +6,7 @@ mod lists;
 mod manage;
 
 use cards::{Command, CommandName};
+use domain::failure::Class;
 use domain::ids::AccountId;
 use domain::linking::{AccountLink, Wanted};
 use domain::permission::Rank;
@@ -19,7 +20,7 @@ use crate::private::{self, PrivateError, reply};
 
 /// Runs the command in `text`.
 pub(crate) async fn run(app: &App, activity: &Activity, text: &str) {
-    let key = format!("activity/{}/{}", activity.conversation.id, activity.id);
+    let key = once::key_of(activity);
     match once::begin(app, &key).await {
         Ok(Turn::Act) => {}
         Ok(Turn::InProgress | Turn::Done) => return,
@@ -177,7 +178,6 @@ async fn may(app: &App, place: &Place, command: &Command, rank: Rank) -> Result<
 /// Tells the person what PagerDuty said instead of an answer.
 async fn explain(app: &App, place: &Place, error: &ApiError) -> Result<(), PrivateError> {
     tracing::warn!(error = runtime::chain(error), "PagerDuty did not answer a command");
-    use domain::failure::Class;
     let why = match error.class() {
         Class::Unclear | Class::Retry { .. } => cards::text::busy_pagerduty().to_owned(),
         Class::Forbidden => cards::text::forbidden().to_owned(),

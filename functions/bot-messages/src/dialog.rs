@@ -2,6 +2,7 @@
 
 use cards::data::{Dialog, DialogData};
 use cards::trigger::{MAX_DETAILS_CHARS, MAX_TITLE_CHARS, NOTHING, Offer, TriggerForm, Typed, dataset, input};
+use domain::connection::Connection;
 use domain::failure::Class;
 use domain::ids::{AccountId, PdUserId, ServiceId};
 use domain::incident::Urgency;
@@ -155,12 +156,8 @@ fn keep_choice(offers: &mut Vec<Offer>, chosen: Option<&str>) {
 
 /// What is connected to this channel comes first: most incidents are about that.
 async fn connected_here(app: &App, place: &Place) -> Result<Vec<Offer>, PrivateError> {
-    let (Some(installation), Some(channel)) = (place.installation(app).await?, &place.channel) else {
-        return Ok(Vec::new());
-    };
-    let connections = app.store.connections_of_team(&installation.team).await?;
-    let here = connections.into_iter().filter(|connection| &connection.channel == channel);
-    Ok(here.map(|connection| Offer { id: connection.service.to_string(), name: connection.service_name }).collect())
+    let offer = |connection: Connection| Offer { id: connection.service.into(), name: connection.service_name };
+    Ok(place.connections(app).await?.into_iter().map(offer).collect())
 }
 
 async fn find(app: &App, place: &Place, set: &str, text: &str) -> Result<Vec<(String, String)>, PrivateError> {

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use runtime::App;
 use store::Once;
+use teams::activity::Activity;
 
 /// Longer than a flow may take; afterwards a crashed flow may be tried again.
 const HOLD: SignedDuration = SignedDuration::from_secs(20);
@@ -12,12 +13,17 @@ const KEEP: SignedDuration = SignedDuration::from_hours(24);
 
 /// What to do about an activity or a request that may have come before.
 pub(crate) enum Turn {
-    /// It is the first; call [`finish`] or [`give_up`] afterwards.
+    /// It is the first; call [`end`], [`finish`] or [`give_up`] afterwards.
     Act,
     /// It is being done right now.
     InProgress,
     /// It was done.
     Done,
+}
+
+/// What an activity is known by.
+pub(crate) fn key_of(activity: &Activity) -> String {
+    format!("activity/{}/{}", activity.conversation.id, activity.id)
 }
 
 /// Claims `key`. If the table does not answer, acting is refused: twice is worse than a sentence that asks to try again.
@@ -27,6 +33,20 @@ pub(crate) async fn begin(app: &App, key: &str) -> Result<Turn, store::Error> {
         Once::InProgress => Turn::InProgress,
         Once::Done(_) => Turn::Done,
     })
+}
+
+/// Notes how it ended: `Err` is an answer as well, after which the same may be tried again.
+pub(crate) async fn end<T>(app: &App, key: &str, outcome: Result<T, T>) -> T {
+    match outcome {
+        Ok(answer) => {
+            finish(app, key).await;
+            answer
+        }
+        Err(answer) => {
+            give_up(app, key).await;
+            answer
+        }
+    }
 }
 
 /// Notes that it was done.

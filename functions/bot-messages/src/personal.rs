@@ -24,7 +24,8 @@ pub(crate) async fn link_accounts(app: &App, activity: &Activity) -> Value {
 
 /// Somebody who is no admin wants a key that they can pass on to one.
 pub(crate) async fn not_admin(app: &App, activity: &Activity, click: &Click) -> Value {
-    Box::pin(once_for(app, activity, key(app, activity, click))).await
+    let work = async { Ok(key(app, activity, click).await) };
+    Box::pin(once_for(app, activity, work)).await
 }
 
 async fn key(app: &App, activity: &Activity, click: &Click) -> Value {
@@ -37,8 +38,7 @@ async fn key(app: &App, activity: &Activity, click: &Click) -> Value {
         // Whoever did not add the bot to the team has no business with its key.
         let waiting = known.filter(|team| {
             team.tenant == place.tenant
-                && team.account.is_none()
-                && team.removed_at.is_none()
+                && team.waits_for_authorization()
                 && team.installer.is_some()
                 && team.installer == place.user
         });
@@ -55,7 +55,11 @@ async fn key(app: &App, activity: &Activity, click: &Click) -> Value {
     }
 }
 
-/// Does what the person wanted to do before they were linked, as if they did it there and then.
+/// Does what the person wanted to do before they were linked, as if they did it there and then; once.
+pub(crate) async fn resume(app: &App, activity: &Activity, click: &Click, deadline: Instant) -> Value {
+    Box::pin(once_for(app, activity, wish(app, activity, click, deadline))).await
+}
+
 async fn wish(app: &App, activity: &Activity, click: &Click, deadline: Instant) -> Result<Value, Value> {
     let place = Place::of(activity);
     let (Ok(data), Some(user)) = (serde_json::from_value::<WantedData>(click.action.clone()), &place.user) else {
@@ -105,34 +109,13 @@ pub(crate) fn link_answer(sent: Result<(), private::PrivateError>) -> Value {
 }
 
 /// Something that Teams may resend but that is to be done once, and whose repetition needs no answer of its own.
-async fn once_for(app: &App, activity: &Activity, work: impl Future<Output = Value>) -> Value {
-    let key = format!("activity/{}/{}", activity.conversation.id, activity.id);
+async fn once_for(app: &App, activity: &Activity, work: impl Future<Output = Result<Value, Value>>) -> Value {
+    let key = once::key_of(activity);
     match once::begin(app, &key).await {
         Ok(Turn::Act) => {}
         Ok(Turn::InProgress | Turn::Done) => return reply::message(cards::text::in_progress()),
         Err(error) => return failed(&error),
     }
-    let answer = work.await;
-    once::finish(app, &key).await;
-    answer
-}
-
-/// Does what the person wanted to do before they were linked, once.
-pub(crate) async fn resume(app: &App, activity: &Activity, click: &Click, deadline: Instant) -> Value {
-    let key = format!("activity/{}/{}", activity.conversation.id, activity.id);
-    match once::begin(app, &key).await {
-        Ok(Turn::Act) => {}
-        Ok(Turn::InProgress | Turn::Done) => return reply::message(cards::text::in_progress()),
-        Err(error) => return failed(&error),
-    }
-    match wish(app, activity, click, deadline).await {
-        Ok(answer) => {
-            once::finish(app, &key).await;
-            answer
-        }
-        Err(answer) => {
-            once::give_up(app, &key).await;
-            answer
-        }
-    }
+    let outcome = work.await;
+    once::end(app, &key, outcome).await
 }

@@ -1,6 +1,6 @@
 //! Who wrote or clicked, and where: what a command needs to know, whether it comes with an activity or is resumed later.
 
-use domain::connection::Installation;
+use domain::connection::{Connection, Installation};
 use domain::ids::{AccountId, ChannelId, ConversationId, EntraUserId, PdUserId, TeamId, TenantId};
 use domain::linking::{Wanted, WantedAction};
 use pagerduty::rest::Auth;
@@ -54,6 +54,16 @@ impl Place {
     pub(crate) async fn installation(&self, app: &App) -> Result<Option<Installation>, store::Error> {
         let Some(team) = &self.team else { return Ok(None) };
         Ok(app.store.installation(team).await?.filter(|known| known.tenant == self.tenant))
+    }
+
+    /// The connections to this channel; none outside of channels.
+    pub(crate) async fn connections(&self, app: &App) -> Result<Vec<Connection>, store::Error> {
+        let (Some(installation), Some(channel)) = (self.installation(app).await?, &self.channel) else {
+            return Ok(Vec::new());
+        };
+        let mut connections = app.store.connections_of_team(&installation.team).await?;
+        connections.retain(|connection| &connection.channel == channel);
+        Ok(connections)
     }
 
     /// The account that this place is about: the team's, else the one that the person is linked to, else the only one

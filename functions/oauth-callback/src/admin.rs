@@ -7,17 +7,14 @@ use domain::connection::Account;
 use domain::ids::TeamId;
 use domain::linking::{AUTHORIZATION_LIFETIME, Purpose};
 use domain::permission::Rank;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pagerduty::Region;
-use pagerduty::oauth::{ADMIN_SCOPES, Grant, missing_scopes};
+use pagerduty::oauth::{ADMIN_SCOPES, Grant};
 use runtime::{App, SecretValues};
-use setup::{Actor, Authorized, SetupError};
+use setup::{Actor, Authorized, SESSION_LIFETIME, SetupError};
 use store::{Admin, PendingAuthorization, SecretHash, Session, Via};
 
-use crate::flow::{Failure, Step, check, oauth, secrets, signed, table, to_pagerduty};
-
-/// A working day; nobody stays logged in overnight.
-const SESSION: SignedDuration = SignedDuration::from_hours(8);
+use crate::flow::{Failure, Step, broken, check, described, identity, secrets, table, to_pagerduty};
 
 /// Opens a log-in to the configuration page.
 pub(crate) async fn start(app: &App, browser: Option<String>) -> Result<Step, Failure> {
@@ -30,8 +27,7 @@ pub(crate) async fn renew(app: &App, ticket: &str) {
     let Ok(Some(old)) = app.store.take_renewal(ticket, app.clock.now()).await else { return };
     let Purpose::Authorize { team, installed_at } = &old.purpose else { return };
     let Ok(Some(installation)) = app.store.installation(team).await else { return };
-    let waits = installation.account.is_none()
-        && installation.removed_at.is_none()
+    let waits = installation.waits_for_authorization()
         && installation.installed_at == *installed_at
         && installation.tenant == old.tenant;
     if !waits {
@@ -50,21 +46,8 @@ pub(crate) async fn renew(app: &App, ticket: &str) {
 
 /// Who logged in, if PagerDuty says that they are an admin of our own account.
 async fn identify(app: &App, grant: &Grant) -> Result<(Account, Admin), Failure> {
-    let missing = missing_scopes(grant, ADMIN_SCOPES);
-    if !missing.is_empty() {
-        tracing::warn!(missing = missing.join(" "), "PagerDuty granted less than asked for");
-        return Err(Failure::MissingScopes);
-    }
-    let id_token = grant.id_token.as_ref().ok_or(Failure::Broken)?;
-    let identity = app.oauth.identity(id_token, app.clock.now()).map_err(oauth)?;
-    let user = app.pagerduty.me(&grant.access_token).await.map_err(|error| {
-        tracing::warn!(error = runtime::chain(&error), "PagerDuty does not say who logged in");
-        Failure::TryAgain
-    })?;
-    if user.id != identity.user {
-        tracing::error!("the id token and the API name different users");
-        return Err(Failure::Broken);
-    }
+    let identity = identity(app, grant, ADMIN_SCOPES)?;
+    let user = described(app, grant, &identity).await?;
     let admin = setup::admin(app, &identity.user).await.map_err(|error| setting_up(&error))?;
     let admin = admin.ok_or(Failure::WrongAccount)?;
     if admin.rank < Rank::Admin {
@@ -91,15 +74,7 @@ pub(crate) async fn pend(
 ) -> Result<Step, Failure> {
     let now = app.clock.now();
     let (account, admin) = identify(app, grant).await?;
-    let pending = PendingAuthorization {
-        ticket,
-        team: team.clone(),
-        installed_at,
-        account,
-        admin,
-        browser: store::secret_hash(browser),
-        created_at: now,
-    };
+    let pending = PendingAuthorization { ticket, team: team.clone(), installed_at, account, admin, created_at: now };
     let expires = now.checked_add(AUTHORIZATION_LIFETIME).unwrap_or(Timestamp::MAX);
     // A browser is asked one question at a time.
     app.store.delete_pending(browser).await.map_err(|error| table(&error))?;
@@ -116,8 +91,8 @@ pub(crate) async fn log_in(app: &App, grant: &Grant) -> Result<Step, Failure> {
 
 async fn open_session(app: &App, account: &Account, admin: Admin) -> Result<String, Failure> {
     let now = app.clock.now();
-    let secret = app.random.token().map_err(crate::flow::broken)?;
-    let expires_at = now.checked_add(SESSION).unwrap_or(now);
+    let secret = app.random.token().map_err(broken)?;
+    let expires_at = now.checked_add(SESSION_LIFETIME).unwrap_or(now);
     let session = Session { account: account.id.clone(), admin, checked_at: now, expires_at };
     app.store.put_session(&secret, &session).await.map_err(|error| table(&error))?;
     Ok(secret)
@@ -135,7 +110,7 @@ fn csrf(values: &SecretValues, browser: &str, pending: &PendingAuthorization) ->
         "team-confirmation#{browser}#{ticket:?}#{team}#{installed_at}#{}#{}#{created_at}",
         account.id, admin.user
     );
-    signed(values, &shown)
+    values.tag(&shown)
 }
 
 /// Shows which team would be connected to which account; `None`: this browser is not asked that.

@@ -1,35 +1,23 @@
 //! The browser that began a log-in must be the one that ends it: a host-bound cookie ties the two together.
 
-use axum::http::header::{CACHE_CONTROL, COOKIE, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use axum::http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use setup::{SESSION_COOKIE, SESSION_LIFETIME};
 
 const COOKIE_NAME: &str = "__Host-pagerbridge-link";
 
 /// As long as a ticket lives.
-const MAX_AGE_SECONDS: u32 = 600;
+const MAX_AGE_SECONDS: i64 = 600;
 
 /// The browser's secret, if it has one.
 pub(crate) fn secret(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(name, value)| (name == COOKIE_NAME && !value.is_empty()).then_some(value))
+    runtime::cookie(headers, COOKIE_NAME)
 }
-
-/// The cookie of the configuration page, which reads it.
-const SESSION_COOKIE: &str = "__Host-pagerbridge-session";
-
-/// As long as a session lives.
-const SESSION_SECONDS: u32 = 8 * 3600;
 
 /// Logs the browser in to the configuration page.
 pub(crate) fn with_session(mut response: Response, secret: &str) -> Response {
-    let cookie =
-        format!("{SESSION_COOKIE}={secret}; Path=/; Max-Age={SESSION_SECONDS}; Secure; HttpOnly; SameSite=Lax");
+    let cookie = runtime::set_cookie(SESSION_COOKIE, secret, SESSION_LIFETIME.as_secs());
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
@@ -42,9 +30,7 @@ pub(crate) fn redirect(location: &str, secret: Option<&str>) -> Response {
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
-    let cookie = secret.map(|secret| {
-        format!("{COOKIE_NAME}={secret}; Path=/; Max-Age={MAX_AGE_SECONDS}; Secure; HttpOnly; SameSite=Lax")
-    });
+    let cookie = secret.map(|secret| runtime::set_cookie(COOKIE_NAME, secret, MAX_AGE_SECONDS));
     for (name, value) in [(LOCATION, Some(location.to_owned())), (SET_COOKIE, cookie)] {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             headers.push((name, value));
@@ -58,21 +44,6 @@ pub(crate) fn redirect(location: &str, secret: Option<&str>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn finds_its_own_cookie_among_others() {
-        for (line, expected) in [
-            ("__Host-pagerbridge-link=abc", Some("abc")),
-            ("a=b; __Host-pagerbridge-link=abc; c=d", Some("abc")),
-            ("pagerbridge-link=abc", None),
-            ("__Host-pagerbridge-link=", None),
-            ("x__Host-pagerbridge-link=abc", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(COOKIE, HeaderValue::from_static(line));
-            assert_eq!(secret(&headers), expected, "{line}");
-        }
-    }
 
     #[test]
     fn the_cookie_is_bound_to_host_https_and_site() {

@@ -1,11 +1,10 @@
 //! The steps of linking accounts, without HTTP; those of authorizing and of logging in are in `admin`.
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::hmac;
 use domain::failure::Class;
 use domain::linking::{AccountLink, Purpose, Ticket, WANTED_LIFETIME, WantedAction};
 use jiff::Timestamp;
-use pagerduty::oauth::{ADMIN_SCOPES, Grant, Pkce, USER_SCOPES, missing_scopes};
+use pagerduty::oauth::{ADMIN_SCOPES, Grant, Identity, Pkce, USER_SCOPES, missing_scopes};
+use pagerduty::rest::User;
 use runtime::{App, SecretValues};
 use secrecy::ExposeSecret;
 use store::{Attempt, Confirm, PendingLink, SecretHash, Tokens};
@@ -119,22 +118,18 @@ pub(crate) async fn returned(app: &App, browser: Option<&str>, state: &str, code
     Ok(Step::ToConfirmation)
 }
 
-/// Who logged in at PagerDuty, and whether that is somebody whom this ticket may be linked to.
-async fn identify(app: &App, ticket: &Ticket, grant: &Grant, now: Timestamp) -> Result<AccountLink, Failure> {
-    let missing = missing_scopes(grant, USER_SCOPES);
+/// Whom the id token names, if PagerDuty granted all that was asked for.
+pub(crate) fn identity(app: &App, grant: &Grant, scopes: &'static [&'static str]) -> Result<Identity, Failure> {
+    let missing = missing_scopes(grant, scopes);
     if !missing.is_empty() {
         tracing::warn!(missing = missing.join(" "), "PagerDuty granted less than asked for");
         return Err(Failure::MissingScopes);
     }
-    let id_token = grant.id_token.as_ref().ok_or(Failure::Broken)?;
-    let identity = app.oauth.identity(id_token, now).map_err(oauth)?;
-    let wanted = match &ticket.purpose {
-        Purpose::Link { account, .. } => account.as_ref(),
-        Purpose::Authorize { .. } => None,
-    };
-    if wanted.is_some_and(|account| account != &identity.account) {
-        return Err(Failure::WrongAccount);
-    }
+    app.oauth.identity(grant.id_token.as_ref().ok_or(Failure::Broken)?, app.clock.now()).map_err(oauth)
+}
+
+/// The same person, as PagerDuty's API describes them.
+pub(crate) async fn described(app: &App, grant: &Grant, identity: &Identity) -> Result<User, Failure> {
     let user = app.pagerduty.me(&grant.access_token).await.map_err(|error| {
         tracing::warn!(error = runtime::chain(&error), "PagerDuty does not say who logged in");
         Failure::TryAgain
@@ -143,6 +138,20 @@ async fn identify(app: &App, ticket: &Ticket, grant: &Grant, now: Timestamp) -> 
         tracing::error!("the id token and the API name different users");
         return Err(Failure::Broken);
     }
+    Ok(user)
+}
+
+/// Who logged in at PagerDuty, and whether that is somebody whom this ticket may be linked to.
+async fn identify(app: &App, ticket: &Ticket, grant: &Grant, now: Timestamp) -> Result<AccountLink, Failure> {
+    let identity = identity(app, grant, USER_SCOPES)?;
+    let wanted = match &ticket.purpose {
+        Purpose::Link { account, .. } => account.as_ref(),
+        Purpose::Authorize { .. } => None,
+    };
+    if wanted.is_some_and(|account| account != &identity.account) {
+        return Err(Failure::WrongAccount);
+    }
+    let user = described(app, grant, &identity).await?;
     Ok(AccountLink {
         tenant: ticket.tenant.clone(),
         user: ticket.user.clone(),
@@ -218,16 +227,11 @@ fn csrf(values: &SecretValues, browser: &str, pending: &PendingLink) -> String {
         "link-confirmation#{browser}#{ticket:?}#{}#{}#{}#{}#{created_at}",
         link.tenant, link.user, link.account, link.pd_user
     );
-    signed(values, &shown)
-}
-
-pub(crate) fn signed(values: &SecretValues, shown: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, values.session_key.expose_secret().as_bytes());
-    hmac::sign(&key, shown.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    values.tag(&shown)
 }
 
 pub(crate) fn check(expected: &str, given: &str) -> Result<(), Failure> {
-    verify_slices_are_equal(expected.as_bytes(), given.as_bytes()).map_err(|_| Failure::LinkExpired)
+    if runtime::same_tag(expected, given.as_bytes()) { Ok(()) } else { Err(Failure::LinkExpired) }
 }
 
 /// The Teams user learns of every link that is made in their name, by a way that the browser cannot suppress. What they

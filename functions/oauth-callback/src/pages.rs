@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, StatusCode};
 use axum::response::{Html, IntoResponse};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -38,46 +38,54 @@ const NOT_NOW: &str = "We can't connect Microsoft Teams to PagerDuty. Authorizat
 
 /// The question before the link is made. Both identities are named, so that nobody links somebody else.
 pub(crate) fn ask(teams: &str, pagerduty: &str, csrf: &str) -> impl IntoResponse + use<> {
-    page(
-        StatusCode::OK,
-        "Link your accounts?",
-        &html! {
-            p { "Everything that this person does with PagerDuty cards in Microsoft Teams will happen in the name of this PagerDuty user." }
-            dl {
-                dt { "Microsoft Teams" }
-                dd { (teams) }
-                dt { "PagerDuty" }
-                dd { (pagerduty) }
-            }
-            p { "If you are not both of them, choose Cancel: somebody else's link may have been passed on to you." }
-            form method="post" action="/oauth/confirm" {
-                input type="hidden" name="csrf" value=(csrf);
-                button class="primary" type="submit" name="choice" value="link" { "Link accounts" }
-                button type="submit" name="choice" value="cancel" { "Cancel" }
-            }
-        },
-    )
+    question(&Question {
+        title: "Link your accounts?",
+        means: "Everything that this person does with PagerDuty cards in Microsoft Teams will happen in the name of this PagerDuty user.",
+        about: &[("Microsoft Teams", teams), ("PagerDuty", pagerduty)],
+        warning: "If you are not both of them, choose Cancel: somebody else's link may have been passed on to you.",
+        yes: "Link accounts",
+        csrf,
+    })
 }
 
 /// The question before a team is connected: an authorization link that was passed on must not connect a stranger's team.
 pub(crate) fn ask_team(team: &str, account: &str, admin: &str, csrf: &str) -> impl IntoResponse + use<> {
+    question(&Question {
+        title: "Connect this team to PagerDuty?",
+        means: "PagerBridge will be able to post this account's incidents in the team's channels. Members can act on them once they have linked their accounts.",
+        about: &[("Microsoft Teams team", team), ("PagerDuty account", account), ("You are", admin)],
+        warning: "If you do not know this team, choose Cancel: somebody may have passed on a link to you.",
+        yes: "Connect team",
+        csrf,
+    })
+}
+
+/// What is asked before anything is done.
+struct Question<'a> {
+    title: &'a str,
+    means: &'a str,
+    about: &'a [(&'a str, &'a str)],
+    warning: &'a str,
+    yes: &'a str,
+    csrf: &'a str,
+}
+
+fn question(question: &Question<'_>) -> impl IntoResponse + use<> {
     page(
         StatusCode::OK,
-        "Connect this team to PagerDuty?",
+        question.title,
         &html! {
-            p { "PagerBridge will be able to post this account's incidents in the team's channels. Members can act on them once they have linked their accounts." }
+            p { (question.means) }
             dl {
-                dt { "Microsoft Teams team" }
-                dd { (team) }
-                dt { "PagerDuty account" }
-                dd { (account) }
-                dt { "You are" }
-                dd { (admin) }
+                @for (what, which) in question.about {
+                    dt { (what) }
+                    dd { (which) }
+                }
             }
-            p { "If you do not know this team, choose Cancel: somebody may have passed on a link to you." }
+            p { (question.warning) }
             form method="post" action="/oauth/confirm" {
-                input type="hidden" name="csrf" value=(csrf);
-                button class="primary" type="submit" name="choice" value="link" { "Connect team" }
+                input type="hidden" name="csrf" value=(question.csrf);
+                button class="primary" type="submit" name="choice" value="link" { (question.yes) }
                 button type="submit" name="choice" value="cancel" { "Cancel" }
             }
         },
@@ -194,15 +202,7 @@ fn headers() -> [(HeaderName, String); 7] {
     // A digest of the one style sheet instead of 'unsafe-inline'.
     let _infallible =
         write!(policy, "; style-src 'sha256-{}'", BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes())));
-    [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-        (header::REFERRER_POLICY, "no-referrer".to_owned()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::X_FRAME_OPTIONS, "DENY".to_owned()),
-        (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000".to_owned()),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin".to_owned()),
-    ]
+    runtime::page_headers(policy)
 }
 
 #[cfg(test)]

@@ -174,6 +174,12 @@ impl Installation {
     pub fn shown_name(&self) -> &str {
         self.team_name.as_deref().unwrap_or("(unnamed team)")
     }
+
+    /// Whether the bot is in the team and no admin has connected it to an account.
+    #[must_use]
+    pub fn waits_for_authorization(&self) -> bool {
+        self.account.is_none() && self.removed_at.is_none()
+    }
 }
 
 /// The PagerDuty account that teams are connected to.

@@ -14,6 +14,7 @@ mod queue;
 mod random;
 mod secrets;
 mod telemetry;
+mod web;
 
 pub use app::{App, StartError};
 pub use app_token::AppTokenError;
@@ -27,3 +28,4 @@ pub use queue::{Queue, QueueError, digest};
 pub use random::{Random, RandomError};
 pub use secrets::{SecretError, SecretValues, Secrets};
 pub use telemetry::{chain, log_to_stderr};
+pub use web::{cookie, page_headers, same_tag, set_cookie};

@@ -9,6 +9,7 @@ mod connect;
 mod disconnect;
 mod error;
 mod people;
+mod session;
 
 use domain::ids::AccountId;
 use jiff::SignedDuration;
@@ -21,7 +22,8 @@ pub use channels::{refresh_channels, restore_connections, suspend_connections};
 pub use connect::{Connected, Wish, connect, connect_quietly, send_test};
 pub use disconnect::{Disconnected, Removed, SubscriptionEnd, disconnect_team, remove};
 pub use error::SetupError;
-pub use people::{admin, rank, rank_of};
+pub use people::{admin, rank_of};
+pub use session::{SESSION_COOKIE, SESSION_LIFETIME};
 
 /// How long the audit is kept.
 const KEEP_AUDIT: SignedDuration = SignedDuration::from_hours(90 * 24);

@@ -9,8 +9,7 @@ use store::Admin;
 use crate::{SetupError, as_app};
 
 /// What a base role allows (guide, "App Commands": Admins, and Admins and Managers).
-#[must_use]
-pub fn rank(role: &Role) -> Rank {
+fn rank(role: &Role) -> Rank {
     match role {
         Role::Owner | Role::Admin => Rank::Admin,
         Role::User => Rank::Manager,

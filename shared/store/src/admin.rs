@@ -7,7 +7,7 @@ use domain::permission::Rank;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Attributes, Condition, Item, data, is_alive, text};
+use crate::item::{Condition, Item, alive, data, is_alive, text};
 use crate::table::SK;
 use crate::{Error, SecretHash, Store, keys, secret_hash};
 
@@ -27,8 +27,6 @@ pub struct PendingAuthorization {
     pub account: Account,
     /// Who logged in.
     pub admin: Admin,
-    /// The browser that may confirm.
-    pub browser: SecretHash,
     /// When PagerDuty sent the browser back.
     pub created_at: Timestamp,
 }
@@ -103,7 +101,7 @@ impl Store {
     /// [`Error`] if the table does not answer or the item cannot be read.
     pub async fn take_renewal(&self, secret: &str, now: Timestamp) -> Result<Option<Ticket>, Error> {
         let taken = self.take(&keys::renewal(secret_hash(secret).as_str())).await?;
-        taken.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
+        alive(taken, now)
     }
 
     /// Ends a ticket. `false`: it was over, or ended by somebody else.
@@ -138,7 +136,7 @@ impl Store {
         browser: &str,
         now: Timestamp,
     ) -> Result<Option<PendingAuthorization>, Error> {
-        alive(self.read(&keys::pending_authorization(secret_hash(browser).as_str())).await?, now)
+        self.read_alive(&keys::pending_authorization(secret_hash(browser).as_str()), now).await
     }
 
     /// Forgets the authorization of this browser.
@@ -163,7 +161,7 @@ impl Store {
     /// # Errors
     /// As [`Store::take_renewal`].
     pub async fn authorization_key(&self, secret: &str, now: Timestamp) -> Result<Option<AuthorizationKey>, Error> {
-        alive(self.read(&keys::authorization_key(secret_hash(secret).as_str())).await?, now)
+        self.read_alive(&keys::authorization_key(secret_hash(secret).as_str()), now).await
     }
 
     /// Stores a session under the cookie's secret.
@@ -171,8 +169,7 @@ impl Store {
     /// # Errors
     /// [`Error`] if the table does not answer.
     pub async fn put_session(&self, secret: &str, session: &Session) -> Result<(), Error> {
-        let key = keys::session(secret_hash(secret).as_str());
-        self.put(Item::new(key, "session", session)?.expires(session.expires_at)).await
+        self.put(session_item(secret, session)?).await
     }
 
     /// Replaces a session that has not been ended meanwhile. `false`: it has.
@@ -180,9 +177,7 @@ impl Store {
     /// # Errors
     /// [`Error`] if the table does not answer.
     pub async fn update_session(&self, secret: &str, session: &Session) -> Result<bool, Error> {
-        let key = keys::session(secret_hash(secret).as_str());
-        let item = Item::new(key, "session", session)?.expires(session.expires_at);
-        self.put_if(item, Condition::new("attribute_exists(pk)")).await
+        self.put_if(session_item(secret, session)?, Condition::new("attribute_exists(pk)")).await
     }
 
     /// The session of a cookie, if it has not ended.
@@ -190,7 +185,7 @@ impl Store {
     /// # Errors
     /// As [`Store::take_renewal`].
     pub async fn session(&self, secret: &str, now: Timestamp) -> Result<Option<Session>, Error> {
-        alive(self.read(&keys::session(secret_hash(secret).as_str())).await?, now)
+        self.read_alive(&keys::session(secret_hash(secret).as_str()), now).await
     }
 
     /// Ends a session.
@@ -237,6 +232,7 @@ impl Store {
     }
 }
 
-fn alive<T: serde::de::DeserializeOwned>(item: Option<Attributes>, now: Timestamp) -> Result<Option<T>, Error> {
-    item.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
+fn session_item(secret: &str, session: &Session) -> Result<Item, Error> {
+    let key = keys::session(secret_hash(secret).as_str());
+    Ok(Item::new(key, "session", session)?.expires(session.expires_at))
 }

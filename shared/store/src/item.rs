@@ -128,6 +128,11 @@ pub(crate) fn is_alive(attributes: &Attributes, now: Timestamp) -> bool {
     number(attributes, EXPIRES_AT).is_none_or(|expires| now.as_second() < expires)
 }
 
+/// The value of an item that was read or taken, if its time is not over yet.
+pub(crate) fn alive<T: DeserializeOwned>(item: Option<Attributes>, now: Timestamp) -> Result<Option<T>, Error> {
+    item.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
+}
+
 impl Store {
     /// One item, as the last write left it.
     pub(crate) async fn read(&self, key: &Key) -> Result<Option<Attributes>, Error> {
@@ -145,6 +150,11 @@ impl Store {
 
     pub(crate) async fn read_data<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Error> {
         self.read(key).await?.as_ref().map(data).transpose()
+    }
+
+    /// The value of an item whose time is not over yet.
+    pub(crate) async fn read_alive<T: DeserializeOwned>(&self, key: &Key, now: Timestamp) -> Result<Option<T>, Error> {
+        alive(self.read(key).await?, now)
     }
 
     /// Writes unless the condition fails; `false`: it failed.

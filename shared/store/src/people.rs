@@ -5,7 +5,7 @@ use domain::linking::{AccountLink, WantedAction};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Attributes, Condition, Item, data, is_alive, number, version};
+use crate::item::{Attributes, Condition, Item, data, number, version};
 use crate::seal::Sealed;
 use crate::{Error, Saved, Store, keys};
 
@@ -226,8 +226,7 @@ impl Store {
         id: &str,
         now: Timestamp,
     ) -> Result<Option<WantedAction>, Error> {
-        let found = self.read(&keys::wanted(tenant, user, id)).await?;
-        found.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
+        self.read_alive(&keys::wanted(tenant, user, id), now).await
     }
 
     /// A person's private chat, if there has been one.

@@ -9,7 +9,7 @@ use domain::linking::{AccountLink, TICKET_LIFETIME, Ticket};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Condition, Item, data, is_alive, key_attributes};
+use crate::item::{Condition, Item, key_attributes};
 use crate::keys::Key;
 use crate::once::call_name;
 use crate::people::link_item;
@@ -100,7 +100,7 @@ impl Store {
     /// # Errors
     /// As [`Store::ticket`].
     pub async fn ticket_by_hash(&self, hash: &SecretHash, now: Timestamp) -> Result<Option<Ticket>, Error> {
-        self.alive(&keys::ticket(&hash.0), now).await
+        self.read_alive(&keys::ticket(&hash.0), now).await
     }
 
     /// Stores a log-in under its state.
@@ -119,7 +119,7 @@ impl Store {
     /// As [`Store::ticket`].
     pub async fn take_attempt(&self, state: &str, now: Timestamp) -> Result<Option<Attempt>, Error> {
         let key = keys::attempt(&secret_hash(state).0);
-        let Some(attempt) = self.alive::<Attempt>(&key, now).await? else { return Ok(None) };
+        let Some(attempt) = self.read_alive::<Attempt>(&key, now).await? else { return Ok(None) };
         let me = call_name()?;
         let taken = Item::new(key, "attempt", &attempt)?.expires(end(attempt.created_at)).text(TAKEN_BY, &me);
         let free = format!("attribute_exists(pk) AND (attribute_not_exists({TAKEN_BY}) OR {TAKEN_BY} = :me)");
@@ -140,7 +140,7 @@ impl Store {
     /// # Errors
     /// As [`Store::ticket`].
     pub async fn pending(&self, browser: &str, now: Timestamp) -> Result<Option<PendingLink>, Error> {
-        self.alive(&keys::pending(&secret_hash(browser).0), now).await
+        self.read_alive(&keys::pending(&secret_hash(browser).0), now).await
     }
 
     /// Forgets the log-in of this browser.
@@ -177,10 +177,6 @@ impl Store {
             }
             Err(error) => Err(Error::call("TransactWriteItems", error)),
         }
-    }
-
-    async fn alive<T: serde::de::DeserializeOwned>(&self, key: &Key, now: Timestamp) -> Result<Option<T>, Error> {
-        self.read(key).await?.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
     }
 
     fn delete_alive(&self, key: &Key, now: Timestamp) -> TransactWriteItem {

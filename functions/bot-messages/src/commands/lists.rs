@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cards::setup::{Line, list};
+use domain::connection::Connection;
 use domain::ids::ServiceId;
 use domain::incident::{ServiceRef, Status, Urgency};
 use pagerduty::rest::{OnCall, RestIncident, Service};
@@ -27,7 +28,7 @@ pub(super) async fn incidents(app: &App, place: &Place, text: &str, argument: &s
     };
     let Some((account, mut person)) = linked(app, place, text).await? else { return Ok(()) };
     let services: Vec<ServiceId> =
-        if mine { Vec::new() } else { services_here(app, place).await?.into_keys().collect() };
+        if mine { Vec::new() } else { services_here(app, place).await?.into_iter().collect() };
     if !mine && services.is_empty() {
         return reply(app, place, &list("Open incidents", &[], cards::text::nothing_connected())).await;
     }
@@ -68,7 +69,7 @@ fn incident_line(incident: &RestIncident) -> Line {
 pub(super) async fn oncall(app: &App, place: &Place, text: &str, argument: &str) -> Result<(), PrivateError> {
     let Some((account, mut person)) = linked(app, place, text).await? else { return Ok(()) };
     let wanted: Vec<ServiceId> = if argument.is_empty() {
-        services_here(app, place).await?.into_keys().take(SERVICES).collect()
+        services_here(app, place).await?.into_iter().take(SERVICES).collect()
     } else {
         let page =
             as_person!(app, place, &account, text, person, |auth| app.pagerduty.find_services(auth, argument, 0, 25));
@@ -118,23 +119,16 @@ fn oncall_line(service: &Service, oncalls: &[OnCall]) -> Line {
 
 /// The services that are connected to this channel.
 pub(super) async fn connections(app: &App, place: &Place) -> Result<(), PrivateError> {
-    let mut lines = Vec::new();
-    if let (Some(installation), Some(channel)) = (place.installation(app).await?, &place.channel) {
-        let connections = app.store.connections_of_team(&installation.team).await?;
-        for connection in connections.into_iter().filter(|connection| &connection.channel == channel) {
-            lines.push(Line { about: cards::text::connection_state(&connection), name: connection.service_name });
-        }
-    }
+    let line = |connection: Connection| Line {
+        about: cards::text::connection_state(&connection),
+        name: connection.service_name,
+    };
+    let lines: Vec<Line> = place.connections(app).await?.into_iter().map(line).collect();
     reply(app, place, &list("Connected PagerDuty services", &lines, cards::text::nothing_connected())).await
 }
 
-async fn services_here(app: &App, place: &Place) -> Result<BTreeMap<ServiceId, String>, PrivateError> {
-    let (Some(installation), Some(channel)) = (place.installation(app).await?, &place.channel) else {
-        return Ok(BTreeMap::new());
-    };
-    let connections = app.store.connections_of_team(&installation.team).await?;
-    let here = connections.into_iter().filter(|connection| &connection.channel == channel);
-    Ok(here.map(|connection| (connection.service, connection.service_name)).collect())
+async fn services_here(app: &App, place: &Place) -> Result<BTreeSet<ServiceId>, PrivateError> {
+    Ok(place.connections(app).await?.into_iter().map(|connection| connection.service).collect())
 }
 
 #[cfg(test)]
