@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const SNAPSHOTS = new URL("../../shared/cards/src/snapshots/", import.meta.url);
 const renderer = await readFile(new URL("node_modules/adaptivecards/dist/adaptivecards.min.js", import.meta.url), "utf8");
 const themes = {
@@ -24,7 +23,7 @@ async function read(name) {
 before(async () => {
   const names = (await readdir(SNAPSHOTS)).filter((name) => name.endsWith(".snap"));
   cards = await Promise.all(names.sort().map(read));
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+  browser = await launch();
 });
 
 after(() => browser?.close());

@@ -2,12 +2,9 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import axe from "axe-core";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 import { ago, connection, startMock } from "./mock-admin.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
 const PHONE = { viewport: { width: 360, height: 780 } };
 const UNAVAILABLE = { status: 503, body: { error: { code: "unavailable", message: "PagerDuty does not answer. Try again in a minute." } } };
 
@@ -15,7 +12,7 @@ let mock, browser, context, page, errors;
 
 before(async () => {
   mock = await startMock();
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+  browser = await launch();
 });
 
 after(async () => {

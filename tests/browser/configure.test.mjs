@@ -1,33 +1,19 @@
 // The configuration page on the real stack: log-in at the PagerDuty simulator, connect, test notification, remove, disconnect.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { readFile } from "node:fs/promises";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import axe from "axe-core";
+import { launch, startStack } from "./chromium.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
-const axe = await readFile(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-
-let stack, browser, address;
+let stack, browser;
 
 before(async () => {
-  const ports = ["--port", "--aws-port", "--pagerduty-port", "--teams-port"].flatMap((flag) => [flag, "0"]);
-  const root = new URL("../..", import.meta.url).pathname;
-  stack = spawn(`${root}target/debug/local`, ports, { cwd: root, env: { ...process.env, RUST_LOG: "error" }, stdio: ["ignore", "pipe", "inherit"] });
-  for await (const line of createInterface({ input: stack.stdout })) {
-    if (!line.trim().startsWith("http://")) continue;
-    address = line.trim();
-    break;
-  }
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+  stack = await startStack();
+  browser = await launch();
 });
 
 after(async () => {
   await browser?.close();
-  stack?.kill("SIGINT");
+  stack?.stop();
 });
 
 async function logIn(who) {
@@ -35,7 +21,7 @@ async function logIn(who) {
   const page = await context.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
-  await page.goto(new URL("/admin", address).href);
+  await page.goto(new URL("/admin", stack.address).href);
   await page.getByRole("link", { name: "Log in with PagerDuty" }).click();
   await page.click(`main a:has-text("${who}")`);
   return { page, errors };
@@ -47,7 +33,7 @@ async function shot(page, name) {
 }
 
 async function barriers(page) {
-  const violations = await page.evaluate(`(async () => { ${axe}; return (await axe.run()).violations; })()`);
+  const violations = await page.evaluate(`(async () => { ${axe.source}; return (await axe.run()).violations; })()`);
   assert.deepEqual(violations.map((violation) => violation.id), []);
 }
 

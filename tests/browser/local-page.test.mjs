@@ -1,35 +1,18 @@
 // The local stack's page in a real browser: the round trip as a stranger makes it after the README's first command.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launch, startStack } from "./chromium.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
-
-let stack, browser, address;
-
-/** Starts the stack on free ports and waits for the address that it prints. */
-async function startStack() {
-  const ports = ["--port", "--aws-port", "--pagerduty-port", "--teams-port"].flatMap((flag) => [flag, "0"]);
-  const root = new URL("../..", import.meta.url).pathname;
-  stack = spawn(`${root}target/debug/local`, ports, { cwd: root, env: { ...process.env, RUST_LOG: "error" }, stdio: ["ignore", "pipe", "inherit"] });
-  for await (const line of createInterface({ input: stack.stdout })) {
-    if (line.trim().startsWith("http://")) return line.trim();
-  }
-  throw new Error("the local stack ended before it printed its address");
-}
+let stack, browser;
 
 before(async () => {
-  address = await startStack();
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+  stack = await startStack();
+  browser = await launch();
 });
 
 after(async () => {
   await browser?.close();
-  stack?.kill("SIGINT");
+  stack?.stop();
 });
 
 /** A page that fails the test on any script error or refused resource. */
@@ -39,7 +22,7 @@ async function open(options = {}) {
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
   page.on("console", (message) => { if (message.type() === "error") errors.push(message.text()); });
-  await page.goto(address);
+  await page.goto(stack.address);
   await page.waitForSelector("#service option", { state: "attached" });
   return { context, page, errors };
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::connection::{Connection, DeliveryOutcome, Installation, LastDelivery};
+use domain::connection::{Connection, DeliveryOutcome, Installation};
 use domain::failure::Class;
 use domain::ids::ActivityId;
 use domain::incident::LogEntry;
@@ -14,6 +14,7 @@ use store::{Claim, StoredRecord};
 use teams::connector::{ConnectorAuth, ConnectorError};
 
 use crate::channel_gone;
+use crate::last_delivery;
 use crate::outcome::{Outcome, Scope, backoff};
 
 /// A post that takes longer than this has failed: the connector's own timeout is 10 s.
@@ -264,7 +265,7 @@ impl Delivery<'_> {
             "Teams did not take it"
         );
         if let Some(connection) = connection {
-            self.note(connection, DeliveryOutcome::Refused, Some(error.reason().to_owned())).await;
+            last_delivery::refused(self.app, connection, error).await;
         }
         if error.class() == Class::Invalid {
             tracing::error!(incident.id = %self.job.incident, "Teams will never take this card");
@@ -282,16 +283,7 @@ impl Delivery<'_> {
     async fn delivered(&self, connection: Option<&Connection>, outcome: DeliveryOutcome) {
         if let Some(connection) = connection {
             channel_gone::is_back(self.app, connection).await;
-            self.note(connection, outcome, None).await;
-        }
-    }
-
-    /// For the configuration page.
-    async fn note(&self, connection: &Connection, outcome: DeliveryOutcome, reason: Option<String>) {
-        let delivery = LastDelivery { at: self.app.clock.now(), outcome, reason };
-        let key = (&connection.account, &connection.service, &connection.channel);
-        if let Err(error) = self.app.store.put_last_delivery(key, &delivery).await {
-            tracing::warn!(error = runtime::chain(&error), "last delivery not noted");
+            last_delivery::note(self.app, connection, outcome, None).await;
         }
     }
 

@@ -9,6 +9,7 @@
 
 mod channel_gone;
 mod deliver;
+mod last_delivery;
 mod outcome;
 mod test;
 

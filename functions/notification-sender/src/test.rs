@@ -1,11 +1,12 @@
 //! A test notification: posted like an incident, but about none.
 
-use domain::connection::{DeliveryOutcome, LastDelivery};
+use domain::connection::DeliveryOutcome;
 use domain::job::TestJob;
 use runtime::App;
 use teams::connector::ConnectorAuth;
 
 use crate::channel_gone;
+use crate::last_delivery;
 use crate::outcome::{Outcome, Scope, backoff};
 
 /// Posts the test card. One that may have been posted although Teams did not answer is posted again: it is only a test.
@@ -32,28 +33,18 @@ pub(crate) async fn deliver(app: &App, job: &TestJob, attempts: u32) -> Outcome 
     let card = cards::setup::test_notification(&connection.service_name, &job.by, job.received_at);
     let posted =
         app.connector.post_to_channel(&auth, &installation.service_url, channel, &installation.tenant, &card).await;
-    let (outcome, reason, then) = match &posted {
-        Ok(_) => {
-            channel_gone::is_back(app, &connection).await;
-            (DeliveryOutcome::Tested, None, Outcome::Done)
-        }
-        Err(error) => {
-            tracing::warn!(channel.id = %channel, error = runtime::chain(error), "test notification not posted");
-            let then = match Outcome::of_refusal(error.class(), attempts) {
-                Some(then) => then,
-                None => {
-                    channel_gone::note(app, &connection, error).await;
-                    Outcome::Done
-                }
-            };
-            (DeliveryOutcome::Refused, Some(error.reason().to_owned()), then)
-        }
+    let Err(error) = posted else {
+        channel_gone::is_back(app, &connection).await;
+        last_delivery::note(app, &connection, DeliveryOutcome::Tested, None).await;
+        return Outcome::Done;
     };
-    let delivery = LastDelivery { at: app.clock.now(), outcome, reason };
-    if let Err(error) = app.store.put_last_delivery((account, service, channel), &delivery).await {
-        tracing::warn!(error = runtime::chain(&error), "outcome of a test not noted");
+    tracing::warn!(channel.id = %channel, error = runtime::chain(&error), "test notification not posted");
+    last_delivery::refused(app, &connection, &error).await;
+    if let Some(outcome) = Outcome::of_refusal(error.class(), attempts) {
+        return outcome;
     }
-    then
+    channel_gone::note(app, &connection, &error).await;
+    Outcome::Done
 }
 
 fn failed(error: &(dyn std::error::Error + 'static), then: Outcome) -> Outcome {

@@ -15,6 +15,7 @@ use crate::schema::{
     Action, ActionStyle, AdaptiveCard, Column, ColumnSet, Container, Data, Element, Execute, InputText, RichTextBlock,
     Size, Spacing, TextBlock, TextRun, Tone, Weight,
 };
+use crate::setup::Line;
 use crate::untrusted::{Own, Plain};
 use crate::{Card, MAX_CARD_BYTES, text};
 
@@ -77,10 +78,6 @@ fn unknown(record: &IncidentRecord, log_lines: usize) -> Card {
 
 /// As in "#1234 DB down (triggered, high) on Payments".
 fn summary(state: &Snapshot) -> String {
-    let urgency = match state.urgency {
-        Urgency::High => "high",
-        Urgency::Low => "low",
-    };
     Plain::from("#")
         .number(state.number)
         .own(" ")
@@ -88,10 +85,29 @@ fn summary(state: &Snapshot) -> String {
         .own(" (")
         .own(word(state.status).1)
         .own(", ")
-        .own(urgency)
+        .own(urgency(state.urgency))
         .own(") on ")
         .foreign_or(&state.service.name, NAME_LIMIT, "(no name)")
         .into_literal()
+}
+
+fn urgency(urgency: Urgency) -> &'static str {
+    match urgency {
+        Urgency::High => "high",
+        Urgency::Low => "low",
+    }
+}
+
+/// An incident as one line of a list.
+#[must_use]
+pub fn incident_line(state: &Snapshot) -> Line {
+    let people: Vec<&str> = state.assignees.iter().map(|person| person.name.as_str()).collect();
+    let people = if people.is_empty() { "nobody".to_owned() } else { people.join(", ") };
+    let (status, urgency) = (word(state.status).1, urgency(state.urgency));
+    Line {
+        name: format!("#{} {}", state.number, state.title),
+        about: format!("{status}, {urgency} urgency, {}, assigned to {people}", state.service.name),
+    }
 }
 
 /// The status as a word, at the beginning of a line and within one.

@@ -7,6 +7,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use domain::failure::Class;
 use domain::ids::ChannelId;
 use domain::job::{CardJob, TestJob};
+use serde::Serialize;
 
 /// SQS takes at most ten messages per batch.
 const BATCH: usize = 10;
@@ -69,7 +70,7 @@ impl Queue {
     pub async fn send(&self, jobs: &[CardJob]) -> Result<(), QueueError> {
         for batch in jobs.chunks(BATCH) {
             let entries =
-                batch.iter().enumerate().map(|(index, job)| entry(index, job)).collect::<Result<Vec<_>, _>>()?;
+                batch.iter().enumerate().map(|(index, job)| card_entry(index, job)).collect::<Result<Vec<_>, _>>()?;
             self.send_batch(entries).await?;
         }
         Ok(())
@@ -80,14 +81,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError`] if it was not taken.
     pub async fn send_test(&self, job: &TestJob) -> Result<(), QueueError> {
-        let body = serde_json::to_string(job).map_err(|error| QueueError::Encode(Box::new(error)))?;
-        let entry = SendMessageBatchRequestEntry::builder()
-            .id("0")
-            .message_body(body)
-            .message_group_id(group(&job.channel))
-            .message_deduplication_id(digest(["test", &job.test].join("#").as_bytes()))
-            .build()
-            .map_err(|error| QueueError::Encode(Box::new(error)))?;
+        let entry = entry(0, job, &job.channel, &["test", &job.test])?;
         self.send_batch(vec![entry]).await
     }
 
@@ -137,21 +131,26 @@ impl Queue {
     }
 }
 
-fn entry(index: usize, job: &CardJob) -> Result<SendMessageBatchRequestEntry, QueueError> {
+fn card_entry(index: usize, job: &CardJob) -> Result<SendMessageBatchRequestEntry, QueueError> {
+    let cause = [&job.cause, job.account.as_str(), job.incident.as_str(), job.channel.as_str()];
+    entry(index, job, &job.channel, &cause)
+}
+
+/// `cause` names what made us send it: two messages with the same are one.
+fn entry(
+    index: usize,
+    job: &impl Serialize,
+    channel: &ChannelId,
+    cause: &[&str],
+) -> Result<SendMessageBatchRequestEntry, QueueError> {
     let body = serde_json::to_string(job).map_err(|error| QueueError::Encode(Box::new(error)))?;
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(body)
-        .message_group_id(group(&job.channel))
-        .message_deduplication_id(digest(
-            [&job.cause, job.account.as_str(), job.incident.as_str(), job.channel.as_str()].join("#").as_bytes(),
-        ))
+        .message_group_id(digest(channel.as_str().as_bytes()))
+        .message_deduplication_id(digest(cause.join("#").as_bytes()))
         .build()
         .map_err(|error| QueueError::Encode(Box::new(error)))
-}
-
-fn group(channel: &ChannelId) -> String {
-    digest(channel.as_str().as_bytes())
 }
 
 /// SHA-256 as 64 hexadecimal digits. Ids of SQS hold 128 characters of a small alphabet; a digest fits whatever it names.
@@ -180,7 +179,7 @@ mod tests {
     #[test]
     fn groups_by_channel_and_deduplicates_by_cause_and_channel() {
         let of = |cause, channel| {
-            let entry = entry(0, &job(cause, channel)).unwrap();
+            let entry = card_entry(0, &job(cause, channel)).unwrap();
             (entry.message_group_id.unwrap(), entry.message_deduplication_id.unwrap())
         };
         let (group, dedup) = of("E1", "19:a@thread.tacv2");

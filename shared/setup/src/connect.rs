@@ -202,9 +202,7 @@ async fn undo(app: &App, subscription: &Subscription) {
 
 /// Deletes a subscription at PagerDuty and, when that is certain, in the table.
 pub(crate) async fn unsubscribe(app: &App, subscription: &Subscription) -> Result<(), SetupError> {
-    let deleted =
-        async { Ok::<_, SetupError>(as_app!(app, |auth| app.pagerduty.delete_subscription(auth, &subscription.id))) };
-    match deleted.await? {
+    match as_app!(app, |auth| app.pagerduty.delete_subscription(auth, &subscription.id)) {
         Ok(()) => {}
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error.into()),

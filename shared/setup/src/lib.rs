@@ -11,8 +11,11 @@ mod error;
 mod people;
 mod session;
 
-use domain::ids::AccountId;
+use domain::connection::Installation;
+use domain::ids::{AccountId, ChannelId, ServiceId, SubscriptionId};
+use domain::incident::ServiceRef;
 use jiff::SignedDuration;
+use pagerduty::rest::{Page, Service, SubscriptionState};
 use runtime::App;
 use store::{AuditEntry, Via};
 use teams::connector::ConnectorAuth;
@@ -66,12 +69,7 @@ pub async fn note(app: &App, account: &AccountId, actor: &Actor, text: String) {
 ///
 /// # Errors
 /// [`SetupError`] if PagerDuty does not answer.
-pub async fn find_services(
-    app: &App,
-    query: &str,
-    offset: u32,
-    limit: u32,
-) -> Result<pagerduty::rest::Page<domain::incident::ServiceRef>, SetupError> {
+pub async fn find_services(app: &App, query: &str, offset: u32, limit: u32) -> Result<Page<ServiceRef>, SetupError> {
     Ok(as_app!(app, |auth| app.pagerduty.find_services(auth, query, offset, limit))?)
 }
 
@@ -79,7 +77,7 @@ pub async fn find_services(
 ///
 /// # Errors
 /// [`SetupError::ServiceUnknown`] if PagerDuty does not know it, else what PagerDuty or its OAuth says.
-pub async fn service(app: &App, id: &domain::ids::ServiceId) -> Result<pagerduty::rest::Service, SetupError> {
+pub async fn service(app: &App, id: &ServiceId) -> Result<Service, SetupError> {
     as_app!(app, |auth| app.pagerduty.service(auth, id)).map_err(|error| {
         if error.is_not_found() { SetupError::ServiceUnknown { service: id.clone() } } else { error.into() }
     })
@@ -89,18 +87,15 @@ pub async fn service(app: &App, id: &domain::ids::ServiceId) -> Result<pagerduty
 ///
 /// # Errors
 /// [`SetupError`] if PagerDuty does not answer.
-pub async fn subscription_state(
-    app: &App,
-    id: &domain::ids::SubscriptionId,
-) -> Result<pagerduty::rest::SubscriptionState, SetupError> {
+pub async fn subscription_state(app: &App, id: &SubscriptionId) -> Result<SubscriptionState, SetupError> {
     Ok(as_app!(app, |auth| app.pagerduty.subscription_state(auth, id))?)
 }
 
 /// Posts a card in a channel of an installation.
 pub(crate) async fn post(
     app: &App,
-    installation: &domain::connection::Installation,
-    channel: &domain::ids::ChannelId,
+    installation: &Installation,
+    channel: &ChannelId,
     card: &cards::Card,
 ) -> Result<(), SetupError> {
     let now = app.clock.now();
@@ -112,8 +107,8 @@ pub(crate) async fn post(
 }
 
 /// Posts a card in the team's General channel, whose id is the team's. A team that cannot be told is no reason to fail.
-pub(crate) async fn tell_team(app: &App, installation: &domain::connection::Installation, card: &cards::Card) {
-    let told = match domain::ids::ChannelId::new(installation.team.as_str()) {
+pub(crate) async fn tell_team(app: &App, installation: &Installation, card: &cards::Card) {
+    let told = match ChannelId::new(installation.team.as_str()) {
         Ok(general) => post(app, installation, &general, card).await,
         Err(_) => return,
     };

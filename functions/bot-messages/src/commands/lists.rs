@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cards::setup::{Line, list};
 use domain::connection::Connection;
 use domain::ids::ServiceId;
-use domain::incident::{ServiceRef, Status, Urgency};
-use pagerduty::rest::{OnCall, RestIncident, Service};
+use domain::incident::ServiceRef;
+use pagerduty::rest::{OnCall, Service};
 use runtime::App;
 
 use super::{as_person, linked};
@@ -37,32 +37,13 @@ pub(super) async fn incidents(app: &App, place: &Place, text: &str, argument: &s
     let page = as_person!(app, place, &account, text, person, |auth| app
         .pagerduty
         .open_incidents(auth, &services, assigned, INCIDENTS));
-    let lines: Vec<Line> = page.items.iter().map(incident_line).collect();
+    let lines: Vec<Line> = page.items.iter().map(|incident| cards::incident_line(&incident.snapshot)).collect();
     let (heading, empty) = if mine {
         ("Open incidents assigned to you", "No open incident is assigned to you.")
     } else {
         ("Open incidents of this channel's services", "There is no open incident.")
     };
     reply(app, place, &list(heading, &lines, empty)).await
-}
-
-fn incident_line(incident: &RestIncident) -> Line {
-    let state = &incident.snapshot;
-    let status = match state.status {
-        Status::Triggered => "triggered",
-        Status::Acknowledged => "acknowledged",
-        Status::Resolved => "resolved",
-    };
-    let urgency = match state.urgency {
-        Urgency::High => "high",
-        Urgency::Low => "low",
-    };
-    let people: Vec<&str> = state.assignees.iter().map(|person| person.name.as_str()).collect();
-    let people = if people.is_empty() { "nobody".to_owned() } else { people.join(", ") };
-    Line {
-        name: format!("#{} {}", state.number, state.title),
-        about: format!("{status}, {urgency} urgency, {}, assigned to {people}", state.service.name),
-    }
 }
 
 /// Who is on call for the services of this channel, or for those with the name that was given.

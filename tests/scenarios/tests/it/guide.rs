@@ -37,12 +37,9 @@ async fn guide_step_3_somebody_who_is_no_admin_gets_a_key_for_an_admin() {
     let platform = Platform::new(&world);
     platform.install("Ben Okafor").await;
     let welcome = world.private_cards("Ben Okafor").remove(0);
-    let answer = platform.press("Ben Okafor", &welcome, "I’m not a PagerDuty Admin").await;
-    assert!(answer.message().contains("key"), "{}", answer.message());
+    let key = platform.ask_for_key("Ben Okafor", &welcome).await;
     let instructions = world.private_cards("Ben Okafor").pop().unwrap();
     assert!(instructions.shows("Forward this message to an Admin"), "{}", instructions.text());
-    let text = instructions.text();
-    let key = text.split("Write: authorize ").nth(1).unwrap().lines().next().unwrap().to_owned();
 
     // a, b: the admin opens a chat with the bot and uses the key.
     world.say("Ada Wong", &format!("  AUTHORIZE   {} ", key.to_lowercase())).await;

@@ -190,12 +190,7 @@ async fn a_key_is_useless_after_three_days_after_another_installation_and_to_who
     let platform = Platform::new(&world);
     platform.install("Ben Okafor").await;
     let welcome = world.private_cards("Ben Okafor").remove(0);
-    let key = async || {
-        platform.press("Ben Okafor", &welcome, "I’m not a PagerDuty Admin").await;
-        let text = world.private_cards("Ben Okafor").pop().unwrap().text();
-        text.split("Write: authorize ").nth(1).unwrap().lines().next().unwrap().to_owned()
-    };
-    let first = key().await;
+    let first = platform.ask_for_key("Ben Okafor", &welcome).await;
     world.say("Chloe Martin", &format!("authorize {first}")).await;
     let refused = platform.log_in(&Browser::new(), "Chloe Martin", "Chloe Martin").await;
     assert_eq!(refused.status, 403, "who is no admin gets nowhere: {}", refused.text);
@@ -203,7 +198,7 @@ async fn a_key_is_useless_after_three_days_after_another_installation_and_to_who
     world.advance(SignedDuration::from_hours(73)).await;
     world.say("Ada Wong", &format!("authorize {first}")).await;
     assert!(world.private_cards("Ada Wong").pop().unwrap().shows("This key is not valid"));
-    let second = key().await;
+    let second = platform.ask_for_key("Ben Okafor", &welcome).await;
     platform.uninstall().await;
     world.tick(SignedDuration::from_mins(2));
     platform.install("Ben Okafor").await;
@@ -249,9 +244,7 @@ async fn tenants_are_strictly_apart() {
     let platform = Platform::new(&world);
     platform.install("Ben Okafor").await;
     let welcome = world.private_cards("Ben Okafor").remove(0);
-    platform.press("Ben Okafor", &welcome, "I’m not a PagerDuty Admin").await;
-    let text = world.private_cards("Ben Okafor").pop().unwrap().text();
-    let key = text.split("Write: authorize ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let key = platform.ask_for_key("Ben Okafor", &welcome).await;
 
     let zoe = world.teams().add_user_in(OTHER, "Zoe");
     let elsewhere = world.teams().add_team_in(OTHER, "Elsewhere");

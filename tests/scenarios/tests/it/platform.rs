@@ -103,6 +103,14 @@ impl<'w> Platform<'w> {
         Answer(self.world.teams().click(&person, &card.message.id, button, json!({})).await.unwrap())
     }
 
+    /// Who added the app presses the button for a key that an admin can use.
+    pub(crate) async fn ask_for_key(&self, who: &str, welcome: &Card) -> String {
+        let answer = self.press(who, welcome, "I’m not a PagerDuty Admin").await;
+        assert!(answer.message().contains("key"), "{}", answer.message());
+        let text = self.world.private_cards(who).pop().unwrap().text();
+        text.split("Write: authorize ").nth(1).unwrap().lines().next().unwrap().to_owned()
+    }
+
     /// The address of a service's page.
     pub(crate) fn service_url(&self, service: &str) -> String {
         let base = Url::parse(&self.world.pagerduty().base()).unwrap();

@@ -1,0 +1,22 @@
+// What every browser test needs: a quiet Chromium, and the local stack to look at.
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+
+export function launch() {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: QUIET });
+}
+
+/** Starts the stack on free ports and waits for the address that it prints. */
+export async function startStack() {
+  const ports = ["--port", "--aws-port", "--pagerduty-port", "--teams-port"].flatMap((flag) => [flag, "0"]);
+  const root = new URL("../..", import.meta.url).pathname;
+  const stack = spawn(`${root}target/debug/local`, ports, { cwd: root, env: { ...process.env, RUST_LOG: "error" }, stdio: ["ignore", "pipe", "inherit"] });
+  for await (const line of createInterface({ input: stack.stdout })) {
+    if (line.trim().startsWith("http://")) return { address: line.trim(), stop: () => stack.kill("SIGINT") };
+  }
+  throw new Error("the local stack ended before it printed its address");
+}
