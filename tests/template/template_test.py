@@ -1,0 +1,327 @@
+"""What template.yaml must hold and cfn-lint does not see: that it fits the code, the documents and itself.
+
+Runs with the Python of cfn-lint, whose YAML loader knows CloudFormation's short forms.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import unittest
+
+from cfnlint.decode.cfn_yaml import load
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# Whoever operates PagerBridge, and `local doctor`, read these.
+OUTPUTS = {
+    "PublicUrl", "MessagesEndpoint", "OAuthRedirectUrl", "ConfigurationPage", "TableName", "QueueUrl", "DeadLetterQueueUrl",
+    "SecretArn", "DashboardUrl", "ReconcilerFunctionName",
+}  # fmt: skip
+# Variables that are not the product's own.
+FOREIGN_VARIABLES = {"RUST_LOG"}
+# The HTTP API gives up on a function after this many seconds.
+API_LIMIT = 30
+
+
+def source(path: str) -> str:
+    return (ROOT / path).read_text()
+
+
+def seconds(path: str, constant: str) -> float:
+    """A constant of type Duration or SignedDuration."""
+    found = re.search(rf"\b{constant}: \w+ = \w+::from_(secs|millis)\(([\d_]+)\)", source(path))
+    assert found, f"{path} has no {constant}"
+    number = int(found[2].replace("_", ""))
+    return number / 1000 if found[1] == "millis" else number
+
+
+def text(path: str, constant: str) -> str:
+    found = re.search(rf'\b{constant}: &str = "([^"]*)"', source(path))
+    assert found, f"{path} has no {constant}"
+    return found[1]
+
+
+def crate(logical_id: str) -> str:
+    """WebhookIngestFunction -> webhook-ingest"""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", logical_id.removesuffix("Function")).lower()
+
+
+class Template(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.template = load(str(ROOT / "template.yaml"))
+        cls.resources = cls.template["Resources"]
+        cls.parameters = cls.template["Parameters"]
+        cls.functions = {
+            name: resource["Properties"]
+            for name, resource in cls.resources.items()
+            if resource["Type"] == "AWS::Serverless::Function"
+        }
+        cls.variables = cls.template["Globals"]["Function"]["Environment"]["Variables"]
+        cls.dashboard = json.loads(cls.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+
+    def of_type(self, kind):
+        return {n: r["Properties"] for n, r in self.resources.items() if r["Type"] == kind}
+
+    def statements(self, function):
+        role = self.functions[function]["Role"]["Fn::GetAtt"][0]
+        [policy] = self.resources[role]["Properties"]["Policies"]
+        return policy["PolicyDocument"]["Statement"]
+
+    # -- The functions
+
+    def test_every_function_is_deployed_from_what_infra_build_makes(self):
+        crates = {path.parent.name for path in ROOT.glob("functions/*/Cargo.toml")}
+        self.assertEqual({crate(name) for name in self.functions}, crates)
+        for name, function in self.functions.items():
+            self.assertEqual(function["CodeUri"], f"target/lambda/{crate(name)}/bootstrap.zip")
+
+    def test_every_function_has_a_role_of_its_own_with_one_policy(self):
+        roles = [function["Role"]["Fn::GetAtt"][0] for function in self.functions.values()]
+        self.assertEqual(len(set(roles)), len(roles))
+        for name, function in self.functions.items():
+            # SAM ignores a function's own policies beside a role.
+            self.assertNotIn("Policies", function)
+            for statement in self.statements(name):
+                with self.subTest(function=name, statement=statement["Sid"]):
+                    self.assertEqual(set(statement), {"Sid", "Effect", "Action", "Resource"})
+                    for action in statement["Action"]:
+                        self.assertRegex(action, r"^[a-z]+:[A-Za-z]+$")
+                    self.assertIsInstance(statement["Resource"], dict, "one resource of this stack")
+
+    def test_every_function_writes_to_its_own_log_which_ends(self):
+        for name, function in self.functions.items():
+            with self.subTest(function=name):
+                group = function["LoggingConfig"]["LogGroup"]["Ref"]
+                self.assertEqual(group, name.removesuffix("Function") + "LogGroup")
+                self.assertEqual(function["LoggingConfig"]["LogFormat"], "Text")
+                [log] = [s for s in self.statements(name) if s["Sid"] == "Log"]
+                self.assertEqual(log["Resource"], {"Fn::GetAtt": [group, "Arn"]})
+        for name, group in self.of_type("AWS::Logs::LogGroup").items():
+            self.assertEqual(group["RetentionInDays"], {"Ref": "LogRetentionDays"}, name)
+
+    def test_a_key_is_usable_by_whoever_needs_it(self):
+        def roles(policy):
+            return {role["Ref"] for role in self.resources[policy]["Properties"]["Roles"]}
+
+        every = {function["Role"]["Fn::GetAtt"][0] for function in self.functions.values()}
+        sends = {
+            function["Role"]["Fn::GetAtt"][0]
+            for name, function in self.functions.items()
+            if any("sqs:SendMessage" in statement["Action"] for statement in self.statements(name))
+        }
+        self.assertEqual(roles("ReadWithKeyPolicy"), every)
+        self.assertEqual(roles("SendWithKeyPolicy"), sends)
+
+    # -- The configuration
+
+    def test_the_environment_is_what_the_program_reads(self):
+        rust = source("shared/runtime/src/config.rs")
+        table = rust[rust.index("VARIABLES: &[Variable]") :]
+        table = table[: table.index("];")]
+        known = dict(re.findall(r'(?:required|optional)\(\s*"(\w+)",\s*"([^"]*)"', table))
+        required = set(re.findall(r'required\(\s*"(\w+)"', table))
+        self.assertGreater(len(known), 10)
+        self.assertEqual(set(self.variables) - FOREIGN_VARIABLES, set(known))
+        for name, value in self.variables.items():
+            parameter = self.parameters.get(value.get("Ref"), {}) if isinstance(value, dict) else {}
+            if name in known and name not in required and "Default" in parameter:
+                self.assertEqual(str(parameter["Default"]), known[name], f"default of {name}")
+
+    def test_every_parameter_is_explained(self):
+        interface = self.template["Metadata"]["AWS::CloudFormation::Interface"]
+        grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+        self.assertEqual(sorted(grouped), sorted(self.parameters))
+        self.assertEqual(set(interface["ParameterLabels"]), set(self.parameters))
+        body = json.dumps([self.template[part] for part in ("Globals", "Conditions", "Resources")])
+        used = set(re.findall(r'"Ref": "(\w+)"|\$\{(\w+)\}', body))
+        used = {name for pair in used for name in pair}
+        for name, parameter in self.parameters.items():
+            with self.subTest(parameter=name):
+                self.assertTrue(parameter["Description"])
+                self.assertTrue("AllowedValues" in parameter or parameter.get("ConstraintDescription"))
+                if "AllowedPattern" in parameter:
+                    self.assertTrue(parameter["AllowedPattern"].startswith("^"), "anchored")
+                    if "Default" in parameter:
+                        self.assertRegex(parameter["Default"], parameter["AllowedPattern"])
+                self.assertTrue(name in used, "not used")
+
+    def test_patterns_take_what_is_right_and_nothing_else(self):
+        guid = "00000000-0000-0000-0000-000000000000"
+        for name, right, wrong in [
+            ("TeamsAppId", [guid], ["", "app", guid + "0"]),
+            ("TeamsAllowedTenants", ["", guid, f"{guid},{guid}", f"{guid}, {guid}"], [f"{guid} {guid}", "contoso.com"]),
+            ("TeamsServiceUrlHosts", ["smba.trafficmanager.net", "a.example,b.example"], ["https://a.example", "*.example", ""]),
+            ("TeamsTokenUrl", ["", "https://login.example/t/oauth2/v2.0/token"], ["http://login.example", "https://l.example/?a"]),
+            ("TeamsTokenScope", ["https://api.botframework.us/.default"], ["https://api.botframework.us"]),
+            ("PagerDutySubdomain", ["acme", "acme-eu2"], ["acme.pagerduty.com", "acme.eu", ""]),
+            ("AlarmEmail", ["", "ops@example.com"], ["ops", "ops@example"]),
+            ("CustomDomainName", ["", "bridge.example.com"], ["https://bridge.example.com", "bridge", "bridge.example.com/"]),
+            ("KmsKeyArn", ["", f"arn:aws:kms:eu-central-1:000000000000:key/{guid}"], ["alias/a", guid]),
+            ("WebhookReservedConcurrency", ["none", "20"], ["0", "", "-1"]),
+        ]:  # fmt: skip
+            pattern = re.compile(self.parameters[name]["AllowedPattern"])
+            for value in right:
+                self.assertTrue(pattern.fullmatch(value), f"{name}: {value}")
+            for value in wrong:
+                self.assertFalse(pattern.fullmatch(value), f"{name}: {value}")
+
+    # -- How things fit each other
+
+    def test_timeouts_fit_each_other(self):
+        timeout = {name: function["Timeout"] for name, function in self.functions.items()}
+        queue = self.resources["Queue"]["Properties"]
+        sender = timeout["NotificationSenderFunction"]
+        self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * sender)
+        self.assertGreater(sender, seconds("functions/notification-sender/src/lib.rs", "STEP_BUDGET"))
+        self.assertGreater(timeout["WebhookIngestFunction"], seconds("functions/webhook-ingest/src/lib.rs", "BUDGET"))
+        self.assertGreater(timeout["BotMessagesFunction"], seconds("functions/bot-messages/src/lib.rs", "MESSAGE_BUDGET"))
+        for holder in ("once", "dialog"):
+            held = seconds(f"functions/bot-messages/src/{holder}.rs", "HOLD")
+            self.assertLessEqual(timeout["BotMessagesFunction"], held, f"{holder} is held until the function has ended")
+        self.assertLess(timeout["AdminApiFunction"], seconds("shared/setup/src/connect.rs", "LOCK"))
+        behind_api = [i["IntegrationUri"]["Fn::GetAtt"][0] for i in self.of_type("AWS::ApiGatewayV2::Integration").values()]
+        for name in behind_api:
+            self.assertLess(timeout[name], API_LIMIT, name)
+        schedule = self.functions["ReconcilerFunction"]["Events"]["Schedule"]["Properties"]["Schedule"]
+        self.assertLess(timeout["ReconcilerFunction"], 60 * int(re.fullmatch(r"rate\((\d+) minutes\)", schedule)[1]))
+
+    def test_the_local_stack_has_the_same_queue_and_timeout(self):
+        queue = self.resources["Queue"]["Properties"]
+        local = source("infra/local/src/environment.rs")
+        receives = re.search(r"MAX_RECEIVES: u32 = (\d+);", local)
+        self.assertEqual(int(receives[1]), queue["RedrivePolicy"]["maxReceiveCount"])
+        visibility = re.search(r'QueueAttributeName::VisibilityTimeout, "(\d+)"', local)
+        self.assertEqual(int(visibility[1]), queue["VisibilityTimeout"])
+        timeout = self.functions["NotificationSenderFunction"]["Timeout"]
+        self.assertEqual(seconds("infra/local/src/pump.rs", "FUNCTION_TIMEOUT"), timeout)
+
+    def test_the_dead_letter_queue_belongs_to_the_queue(self):
+        queue, dead = (self.resources[name]["Properties"] for name in ("Queue", "DeadLetterQueue"))
+        self.assertEqual(queue["RedrivePolicy"]["deadLetterTargetArn"], {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
+        [allowed] = dead["RedriveAllowPolicy"]["sourceQueueArns"]
+        self.assertTrue(allowed["Fn::Sub"].endswith(":" + queue["QueueName"]["Fn::Sub"]))
+        for each in (queue, dead):
+            self.assertIs(each["FifoQueue"], True)
+            self.assertTrue(each["QueueName"]["Fn::Sub"].endswith(".fifo"))
+        self.assertGreaterEqual(dead["MessageRetentionPeriod"], queue["MessageRetentionPeriod"])
+
+    def test_the_table_has_the_shape_that_the_store_expects(self):
+        table = self.resources["Table"]["Properties"]
+        shape = "shared/store/src/table.rs"
+        pk, sk, index, index_pk, index_sk, expires_at = (
+            text(shape, name) for name in ("PK", "SK", "INDEX", "INDEX_PK", "INDEX_SK", "EXPIRES_AT")
+        )
+
+        def schema(hash_name, range_name):
+            return [
+                {"AttributeName": hash_name, "KeyType": "HASH"},
+                {"AttributeName": range_name, "KeyType": "RANGE"},
+            ]
+
+        self.assertEqual(table["KeySchema"], schema(pk, sk))
+        expected = [{"IndexName": index, "KeySchema": schema(index_pk, index_sk), "Projection": {"ProjectionType": "ALL"}}]
+        self.assertEqual(table["GlobalSecondaryIndexes"], expected)
+        self.assertIn("ProjectionType::All", source(shape))
+        self.assertEqual(table["TimeToLiveSpecification"], {"AttributeName": expires_at, "Enabled": True})
+        self.assertEqual(
+            {definition["AttributeName"] for definition in table["AttributeDefinitions"]}, {pk, sk, index_pk, index_sk}
+        )
+        for resource in ("Table", "Secret"):
+            for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+                self.assertEqual(self.resources[resource][policy], "Retain", resource)
+
+    def test_routes_lead_to_the_function_that_serves_them(self):
+        integrations = {
+            f"integrations/${{{name}}}": crate(properties["IntegrationUri"]["Fn::GetAtt"][0])
+            for name, properties in self.of_type("AWS::ApiGatewayV2::Integration").items()
+        }
+        routes = {}
+        for properties in self.of_type("AWS::ApiGatewayV2::Route").values():
+            method, path = properties["RouteKey"].split(" ")
+            pattern = re.compile(re.escape(path).replace(re.escape("{proxy+}"), ".*"))
+            routes[method, pattern] = integrations[properties["Target"]["Fn::Sub"]]
+        used = set()
+        for function in set(integrations.values()):
+            served = re.findall(r'\.route\("([^"]+)", (get|post)\(', source(f"functions/{function}/src/lib.rs"))
+            self.assertTrue(served, function)
+            for path, method in served:
+                matching = {
+                    key: target
+                    for key, target in routes.items()
+                    if key[0] in ("ANY", method.upper()) and key[1].fullmatch(path)
+                }
+                self.assertEqual(set(matching.values()), {function}, f"{method} {path}")
+                used |= set(matching)
+        self.assertEqual(used, set(routes), "a route that no function serves")
+
+    def test_the_access_log_is_json_and_tells_no_secret(self):
+        log = self.resources["HttpApiStage"]["Properties"]["AccessLogSettings"]["Format"]
+        values = json.loads(log).values()
+        self.assertNotIn("\n", log)
+        for word in ("path", "query", "authorizer", "header"):
+            self.assertNotIn(word, " ".join(values).lower())
+
+    # -- What operators see
+
+    def metrics(self):
+        """(namespace, name, dimension, value) of every alarm and of the dashboard."""
+        for alarm in self.of_type("AWS::CloudWatch::Alarm").values():
+            single = [alarm] if "MetricName" in alarm else []
+            listed = [metric["MetricStat"]["Metric"] for metric in alarm.get("Metrics", []) if "MetricStat" in metric]
+            for metric in single + listed:
+                [dimension] = metric["Dimensions"]
+                [value] = dimension["Value"].values()
+                yield metric["Namespace"], metric["MetricName"], dimension["Name"], value if isinstance(value, str) else value[0]
+        for widget in self.dashboard["widgets"]:
+            for namespace, name, dimension, value, *_ in widget["properties"]["metrics"]:
+                yield namespace, name, dimension, value.strip("${}").split(".")[0]
+
+    def test_every_metric_is_counted_by_the_program(self):
+        sources = [path for folder in ("functions", "shared") for path in (ROOT / folder).glob("*/src/**/*.rs")]
+        words = {word for path in sources for word in re.findall(r'"([A-Z][A-Za-z]+)"', path.read_text())}
+        counted = set()
+        for namespace, name, dimension, value in self.metrics():
+            if namespace == "PagerBridge":
+                counted.add(name)
+                self.assertEqual(dimension, "FunctionName", name)
+            self.assertIn(value, self.functions if dimension == "FunctionName" else self.resources, name)
+        self.assertEqual(counted - words, set(), "in no source file")
+
+    def test_the_dashboard_has_no_overlapping_widgets(self):
+        taken = set()
+        for widget in self.dashboard["widgets"]:
+            cells = {
+                (x, y)
+                for x in range(widget["x"], widget["x"] + widget["width"])
+                for y in range(widget["y"], widget["y"] + widget["height"])
+            }
+            self.assertFalse(taken & cells, widget["properties"]["title"])
+            self.assertLessEqual(widget["x"] + widget["width"], 24)
+            taken |= cells
+
+    def test_every_alarm_tells_somebody_and_says_what_silence_means(self):
+        target = [
+            {"Fn::If": ["HasAlarmEmail", {"Ref": "AlarmTopic"}, {"Ref": "AWS::NoValue"}]},
+            {"Fn::If": ["HasAlarmTopic", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]},
+        ]
+        for name, alarm in self.of_type("AWS::CloudWatch::Alarm").items():
+            with self.subTest(alarm=name):
+                self.assertEqual(alarm["AlarmActions"], target)
+                self.assertEqual(alarm["OKActions"], target)
+                self.assertIn(alarm["TreatMissingData"], ("notBreaching", "breaching", "ignore"))
+                self.assertIn(name, alarm["AlarmDescription"])
+
+    def test_every_alarm_has_a_section_in_the_manual_and_every_section_an_alarm(self):
+        manual = source("infra/docs/operations.md")
+        headings = set(re.findall(r"^#+ `?(\w+Alarm)`?\b", manual, re.MULTILINE))
+        self.assertEqual(headings, set(self.of_type("AWS::CloudWatch::Alarm")))
+
+    def test_the_outputs_are_what_others_rely_on(self):
+        self.assertEqual(set(self.template["Outputs"]), OUTPUTS)
+
+
+if __name__ == "__main__":
+    unittest.main()
