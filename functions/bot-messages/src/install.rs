@@ -19,14 +19,8 @@ use crate::private::{self, PrivateError};
 const SAME_INSTALLATION: SignedDuration = SignedDuration::from_secs(60);
 
 /// The bot was added to a team, to a private or shared channel of it, or to somebody's private chat.
-pub(crate) async fn added(app: &App, activity: &Activity) {
-    let Some(team) = &activity.team else { return };
-    if let Err(error) = welcome(app, activity, &team.id).await {
-        tracing::error!(team.id = %team.id, error = runtime::chain(&error), "installation not finished");
-    }
-}
-
-async fn welcome(app: &App, activity: &Activity, team: &TeamId) -> Result<(), PrivateError> {
+pub(crate) async fn added(app: &App, activity: &Activity) -> Result<(), PrivateError> {
+    let Some(team) = activity.team.as_ref().map(|team| &team.id) else { return Ok(()) };
     let now = app.clock.now();
     let upgrade = activity.action.as_deref().is_some_and(|action| action.eq_ignore_ascii_case("add-upgrade"));
     let place = Place::of(activity);
@@ -51,6 +45,8 @@ async fn welcome(app: &App, activity: &Activity, team: &TeamId) -> Result<(), Pr
                 installer: place.user.clone().or_else(|| known.as_ref().and_then(|known| known.installer.clone())),
                 removed_at: None,
                 connected_at: known.as_ref().and_then(|known| known.connected_at),
+                added_at: activity.timestamp.or_else(|| known.as_ref().and_then(|known| known.added_at)),
+                leaving: known.as_ref().and_then(|known| known.leaving.clone()),
             })
         })
         .await?;
@@ -108,13 +104,7 @@ async fn alive(app: &App, installation: &Installation) -> Result<Vec<Connection>
 }
 
 /// The bot was removed from a team, from a private or shared channel, or from somebody's private chat.
-pub(crate) async fn removed(app: &App, activity: &Activity) {
-    if let Err(error) = forget(app, activity).await {
-        tracing::error!(error = runtime::chain(&error), "removal not noted");
-    }
-}
-
-async fn forget(app: &App, activity: &Activity) -> Result<(), PrivateError> {
+pub(crate) async fn removed(app: &App, activity: &Activity) -> Result<(), PrivateError> {
     let place = Place::of(activity);
     let Some(team) = &place.team else {
         if let (true, Some(user)) = (place.private, &place.user) {
@@ -130,38 +120,39 @@ async fn forget(app: &App, activity: &Activity) -> Result<(), PrivateError> {
         return Ok(());
     }
     let now = app.clock.now();
-    app.store
+    // Teams may tell of a removal after it told of the next installation.
+    let overtaken =
+        |known: &Installation| activity.timestamp.is_some_and(|at| known.added_at.is_some_and(|added| at < added));
+    let (_, after) = app
+        .store
         .change_installation(&installation.team, |known| {
-            let known = known.filter(|known| known.removed_at.is_none())?;
+            let known = known.filter(|known| known.removed_at.is_none() && !overtaken(known))?;
             Some(Installation { removed_at: Some(now), ..known })
         })
         .await?;
-    setup::suspend_connections(app, &connections, "BotRemoved").await?;
+    if after.is_some_and(|after| after.removed_at.is_some()) {
+        setup::suspend_connections(app, &connections, "BotRemoved").await?;
+    }
     Ok(())
 }
 
-/// The private or shared channel that an activity is about: those have installations of their own.
+/// The private or shared channel that an activity is about: those have installations of their own. So has one that we know
+/// nothing of, since Teams tells of every standard channel, and names General when the bot leaves the whole team.
 async fn own_channel(app: &App, activity: &Activity, team: &TeamId) -> Result<Option<ChannelId>, store::Error> {
     let Some(channel) = activity.channel.as_ref().filter(|channel| channel.id.as_str() != team.as_str()) else {
         return Ok(None);
     };
     let known = app.store.channel(team, &channel.id).await?;
-    Ok(known.filter(|known| known.kind != ChannelKind::Standard).map(|known| known.id))
+    Ok(known.is_none_or(|known| known.kind != ChannelKind::Standard).then(|| channel.id.clone()))
 }
 
 /// A team or a channel has changed.
-pub(crate) async fn changed(app: &App, activity: &Activity, event_type: &str) {
-    if let Err(error) = note_change(app, activity, &event_type.to_ascii_lowercase()).await {
-        tracing::error!(event.kind = event_type, error = runtime::chain(&error), "change not noted");
-    }
-}
-
-async fn note_change(app: &App, activity: &Activity, event: &str) -> Result<(), PrivateError> {
+pub(crate) async fn changed(app: &App, activity: &Activity, event_type: &str) -> Result<(), PrivateError> {
     let place = Place::of(activity);
     let Some(installation) = place.installation(app).await? else { return Ok(()) };
     let team = &installation.team;
-    match event {
-        "channelcreated" | "channelrenamed" | "channelrestored" | "channelshared" | "channeldeleted" => {
+    match event_type.to_ascii_lowercase().as_str() {
+        event @ ("channelcreated" | "channelrenamed" | "channelrestored" | "channelshared" | "channeldeleted") => {
             let Some(channel) = &activity.channel else { return Ok(()) };
             let deleted = event == "channeldeleted";
             remember_channel(app, team, &channel.id, channel.name.as_deref(), deleted).await?;
@@ -185,7 +176,7 @@ async fn note_change(app: &App, activity: &Activity, event: &str) -> Result<(), 
                 })
                 .await?;
         }
-        "teamdeleted" | "teamharddeleted" | "teamarchived" => {
+        event @ ("teamdeleted" | "teamharddeleted" | "teamarchived") => {
             let reason = if event == "teamarchived" { "TeamArchived" } else { "TeamDeleted" };
             let connections = app.store.connections_of_team(team).await?;
             setup::suspend_connections(app, &connections, reason).await?;

@@ -1,7 +1,9 @@
 //! Everything that comes from Teams: `POST /api/messages`.
 //!
 //! Teams waits 5 s for the answer to a click and about 15 s for anything else, and sends it again when it hears nothing.
-//! So every activity is answered in time, acts at most once, and is never answered with a failure that would be resent.
+//! So every activity is answered in time and acts at most once. Only what changes in teams and channels is answered with a
+//! failure when it could not be noted, so that it is resent: those steps can be repeated, and a lost one would leave a team
+//! without its incidents.
 
 mod click;
 mod commands;
@@ -26,6 +28,8 @@ use teams::activity::{Activity, Inbound};
 use teams::auth::AuthError;
 use teams::reply;
 use tokio::time::Instant;
+
+use crate::private::PrivateError;
 
 /// Far above any activity that Teams sends.
 const MAX_BODY_BYTES: usize = 512 * 1024;
@@ -93,8 +97,22 @@ fn late(inbound: &Inbound) -> Response {
         Inbound::TaskFetch { .. } => axum::Json(reply::task_message(cards::text::busy_pagerduty())).into_response(),
         Inbound::TaskSubmit { .. } => axum::Json(reply::task_message(cards::text::slow_pagerduty())).into_response(),
         Inbound::Search { .. } => axum::Json(reply::choices([])).into_response(),
-        _ => StatusCode::OK.into_response(),
+        Inbound::Installed
+        | Inbound::Uninstalled
+        | Inbound::MembersAdded { bot: true, .. }
+        | Inbound::ConversationUpdate { .. } => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Inbound::MembersAdded { bot: false, .. }
+        | Inbound::OtherInvoke { .. }
+        | Inbound::Message { .. }
+        | Inbound::Other => StatusCode::OK.into_response(),
     }
+}
+
+/// The answer to a change in Teams.
+fn noted(what: &str, done: Result<(), PrivateError>) -> Response {
+    let Err(error) = done else { return StatusCode::OK.into_response() };
+    tracing::error!(what, error = runtime::chain(&error), "change in Teams not noted");
+    if error.may_pass() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }.into_response()
 }
 
 async fn act(app: &App, activity: &Activity, inbound: Inbound) -> Response {
@@ -113,16 +131,11 @@ async fn act(app: &App, activity: &Activity, inbound: Inbound) -> Response {
             StatusCode::OK.into_response()
         }
         Inbound::Installed | Inbound::MembersAdded { bot: true, .. } => {
-            Box::pin(install::added(app, activity)).await;
-            StatusCode::OK.into_response()
+            noted("added", Box::pin(install::added(app, activity)).await)
         }
-        Inbound::Uninstalled => {
-            Box::pin(install::removed(app, activity)).await;
-            StatusCode::OK.into_response()
-        }
+        Inbound::Uninstalled => noted("removed", Box::pin(install::removed(app, activity)).await),
         Inbound::ConversationUpdate { event_type } => {
-            Box::pin(install::changed(app, activity, &event_type)).await;
-            StatusCode::OK.into_response()
+            noted("changed", Box::pin(install::changed(app, activity, &event_type)).await)
         }
         // Teams adds activity types; one that is not answered with 200 would be sent again and again.
         Inbound::MembersAdded { bot: false, .. } | Inbound::Other => StatusCode::OK.into_response(),

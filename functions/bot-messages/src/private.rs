@@ -28,6 +28,19 @@ pub(crate) enum PrivateError {
 }
 
 impl PrivateError {
+    /// Whether the same may work a moment later.
+    pub(crate) fn may_pass(&self) -> bool {
+        let class = match self {
+            Self::Table(error) => error.class(),
+            Self::Teams(error) => error.class(),
+            Self::Secret(error) => error.class(),
+            Self::Setup(error) => error.class(),
+            Self::Random(_) | Self::Token(_) => return true,
+            Self::NoUser => return false,
+        };
+        matches!(class, Class::Retry { .. } | Class::Unclear)
+    }
+
     /// Whether Teams does not let the bot write to the person: they have not got the app, or have blocked it.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self, Self::Teams(error) if matches!(error.class(), Class::Gone | Class::Forbidden))

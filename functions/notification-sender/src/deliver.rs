@@ -229,6 +229,11 @@ impl Delivery<'_> {
             self.later(Scope::Channel)
         })?;
         match installation.map_err(|error| self.table_failed(&error))? {
+            // The team may have left the account a moment ago, or for another one: nothing of the old one is shown there.
+            Some(Installation { account, .. }) if account.as_ref() != Some(&self.job.account) => {
+                tracing::info!(team.id = %card.team, "the card's team is not connected to the account");
+                Err(Outcome::Done)
+            }
             Some(Installation { service_url, .. }) => Ok(Reached { service_url, secrets }),
             None => {
                 tracing::warn!(team.id = %card.team, "the bot is not installed in the card's team");

@@ -14,7 +14,9 @@ pub(crate) async fn deliver(app: &App, job: &TestJob, attempts: u32) -> Outcome 
     let TestJob { account, service, channel, .. } = job;
     let found = async {
         let Some(connection) = app.store.connection(account, service, channel).await? else { return Ok(None) };
-        Ok::<_, store::Error>(app.store.installation(&connection.team).await?.map(|team| (connection, team)))
+        let installation = app.store.installation(&connection.team).await?;
+        let installation = installation.filter(|known| known.account.as_ref() == Some(account));
+        Ok::<_, store::Error>(installation.map(|installation| (connection, installation)))
     };
     let (connection, installation) = match found.await {
         Ok(Some(found)) => found,

@@ -5,7 +5,7 @@
 
 use domain::connection::Account;
 use domain::ids::TeamId;
-use domain::linking::{AUTHORIZATION_LIFETIME, Purpose};
+use domain::linking::{Purpose, TICKET_LIFETIME};
 use domain::permission::Rank;
 use jiff::Timestamp;
 use pagerduty::Region;
@@ -49,9 +49,15 @@ async fn identify(app: &App, grant: &Grant) -> Result<(Account, Admin), Failure>
     let identity = identity(app, grant, ADMIN_SCOPES)?;
     let user = described(app, grant, &identity).await?;
     let admin = setup::admin(app, &identity.user).await.map_err(|error| setting_up(&error))?;
-    let admin = admin.ok_or(Failure::WrongAccount)?;
+    // Ids are unique within an account; the address makes sure that it is the same person in the app's own account.
+    let admin = admin.filter(|admin| admin.email.eq_ignore_ascii_case(&user.email)).ok_or(Failure::WrongAccount)?;
     if admin.rank < Rank::Admin {
         return Err(Failure::NotAdmin);
+    }
+    let own = app.store.account_of_app(&app.config.pagerduty_client_id, &identity.account).await;
+    if own.map_err(|error| table(&error))? != identity.account {
+        tracing::error!("an admin's log-in names another account than the app's first one");
+        return Err(Failure::WrongAccount);
     }
     let subdomain = app.config.pagerduty_subdomain.clone();
     let web = match &user.html_url {
@@ -69,13 +75,22 @@ pub(crate) async fn pend(
     app: &App,
     browser: &str,
     ticket: SecretHash,
-    (team, installed_at): (&TeamId, Timestamp),
+    (team, installed_at, asked_by): (&TeamId, Timestamp, &str),
     grant: &Grant,
 ) -> Result<Step, Failure> {
     let now = app.clock.now();
     let (account, admin) = identify(app, grant).await?;
-    let pending = PendingAuthorization { ticket, team: team.clone(), installed_at, account, admin, created_at: now };
-    let expires = now.checked_add(AUTHORIZATION_LIFETIME).unwrap_or(Timestamp::MAX);
+    let pending = PendingAuthorization {
+        ticket,
+        team: team.clone(),
+        installed_at,
+        account,
+        admin,
+        asked_by: asked_by.to_owned(),
+        created_at: now,
+    };
+    // As long as a log-in to link accounts waits for its confirmation: the person is in front of the page.
+    let expires = now.checked_add(TICKET_LIFETIME).unwrap_or(Timestamp::MAX);
     // A browser is asked one question at a time.
     app.store.delete_pending(browser).await.map_err(|error| table(&error))?;
     app.store.put_pending_authorization(browser, &pending, expires).await.map_err(|error| table(&error))?;
@@ -117,10 +132,13 @@ fn csrf(values: &SecretValues, browser: &str, pending: &PendingAuthorization) ->
 pub(crate) async fn ask(app: &App, browser: Option<&str>) -> Result<Option<Step>, Failure> {
     let Some((browser, pending)) = pending(app, browser).await? else { return Ok(None) };
     let installation = app.store.installation(&pending.team).await.map_err(|error| table(&error))?;
-    let installation = installation.ok_or(Failure::LinkExpired)?;
+    let shown = installation.filter(|known| known.installed_at == pending.installed_at && known.removed_at.is_none());
+    let installation = shown.ok_or(Failure::LinkExpired)?;
     let csrf = csrf(&*secrets(app).await?, browser, &pending);
     Ok(Some(Step::AskTeam {
         team: installation.shown_name().to_owned(),
+        tenant: installation.tenant.to_string(),
+        asked_by: pending.asked_by,
         account: pending.account.subdomain,
         admin: format!("{} ({})", pending.admin.name, pending.admin.email),
         csrf,
@@ -135,7 +153,10 @@ pub(crate) async fn confirm(app: &App, browser: Option<&str>, given: &str) -> Re
     if app.store.ticket_by_hash(&pending.ticket, now).await.map_err(|error| table(&error))?.is_none() {
         return Err(Failure::LinkExpired);
     }
-    let actor = Actor { name: pending.admin.name.clone(), via: Via::Page };
+    // The role may have been taken away since the log-in.
+    let admin = setup::admin(app, &pending.admin.user).await.map_err(|error| setting_up(&error))?;
+    let admin = admin.filter(|admin| admin.rank >= Rank::Admin).ok_or(Failure::NotAdmin)?;
+    let actor = Actor { name: admin.name.clone(), via: Via::Page };
     let installation = setup::authorize(app, &pending.team, pending.installed_at, &pending.account, &actor)
         .await
         .map_err(|error| setting_up(&error))?;
@@ -143,7 +164,7 @@ pub(crate) async fn confirm(app: &App, browser: Option<&str>, given: &str) -> Re
     app.store.end_ticket(&pending.ticket, now).await.map_err(|error| table(&error))?;
     app.store.delete_pending_authorization(browser).await.map_err(|error| table(&error))?;
     let team = installation.shown_name().to_owned();
-    Ok(Some(Step::Connected { team, session: open_session(app, &pending.account, pending.admin).await? }))
+    Ok(Some(Step::Connected { team, session: open_session(app, &pending.account, admin).await? }))
 }
 
 /// Forgets the log-in; `None`: this browser was not asked that.

@@ -23,7 +23,7 @@ pub(crate) enum Step {
     /// The confirmation page.
     Ask { teams: String, pagerduty: String, csrf: String },
     /// The confirmation page for connecting a team.
-    AskTeam { team: String, account: String, admin: String, csrf: String },
+    AskTeam { team: String, tenant: String, asked_by: String, account: String, admin: String, csrf: String },
     /// The link is made.
     Linked(AccountLink),
     /// The team is connected, and its admin logged in to the configuration page.
@@ -106,7 +106,7 @@ pub(crate) async fn returned(app: &App, browser: Option<&str>, state: &str, code
     let grant = app.oauth.exchange(&values.pagerduty_client_secret, code, &verifier, now).await.map_err(oauth)?;
     let Some((hash, ticket)) = ticket else { return admin::log_in(app, &grant).await };
     if let Purpose::Authorize { team, installed_at } = &ticket.purpose {
-        return admin::pend(app, browser, hash, (team, *installed_at), &grant).await;
+        return admin::pend(app, browser, hash, (team, *installed_at, &ticket.teams_name), &grant).await;
     }
     let link = identify(app, &ticket, &grant, now).await?;
     let tokens = Tokens { access: grant.access_token, refresh: grant.refresh_token, expires_at: grant.expires_at };

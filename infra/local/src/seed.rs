@@ -106,6 +106,8 @@ pub(crate) async fn playground(app: &App, pagerduty: &PagerDuty, teams: &Teams) 
         installer: None,
         removed_at: None,
         connected_at: None,
+        added_at: None,
+        leaving: None,
     };
     app.store.change_installation(&installation.team, |_| Some(installation.clone())).await?;
     authorize(app, &pagerduty.base(), PLAYGROUND_TEAM).await?;

@@ -166,6 +166,12 @@ pub struct Installation {
     /// When an admin authorized the team.
     #[serde(default)]
     pub connected_at: Option<Timestamp>,
+    /// When Teams says that the bot was added, most recently: Teams may tell of an earlier removal later than that.
+    #[serde(default)]
+    pub added_at: Option<Timestamp>,
+    /// The account that the team is being taken away from: something of it may be left.
+    #[serde(default)]
+    pub leaving: Option<AccountId>,
 }
 
 impl Installation {

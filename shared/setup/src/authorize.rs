@@ -109,6 +109,12 @@ pub async fn authorize(
     actor: &Actor,
 ) -> Result<Installation, SetupError> {
     let now = app.clock.now();
+    // What is left of an earlier account must not come to life again with the team.
+    if let Some(known) = app.store.installation(team).await?
+        && known.account.is_none()
+    {
+        crate::finish_leaving(app, &known).await?;
+    }
     app.store.put_account(account).await?;
     app.store.put_team_of_account(&account.id, team).await?;
     let (before, after) = app

@@ -58,9 +58,6 @@ pub async fn suspend_connections(app: &App, connections: &[Connection], reason: 
 /// # Errors
 /// [`SetupError`] if the table or the queue does not answer.
 pub async fn restore_connections(app: &App, connections: &[Connection], cause: &str) -> Result<usize, SetupError> {
-    for connection in connections {
-        app.store.mark_connection_healthy(connection).await?;
-    }
     let accounts: BTreeSet<&AccountId> = connections.iter().map(|connection| &connection.account).collect();
     for account in accounts {
         let open = app.store.open_incidents(account).await?;
@@ -83,6 +80,10 @@ pub async fn restore_connections(app: &App, connections: &[Connection], cause: &
             })
             .collect();
         app.queue.send(&jobs).await?;
+    }
+    // Last: who sees a failure before this tries everything again.
+    for connection in connections {
+        app.store.mark_connection_healthy(connection).await?;
     }
     Ok(connections.len())
 }

@@ -11,9 +11,10 @@ use jiff::SignedDuration;
 use pagerduty::rest::{NewSubscription, SUBSCRIBED_EVENTS, SubscriptionState};
 use runtime::App;
 use secrecy::ExposeSecret;
-use store::{Once, Subscription};
+use store::Subscription;
 use url::Url;
 
+use crate::disconnect::SubscriptionEnd;
 use crate::{Actor, SetupError, as_app, note, post};
 
 /// Longer than everything that is done under the lock may take.
@@ -22,6 +23,9 @@ const LOCK: SignedDuration = SignedDuration::from_secs(60);
 /// How often, and how long after one another, somebody tries who finds the lock taken: 5 s in all.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
+
+/// How often a connection looks for its subscription before it gives up.
+const ROUNDS: usize = 3;
 
 /// What is to be connected to what.
 #[derive(Debug, Clone)]
@@ -68,8 +72,11 @@ async fn connect_and_greet(app: &App, wish: &Wish<'_>) -> Result<Connected, Setu
     let Connected::Made(connection) = &connected else { return Ok(connected) };
     let greeted = post(app, wish.installation, wish.channel, &cards::service_connected(&connection.service_name)).await;
     if let Err(error) = greeted {
-        if error.class() == Class::Gone {
-            crate::remove(app, &connection.account, &connection.service, wish.channel, None).await?;
+        if cannot_post(error.class()) {
+            let undone = crate::remove(app, &connection.account, &connection.service, wish.channel, None).await;
+            if let Err(left) = undone {
+                tracing::error!(channel.id = %wish.channel, error = runtime::chain(&left), "connection left over");
+            }
             return Err(unreachable(error));
         }
         tracing::warn!(channel.id = %wish.channel, error = runtime::chain(&error), "channel not greeted");
@@ -78,6 +85,14 @@ async fn connect_and_greet(app: &App, wish: &Wish<'_>) -> Result<Connected, Setu
         format!("connected the service {} to a channel of {}", wish.service.name, wish.installation.shown_name());
     note(app, &connection.account, wish.actor, text).await;
     Ok(connected)
+}
+
+/// Whether Teams will refuse every message in the channel, and not only this one for now.
+fn cannot_post(class: Class) -> bool {
+    match class {
+        Class::Gone | Class::Forbidden | Class::Invalid => true,
+        Class::Retry { .. } | Class::Unclear | Class::Relink | Class::Bug => false,
+    }
 }
 
 fn unreachable(error: SetupError) -> SetupError {
@@ -105,8 +120,49 @@ pub async fn connect_quietly(app: &App, wish: &Wish<'_>) -> Result<Connected, Se
 
 async fn connect_locked(app: &App, wish: &Wish<'_>, account: &AccountId) -> Result<Connected, SetupError> {
     let service = &wish.service.id;
-    // Also for a pair that is connected: connecting again mends a subscription that was deleted or disabled in PagerDuty.
-    let made = subscribe(app, account, service).await?;
+    let mut connected = None;
+    for _ in 0..ROUNDS {
+        // Also for a pair that is connected: connecting again mends a subscription that was deleted or disabled in PagerDuty.
+        let made = subscribe(app, account, service).await?;
+        let now_connected = match connected.take() {
+            Some(before) => before,
+            None => add(app, wish, account, made).await?,
+        };
+        // Somebody else whose lock ran out while their process was frozen may have ended the subscription before they could
+        // see the connection; see `end_unused`.
+        if app.store.subscription_of_service(account, service).await?.is_some() {
+            return still_authorized(app, wish, account, now_connected).await;
+        }
+        connected = Some(now_connected);
+    }
+    if let Some(Connected::Made(connection)) = connected {
+        app.store.remove_connection(account, service, &connection.channel).await?;
+    }
+    Err(SetupError::Busy)
+}
+
+/// The team may have been disconnected meanwhile, by somebody who did not see this connection yet.
+async fn still_authorized(
+    app: &App,
+    wish: &Wish<'_>,
+    account: &AccountId,
+    connected: Connected,
+) -> Result<Connected, SetupError> {
+    let installation = app.store.installation(&wish.installation.team).await?;
+    if installation.is_some_and(|known| known.account.as_ref() == Some(account)) {
+        return Ok(connected);
+    }
+    crate::disconnect::remove_locked(app, account, &wish.service.id, wish.channel).await?;
+    Err(SetupError::NotConnected)
+}
+
+async fn add(
+    app: &App,
+    wish: &Wish<'_>,
+    account: &AccountId,
+    made: Option<Subscription>,
+) -> Result<Connected, SetupError> {
+    let service = &wish.service.id;
     if let Some(known) = app.store.connection(account, service, wish.channel).await? {
         return Ok(Connected::Already(known));
     }
@@ -144,8 +200,8 @@ async fn subscribe(app: &App, account: &AccountId, service: &ServiceId) -> Resul
     let url = Url::parse(&app.config.public("/webhooks/pagerduty"))?;
     let wanted = NewSubscription { service, url: &url, description: "PagerBridge", events: SUBSCRIBED_EVENTS };
     let values = app.secrets.values(now).await?;
-    let made = as_app!(app, |auth| app.pagerduty.create_subscription(auth, &wanted))?;
     let nonce = app.random.bytes()?;
+    let made = as_app!(app, |auth| app.pagerduty.create_subscription(auth, &wanted))?;
     // The secret is shown this once: whatever fails from here on, the subscription must go again.
     let sealed = values.token_keys.seal(made.secret.expose_secret().as_bytes(), made.id.as_str(), nonce);
     let subscription = Subscription {
@@ -189,9 +245,16 @@ async fn keep_and_ping(
     Ok(())
 }
 
-/// Takes back a subscription that was just made.
+/// Takes back a subscription that was just made, unless somebody else uses it already.
 async fn undo(app: &App, subscription: &Subscription) {
-    if let Err(error) = unsubscribe(app, subscription).await {
+    let undone = async {
+        match app.store.retire_subscription(subscription).await? {
+            true => end_retired(app, subscription).await.map(drop),
+            // It was never in use.
+            false => unsubscribe(app, subscription).await,
+        }
+    };
+    if let Err(error) = undone.await {
         tracing::error!(
             subscription.id = %subscription.id,
             error = runtime::chain(&error),
@@ -200,8 +263,47 @@ async fn undo(app: &App, subscription: &Subscription) {
     }
 }
 
+/// Ends the subscription of a service that has no connection any more.
+///
+/// The lock does not make this safe, since Lambda can freeze its holder beyond the lock's time. So the subscription is taken
+/// out of use first, and the connections are counted again afterwards; who connects adds the connection first, and looks
+/// afterwards whether a subscription is in use. Whatever the order, one of the two notices the other.
+pub(crate) async fn end_unused(app: &App, subscription: &Subscription) -> Result<SubscriptionEnd, SetupError> {
+    if !app.store.retire_subscription(subscription).await? {
+        return Ok(SubscriptionEnd::Kept);
+    }
+    end_retired(app, subscription).await
+}
+
+async fn end_retired(app: &App, subscription: &Subscription) -> Result<SubscriptionEnd, SetupError> {
+    let Subscription { account, service, .. } = subscription;
+    let needed = match app.store.connections_of_service(account, service).await {
+        Ok(connections) => !connections.is_empty(),
+        Err(error) => {
+            app.store.reuse_subscription(subscription).await?;
+            return Err(error.into());
+        }
+    };
+    if needed && app.store.reuse_subscription(subscription).await? {
+        return Ok(SubscriptionEnd::Kept);
+    }
+    match unsubscribe(app, subscription).await {
+        Ok(()) => Ok(SubscriptionEnd::Deleted),
+        Err(error) => {
+            tracing::error!(
+                subscription.id = %subscription.id,
+                error = runtime::chain(&error),
+                "webhook subscription not deleted"
+            );
+            // The next connection of the service uses it again.
+            app.store.reuse_subscription(subscription).await?;
+            Ok(SubscriptionEnd::Left)
+        }
+    }
+}
+
 /// Deletes a subscription at PagerDuty and, when that is certain, in the table.
-pub(crate) async fn unsubscribe(app: &App, subscription: &Subscription) -> Result<(), SetupError> {
+async fn unsubscribe(app: &App, subscription: &Subscription) -> Result<(), SetupError> {
     match as_app!(app, |auth| app.pagerduty.delete_subscription(auth, &subscription.id)) {
         Ok(()) => {}
         Err(error) if error.is_not_found() => {}
@@ -229,23 +331,28 @@ pub async fn send_test(app: &App, connection: &Connection, actor: &Actor) -> Res
     Ok(test)
 }
 
-/// One at a time per service: the first connection makes the subscription and the last one takes it away.
-pub(crate) struct Lock(String);
+/// One at a time per service: the first connection makes the subscription and the last one takes it away. Whoever is frozen
+/// beyond its time goes on without it, so it saves work and quarrels, and nothing relies on it.
+pub(crate) struct Lock {
+    name: String,
+    holder: String,
+}
 
 impl Lock {
     pub(crate) async fn take(app: &App, account: &AccountId, service: &ServiceId) -> Result<Self, SetupError> {
-        let key = format!("connections/{account}/{service}");
+        let name = format!("connections/{account}/{service}");
+        let holder = app.random.token()?;
         for _ in 0..TRIES {
-            match app.store.begin_once(&key, app.clock.now(), LOCK).await? {
-                Once::First => return Ok(Self(key)),
-                Once::InProgress | Once::Done(_) => tokio::time::sleep(BETWEEN_TRIES).await,
+            if app.store.lock(&name, &holder, app.clock.now(), LOCK).await? {
+                return Ok(Self { name, holder });
             }
+            tokio::time::sleep(BETWEEN_TRIES).await;
         }
         Err(SetupError::Busy)
     }
 
     pub(crate) async fn release(self, app: &App) {
-        if let Err(error) = app.store.abandon_once(&self.0).await {
+        if let Err(error) = app.store.unlock(&self.name, &self.holder).await {
             tracing::warn!(error = runtime::chain(&error), "the lock of a service ends by itself");
         }
     }

@@ -5,7 +5,7 @@ use domain::ids::{AccountId, ChannelId, ServiceId};
 use futures_util::{StreamExt as _, stream};
 use runtime::App;
 
-use crate::connect::{Lock, unsubscribe};
+use crate::connect::{Lock, end_unused};
 use crate::{Actor, SetupError, note, tell_team};
 
 /// How many connections are removed at the same time.
@@ -62,7 +62,7 @@ pub async fn remove(
     Ok(removed)
 }
 
-async fn remove_locked(
+pub(crate) async fn remove_locked(
     app: &App,
     account: &AccountId,
     service: &ServiceId,
@@ -73,17 +73,7 @@ async fn remove_locked(
     let subscription = match app.store.subscription_of_service(account, service).await? {
         _ if !others.is_empty() => SubscriptionEnd::Kept,
         None => SubscriptionEnd::Deleted,
-        Some(subscription) => match unsubscribe(app, &subscription).await {
-            Ok(()) => SubscriptionEnd::Deleted,
-            Err(error) => {
-                tracing::error!(
-                    subscription.id = %subscription.id,
-                    error = runtime::chain(&error),
-                    "webhook subscription not deleted"
-                );
-                SubscriptionEnd::Left
-            }
-        },
+        Some(subscription) => end_unused(app, &subscription).await?,
     };
     Ok(Some(Removed { connection, subscription }))
 }
@@ -100,8 +90,10 @@ pub struct Disconnected {
 }
 
 /// Takes a team away from its account: its connections go, the webhook subscriptions that nobody else needs, and the
-/// account links of its tenant, unless another team of the tenant stays connected. The team is told. Can be repeated if it
-/// fails half-way.
+/// account links of its tenant, unless another team of the tenant stays connected. The team is told.
+///
+/// From the first step on the team belongs to no account, so nothing is posted there any more; what fails half-way is
+/// finished by [`finish_leaving`].
 ///
 /// # Errors
 /// [`SetupError`] if the table does not answer, or the team belongs to no account.
@@ -111,14 +103,63 @@ pub async fn disconnect_team(
     actor: &Actor,
 ) -> Result<Disconnected, SetupError> {
     let account = installation.account.clone().ok_or(SetupError::NotConnected)?;
+    let (before, after) = app
+        .store
+        .change_installation(&installation.team, |known| {
+            let known = known.filter(|known| known.account.as_ref() == Some(&account))?;
+            Some(Installation { account: None, connected_at: None, leaving: Some(account.clone()), ..known })
+        })
+        .await?;
+    let done = sweep(app, installation, &account).await?;
+    let first = before.as_ref().is_some_and(|before| before.account.is_some());
+    if first && after.is_some_and(|after| after.account.is_none()) {
+        let name = installation.shown_name();
+        let text = format!(
+            "disconnected the team {name} from PagerDuty: {} connections and {} account links removed",
+            done.connections, done.links
+        );
+        note(app, &account, actor, text).await;
+        tell_team(app, installation, &cards::setup::team_disconnected(name, &actor.name)).await;
+    }
+    Ok(done)
+}
+
+/// Takes away what a disconnection has left of an account in a team, and forgets that it was going on. The index that lists
+/// a team's connections may have been behind, so this belongs some minutes after the disconnection.
+///
+/// # Errors
+/// [`SetupError`] if the table does not answer; can be repeated.
+pub async fn finish_leaving(app: &App, installation: &Installation) -> Result<(), SetupError> {
+    let Some(account) = &installation.leaving else { return Ok(()) };
+    let swept = sweep(app, installation, account).await?;
+    if swept.connections > 0 {
+        // The index may still be behind.
+        return Ok(());
+    }
+    app.store
+        .change_installation(&installation.team, |known| {
+            let known = known.filter(|known| known.leaving.as_ref() == Some(account))?;
+            Some(Installation { leaving: None, ..known })
+        })
+        .await?;
+    let back = app.store.installation(&installation.team).await?;
+    if back.is_none_or(|known| known.account.as_ref() != Some(account)) {
+        app.store.delete_team_of_account(account, &installation.team).await?;
+    }
+    Ok(())
+}
+
+/// Removes a team's connections to an account, and the account links of its tenant that no other team needs.
+async fn sweep(app: &App, installation: &Installation, account: &AccountId) -> Result<Disconnected, SetupError> {
     let mut done = Disconnected::default();
     for _ in 0..ROUNDS {
         let connections = app.store.connections_of_team(&installation.team).await?;
-        if connections.is_empty() {
+        let theirs: Vec<Connection> = connections.into_iter().filter(|c| &c.account == account).collect();
+        if theirs.is_empty() {
             break;
         }
         let removals =
-            connections.into_iter().map(|c| async move { remove(app, &c.account, &c.service, &c.channel, None).await });
+            theirs.into_iter().map(|c| async move { remove(app, &c.account, &c.service, &c.channel, None).await });
         let removals: Vec<_> = stream::iter(removals).buffer_unordered(AT_ONCE).collect().await;
         for removed in removals {
             if let Some(removed) = removed? {
@@ -127,27 +168,10 @@ pub async fn disconnect_team(
             }
         }
     }
-    let teams = app.store.teams_of_account(&account).await?;
+    let teams = app.store.teams_of_account(account).await?;
     let tenant = &installation.tenant;
-    if !teams.iter().any(|other| &other.tenant == tenant && other.team != installation.team) {
-        done.links = app.store.delete_links_to(&account, tenant).await?;
-    }
-    let (before, _) = app
-        .store
-        .change_installation(&installation.team, |known| {
-            let known = known.filter(|known| known.account.as_ref() == Some(&account))?;
-            Some(Installation { account: None, connected_at: None, ..known })
-        })
-        .await?;
-    app.store.delete_team_of_account(&account, &installation.team).await?;
-    if before.is_some_and(|before| before.account.is_some()) {
-        let name = installation.shown_name();
-        let text = format!(
-            "disconnected the team {name} from PagerDuty: {} connections and {} account links removed",
-            done.connections, done.links
-        );
-        note(app, &account, actor, text).await;
-        tell_team(app, installation, &cards::setup::team_disconnected(name, &actor.name)).await;
+    if !teams.iter().any(|other| &other.tenant == tenant) {
+        done.links = app.store.delete_links_to(account, tenant).await?;
     }
     Ok(done)
 }

@@ -27,6 +27,8 @@ pub struct PendingAuthorization {
     pub account: Account,
     /// Who logged in.
     pub admin: Admin,
+    /// Whose personal link was followed, as Teams shows them.
+    pub asked_by: String,
     /// When PagerDuty sent the browser back.
     pub created_at: Timestamp,
 }
@@ -162,6 +164,28 @@ impl Store {
     /// As [`Store::take_renewal`].
     pub async fn authorization_key(&self, secret: &str, now: Timestamp) -> Result<Option<AuthorizationKey>, Error> {
         self.read_alive(&keys::authorization_key(secret_hash(secret).as_str()), now).await
+    }
+
+    /// The account that a PagerDuty app belongs to, as its first log-in has shown; `seen` if there was none. It never changes:
+    /// an app belongs to one account for good.
+    ///
+    /// # Errors
+    /// As [`Store::take_renewal`].
+    pub async fn account_of_app(&self, client_id: &str, seen: &AccountId) -> Result<AccountId, Error> {
+        let key = keys::account_of_app(client_id);
+        let item = Item::new(key.clone(), "account_of_app", seen)?;
+        if self.put_if(item, Condition::new("attribute_not_exists(pk)")).await? {
+            return Ok(seen.clone());
+        }
+        Ok(self.read_data(&key).await?.unwrap_or_else(|| seen.clone()))
+    }
+
+    /// The account that a PagerDuty app belongs to; `None`: nobody has logged in yet.
+    ///
+    /// # Errors
+    /// As [`Store::take_renewal`].
+    pub async fn known_account_of_app(&self, client_id: &str) -> Result<Option<AccountId>, Error> {
+        self.read_data(&keys::account_of_app(client_id)).await
     }
 
     /// Stores a session under the cookie's secret.

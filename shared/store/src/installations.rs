@@ -91,11 +91,25 @@ impl Store {
     /// # Errors
     /// As [`Store::installation`].
     pub async fn teams_of_account(&self, account: &AccountId) -> Result<Vec<Installation>, Error> {
+        let mut teams = self.teams_ever_of_account(account).await?;
+        teams.retain(|known| known.account.as_ref() == Some(account));
+        Ok(teams)
+    }
+
+    /// Every team that is being taken away from an account.
+    ///
+    /// # Errors
+    /// As [`Store::installation`].
+    pub async fn teams_leaving_account(&self, account: &AccountId) -> Result<Vec<Installation>, Error> {
+        let mut teams = self.teams_ever_of_account(account).await?;
+        teams.retain(|known| known.leaving.as_ref() == Some(account));
+        Ok(teams)
+    }
+
+    async fn teams_ever_of_account(&self, account: &AccountId) -> Result<Vec<Installation>, Error> {
         let mut found = Vec::new();
         for item in self.partition(&keys::account(account).pk, Some(keys::TEAM)).await? {
-            let team: TeamId = data(&item)?;
-            let installation = self.installation(&team).await?;
-            found.extend(installation.filter(|known| known.account.as_ref() == Some(account)));
+            found.extend(self.installation(&data(&item)?).await?);
         }
         Ok(found)
     }

@@ -27,6 +27,7 @@ pub(crate) const LINK: &str = "LINK#";
 pub(crate) const CHANNEL: &str = "CHANNEL#";
 pub(crate) const DELIVERY: &str = "DELIVERY#";
 pub(crate) const TEAM: &str = "TEAM#";
+pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
 pub(crate) const RECORD: &str = "RECORD";
 
 pub(crate) fn incident(account: &AccountId, incident: &IncidentId) -> String {
@@ -66,6 +67,11 @@ pub(crate) fn subscription_of(account: &AccountId, service_id: &ServiceId) -> Ke
 
 pub(crate) fn account(account: &AccountId) -> Key {
     Key { pk: format!("ACCOUNT#{account}"), sk: "ACCOUNT".to_owned() }
+}
+
+/// The account that a PagerDuty app belongs to.
+pub(crate) fn account_of_app(client_id: &str) -> Key {
+    Key { pk: format!("APP#{client_id}"), sk: "ACCOUNT".to_owned() }
 }
 
 pub(crate) fn team_of_account(account: &AccountId, team: &TeamId) -> Key {
@@ -108,6 +114,11 @@ pub(crate) fn open_incidents(account: &AccountId) -> String {
 
 pub(crate) fn subscription(id: &SubscriptionId) -> Key {
     Key { pk: format!("SUBSCRIPTION#{id}"), sk: "SUBSCRIPTION".to_owned() }
+}
+
+/// All subscriptions of an account can be found, so that none is left over.
+pub(crate) fn subscription_of_account(account_id: &AccountId, id: &SubscriptionId) -> IndexKey {
+    IndexKey { pk: account(account_id).pk, sk: format!("{SUBSCRIPTION}{id}") }
 }
 
 pub(crate) fn unreadable(id: &SubscriptionId, webhook: &str) -> Key {
@@ -205,6 +216,7 @@ mod tests {
             last_delivery(&account, &ServiceId::new(b.as_str()).unwrap(), &channel),
             subscription_of(&account, &ServiceId::new(b.as_str()).unwrap()),
             super::account(&account),
+            account_of_app(a),
             team_of_account(&account, &TeamId::new(b.as_str()).unwrap()),
             audit(&account, b, c),
             wanted(&tenant, &user, c),

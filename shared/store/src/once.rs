@@ -77,6 +77,27 @@ impl Store {
         self.put(Item::new(key_of(key), "once", &done)?.expires(after(now, keep))).await
     }
 
+    /// Takes a lock for `hold`. `false`: somebody else has it. `holder` names the caller, who alone can give it back.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn lock(&self, name: &str, holder: &str, now: Timestamp, hold: SignedDuration) -> Result<bool, Error> {
+        let item = Item::new(key_of(name), "lock", &OnceData { outcome: None })?;
+        let free = Condition::new(format!("attribute_not_exists(pk) OR {EXPIRES_AT} <= :now OR {HOLDER} = :me"))
+            .number(":now", i128::from(now.as_second()))
+            .text(":me", holder);
+        self.put_if(item.expires(after(now, hold)).text(HOLDER, holder), free).await
+    }
+
+    /// Gives a lock back, unless its time was over and somebody else has it now.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn unlock(&self, name: &str, holder: &str) -> Result<(), Error> {
+        let mine = Condition::new(format!("{HOLDER} = :me")).text(":me", holder);
+        self.take_if(&key_of(name), mine).await.map(drop)
+    }
+
     /// Gives the claim back: nothing was done.
     ///
     /// # Errors

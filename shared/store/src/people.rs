@@ -13,6 +13,9 @@ use crate::{Error, Saved, Store, keys};
 const LEASE_UNTIL: &str = "lease_until";
 const LEASE_HOLDER: &str = "lease_holder";
 
+/// Which link this is: one that is made anew after its end begins to count its versions anew.
+const LINKED_AT: &str = "linked_at";
+
 /// An account link with its tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredLink {
@@ -61,7 +64,15 @@ pub(crate) fn link_item(link: &AccountLink, tokens: &Sealed, version: u64) -> Re
     Ok(item
         .indexed(Some(keys::link_of_account(&link.account, &link.tenant, &link.pd_user)))
         .version(version)
+        .text(LINKED_AT, &link.linked_at.to_string())
         .number(LEASE_UNTIL, 0))
+}
+
+/// Holds while the table has this very link with these very tokens. `and` may say more.
+pub(crate) fn unchanged(link: &AccountLink, tokens_version: u64, and: &str) -> Condition {
+    Condition::new(format!("version = :version AND {LINKED_AT} = :linked_at{and}"))
+        .number(":version", i128::from(tokens_version))
+        .text(":linked_at", &link.linked_at.to_string())
 }
 
 impl Store {
@@ -132,7 +143,10 @@ impl Store {
         };
         let known = stored(&item)?;
         let leased_until = number(&item, LEASE_UNTIL).unwrap_or(0);
-        if known.tokens_version != tokens_version || leased_until > now.as_second() {
+        if known.link.linked_at != link.linked_at
+            || known.tokens_version != tokens_version
+            || leased_until > now.as_second()
+        {
             return Ok(RefreshClaim::Lost);
         }
         let until = now.checked_add(lease).unwrap_or(Timestamp::MAX).as_second();
@@ -140,15 +154,15 @@ impl Store {
             .number(LEASE_UNTIL, i128::from(until))
             .text(LEASE_HOLDER, holder);
         // The holder's own name: the SDK repeats a request whose answer was lost.
-        let condition = Condition::new("version = :version AND (lease_until = :seen OR lease_holder = :holder)")
-            .number(":version", i128::from(tokens_version))
+        let condition = unchanged(link, tokens_version, " AND (lease_until = :seen OR lease_holder = :holder)")
             .number(":seen", i128::from(leased_until))
             .text(":holder", holder);
         Ok(if self.put_if(claimed, condition).await? { RefreshClaim::Won } else { RefreshClaim::Lost })
     }
 
     /// Stores a new pair of tokens and ends the lease. Only the lease's holder can, or, if it came so late that the lease
-    /// ended, whoever refreshed that very version while nobody else holds it: the old pair is used up.
+    /// ended, whoever refreshed that very version while nobody else holds it: the old pair is used up. A link that has ended
+    /// meanwhile stays ended.
     ///
     /// # Errors
     /// As [`Store::link`].
@@ -160,8 +174,7 @@ impl Store {
         tokens: &Sealed,
     ) -> Result<Saved, Error> {
         let item = link_item(link, tokens, tokens_version + 1)?;
-        let condition = Condition::new("version = :version AND (lease_holder = :holder OR lease_until = :free)")
-            .number(":version", i128::from(tokens_version))
+        let condition = unchanged(link, tokens_version, " AND (lease_holder = :holder OR lease_until = :free)")
             .number(":free", 0)
             .text(":holder", holder);
         Ok(if self.put_if(item, condition).await? { Saved::Yes } else { Saved::Overtaken })

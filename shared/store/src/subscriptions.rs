@@ -4,9 +4,12 @@ use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::Item;
+use crate::item::{Condition, Item, data};
 use crate::seal::Sealed;
 use crate::{Error, Store, keys};
+
+/// Whose id a service's pointer holds, beside its data: conditions read it.
+const IN_USE: &str = "subscription_id";
 
 /// How long an unreadable event waits for somebody to look at it.
 const KEEP_UNREADABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -39,9 +42,38 @@ impl Store {
     /// # Errors
     /// [`Error`] if the table does not answer.
     pub async fn put_subscription(&self, subscription: &Subscription) -> Result<(), Error> {
-        self.put(Item::new(keys::subscription(&subscription.id), "subscription", subscription)?).await?;
-        let pointer = keys::subscription_of(&subscription.account, &subscription.service);
-        self.put(Item::new(pointer, "subscription_of_service", &subscription.id)?).await
+        let index = keys::subscription_of_account(&subscription.account, &subscription.id);
+        let item = Item::new(keys::subscription(&subscription.id), "subscription", subscription)?;
+        self.put(item.indexed(Some(index))).await?;
+        self.put(pointer(subscription)?).await
+    }
+
+    /// Every subscription of an account, also those that no service uses any more; one made a moment ago may be missing.
+    ///
+    /// # Errors
+    /// As [`Store::subscription`].
+    pub async fn subscriptions_of_account(&self, account: &AccountId) -> Result<Vec<Subscription>, Error> {
+        self.index(&keys::account(account).pk, Some(keys::SUBSCRIPTION)).await?.iter().map(data).collect()
+    }
+
+    /// Takes a subscription out of use: whoever connects the service from now on makes a new one. `false`: it was not the
+    /// one in use.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn retire_subscription(&self, subscription: &Subscription) -> Result<bool, Error> {
+        let key = keys::subscription_of(&subscription.account, &subscription.service);
+        let in_use = Condition::new(format!("{IN_USE} = :id")).text(":id", subscription.id.as_str());
+        Ok(self.take_if(&key, in_use).await?.is_some())
+    }
+
+    /// Takes a retired subscription into use again. `false`: the service uses another one by now.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn reuse_subscription(&self, subscription: &Subscription) -> Result<bool, Error> {
+        let free = Condition::new(format!("attribute_not_exists(pk) OR {IN_USE} = :id"));
+        self.put_if(pointer(subscription)?, free.text(":id", subscription.id.as_str())).await
     }
 
     /// The subscription of a service, if it has one.
@@ -65,7 +97,7 @@ impl Store {
     /// # Errors
     /// [`Error`] if the table does not answer.
     pub async fn delete_subscription(&self, subscription: &Subscription) -> Result<(), Error> {
-        self.take(&keys::subscription_of(&subscription.account, &subscription.service)).await?;
+        self.retire_subscription(subscription).await?;
         self.take(&keys::subscription(&subscription.id)).await.map(drop)
     }
 
@@ -98,4 +130,10 @@ impl Store {
         .expires(now.checked_add(KEEP_UNREADABLE).unwrap_or(Timestamp::MAX));
         self.put(item).await
     }
+}
+
+/// Points from a service to the subscription that it uses.
+fn pointer(subscription: &Subscription) -> Result<Item, Error> {
+    let key = keys::subscription_of(&subscription.account, &subscription.service);
+    Ok(Item::new(key, "subscription_of_service", &subscription.id)?.text(IN_USE, subscription.id.as_str()))
 }

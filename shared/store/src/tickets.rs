@@ -4,7 +4,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, Delete, Put, TransactWriteItem};
 use domain::linking::{AccountLink, TICKET_LIFETIME, Ticket};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::item::{Condition, Item, key_attributes};
 use crate::keys::Key;
 use crate::once::call_name;
-use crate::people::link_item;
+use crate::people::{link_item, unchanged};
 use crate::seal::Sealed;
 use crate::table::EXPIRES_AT;
 use crate::{Error, Store, keys};
+
+/// How often a link is made anew when its old one changes at the same moment.
+const CONFIRM_TRIES: usize = 4;
 
 /// Which call took a log-in.
 const TAKEN_BY: &str = "taken_by";
@@ -156,27 +159,38 @@ impl Store {
     /// # Errors
     /// As [`Store::ticket`].
     pub async fn confirm_link(&self, browser: &str, pending: &PendingLink, now: Timestamp) -> Result<Confirm, Error> {
-        let known = self.link(&pending.link.tenant, &pending.link.user, &pending.link.account).await?;
-        // Continues the count of a link that is replaced, so that a refresher of its old tokens notices.
-        let version = known.map_or(1, |known| known.tokens_version + 1);
-        let link = link_item(&pending.link, &pending.tokens, version)?;
-        let sent = self
-            .client
-            .transact_write_items()
-            .transact_items(self.delete_alive(&keys::pending(&secret_hash(browser).0), now))
-            .transact_items(self.delete_alive(&keys::ticket(&pending.ticket.0), now))
-            .transact_items(self.put_in_transaction(link))
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Confirm::Linked(pending.link.clone())),
-            Err(error)
-                if error.as_service_error().is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
-            {
-                Ok(Confirm::Expired)
+        for _ in 0..CONFIRM_TRIES {
+            let known = self.link(&pending.link.tenant, &pending.link.user, &pending.link.account).await?;
+            // Continues the count of a link that is replaced, so that a refresher of its old tokens notices.
+            let version = known.as_ref().map_or(1, |known| known.tokens_version + 1);
+            let link = link_item(&pending.link, &pending.tokens, version)?;
+            let as_read = match &known {
+                Some(known) => unchanged(&known.link, known.tokens_version, ""),
+                None => Condition::new("attribute_not_exists(pk)"),
+            };
+            let sent = self
+                .client
+                .transact_write_items()
+                .transact_items(self.delete_alive(&keys::pending(&secret_hash(browser).0), now))
+                .transact_items(self.delete_alive(&keys::ticket(&pending.ticket.0), now))
+                .transact_items(self.put_in_transaction(link, as_read))
+                .send()
+                .await;
+            match sent {
+                Ok(_) => return Ok(Confirm::Linked(pending.link.clone())),
+                Err(error) => match error.as_service_error() {
+                    Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                        let failed: Vec<_> = cancelled.cancellation_reasons().iter().map(has_failed).collect();
+                        // The link has changed since it was read: log-in and ticket are as good as before.
+                        if failed != [false, false, true] {
+                            return Ok(Confirm::Expired);
+                        }
+                    }
+                    _ => return Err(Error::call("TransactWriteItems", error)),
+                },
             }
-            Err(error) => Err(Error::call("TransactWriteItems", error)),
         }
+        Err(Error::Contended { what: "an account link".to_owned() })
     }
 
     fn delete_alive(&self, key: &Key, now: Timestamp) -> TransactWriteItem {
@@ -191,8 +205,18 @@ impl Store {
         TransactWriteItem::builder().set_delete(delete.ok()).build()
     }
 
-    fn put_in_transaction(&self, item: Item) -> TransactWriteItem {
-        let put = Put::builder().table_name(&self.table).set_item(Some(item.into_attributes())).build();
+    fn put_in_transaction(&self, item: Item, condition: Condition) -> TransactWriteItem {
+        let (expression, values) = condition.parts();
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item.into_attributes()))
+            .condition_expression(expression)
+            .set_expression_attribute_values(values)
+            .build();
         TransactWriteItem::builder().set_put(put.ok()).build()
     }
+}
+
+fn has_failed(reason: &CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
 }

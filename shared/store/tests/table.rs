@@ -294,6 +294,8 @@ async fn a_service_url_changes_only_for_the_teams_own_tenant() {
         installer: None,
         removed_at: None,
         connected_at: None,
+        added_at: None,
+        leaving: None,
     };
     store.refresh_service_url(&team, &tenant(), "https://new.example.com/").await.unwrap();
     assert_eq!(store.installation(&team).await.unwrap(), None, "an unknown team is not made up");
@@ -476,6 +478,8 @@ async fn ten_changes_of_an_installation_at_once_all_count() {
         installer: None,
         removed_at: None,
         connected_at: None,
+        added_at: None,
+        leaving: None,
     };
     let more = |known: Option<Installation>| {
         let known = known.unwrap_or_else(|| fresh.clone());

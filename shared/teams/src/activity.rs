@@ -7,6 +7,7 @@ mod inbound;
 mod text;
 
 use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, TeamId, TeamsUserId, TenantId};
+use jiff::Timestamp;
 use serde_json::Value;
 
 pub use self::inbound::{Click, Inbound};
@@ -19,6 +20,8 @@ pub struct Activity {
     pub id: ActivityId,
     /// What sort of activity it is.
     pub kind: ActivityKind,
+    /// When it happened, by Teams' clock. `None`: Teams did not say it legibly.
+    pub timestamp: Option<Timestamp>,
     /// Where to answer; may change between activities.
     pub service_url: String,
     /// `msteams` for everything that passed the check.
@@ -147,6 +150,7 @@ impl Activity {
         Some(Self {
             id,
             kind,
+            timestamp: text_at(document, "/timestamp").and_then(|at| at.parse().ok()),
             service_url: text_at(document, "/serviceUrl")?.to_owned(),
             channel_id: text_at(document, "/channelId")?.to_owned(),
             from: document.get("from").and_then(Person::read),
