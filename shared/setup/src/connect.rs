@@ -268,7 +268,10 @@ async fn undo(app: &App, subscription: &Subscription) {
 /// The lock does not make this safe, since Lambda can freeze its holder beyond the lock's time. So the subscription is taken
 /// out of use first, and the connections are counted again afterwards; who connects adds the connection first, and looks
 /// afterwards whether a subscription is in use. Whatever the order, one of the two notices the other.
-pub(crate) async fn end_unused(app: &App, subscription: &Subscription) -> Result<SubscriptionEnd, SetupError> {
+///
+/// # Errors
+/// [`SetupError`] if the table does not answer.
+pub async fn end_unused(app: &App, subscription: &Subscription) -> Result<SubscriptionEnd, SetupError> {
     if !app.store.retire_subscription(subscription).await? {
         return Ok(SubscriptionEnd::Kept);
     }

@@ -22,7 +22,7 @@ use teams::connector::ConnectorAuth;
 
 pub use authorize::{Authorized, authorize, key_from_text, new_key, send_authorization};
 pub use channels::{refresh_channels, restore_connections, suspend_connections};
-pub use connect::{Connected, Wish, connect, connect_quietly, send_test};
+pub use connect::{Connected, Wish, connect, connect_quietly, end_unused, send_test};
 pub use disconnect::{Disconnected, Removed, SubscriptionEnd, disconnect_team, finish_leaving, remove};
 pub use error::SetupError;
 pub use people::{admin, rank_of};

@@ -528,3 +528,38 @@ async fn the_links_of_one_tenant_end_and_no_others() {
     assert_eq!(store.links_of(&tenant(), &user()).await.unwrap(), vec![]);
     assert_eq!(store.links_of(&elsewhere.tenant, &user()).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn tokens_of_a_link_that_has_ended_do_not_enter_the_next_one() {
+    let (store, _) = table().await;
+    let link_at = async |name: &str, linked_at: Timestamp| {
+        store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+        let made = PendingLink { link: AccountLink { linked_at, ..link() }, ..pending(name) };
+        store.put_pending("canary-browser", &made).await.unwrap();
+        store.confirm_link("canary-browser", &made, T0).await.unwrap();
+        made.link
+    };
+    let ended = link_at("a", T0).await;
+    store.claim_refresh(&ended, 1, "frozen", T0, SignedDuration::from_secs(10)).await.unwrap();
+    store.delete_links(&tenant(), &user()).await.unwrap();
+    let next = link_at("b", at(5)).await;
+    assert_eq!(store.save_tokens(&ended, "frozen", 1, &tokens("ghost")).await.unwrap(), Saved::Overtaken);
+    let late = store.claim_refresh(&ended, 1, "frozen", at(20), SignedDuration::from_secs(10)).await.unwrap();
+    assert_eq!(late, RefreshClaim::Lost);
+    let stored = store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
+    assert_eq!(stored.link, next);
+    assert_eq!(Tokens::open(&ring(), &stored.tokens, &stored.link).unwrap().access.expose_secret(), "b");
+}
+
+#[tokio::test]
+async fn a_lock_belongs_to_its_holder() {
+    let (store, _) = table().await;
+    let hold = SignedDuration::from_secs(60);
+    assert!(store.lock("service", "one", T0, hold).await.unwrap());
+    assert!(!store.lock("service", "two", at(59), hold).await.unwrap());
+    assert!(store.lock("service", "two", at(60), hold).await.unwrap(), "its time is over");
+    store.unlock("service", "one").await.unwrap();
+    assert!(!store.lock("service", "three", at(61), hold).await.unwrap(), "who is late gives nothing back");
+    store.unlock("service", "two").await.unwrap();
+    assert!(store.lock("service", "three", at(61), hold).await.unwrap());
+}

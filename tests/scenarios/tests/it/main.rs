@@ -26,6 +26,7 @@ mod linking;
 mod platform;
 mod release;
 mod sender_retries;
+mod setup_races;
 mod signed;
 mod storm;
 mod trouble;

@@ -89,6 +89,18 @@ impl Teams {
         Ok(vec![self.send(left).await?, self.send(removed).await?])
     }
 
+    /// Tells only now that the app was removed from a team at `at`, as Teams does after a failed delivery. Changes nothing.
+    ///
+    /// # Errors
+    /// No such team, or the bot does not answer.
+    pub async fn tell_of_old_removal(&self, team: &str, at: &str) -> Result<HttpAnswer, Mistake> {
+        let by = self.first_member(team)?;
+        let place = Place::team(&self.known_team(team)?, team);
+        let mut removed = self.installation("remove", &by, place.with(json!({ "channel": { "id": team } })));
+        removed["timestamp"] = json!(at);
+        self.send(removed).await
+    }
+
     /// Installs the app in a person's own scope and opens their chat with the bot. Returns the bot's answers.
     ///
     /// # Errors
