@@ -21,8 +21,11 @@ OUTPUTS = {
 }  # fmt: skip
 # Variables that are not the product's own.
 FOREIGN_VARIABLES = {"RUST_LOG"}
-# The HTTP API gives up on a function after this many seconds.
+# Whoever calls us gives up after this many seconds.
 API_LIMIT = 30
+PAGERDUTY_LIMIT = 5
+TEAMS_CLICK_LIMIT = 5
+TEAMS_MESSAGE_LIMIT = 15
 
 
 def source(path: str) -> str:
@@ -173,20 +176,34 @@ class Template(unittest.TestCase):
     def test_timeouts_fit_each_other(self):
         timeout = {name: function["Timeout"] for name, function in self.functions.items()}
         queue = self.resources["Queue"]["Properties"]
-        sender = timeout["NotificationSenderFunction"]
-        self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * sender)
-        self.assertGreater(sender, seconds("functions/notification-sender/src/lib.rs", "STEP_BUDGET"))
-        self.assertGreater(timeout["WebhookIngestFunction"], seconds("functions/webhook-ingest/src/lib.rs", "BUDGET"))
-        self.assertGreater(timeout["BotMessagesFunction"], seconds("functions/bot-messages/src/lib.rs", "MESSAGE_BUDGET"))
-        for holder in ("once", "dialog"):
-            held = seconds(f"functions/bot-messages/src/{holder}.rs", "HOLD")
-            self.assertLessEqual(timeout["BotMessagesFunction"], held, f"{holder} is held until the function has ended")
-        self.assertLess(timeout["AdminApiFunction"], seconds("shared/setup/src/connect.rs", "LOCK"))
-        behind_api = [i["IntegrationUri"]["Fn::GetAtt"][0] for i in self.of_type("AWS::ApiGatewayV2::Integration").values()]
-        for name in behind_api:
-            self.assertLess(timeout[name], API_LIMIT, name)
         schedule = self.functions["ReconcilerFunction"]["Events"]["Schedule"]["Properties"]["Schedule"]
-        self.assertLess(timeout["ReconcilerFunction"], 60 * int(re.fullmatch(r"rate\((\d+) minutes\)", schedule)[1]))
+        aws = [seconds("shared/runtime/src/aws.rs", f"{name}_TIMEOUT") for name in ("ATTEMPT", "OPERATION")]
+        webhook = seconds("functions/webhook-ingest/src/lib.rs", "BUDGET")
+        click = seconds("functions/bot-messages/src/lib.rs", "CLICK_BUDGET")
+        message = seconds("functions/bot-messages/src/lib.rs", "MESSAGE_BUDGET")
+        held = [seconds(f"functions/bot-messages/src/{file}.rs", "HOLD") for file in ("once", "dialog")]
+        sender = timeout["NotificationSenderFunction"]
+        # Each is shorter than the next.
+        for ladder in (
+            [*aws, webhook, PAGERDUTY_LIMIT, timeout["WebhookIngestFunction"]],
+            [aws[1], click, TEAMS_CLICK_LIMIT],
+            [seconds("functions/bot-messages/src/click.rs", "PAGERDUTY_BUDGET"), click],
+            [message, TEAMS_MESSAGE_LIMIT, timeout["BotMessagesFunction"]],
+            [timeout["AdminApiFunction"], API_LIMIT, seconds("shared/setup/src/connect.rs", "LOCK")],
+            [seconds("shared/pagerduty/src/oauth.rs", "TIMEOUT"), timeout["OauthCallbackFunction"], API_LIMIT],
+            [
+                seconds("shared/teams/src/connector.rs", "DEFAULT_TIMEOUT"),
+                seconds("functions/notification-sender/src/lib.rs", "STEP_BUDGET"),
+                sender,
+            ],
+            [timeout["ReconcilerFunction"], 60 * int(re.fullmatch(r"rate\((\d+) minutes\)", schedule)[1])],
+        ):
+            self.assertEqual(ladder, sorted(set(ladder)))
+        # What a message has begun is held until the function has surely ended.
+        self.assertLessEqual(timeout["BotMessagesFunction"], min(held))
+        self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * sender)
+        for integration in self.of_type("AWS::ApiGatewayV2::Integration").values():
+            self.assertLess(timeout[integration["IntegrationUri"]["Fn::GetAtt"][0]], API_LIMIT)
 
     def test_the_local_stack_has_the_same_queue_and_timeout(self):
         queue = self.resources["Queue"]["Properties"]
