@@ -10,7 +10,7 @@ use domain::action::{Action, Decision, Request, decide};
 use domain::failure::Class;
 use domain::ids::ChannelId;
 use domain::incident::{IncidentRecord, RecordVersion};
-use domain::job::CardJob;
+use domain::job::{CardJob, Occasion};
 use domain::linking::{Wanted, WantedAction};
 use domain::plan::CardRecord;
 use jiff::SignedDuration;
@@ -315,6 +315,7 @@ async fn mark_cards(app: &App, activity: &Activity, data: &ButtonData) -> Result
             incident: data.incident.clone(),
             channel,
             cause: activity.id.as_str().to_owned(),
+            occasion: Occasion::Action,
             received_at: app.clock.now(),
         })
         .collect();

@@ -6,7 +6,7 @@ use domain::connection::Connection;
 use domain::failure::Class;
 use domain::ids::{AccountId, PdUserId, ServiceId};
 use domain::incident::Urgency;
-use domain::job::CardJob;
+use domain::job::{CardJob, Occasion};
 use domain::linking::Wanted;
 use jiff::SignedDuration;
 use pagerduty::rest::{ApiError, NewIncident, RestIncident};
@@ -361,6 +361,7 @@ async fn show(app: &App, account: &AccountId, incident: RestIncident, cause: &st
             incident: id.clone(),
             channel,
             cause: cause.to_owned(),
+            occasion: Occasion::Action,
             received_at: app.clock.now(),
         })
         .collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::failure::Class;
 use jiff::SignedDuration;
 use pagerduty::oauth::OAuthError;
-use runtime::App;
+use runtime::{App, Metric};
 use secrecy::SecretString;
 use store::{RefreshClaim, Saved, StoredLink, Tokens};
 use tokio::time::{Instant, timeout_at};
@@ -91,6 +91,9 @@ pub(crate) async fn usable_by(
 /// Refreshes, as the holder of the lease. Must not be dropped between PagerDuty's answer and its storing.
 async fn renew(app: App, stored: StoredLink, tokens: Tokens, holder: String) -> Result<SecretString, TokenError> {
     let refreshed = refresh(&app, &stored, &tokens, &holder).await;
+    if refreshed.is_err() {
+        app.metrics.count(Metric::TokenRefreshFailures, app.clock.now());
+    }
     if refreshed.is_err()
         && let Err(error) = app.store.release_refresh(&stored.link, &holder).await
     {

@@ -1,6 +1,6 @@
 //! One job: ask `domain::plan` for the next step, do it, record it, ask again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::connection::{Connection, DeliveryOutcome, Installation};
 use domain::failure::Class;
@@ -15,6 +15,7 @@ use teams::connector::{ConnectorAuth, ConnectorError};
 
 use crate::channel_gone;
 use crate::last_delivery;
+use crate::note::{self, Done, Told};
 use crate::outcome::{Outcome, Scope, backoff};
 
 /// A post that takes longer than this has failed: the connector's own timeout is 10 s.
@@ -34,56 +35,66 @@ struct Delivery<'a> {
     app: &'a App,
     job: &'a CardJob,
     attempts: u32,
+    told: Mutex<Told>,
 }
 
 /// Brings one card up to date. `attempts` counts the receives of the queue message and sets the pace of retries.
 /// Begins no step after `deadline`.
-pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32, deadline: Timestamp) -> Outcome {
-    let delivery = Delivery { app, job, attempts };
-    for number in 0..MAX_STEPS {
-        if app.clock.now() > deadline {
-            tracing::warn!(incident.id = %job.incident, step = number, "no time left in this invocation");
-            return delivery.later(Scope::Channel);
-        }
-        let facts = match delivery.gather().await {
-            Ok(Some(facts)) => facts,
-            Ok(None) => {
-                tracing::warn!(incident.id = %job.incident, "no record of the incident");
-                return Outcome::Done;
-            }
-            Err(error) => return delivery.table_failed(&error),
-        };
-        let now = app.clock.now();
-        let step =
-            plan(&facts.stored.record, facts.stored.version, facts.card.as_ref(), facts.connection.as_ref(), now);
-        let flow = match step {
-            // The steps before have said what was done.
-            Step::Nothing(_) if number > 0 => return Outcome::Done,
-            Step::Nothing(why) => {
-                delivery.log(match why {
-                    Why::UpToDate => "up_to_date",
-                    Why::StateUnknown => "state_unknown",
-                    Why::NotConnected => "not_connected",
-                    Why::Filtered => "filtered",
-                });
-                return Outcome::Done;
-            }
-            Step::Wait { until } => {
-                return Outcome::later(Scope::Incident, until.duration_since(now).unsigned_abs());
-            }
-            Step::Post { doubtful } => delivery.post(facts, doubtful).await,
-            Step::Edit(activity) => delivery.edit(facts, &activity).await,
-            Step::Reply(activity, news) => delivery.reply(facts, &activity, &news).await,
-        };
-        if let Some(outcome) = flow {
-            return outcome;
-        }
-    }
-    tracing::error!(incident.id = %job.incident, channel.id = %job.channel, "card does not settle");
-    delivery.later(Scope::Incident)
+pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32, deadline: Timestamp) -> (Outcome, Told) {
+    let delivery = Delivery { app, job, attempts, told: Mutex::default() };
+    let outcome = delivery.run(deadline).await;
+    let told = delivery.told.into_inner().unwrap_or_else(PoisonError::into_inner);
+    note::ended(app, job, attempts, outcome, &told).await;
+    (outcome, told)
 }
 
 impl Delivery<'_> {
+    async fn run(&self, deadline: Timestamp) -> Outcome {
+        let Self { app, job, .. } = *self;
+        let delivery = self;
+        for number in 0..MAX_STEPS {
+            if app.clock.now() > deadline {
+                tracing::warn!(incident.id = %job.incident, step = number, "no time left in this invocation");
+                return delivery.later(Scope::Channel);
+            }
+            let facts = match delivery.gather().await {
+                Ok(Some(facts)) => facts,
+                Ok(None) => {
+                    tracing::warn!(incident.id = %job.incident, "no record of the incident");
+                    return Outcome::Done;
+                }
+                Err(error) => return delivery.table_failed(&error),
+            };
+            let now = app.clock.now();
+            let step =
+                plan(&facts.stored.record, facts.stored.version, facts.card.as_ref(), facts.connection.as_ref(), now);
+            let flow = match step {
+                // The steps before have said what was done.
+                Step::Nothing(_) if number > 0 => return Outcome::Done,
+                Step::Nothing(why) => {
+                    delivery.log(match why {
+                        Why::UpToDate => Done::UpToDate,
+                        Why::StateUnknown => Done::StateUnknown,
+                        Why::NotConnected => Done::NotConnected,
+                        Why::Filtered => Done::Filtered,
+                    });
+                    return Outcome::Done;
+                }
+                Step::Wait { until } => {
+                    return Outcome::later(Scope::Incident, until.duration_since(now).unsigned_abs());
+                }
+                Step::Post { doubtful } => delivery.post(facts, doubtful).await,
+                Step::Edit(activity) => delivery.edit(facts, &activity).await,
+                Step::Reply(activity, news) => delivery.reply(facts, &activity, &news).await,
+            };
+            if let Some(outcome) = flow {
+                return outcome;
+            }
+        }
+        tracing::error!(incident.id = %job.incident, channel.id = %job.channel, "card does not settle");
+        delivery.later(Scope::Incident)
+    }
+
     async fn gather(&self) -> Result<Option<Facts>, store::Error> {
         let CardJob { account, incident, channel, .. } = self.job;
         let (stored, card) = tokio::try_join!(
@@ -91,9 +102,15 @@ impl Delivery<'_> {
             self.app.store.card(account, incident, channel)
         )?;
         let Some(stored) = stored else { return Ok(None) };
+        self.told().of(&stored.record);
         let connection = match stored.record.state() {
             Some(state) => self.app.store.connection(account, &state.service.id, channel).await?,
             None => None,
+        };
+        self.told().team = match (&card, &connection) {
+            (Some(card), _) => Some(card.team.clone()),
+            (None, Some(connection)) => Some(connection.team.clone()),
+            (None, None) => None,
         };
         Ok(Some(Facts { stored, card, connection }))
     }
@@ -130,7 +147,7 @@ impl Delivery<'_> {
         }
         match posted {
             Ok(activity) => {
-                self.log(if doubtful { "posted_again" } else { "posted" });
+                self.log(if doubtful { Done::PostedAgain } else { Done::Posted });
                 saved.activity = Some(activity);
                 saved.claim = None;
                 saved.rendered = facts.stored.version;
@@ -174,11 +191,11 @@ impl Delivery<'_> {
             match edited {
                 Ok(()) => {
                     self.delivered(facts.connection.as_ref(), DeliveryOutcome::Edited).await;
-                    self.log("edited");
+                    self.log(Done::Edited);
                 }
                 Err(ConnectorError::ActivityGone { .. }) => {
                     // Somebody deleted the message; an incident without a card would be a lost incident.
-                    self.log("message_gone");
+                    self.log(Done::MessageGone);
                     saved.activity = None;
                     saved.claim = None;
                     return self.save(&saved).await;
@@ -206,10 +223,10 @@ impl Delivery<'_> {
         match sent {
             Ok(_) => {
                 self.delivered(facts.connection.as_ref(), DeliveryOutcome::Replied).await;
-                self.log("replied");
+                self.log(Done::Replied);
             }
             // The edited card already tells it; a thread that is gone cannot be told.
-            Err(ConnectorError::ActivityGone { .. }) => self.log("thread_gone"),
+            Err(ConnectorError::ActivityGone { .. }) => self.log(Done::ThreadGone),
             // The same text would be refused for ever, and nothing after it would be told.
             Err(error) if error.class() == Class::Invalid => {
                 tracing::error!(incident.id = %self.job.incident, error = runtime::chain(&error), "reply is never taken");
@@ -232,11 +249,13 @@ impl Delivery<'_> {
             // The team may have left the account a moment ago, or for another one: nothing of the old one is shown there.
             Some(Installation { account, .. }) if account.as_ref() != Some(&self.job.account) => {
                 tracing::info!(team.id = %card.team, "the card's team is not connected to the account");
+                self.log(Done::NotConnected);
                 Err(Outcome::Done)
             }
             Some(Installation { service_url, .. }) => Ok(Reached { service_url, secrets }),
             None => {
                 tracing::warn!(team.id = %card.team, "the bot is not installed in the card's team");
+                self.log(Done::NotConnected);
                 Err(Outcome::Done)
             }
         }
@@ -272,6 +291,7 @@ impl Delivery<'_> {
         if let Some(connection) = connection {
             last_delivery::refused(self.app, connection, error).await;
         }
+        self.told().failed(error);
         if error.class() == Class::Invalid {
             tracing::error!(incident.id = %self.job.incident, "Teams will never take this card");
         }
@@ -293,6 +313,7 @@ impl Delivery<'_> {
     }
 
     fn table_failed(&self, error: &store::Error) -> Outcome {
+        self.told().why = Some("the table does not answer".to_owned());
         tracing::error!(incident.id = %self.job.incident, error = runtime::chain(error), "table failed");
         Outcome::of_failure(error.class(), self.attempts)
     }
@@ -301,13 +322,18 @@ impl Delivery<'_> {
         Outcome::later(scope, backoff(self.attempts))
     }
 
-    fn log(&self, outcome: &str) {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self, done: Done) {
+        self.told().done(done);
         let latency = self.app.clock.now().duration_since(self.job.received_at);
         tracing::info!(
             incident.id = %self.job.incident,
             channel.id = %self.job.channel,
             cause = self.job.cause,
-            outcome,
+            outcome = done.name(),
             latency_ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX),
             "card"
         );
@@ -356,9 +382,10 @@ mod tests {
             incident: IncidentId::new("I").unwrap(),
             channel: ChannelId::new("19:c@thread.tacv2").unwrap(),
             cause: "E".to_owned(),
+            occasion: domain::job::Occasion::Webhook,
             received_at: deadline,
         };
-        let outcome = deliver(&app, &job, 3, deadline).await;
+        let (outcome, _) = deliver(&app, &job, 3, deadline).await;
         assert_eq!(outcome, Outcome::Later { scope: Scope::Channel, delay: std::time::Duration::from_secs(4) });
         assert_eq!(aws.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "the table is not even asked");
     }

@@ -10,6 +10,7 @@
 mod channel_gone;
 mod deliver;
 mod last_delivery;
+mod note;
 mod outcome;
 mod test;
 
@@ -22,6 +23,7 @@ use domain::job::Job;
 use futures_util::future::join_all;
 use runtime::App;
 
+use crate::note::Told;
 use crate::outcome::{Outcome, Scope, backoff};
 
 /// A step may wait this long for Teams, so none is begun with less time left.
@@ -46,7 +48,7 @@ pub async fn handle(app: &App, batch: SqsEvent, left: Duration) -> SqsBatchRespo
 
 /// Delivers one channel's messages in order. Returns the ids of those that must come again.
 async fn deliver_group(app: &App, group: Vec<SqsMessage>, deadline: jiff::Timestamp) -> Vec<String> {
-    let mut done: HashMap<(AccountId, IncidentId), Outcome> = HashMap::new();
+    let mut done: HashMap<(AccountId, IncidentId), (Outcome, Told)> = HashMap::new();
     let mut returned = Vec::new();
     let mut rest = group.into_iter();
     while let Some(message) = rest.next() {
@@ -59,10 +61,13 @@ async fn deliver_group(app: &App, group: Vec<SqsMessage>, deadline: jiff::Timest
                 let incident = (job.account.clone(), job.incident.clone());
                 match done.get(&incident) {
                     // Whatever came before this batch was received is already in the record that was read for the first job.
-                    Some(outcome) => *outcome,
+                    Some((outcome, told)) => {
+                        note::ended(app, &job, attempts(&message), *outcome, &told.for_another()).await;
+                        *outcome
+                    }
                     None => {
-                        let outcome = deliver::deliver(app, &job, attempts(&message), deadline).await;
-                        done.insert(incident, outcome);
+                        let (outcome, told) = deliver::deliver(app, &job, attempts(&message), deadline).await;
+                        done.insert(incident, (outcome, told));
                         outcome
                     }
                 }

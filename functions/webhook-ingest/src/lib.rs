@@ -15,10 +15,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use domain::ids::SubscriptionId;
 use domain::incident::{IncidentEvent, IncidentRecord};
-use domain::job::CardJob;
+use domain::job::{CardJob, Occasion};
+use domain::ledger::LedgerEntry;
 use domain::routing;
+use futures_util::future::join_all;
+use jiff::Timestamp;
 use pagerduty::webhook::{self, Received, ServiceChange, ServiceEvent, SignatureError};
-use runtime::App;
+use runtime::{App, Metric};
 use store::Subscription;
 
 use crate::answer::Outcome;
@@ -48,6 +51,7 @@ async fn receive(State(ingest): State<Ingest>, headers: HeaderMap, body: Body) -
         Err(_) => Outcome::TooLarge,
     };
     let status = outcome.status();
+    ingest.app.metrics.emit(&figures(outcome), ingest.app.clock.now());
     tracing::info!(
         webhook.id = header(&headers, "x-webhook-id"),
         subscription.id = header(&headers, "x-webhook-subscription"),
@@ -56,6 +60,19 @@ async fn receive(State(ingest): State<Ingest>, headers: HeaderMap, body: Body) -
         "webhook"
     );
     status
+}
+
+/// What a delivery adds to the metrics.
+fn figures(outcome: Outcome) -> Vec<(Metric, f64)> {
+    let status = outcome.status();
+    let is = |metric, holds: bool| (metric, if holds { 1.0 } else { 0.0 });
+    vec![
+        (Metric::WebhooksReceived, 1.0),
+        is(Metric::WebhooksRefused, status.is_client_error()),
+        is(Metric::WebhooksFailed, status.is_server_error()),
+        is(Metric::BadSignatures, outcome == Outcome::WrongSignature),
+        is(Metric::UnreadableWebhooks, outcome == Outcome::Unreadable),
+    ]
 }
 
 async fn take_in(ingest: &Ingest, headers: &HeaderMap, body: Bytes) -> Outcome {
@@ -131,8 +148,9 @@ async fn verified(
 /// Merges the event into the record and marks every channel whose card may be out of date. The record is stored before
 /// the queue is told, and both before PagerDuty gets its answer.
 async fn mark(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent) -> Outcome {
-    let App { store, queue, clock, .. } = &ingest.app;
+    let App { store, queue, clock, metrics, .. } = &ingest.app;
     let cause = event.id.as_str().to_owned();
+    let received = Cause { id: cause.clone(), at: clock.now() };
     let incident = event.incident.clone();
     let observed = IncidentRecord::from_event(subscription.account.clone(), event);
     let stored = match store.merge_record(observed).await {
@@ -156,13 +174,41 @@ async fn mark(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent
             incident: incident.clone(),
             channel,
             cause: cause.clone(),
-            received_at: clock.now(),
+            occasion: Occasion::Webhook,
+            received_at: received.at,
         })
         .collect();
     tracing::info!(incident.id = %incident, event.id = cause, channels = jobs.len(), version = stored.version.0, "merged");
-    match queue.send(&jobs).await {
+    let queued = async {
+        queue.send(&jobs).await?;
+        metrics.emit(&[(Metric::JobsQueued, jobs.len() as f64)], clock.now());
+        Ok(())
+    };
+    let (queued, ()) = tokio::join!(queued, open_lines(&ingest.app, &stored.record, &jobs, received));
+    match queued {
         Ok(()) => Outcome::Accepted,
         Err(error) => answer::queue_failed(&error),
+    }
+}
+
+/// What caused the jobs, and when.
+struct Cause {
+    id: String,
+    at: Timestamp,
+}
+
+/// Opens the ledger's lines. An incident must not wait for its bookkeeping, so a failure is only logged.
+async fn open_lines(app: &App, record: &IncidentRecord, jobs: &[CardJob], cause: Cause) {
+    let now = app.clock.now();
+    let mut lines: Vec<LedgerEntry> = jobs.iter().map(|job| LedgerEntry::queued(job, record, now)).collect();
+    if lines.is_empty() {
+        lines.push(LedgerEntry::unwanted(record, cause.id, cause.at, now));
+    }
+    let writes = lines.iter().map(|line| app.store.open_ledger_line(line, app.config.retention));
+    for written in join_all(writes).await {
+        if let Err(error) = written {
+            tracing::warn!(error = runtime::chain(&error), "ledger line not written");
+        }
     }
 }
 

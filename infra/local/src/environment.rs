@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use runtime::{App, AwsClients};
+use runtime::{App, AwsClients, MAX_RECEIVES};
 use serde_json::json;
 use simulators::Now;
 use simulators::pagerduty::{self, PagerDuty};
@@ -29,9 +29,6 @@ const CLIENT_ID: &str = "local-client";
 const SUBDOMAIN: &str = "acme";
 /// The simulated PagerDuty account.
 pub const ACCOUNT: &str = "PLOCAL1";
-
-/// As in the template. Every delayed retry counts as a receive, so the limit must leave room for a long throttling.
-const MAX_RECEIVES: u32 = 20;
 
 const TEAMS_SECRET: &str = "local-teams-secret";
 const PAGERDUTY_SECRET: &str = "local-pagerduty-secret";

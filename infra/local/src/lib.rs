@@ -139,6 +139,10 @@ pub struct Running {
 /// # Errors
 /// A taken port, an unusable folder or configuration; the message names it.
 pub async fn compose(config: LocalConfig) -> anyhow::Result<Running> {
+    Box::pin(start(config)).await
+}
+
+async fn start(config: LocalConfig) -> anyhow::Result<Running> {
     let now = now_of(&config.clock);
     let mut servers = Servers::default();
     let app_listener = serve::listen("PagerBridge's functions", "--port", config.bind, config.ports.app).await?;
@@ -262,6 +266,14 @@ impl Running {
             self.move_to(due);
         }
         anyhow::bail!("the stack does not come to rest")
+    }
+
+    /// One run of the reconciler, as the schedule starts it.
+    ///
+    /// # Errors
+    /// What the function itself reports.
+    pub async fn reconcile(&self) -> Result<(), reconciler::ReconcileError> {
+        self.pump.reconcile().await
     }
 
     fn move_to(&self, time: Timestamp) {

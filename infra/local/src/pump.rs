@@ -18,6 +18,10 @@ use crate::serve::Servers;
 /// As the function's timeout in the template.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The reconciler's, and how often the schedule starts it.
+const RECONCILER_TIMEOUT: Duration = Duration::from_secs(240);
+const RECONCILED_EVERY: Duration = Duration::from_secs(300);
+
 #[derive(Debug, Clone)]
 pub(crate) struct Pumping {
     app: App,
@@ -69,7 +73,11 @@ impl Pumping {
         Ok(messages.len())
     }
 
-    /// Background tasks: the queue poller, PagerDuty's deliveries, and a copy of the simulators' state on disk.
+    pub(crate) async fn reconcile(&self) -> Result<(), reconciler::ReconcileError> {
+        reconciler::run(&self.app, RECONCILER_TIMEOUT).await
+    }
+
+    /// Background tasks: the queue poller, the reconciler's schedule, PagerDuty's deliveries, and a copy of the simulators' state on disk.
     pub(crate) fn run_in(&self, servers: &mut Servers, data_dir: Option<&Path>, teams: Option<&Teams>) {
         let poller = self.clone();
         servers.run(async move {
@@ -78,6 +86,14 @@ impl Pumping {
                     tracing::error!(error = format!("{error:#}"), "queue poller");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
+            }
+        });
+        let scheduled = self.clone();
+        servers.run(async move {
+            loop {
+                tokio::time::sleep(RECONCILED_EVERY).await;
+                // It has logged what is wrong; the next run tries again.
+                let _reported = scheduled.reconcile().await;
             }
         });
         let Some(pagerduty) = self.pagerduty.clone() else { return };

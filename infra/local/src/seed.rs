@@ -172,6 +172,7 @@ pub async fn authorize(app: &App, web: &str, team: &str) -> anyhow::Result<()> {
             web: Url::parse(web)?.origin().ascii_serialization(),
         })
         .await?;
+    app.store.account_of_app(&app.config.pagerduty_client_id, &account).await?;
     app.store.put_team_of_account(&account, &team).await?;
     let now = app.clock.now();
     app.store

@@ -16,8 +16,28 @@ pub struct CardJob {
     pub channel: ChannelId,
     /// What made us look, for logs and de-duplication: an event id or an activity id.
     pub cause: String,
+    /// What sort of cause it was.
+    #[serde(default)]
+    pub occasion: Occasion,
     /// When the cause reached us.
     pub received_at: Timestamp,
+}
+
+/// Why a card may be out of date.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// PagerDuty told of a change.
+    #[default]
+    Webhook,
+    /// Somebody acted from Teams.
+    Action,
+    /// The channel or the bot is back.
+    Restored,
+    /// The reconciler found a card that is missing or out of date.
+    Reconciled,
+    /// Somebody asked for it on the configuration page.
+    Replayed,
 }
 
 /// Asks the notification sender to post a marked test card, so that an admin sees that the whole way works.
@@ -60,6 +80,7 @@ mod tests {
             incident: IncidentId::new("I").unwrap(),
             channel: channel.clone(),
             cause: "E".to_owned(),
+            occasion: Occasion::Webhook,
             received_at: at,
         };
         let service = ServiceId::new("S").unwrap();

@@ -8,6 +8,7 @@ pub mod failure;
 pub mod ids;
 pub mod incident;
 pub mod job;
+pub mod ledger;
 pub mod linking;
 pub mod permission;
 pub mod plan;

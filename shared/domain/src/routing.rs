@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::connection::Connection;
-use crate::ids::ChannelId;
-use crate::incident::IncidentRecord;
+use crate::ids::{ChannelId, TeamId};
+use crate::incident::{IncidentRecord, RecordVersion};
+use crate::plan::CardRecord;
 
 /// The channels whose card may be out of date: those connected to the incident's service whose filter wants it, and those
 /// that already show a card (the incident may have moved to another service, or have lost its urgency, since).
@@ -17,6 +18,33 @@ pub fn targets(record: &IncidentRecord, connections: &[Connection], with_card: &
         connections.iter().filter(|c| c.service == state.service.id && c.filter.wants(state)).map(|c| c.channel.clone())
     });
     wanted.chain(with_card.iter().cloned()).collect()
+}
+
+/// The channels whose card is missing or does not show the newest record, of those that may be posted to: `teams` are the
+/// teams that belong to the account. A card is missing only if the incident has changed since the connection was made:
+/// connecting a service must not flood the channel with everything that happens to be open.
+#[must_use]
+pub fn stale_channels(
+    record: &IncidentRecord,
+    version: RecordVersion,
+    connections: &[Connection],
+    cards: &[CardRecord],
+    teams: &BTreeSet<TeamId>,
+) -> BTreeSet<ChannelId> {
+    let Some(snapshot) = &record.snapshot else { return BTreeSet::new() };
+    let missing = connections
+        .iter()
+        .filter(|c| {
+            c.service == snapshot.value.service.id && c.filter.wants(&snapshot.value) && teams.contains(&c.team)
+        })
+        .filter(|c| !cards.iter().any(|card| card.channel == c.channel))
+        .filter(|c| snapshot.version.at >= c.created_at)
+        .map(|c| c.channel.clone());
+    let behind = cards
+        .iter()
+        .filter(|card| teams.contains(&card.team) && (card.activity.is_none() || card.rendered < version))
+        .map(|card| card.channel.clone());
+    missing.chain(behind).collect()
 }
 
 #[cfg(test)]

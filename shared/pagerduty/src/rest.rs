@@ -17,7 +17,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
-pub use self::directory::{OnCall, PolicyId, PolicyRef, Priority, Service, SubscriptionState, UserRef};
+pub use self::directory::{
+    ListedSubscription, OnCall, PolicyId, PolicyRef, Priority, Service, SubscriptionState, UserRef, Which,
+};
 pub use self::error::ApiError;
 pub(crate) use self::error::retry_after;
 pub use self::model::{CreatedSubscription, NewIncident, NewSubscription, Note, Page, RestIncident, Role, User};

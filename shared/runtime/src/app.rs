@@ -10,6 +10,7 @@ use crate::aws::AwsClients;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::http::{HttpClientError, http_client};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::secrets::Secrets;
@@ -54,6 +55,8 @@ pub struct App {
     pub connector: Connector,
     /// The check of what comes from Teams.
     pub bot_auth: std::sync::Arc<BotAuth>,
+    /// Figures for CloudWatch.
+    pub metrics: Metrics,
     pub(crate) app_token: crate::app_token::CachedAppToken,
 }
 
@@ -100,6 +103,7 @@ impl App {
                 config.allowed_tenants.clone(),
                 hosts,
             )),
+            metrics: Metrics::new(config.function_name.clone()),
             app_token: crate::app_token::CachedAppToken::default(),
             config: std::sync::Arc::new(config),
             clock,

@@ -7,7 +7,7 @@ use pagerduty::oauth::{AppToken, OAuthError};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 
-use crate::{App, SecretError};
+use crate::{App, Metric, SecretError};
 
 /// A token is not used in its last minutes: it might end on the way.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
@@ -52,21 +52,16 @@ impl App {
         {
             return Ok(token.access_token.clone());
         }
-        let values = self.secrets.values(now).await?;
-        let config = &self.config;
-        let scopes = pagerduty::oauth::APP_SCOPES;
-        let token = self
-            .oauth
-            .app_token(
-                &values.pagerduty_client_secret,
-                config.pagerduty_region,
-                &config.pagerduty_subdomain,
-                scopes,
-                now,
-            )
-            .await?;
+        let token = self.new_app_token(now).await.inspect_err(|_| self.metrics.count(Metric::AppTokenFailures, now))?;
         let access = token.access_token.clone();
         *cached = Some(token);
         Ok(access)
+    }
+
+    async fn new_app_token(&self, now: Timestamp) -> Result<AppToken, AppTokenError> {
+        let values = self.secrets.values(now).await?;
+        let (secret, config) = (&values.pagerduty_client_secret, &self.config);
+        let scopes = pagerduty::oauth::APP_SCOPES;
+        Ok(self.oauth.app_token(secret, config.pagerduty_region, &config.pagerduty_subdomain, scopes, now).await?)
     }
 }

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use domain::ids::TenantId;
+use jiff::SignedDuration;
 use pagerduty::Region;
 use url::Url;
 
@@ -33,6 +34,7 @@ pub const VARIABLES: &[Variable] = &[
     required("PAGERBRIDGE_QUEUE_URL", "URL of the SQS FIFO queue"),
     required("PAGERBRIDGE_SECRET_ID", "name or ARN of the secret in Secrets Manager"),
     required("PAGERBRIDGE_PUBLIC_URL", "external base URL of the HTTP API"),
+    optional("PAGERBRIDGE_RETENTION_DAYS", "90", "how long the audit and the delivery ledger are kept, 1 to 3650 days"),
     required("TEAMS_APP_ID", "application (client) id of the bot's Entra application"),
     required("TEAMS_TENANT_ID", "tenant of the bot's Entra application"),
     optional("TEAMS_ALLOWED_TENANTS", "TEAMS_TENANT_ID", "comma list of the tenants whose people may use the bot"),
@@ -74,6 +76,10 @@ pub struct Config {
     pub secret_id: String,
     /// External base URL, without a trailing slash in its path.
     pub public_url: Url,
+    /// How long the audit and the delivery ledger are kept.
+    pub retention: SignedDuration,
+    /// Lambda's name of this function; `None` outside of Lambda.
+    pub function_name: Option<String>,
     /// The bot's application id.
     pub teams_app_id: String,
     /// The bot's tenant.
@@ -199,6 +205,13 @@ impl Config {
         let queue_url = env.text("PAGERBRIDGE_QUEUE_URL");
         let secret_id = env.text("PAGERBRIDGE_SECRET_ID");
         let public_url = env.url("PAGERBRIDGE_PUBLIC_URL", None);
+        let days_text = env.given("PAGERBRIDGE_RETENTION_DAYS").unwrap_or_else(|| "90".to_owned());
+        let days = env.parsed("PAGERBRIDGE_RETENTION_DAYS", &days_text, "a number of days from 1 to 3650", |text| {
+            text.parse::<i64>().ok().filter(|days| (1..=3650).contains(days))
+        });
+        let retention = SignedDuration::from_hours(24 * days.unwrap_or(90));
+        // Lambda sets it; it is no setting.
+        let function_name = env.given("AWS_LAMBDA_FUNCTION_NAME");
         let teams_app_id = env.text("TEAMS_APP_ID");
         let tenant_text = env.text("TEAMS_TENANT_ID");
         let tenants_text = env.given("TEAMS_ALLOWED_TENANTS").unwrap_or_else(|| tenant_text.clone());
@@ -255,6 +268,8 @@ impl Config {
                 queue_url,
                 secret_id,
                 public_url,
+                retention,
+                function_name,
                 teams_app_id,
                 teams_tenant,
                 allowed_tenants,

@@ -35,6 +35,24 @@ where
     .await
 }
 
+/// Serves a function that runs on a schedule; what the event says does not matter. A failure is Lambda's to count.
+///
+/// # Errors
+/// [`LambdaError`] if the Runtime API cannot be used.
+pub async fn serve_schedule<E, F, Fut>(flow: F) -> Result<(), LambdaError>
+where
+    E: std::error::Error + Send + Sync + 'static,
+    F: Fn(std::time::Duration) -> Fut,
+    Fut: Future<Output = Result<(), E>>,
+{
+    let flow = &flow;
+    lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<serde_json::Value>| async move {
+        let left = event.context.deadline().duration_since(unix_now()).unwrap_or_default();
+        Ok::<(), LambdaError>(flow(left).await?)
+    }))
+    .await
+}
+
 fn unix_now() -> std::time::SystemTime {
     #[expect(clippy::disallowed_methods, reason = "Lambda gives its deadline in wall-clock time")]
     std::time::SystemTime::now()

@@ -12,6 +12,10 @@ use serde::Serialize;
 /// SQS takes at most ten messages per batch.
 const BATCH: usize = 10;
 
+/// How often a message is received before the dead-letter queue takes it: `maxReceiveCount` in the template. A card that
+/// Teams dislikes gets there after some 25 minutes, a channel that does not answer after some two hours.
+pub const MAX_RECEIVES: u32 = 30;
+
 /// SQS hides a message for at most 12 h after it was received; some of that time has passed already.
 const MAX_VISIBILITY: Duration = Duration::from_secs(11 * 60 * 60);
 
@@ -172,6 +176,7 @@ mod tests {
             incident: IncidentId::new("I").unwrap(),
             channel: ChannelId::new(channel).unwrap(),
             cause: cause.to_owned(),
+            occasion: domain::job::Occasion::Webhook,
             received_at: Timestamp::UNIX_EPOCH,
         }
     }

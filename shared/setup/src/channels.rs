@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::connection::{Channel, ChannelKind, Connection, Installation};
 use domain::ids::{AccountId, ChannelId};
-use domain::job::CardJob;
+use domain::job::{CardJob, Occasion};
 use runtime::App;
 use teams::connector::ConnectorAuth;
 
@@ -75,6 +75,7 @@ pub async fn restore_connections(app: &App, connections: &[Connection], cause: &
                     incident: record.id.clone(),
                     channel: connection.channel.clone(),
                     cause: cause.to_owned(),
+                    occasion: Occasion::Restored,
                     received_at: app.clock.now(),
                 })
             })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::failure::Class;
-use domain::ids::{AccountId, ChannelId, ServiceId};
+use domain::ids::{AccountId, ChannelId, ServiceId, SubscriptionId};
 use domain::incident::ServiceRef;
 use domain::job::TestJob;
 use jiff::SignedDuration;
@@ -190,7 +190,11 @@ async fn add(
 }
 
 /// Makes the service's webhook subscription, unless it has one. Gives the one that was made.
-async fn subscribe(app: &App, account: &AccountId, service: &ServiceId) -> Result<Option<Subscription>, SetupError> {
+pub(crate) async fn subscribe(
+    app: &App,
+    account: &AccountId,
+    service: &ServiceId,
+) -> Result<Option<Subscription>, SetupError> {
     if let Some(known) = app.store.subscription_of_service(account, service).await?
         && still_delivers(app, &known).await?
     {
@@ -306,13 +310,16 @@ async fn end_retired(app: &App, subscription: &Subscription) -> Result<Subscript
 }
 
 /// Deletes a subscription at PagerDuty and, when that is certain, in the table.
-async fn unsubscribe(app: &App, subscription: &Subscription) -> Result<(), SetupError> {
-    match as_app!(app, |auth| app.pagerduty.delete_subscription(auth, &subscription.id)) {
-        Ok(()) => {}
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error.into()),
-    }
+pub(crate) async fn unsubscribe(app: &App, subscription: &Subscription) -> Result<(), SetupError> {
+    delete_at_pagerduty(app, &subscription.id).await?;
     Ok(app.store.delete_subscription(subscription).await?)
+}
+
+pub(crate) async fn delete_at_pagerduty(app: &App, id: &SubscriptionId) -> Result<(), SetupError> {
+    match as_app!(app, |auth| app.pagerduty.delete_subscription(auth, id)) {
+        Err(error) if !error.is_not_found() => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Has a marked test card posted through the real queue. Gives the test's id.

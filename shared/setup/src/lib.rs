@@ -8,28 +8,27 @@ mod channels;
 mod connect;
 mod disconnect;
 mod error;
+mod mend;
 mod people;
 mod session;
 
 use domain::connection::Installation;
-use domain::ids::{AccountId, ChannelId, ServiceId, SubscriptionId};
+use domain::ids::{AccountId, ChannelId, IncidentId, ServiceId, SubscriptionId};
 use domain::incident::ServiceRef;
-use jiff::SignedDuration;
-use pagerduty::rest::{Page, Service, SubscriptionState};
+use pagerduty::rest::{ListedSubscription, Page, RestIncident, Service, SubscriptionState, Which};
 use runtime::App;
 use store::{AuditEntry, Via};
 use teams::connector::ConnectorAuth;
+use url::Url;
 
 pub use authorize::{Authorized, authorize, key_from_text, new_key, send_authorization};
 pub use channels::{refresh_channels, restore_connections, suspend_connections};
 pub use connect::{Connected, Wish, connect, connect_quietly, end_unused, send_test};
 pub use disconnect::{Disconnected, Removed, SubscriptionEnd, disconnect_team, finish_leaving, remove};
 pub use error::SetupError;
+pub use mend::{mend_subscription, remove_orphan};
 pub use people::{admin, rank_of};
 pub use session::{SESSION_COOKIE, SESSION_LIFETIME};
-
-/// How long the audit is kept.
-const KEEP_AUDIT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// Calls PagerDuty as the app; once more with a fresh token if the first one is refused.
 macro_rules! as_app {
@@ -60,7 +59,7 @@ pub struct Actor {
 pub async fn note(app: &App, account: &AccountId, actor: &Actor, text: String) {
     let entry = AuditEntry { at: app.clock.now(), who: actor.name.clone(), via: actor.via, text };
     let Ok(id) = app.random.token() else { return };
-    if let Err(error) = app.store.put_audit(account, &id, &entry, KEEP_AUDIT).await {
+    if let Err(error) = app.store.put_audit(account, &id, &entry, app.config.retention).await {
         tracing::error!(error = runtime::chain(&error), "audit entry not stored");
     }
 }
@@ -81,6 +80,42 @@ pub async fn service(app: &App, id: &ServiceId) -> Result<Service, SetupError> {
     as_app!(app, |auth| app.pagerduty.service(auth, id)).map_err(|error| {
         if error.is_not_found() { SetupError::ServiceUnknown { service: id.clone() } } else { error.into() }
     })
+}
+
+/// Incidents of some services, as the app sees them, a page at a time.
+///
+/// # Errors
+/// [`SetupError`] if PagerDuty does not answer.
+pub async fn incidents(
+    app: &App,
+    services: &[ServiceId],
+    which: Which,
+    offset: u32,
+) -> Result<Page<RestIncident>, SetupError> {
+    Ok(as_app!(app, |auth| app.pagerduty.incidents(auth, services, which, offset))?)
+}
+
+/// One incident, as the app sees it. `None`: it does not see it (any more).
+///
+/// # Errors
+/// [`SetupError`] if PagerDuty does not answer.
+pub async fn incident(app: &App, id: &IncidentId) -> Result<Option<RestIncident>, SetupError> {
+    match as_app!(app, |auth| app.pagerduty.incident(auth, id)) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The webhook subscriptions of the account that deliver to us, a page at a time.
+///
+/// # Errors
+/// [`SetupError`] if PagerDuty does not answer.
+pub async fn own_subscriptions(app: &App, offset: u32) -> Result<Page<ListedSubscription>, SetupError> {
+    let ours = Url::parse(&app.config.public("/webhooks/pagerduty"))?;
+    let mut page = as_app!(app, |auth| app.pagerduty.subscriptions(auth, offset))?;
+    page.items.retain(|listed| listed.url == ours);
+    Ok(page)
 }
 
 /// Whether PagerDuty delivers what a subscription is for.

@@ -69,6 +69,11 @@ pub(crate) fn account(account: &AccountId) -> Key {
     Key { pk: format!("ACCOUNT#{account}"), sk: "ACCOUNT".to_owned() }
 }
 
+/// How far the reconciler has come.
+pub(crate) fn round(account_id: &AccountId) -> Key {
+    Key { pk: account(account_id).pk, sk: "ROUND".to_owned() }
+}
+
 /// The account that a PagerDuty app belongs to.
 pub(crate) fn account_of_app(client_id: &str) -> Key {
     Key { pk: format!("APP#{client_id}"), sk: "ACCOUNT".to_owned() }
@@ -81,6 +86,11 @@ pub(crate) fn team_of_account(account: &AccountId, team: &TeamId) -> Key {
 /// In the order of time; `time` is RFC 3339 in UTC with a fixed number of digits.
 pub(crate) fn audit(account: &AccountId, time: &str, id: &str) -> Key {
     Key { pk: format!("AUDIT#{account}"), sk: format!("{time}#{id}") }
+}
+
+/// In the order of time, as the audit; a partition for each UTC day, since there is a line for every webhook.
+pub(crate) fn ledger(account: &AccountId, day: &str, time: &str, id: &str) -> Key {
+    Key { pk: format!("LEDGER#{account}#{day}"), sk: format!("{time}#{id}") }
 }
 
 pub(crate) fn team(team: &TeamId) -> String {
@@ -217,8 +227,10 @@ mod tests {
             subscription_of(&account, &ServiceId::new(b.as_str()).unwrap()),
             super::account(&account),
             account_of_app(a),
+            round(&account),
             team_of_account(&account, &TeamId::new(b.as_str()).unwrap()),
             audit(&account, b, c),
+            ledger(&account, b, c, a),
             wanted(&tenant, &user, c),
             pending_authorization(a),
             renewal(a),

@@ -33,6 +33,11 @@ fn key_of(name: &str) -> Key {
     keys::once(&hash)
 }
 
+/// Tells texts apart where a key needs few characters: the first 16 hexadecimal digits of their SHA-256.
+pub(crate) fn short_digest(text: &str) -> String {
+    digest(&SHA256, text.as_bytes()).as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Names one call. The SDK sends a request again whose answer was lost, and a condition that the first sending has made
 /// false would look like somebody else's claim; under this name the call finds its own.
 pub(crate) fn call_name() -> Result<String, Error> {

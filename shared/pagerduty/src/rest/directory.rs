@@ -16,6 +16,33 @@ use crate::wire::{self, text};
 /// Where a list of those on call ends: 5 pages, far more than a message can show.
 const MOST_ON_CALL: u32 = 5 * PAGE;
 
+/// Which incidents are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those that are not resolved.
+    Open,
+    /// Those that were opened in this time, whatever became of them.
+    Created {
+        /// From then on.
+        since: Timestamp,
+        /// Until then; PagerDuty takes at most six months at once.
+        until: Timestamp,
+    },
+}
+
+/// A webhook subscription in PagerDuty's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSubscription {
+    /// PagerDuty's id.
+    pub id: SubscriptionId,
+    /// The service that it is for; `None` for one of a team or of the whole account.
+    pub service: Option<ServiceId>,
+    /// Where deliveries go.
+    pub url: Url,
+    /// Whether it delivers.
+    pub state: SubscriptionState,
+}
+
 /// An escalation policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyId(String);
@@ -229,6 +256,48 @@ impl Api {
         Ok(Page { items: list(&answer, "incidents", model::rest_incident)?, next: model::next(&answer, 0, limit) })
     }
 
+    /// Up to 100 incidents of these services, the oldest first, from `offset` on.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn incidents(
+        &self,
+        auth: Auth<'_>,
+        services: &[ServiceId],
+        which: Which,
+        offset: u32,
+    ) -> Result<Page<RestIncident>, ApiError> {
+        let (size, start) = (PAGE.to_string(), offset.to_string());
+        let (since, until) = match which {
+            Which::Open => (String::new(), String::new()),
+            Which::Created { since, until } => (since.to_string(), until.to_string()),
+        };
+        let mut pairs = vec![("limit", size.as_str()), ("offset", start.as_str()), ("sort_by", "created_at:asc")];
+        match which {
+            // PagerDuty leaves out what is older than a month otherwise, however open it is (REST docs, "List incidents").
+            Which::Open => {
+                pairs.extend([("statuses[]", "triggered"), ("statuses[]", "acknowledged"), ("date_range", "all")]);
+            }
+            Which::Created { .. } => pairs.extend([("since", since.as_str()), ("until", until.as_str())]),
+        }
+        pairs.extend(services.iter().map(|service| ("service_ids[]", service.as_str())));
+        let answer = self.call(Method::GET, &["incidents"], &pairs, auth, None).await?;
+        let items = list(&answer, "incidents", model::rest_incident)?;
+        Ok(Page { items, next: model::next(&answer, offset, PAGE) })
+    }
+
+    /// Up to 100 webhook subscriptions of the account, whoever made them, from `offset` on.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn subscriptions(&self, auth: Auth<'_>, offset: u32) -> Result<Page<ListedSubscription>, ApiError> {
+        let (size, start) = (PAGE.to_string(), offset.to_string());
+        let pairs = [("limit", size.as_str()), ("offset", start.as_str())];
+        let answer = self.call(Method::GET, &["webhook_subscriptions"], &pairs, auth, None).await?;
+        let items = list(&answer, "webhook_subscriptions", listed_subscription)?;
+        Ok(Page { items, next: model::next(&answer, offset, PAGE) })
+    }
+
     /// Whether a subscription still delivers.
     ///
     /// # Errors
@@ -240,11 +309,26 @@ impl Api {
         };
         let found = answer.get("webhook_subscription").filter(|found| found.is_object());
         let found = found.ok_or(ApiError::Unreadable { what: "webhook subscription" })?;
-        let says = |value: &Value, key: &str, wanted: bool| value.get(key).and_then(Value::as_bool) == Some(wanted);
-        let is_dropped = found.get("delivery_method").is_some_and(|method| says(method, "temporarily_disabled", true));
-        let is_disabled = says(found, "active", false) || is_dropped;
-        Ok(if is_disabled { SubscriptionState::Disabled } else { SubscriptionState::Active })
+        Ok(state(found))
     }
+}
+
+fn state(subscription: &Value) -> SubscriptionState {
+    let says = |value: &Value, key: &str, wanted: bool| value.get(key).and_then(Value::as_bool) == Some(wanted);
+    let is_dropped =
+        subscription.get("delivery_method").is_some_and(|method| says(method, "temporarily_disabled", true));
+    let is_disabled = says(subscription, "active", false) || is_dropped;
+    if is_disabled { SubscriptionState::Disabled } else { SubscriptionState::Active }
+}
+
+fn listed_subscription(value: &Value) -> Option<ListedSubscription> {
+    let filter = value.get("filter").filter(|filter| text(filter, "type") == Some("service_reference"));
+    Some(ListedSubscription {
+        id: SubscriptionId::new(text(value, "id")?).ok()?,
+        service: filter.and_then(|filter| text(filter, "id")).and_then(|id| ServiceId::new(id).ok()),
+        url: text(value.get("delivery_method")?, "url")?.parse().ok()?,
+        state: state(value),
+    })
 }
 
 fn searched(query: &str) -> Option<(&'static str, &str)> {

@@ -24,6 +24,7 @@ mod incidents;
 mod lambda;
 mod linking;
 mod platform;
+mod reconciling;
 mod release;
 mod sender_retries;
 mod setup_races;

@@ -169,6 +169,7 @@ impl World {
             incident: IncidentId::new(incident).unwrap(),
             channel: self.payments(),
             cause: cause.to_owned(),
+            occasion: domain::job::Occasion::Webhook,
             received_at: START,
         };
         self.stack.app.queue.send(&[job]).await.unwrap();

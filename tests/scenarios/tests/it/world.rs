@@ -86,6 +86,16 @@ impl World {
         self.stack.app.clock.advance(by);
     }
 
+    /// One run of the reconciler, and what follows from it.
+    pub(crate) async fn reconcile(&self) {
+        self.stack.reconcile().await.unwrap();
+        self.settle_all().await;
+    }
+
+    pub(crate) fn counted(&self, metric: runtime::Metric) -> f64 {
+        self.stack.app.metrics.sum(metric)
+    }
+
     /// PagerDuty delivers what is due; the queue stays as it is.
     pub(crate) async fn deliver_webhooks(&self) {
         while self.pagerduty().deliver().await > 0 {}

@@ -97,7 +97,9 @@ impl Teams {
         let by = self.first_member(team)?;
         let place = Place::team(&self.known_team(team)?, team);
         let mut removed = self.installation("remove", &by, place.with(json!({ "channel": { "id": team } })));
-        removed["timestamp"] = json!(at);
+        if let Some(timestamp) = removed.get_mut("timestamp") {
+            *timestamp = json!(at);
+        }
         self.send(removed).await
     }
 

@@ -1,0 +1,168 @@
+//! Incidents: what PagerDuty says is merged as a webhook would be, and cards that do not show it are marked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::connection::Connection;
+use domain::ids::{AccountId, IncidentId, ServiceId, TeamId};
+use domain::incident::{IncidentRecord, RecordVersion};
+use domain::job::{CardJob, Occasion};
+use domain::routing::stale_channels;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+use pagerduty::rest::{RestIncident, Which};
+use runtime::{App, Metric};
+use setup::SetupError;
+use store::Round;
+
+use crate::ReconcileError;
+
+/// How many incidents are merged at the same time.
+const AT_ONCE: usize = 8;
+
+/// A younger change is still on its way through the queue.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(1);
+
+/// A card that has been out of date for longer is marked in one of [`SLOTS`] runs only: its channel has trouble, and every
+/// mark costs a try.
+const OFTEN: SignedDuration = SignedDuration::from_mins(20);
+const SLOTS: i64 = 6;
+const SLOT: i64 = 300;
+
+/// Brings the records of some services' incidents up to date and marks their cards.
+pub(crate) async fn refresh(
+    app: &App,
+    account: &AccountId,
+    services: &[ServiceId],
+    teams: &BTreeSet<TeamId>,
+    round: &Round,
+) -> Result<(), ReconcileError> {
+    let mut connections: Vec<Connection> = Vec::new();
+    for service in services {
+        connections.extend(app.store.connections_of_service(account, service).await?);
+    }
+    let mut found: BTreeMap<IncidentId, RestIncident> = BTreeMap::new();
+    let created = Which::Created { since: round.since(), until: app.clock.now() };
+    for which in [Which::Open, created] {
+        let mut offset = Some(0);
+        while let Some(start) = offset {
+            let page = setup::incidents(app, services, which, start).await?;
+            found.extend(page.items.into_iter().map(|incident| (incident.id.clone(), incident)));
+            offset = page.next;
+        }
+    }
+    // Open here and not there: closed or moved meanwhile.
+    for record in app.store.open_incidents(account).await? {
+        let theirs = record.state().is_some_and(|state| services.contains(&state.service.id));
+        if theirs && !found.contains_key(&record.id) {
+            found.extend(setup::incident(app, &record.id).await?.map(|incident| (record.id, incident)));
+        }
+    }
+    let looked: Vec<Looked> = stream::iter(found.into_values())
+        .map(|incident| look(app, account, incident, &connections, teams))
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let jobs: Vec<CardJob> = looked.iter().flat_map(|looked| looked.jobs.iter().cloned()).collect();
+    app.queue.send(&jobs).await.map_err(SetupError::from)?;
+    let merged = looked.iter().filter(|looked| looked.learned).count();
+    if merged > 0 || !jobs.is_empty() {
+        tracing::info!(incidents = merged, cards = jobs.len(), "healed");
+    }
+    let figure = |metric, count: usize| (metric, f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+    let figures = [figure(Metric::IncidentsMerged, merged), figure(Metric::JobsQueued, jobs.len())];
+    app.metrics.emit(&figures, app.clock.now());
+    Ok(())
+}
+
+/// One incident that was looked at.
+struct Looked {
+    /// PagerDuty knew something that we did not.
+    learned: bool,
+    jobs: Vec<CardJob>,
+}
+
+async fn look(
+    app: &App,
+    account: &AccountId,
+    incident: RestIncident,
+    connections: &[Connection],
+    teams: &BTreeSet<TeamId>,
+) -> Result<Looked, ReconcileError> {
+    let observed = incident.into_record(account.clone());
+    let (known, cards) = app.store.incident_with_cards(account, &observed.id).await?;
+    let before = known.as_ref().map(|known| known.version);
+    let nothing_new = known.filter(|known| known.record.clone().merge(observed.clone()) == known.record);
+    let stored = match nothing_new {
+        Some(known) => known,
+        None => app.store.merge_record(observed).await?,
+    };
+    let learned = before != Some(stored.version);
+    let now = app.clock.now();
+    if !learned && !is_due(&stored.record, now) {
+        return Ok(Looked { learned, jobs: Vec::new() });
+    }
+    let jobs = stale_channels(&stored.record, stored.version, connections, &cards, teams)
+        .into_iter()
+        .map(|channel| CardJob {
+            account: account.clone(),
+            incident: stored.record.id.clone(),
+            channel,
+            cause: cause(stored.version, now),
+            occasion: Occasion::Reconciled,
+            received_at: now,
+        })
+        .collect();
+    Ok(Looked { learned, jobs })
+}
+
+/// The same for two runs at the same time, and another one in the next.
+fn cause(version: RecordVersion, now: Timestamp) -> String {
+    format!("reconciled-{}-{}", version.0, now.as_second() / SLOT)
+}
+
+/// Whether it is time to mark a card that is out of date although nothing new was learned.
+fn is_due(record: &IncidentRecord, now: Timestamp) -> bool {
+    let Some(snapshot) = &record.snapshot else { return false };
+    let age = now.duration_since(snapshot.version.at);
+    let turn: i64 = record.id.as_str().bytes().map(i64::from).sum::<i64>() % SLOTS;
+    age >= ON_ITS_WAY && (age < OFTEN || now.as_second() / SLOT % SLOTS == turn)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::incident::{ServiceRef, Snapshot, Status, Urgency};
+
+    use super::*;
+
+    fn record(changed_at: Timestamp) -> IncidentRecord {
+        let snapshot = Snapshot {
+            number: 1,
+            title: String::new(),
+            status: Status::Triggered,
+            urgency: Urgency::High,
+            priority: None,
+            service: ServiceRef { id: ServiceId::new("S").unwrap(), name: String::new() },
+            escalation_policy: None,
+            assignees: Vec::new(),
+            html_url: String::new(),
+            created_at: None,
+            merged_into: None,
+        };
+        let (account, id) = (AccountId::new("A").unwrap(), IncidentId::new("I").unwrap());
+        IncidentRecord::from_rest(account, id, changed_at, snapshot, None)
+    }
+
+    #[test]
+    fn a_card_that_stays_behind_is_marked_in_every_run_at_first_and_then_twice_an_hour() {
+        let changed_at = Timestamp::from_second(1_795_424_400).unwrap();
+        let record = record(changed_at);
+        let marked = |from_minute: i64, to_minute: i64| {
+            let runs = (from_minute..to_minute).filter(|minute| minute % 5 == 0);
+            runs.filter(|minute| is_due(&record, changed_at + SignedDuration::from_mins(*minute))).count()
+        };
+        assert_eq!(marked(0, 1), 0, "still on its way");
+        assert_eq!(marked(5, 20), 3);
+        assert_eq!(marked(30, 90), 2);
+        assert_eq!(marked(60 * 24, 60 * 25), 2, "for as long as it is wrong");
+    }
+}

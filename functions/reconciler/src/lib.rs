@@ -1,0 +1,127 @@
+//! On a schedule: heals what the other functions could have missed.
+//!
+//! PagerDuty drops deliveries and disables subscriptions for a day, the table's index lags, processes end half-way. So every
+//! few minutes PagerDuty is asked what is true, and whatever differs here is brought about by the same functions that the
+//! webhooks and the commands use. A run does as much as its time allows; the next one goes on where it stopped.
+
+mod incidents;
+mod subscriptions;
+mod teams;
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::time::Duration;
+
+use domain::ids::{AccountId, ServiceId, TeamId};
+use jiff::{SignedDuration, Timestamp};
+use runtime::{App, Metric};
+use setup::SetupError;
+use store::Round;
+
+/// Kept free at the end of an invocation: a page of incidents that was begun is finished in this time.
+const RESERVE: Duration = Duration::from_secs(30);
+
+/// Longer than an invocation: two at once would do everything twice.
+const LOCK: SignedDuration = SignedDuration::from_mins(5);
+
+/// Services whose incidents are asked for at once: their ids fit into one address.
+const SERVICES_AT_ONCE: usize = 25;
+
+/// Why a run has not ended well. What it had done until then stays done.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// PagerDuty, the table or the queue did not do it.
+    #[error("not everything could be reconciled")]
+    Setup(#[from] SetupError),
+    /// There is no randomness for the lock.
+    #[error("not everything could be reconciled")]
+    Random(#[from] runtime::RandomError),
+}
+
+impl From<store::Error> for ReconcileError {
+    fn from(error: store::Error) -> Self {
+        Self::Setup(error.into())
+    }
+}
+
+/// What is connected, as one run sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Connected {
+    /// The teams that belong to the account.
+    pub(crate) teams: BTreeSet<TeamId>,
+    /// The services with a connection.
+    pub(crate) services: BTreeSet<ServiceId>,
+}
+
+/// One run. `left` is the time until Lambda ends the invocation.
+///
+/// # Errors
+/// [`ReconcileError`] if something could not be looked at; it will be, by a later run.
+pub async fn run(app: &App, left: Duration) -> Result<(), ReconcileError> {
+    let started = app.clock.now();
+    let work = SignedDuration::try_from(left.saturating_sub(RESERVE)).unwrap_or_default();
+    // Behind a pointer, or the compiler loses itself in the depth of its type.
+    let run: Pin<Box<dyn Future<Output = Result<(), ReconcileError>> + Send + '_>> =
+        Box::pin(locked(app, started.checked_add(work).unwrap_or(Timestamp::MAX)));
+    let done = run.await;
+    let figures = [
+        (Metric::ReconcilerRuns, f64::from(u8::from(done.is_ok()))),
+        (Metric::ReconcilerFailures, f64::from(u8::from(done.is_err()))),
+    ];
+    app.metrics.emit(&figures, app.clock.now());
+    if let Err(error) = &done {
+        tracing::error!(error = runtime::chain(error), "reconciler");
+    }
+    done
+}
+
+async fn locked(app: &App, deadline: Timestamp) -> Result<(), ReconcileError> {
+    let Some(account) = app.store.known_account_of_app(&app.config.pagerduty_client_id).await? else {
+        tracing::info!("nobody has authorized anything yet");
+        return Ok(());
+    };
+    let (name, holder) = (format!("reconciler/{account}"), app.random.token()?);
+    if !app.store.lock(&name, &holder, app.clock.now(), LOCK).await? {
+        tracing::warn!("another run is going on");
+        return Ok(());
+    }
+    let done = Box::pin(reconcile(app, &account, deadline)).await;
+    if let Err(error) = app.store.unlock(&name, &holder).await {
+        tracing::warn!(error = runtime::chain(&error), "the lock ends by itself");
+    }
+    done
+}
+
+/// Looks at everything, even if a part of it fails, and tells of the first failure.
+async fn reconcile(app: &App, account: &AccountId, deadline: Timestamp) -> Result<(), ReconcileError> {
+    let (connected, teams) = teams::tidy(app, account).await?;
+    let subscriptions = subscriptions::mend(app, account, &connected, deadline).await;
+    if let Err(error) = &subscriptions {
+        tracing::error!(error = runtime::chain(error), "subscriptions not all mended");
+    }
+    go_round(app, account, &connected, deadline).await?;
+    teams.and(subscriptions)
+}
+
+/// Goes through the services, from where the last run stopped.
+async fn go_round(
+    app: &App,
+    account: &AccountId,
+    connected: &Connected,
+    deadline: Timestamp,
+) -> Result<(), ReconcileError> {
+    let now = app.clock.now();
+    let mut round = app.store.round(account).await?.unwrap_or_else(|| Round::first(now));
+    let due: Vec<ServiceId> = connected.services.iter().filter(|id| round.is_due(id)).cloned().collect();
+    for services in due.chunks(SERVICES_AT_ONCE) {
+        if app.clock.now() > deadline {
+            tracing::info!(after = round.after.as_ref().map(ServiceId::as_str), "the next run goes on");
+            return Ok(());
+        }
+        incidents::refresh(app, account, services, &connected.teams, &round).await?;
+        round.after = services.last().cloned();
+        app.store.put_round(account, &round).await?;
+    }
+    app.store.put_round(account, &round.next(now)).await?;
+    Ok(())
+}

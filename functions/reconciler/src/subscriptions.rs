@@ -1,0 +1,177 @@
+//! Webhook subscriptions: each connected service has one that delivers, and there are no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::ids::{AccountId, ServiceId, SubscriptionId};
+use jiff::Timestamp;
+use pagerduty::rest::{ListedSubscription, SubscriptionState};
+use runtime::{App, Metric};
+
+use crate::{Connected, ReconcileError};
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wrong {
+    /// PagerDuty has switched the service's subscription off; events are lost.
+    Disabled(ServiceId),
+    /// The service has connections and no subscription.
+    Missing(ServiceId),
+    /// Nobody needs the subscription.
+    Orphan(ServiceId, SubscriptionId),
+}
+
+/// Puts right what is wrong, even if a part of it fails; gives the first failure.
+pub(crate) async fn mend(
+    app: &App,
+    account: &AccountId,
+    connected: &Connected,
+    deadline: Timestamp,
+) -> Result<(), ReconcileError> {
+    // Ours first: what is made between the two reads is in PagerDuty's list, and found in use under its lock.
+    let mut used = BTreeMap::new();
+    for service in &connected.services {
+        let known = app.store.subscription_of_service(account, service).await?;
+        used.extend(known.map(|known| (service.clone(), known.id)));
+    }
+    let listed = listed(app).await?;
+    let wrong = compare(&listed, &used, &connected.services);
+    let disabled = wrong.iter().filter(|one| matches!(one, Wrong::Disabled(_))).count();
+    let mut mended = Mended { disabled, ..Mended::default() };
+    let mut first = Ok(());
+    for one in wrong {
+        if app.clock.now() > deadline {
+            break;
+        }
+        let done = match &one {
+            Wrong::Disabled(service) | Wrong::Missing(service) => {
+                tracing::error!(service.id = %service, what = one.name(), "webhook subscription does not deliver");
+                setup::mend_subscription(app, account, service).await.map(|()| mended.reenabled += 1)
+            }
+            Wrong::Orphan(service, id) => {
+                tracing::warn!(service.id = %service, subscription.id = %id, "webhook subscription that nobody needs");
+                setup::remove_orphan(app, account, service, id).await.map(|done| mended.removed += usize::from(done))
+            }
+        };
+        if let Err(error) = done {
+            tracing::error!(error = runtime::chain(&error), what = one.name(), "webhook subscription not mended");
+            first = first.and(Err(error.into()));
+        }
+    }
+    mended.count(app);
+    first
+}
+
+async fn listed(app: &App) -> Result<Vec<ListedSubscription>, ReconcileError> {
+    let (mut listed, mut offset) = (Vec::new(), Some(0));
+    while let Some(start) = offset {
+        let page = setup::own_subscriptions(app, start).await?;
+        listed.extend(page.items);
+        offset = page.next;
+    }
+    Ok(listed)
+}
+
+/// What is wrong. `listed`: what PagerDuty delivers to us; `used`: which subscription each connected service uses.
+fn compare(
+    listed: &[ListedSubscription],
+    used: &BTreeMap<ServiceId, SubscriptionId>,
+    connected: &BTreeSet<ServiceId>,
+) -> Vec<Wrong> {
+    let state = |id: &SubscriptionId| listed.iter().find(|one| &one.id == id).map(|one| one.state);
+    let services = connected.iter().filter_map(|service| match used.get(service).and_then(state) {
+        Some(SubscriptionState::Active) => None,
+        Some(SubscriptionState::Disabled) => Some(Wrong::Disabled(service.clone())),
+        Some(SubscriptionState::Gone) | None => Some(Wrong::Missing(service.clone())),
+    });
+    let orphans = listed.iter().filter_map(|one| {
+        // We make subscriptions of services only; another one was made by a person.
+        let service = one.service.as_ref()?;
+        (used.get(service) != Some(&one.id)).then(|| Wrong::Orphan(service.clone(), one.id.clone()))
+    });
+    services.chain(orphans).collect()
+}
+
+impl Wrong {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Disabled(_) => "disabled",
+            Self::Missing(_) => "missing",
+            Self::Orphan(..) => "orphan",
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Mended {
+    disabled: usize,
+    reenabled: usize,
+    removed: usize,
+}
+
+impl Mended {
+    fn count(&self, app: &App) {
+        let figure = |metric, count: usize| (metric, f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+        let figures = [
+            figure(Metric::SubscriptionsDisabled, self.disabled),
+            figure(Metric::SubscriptionsReenabled, self.reenabled),
+            figure(Metric::SubscriptionsRemoved, self.removed),
+        ];
+        app.metrics.emit(&figures, app.clock.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+
+    fn service(id: &str) -> ServiceId {
+        ServiceId::new(id).unwrap()
+    }
+
+    fn subscription(id: &str) -> SubscriptionId {
+        SubscriptionId::new(id).unwrap()
+    }
+
+    fn listed(id: &str, of: Option<&str>, state: SubscriptionState) -> ListedSubscription {
+        let url = Url::parse("https://bridge.example.com/webhooks/pagerduty").unwrap();
+        ListedSubscription { id: subscription(id), service: of.map(service), url, state }
+    }
+
+    #[test]
+    fn each_connected_service_has_one_that_delivers_and_there_are_no_others() {
+        use SubscriptionState::{Active, Disabled};
+        let used = |pairs: &[(&str, &str)]| pairs.iter().map(|(s, p)| (service(s), subscription(p))).collect();
+        let connected = |ids: &[&str]| ids.iter().map(|id| service(id)).collect::<BTreeSet<_>>();
+        for (name, lists, uses, connects, expected) in [
+            ("in order", vec![listed("P1", Some("S1"), Active)], used(&[("S1", "P1")]), connected(&["S1"]), vec![]),
+            (
+                "disabled",
+                vec![listed("P1", Some("S1"), Disabled)],
+                used(&[("S1", "P1")]),
+                connected(&["S1"]),
+                vec![Wrong::Disabled(service("S1"))],
+            ),
+            ("deleted there", vec![], used(&[("S1", "P1")]), connected(&["S1"]), vec![Wrong::Missing(service("S1"))]),
+            ("never stored", vec![], used(&[]), connected(&["S1"]), vec![Wrong::Missing(service("S1"))]),
+            (
+                "a second one",
+                vec![listed("P1", Some("S1"), Active), listed("P2", Some("S1"), Active)],
+                used(&[("S1", "P1")]),
+                connected(&["S1"]),
+                vec![Wrong::Orphan(service("S1"), subscription("P2"))],
+            ),
+            (
+                "of a service without connections",
+                vec![listed("P1", Some("S1"), Active)],
+                used(&[]),
+                connected(&[]),
+                vec![Wrong::Orphan(service("S1"), subscription("P1"))],
+            ),
+            ("somebody else's of the account", vec![listed("P1", None, Active)], used(&[]), connected(&[]), vec![]),
+        ] {
+            assert_eq!(compare(&lists, &uses, &connects), expected, "{name}");
+        }
+    }
+}

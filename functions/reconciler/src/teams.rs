@@ -1,0 +1,47 @@
+//! Teams that have left the account, and what is left of them here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::ids::{AccountId, ServiceId};
+use runtime::App;
+
+use crate::{Connected, ReconcileError};
+
+/// Finishes disconnections that broke off, and removes connections of teams that do not belong to the account (any more).
+/// Gives what is connected, and the first failure of the tidying, which must not keep incidents from being looked at.
+pub(crate) async fn tidy(
+    app: &App,
+    account: &AccountId,
+) -> Result<(Connected, Result<(), ReconcileError>), ReconcileError> {
+    let mut tidied = Ok(());
+    for installation in app.store.teams_leaving_account(account).await? {
+        tracing::info!(team.id = %installation.team, "finishing a disconnection");
+        if let Err(error) = setup::finish_leaving(app, &installation).await {
+            tidied = tidied.and(Err(error.into()));
+        }
+    }
+    let installations = app.store.teams_of_account(account).await?;
+    let teams = installations.iter().map(|installation| installation.team.clone()).collect::<BTreeSet<_>>();
+    let mut known: BTreeMap<ServiceId, ()> = BTreeMap::new();
+    for subscription in app.store.subscriptions_of_account(account).await? {
+        known.insert(subscription.service, ());
+    }
+    for team in &teams {
+        let connections = app.store.connections_of_team(team).await?;
+        known.extend(connections.into_iter().filter(|c| &c.account == account).map(|c| (c.service, ())));
+    }
+    let mut connected = Connected { teams, services: BTreeSet::new() };
+    for service in known.into_keys() {
+        for connection in app.store.connections_of_service(account, &service).await? {
+            if connected.teams.contains(&connection.team) {
+                connected.services.insert(service.clone());
+                continue;
+            }
+            tracing::warn!(team.id = %connection.team, service.id = %service, "connection of a team that has left");
+            if let Err(error) = setup::remove(app, account, &service, &connection.channel, None).await {
+                tidied = tidied.and(Err(error.into()));
+            }
+        }
+    }
+    Ok((connected, tidied))
+}

@@ -1,0 +1,105 @@
+//! The delivery ledger: what became of each cause in each channel, for people who ask where a card is.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, ChannelId, IncidentId, TeamId};
+use crate::incident::{IncidentRecord, ServiceRef};
+use crate::job::{CardJob, Occasion};
+
+/// How far a delivery has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// Waits for the notification sender.
+    Queued,
+    /// No connected channel wants it.
+    NoChannel,
+    /// A new card.
+    Posted,
+    /// The card was brought up to date.
+    Edited,
+    /// Told in the card's thread.
+    Replied,
+    /// The card showed it already.
+    Coalesced,
+    /// Did not work for now, and is tried again.
+    Waiting,
+    /// Teams will not take it.
+    Refused,
+    /// The channel is gone, not connected any more, or does not want it.
+    Dropped,
+}
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// The account.
+    pub account: AccountId,
+    /// The webhook's event id, or the id of what else caused it.
+    pub cause: String,
+    /// What sort of cause.
+    pub occasion: Occasion,
+    /// The incident.
+    pub incident: IncidentId,
+    /// Its number, if it is known.
+    pub number: Option<u64>,
+    /// Its service, if it is known.
+    pub service: Option<ServiceRef>,
+    /// The channel and its team; `None` if no channel wants it.
+    pub channel: Option<ChannelId>,
+    /// The channel's team, if it is known.
+    pub team: Option<TeamId>,
+    /// When the cause reached us.
+    pub received_at: Timestamp,
+    /// When this was noted.
+    pub at: Timestamp,
+    /// How far it has come.
+    pub progress: Progress,
+    /// Why, if there is something to say about it.
+    pub why: Option<String>,
+    /// How often the sender has had it.
+    pub attempts: u32,
+}
+
+impl LedgerEntry {
+    /// A delivery that has just been asked for.
+    #[must_use]
+    pub fn queued(job: &CardJob, record: &IncidentRecord, now: Timestamp) -> Self {
+        Self {
+            account: job.account.clone(),
+            cause: job.cause.clone(),
+            occasion: job.occasion,
+            incident: job.incident.clone(),
+            number: record.state().map(|state| state.number),
+            service: record.state().map(|state| state.service.clone()),
+            channel: Some(job.channel.clone()),
+            team: None,
+            received_at: job.received_at,
+            at: now,
+            progress: Progress::Queued,
+            why: None,
+            attempts: 0,
+        }
+    }
+
+    /// A cause that no channel wants to hear of.
+    #[must_use]
+    pub fn unwanted(record: &IncidentRecord, cause: String, received_at: Timestamp, now: Timestamp) -> Self {
+        Self {
+            account: record.account.clone(),
+            cause,
+            occasion: Occasion::Webhook,
+            incident: record.id.clone(),
+            number: record.state().map(|state| state.number),
+            service: record.state().map(|state| state.service.clone()),
+            channel: None,
+            team: None,
+            received_at,
+            at: now,
+            progress: Progress::NoChannel,
+            why: None,
+            attempts: 0,
+        }
+    }
+}

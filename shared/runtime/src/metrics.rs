@@ -1,0 +1,206 @@
+//! Figures for CloudWatch, in its embedded metric format: a log line that CloudWatch turns into metrics by itself, so that
+//! counting costs no call and fails nothing ("Embedded metric format", Amazon CloudWatch User Guide).
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// What the metrics are found under in CloudWatch.
+pub const NAMESPACE: &str = "PagerBridge";
+
+/// The one dimension; Lambda's name of a function also says which stack it belongs to.
+const DIMENSION: &str = "FunctionName";
+
+/// Something that is counted or measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Metric {
+    /// A request to the webhook address, whatever came of it.
+    WebhooksReceived,
+    /// Answered 4xx: a stranger's.
+    WebhooksRefused,
+    /// Answered 503: PagerDuty sends it again.
+    WebhooksFailed,
+    /// The subscription is ours, the signature does not match.
+    BadSignatures,
+    /// Signed by PagerDuty, and not understood.
+    UnreadableWebhooks,
+    /// A channel's card was marked as possibly out of date.
+    JobsQueued,
+    /// A new card.
+    CardsPosted,
+    /// A card was brought up to date.
+    CardsEdited,
+    /// A reply in a card's thread.
+    RepliesPosted,
+    /// Nothing was left to do: an earlier delivery had shown it already.
+    JobsCoalesced,
+    /// Teams will never take this card.
+    CardsRefused,
+    /// Teams asked to wait.
+    DeliveriesThrottled,
+    /// A delivery that has to be tried again.
+    DeliveriesRetried,
+    /// The last try before the dead-letter queue has failed.
+    DeliveriesDead,
+    /// A post was repeated although the first try may have arrived.
+    DoubtfulPosts,
+    /// A channel that the bot cannot reach any more.
+    ChannelsLost,
+    /// Milliseconds between the webhook's arrival and Teams' taking the card.
+    WebhookToCard,
+    /// Somebody acted on an incident from Teams.
+    ActionsTaken,
+    /// A linked person's token could not be refreshed.
+    TokenRefreshFailures,
+    /// PagerDuty's or Entra's token for the app itself could not be had.
+    AppTokenFailures,
+    /// A run of the reconciler that ended well.
+    ReconcilerRuns,
+    /// One that did not.
+    ReconcilerFailures,
+    /// A webhook subscription was found disabled.
+    SubscriptionsDisabled,
+    /// A webhook subscription was switched on again, or made anew.
+    SubscriptionsReenabled,
+    /// A webhook subscription that nobody needs was deleted.
+    SubscriptionsRemoved,
+    /// PagerDuty knew something about an incident that we did not.
+    IncidentsMerged,
+}
+
+impl Metric {
+    /// As CloudWatch knows it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WebhooksReceived => "WebhooksReceived",
+            Self::WebhooksRefused => "WebhooksRefused",
+            Self::WebhooksFailed => "WebhooksFailed",
+            Self::BadSignatures => "BadSignatures",
+            Self::UnreadableWebhooks => "UnreadableWebhooks",
+            Self::JobsQueued => "JobsQueued",
+            Self::CardsPosted => "CardsPosted",
+            Self::CardsEdited => "CardsEdited",
+            Self::RepliesPosted => "RepliesPosted",
+            Self::JobsCoalesced => "JobsCoalesced",
+            Self::CardsRefused => "CardsRefused",
+            Self::DeliveriesThrottled => "DeliveriesThrottled",
+            Self::DeliveriesRetried => "DeliveriesRetried",
+            Self::DeliveriesDead => "DeliveriesDead",
+            Self::DoubtfulPosts => "DoubtfulPosts",
+            Self::ChannelsLost => "ChannelsLost",
+            Self::WebhookToCard => "WebhookToCard",
+            Self::ActionsTaken => "ActionsTaken",
+            Self::TokenRefreshFailures => "TokenRefreshFailures",
+            Self::AppTokenFailures => "AppTokenFailures",
+            Self::ReconcilerRuns => "ReconcilerRuns",
+            Self::ReconcilerFailures => "ReconcilerFailures",
+            Self::SubscriptionsDisabled => "SubscriptionsDisabled",
+            Self::SubscriptionsReenabled => "SubscriptionsReenabled",
+            Self::SubscriptionsRemoved => "SubscriptionsRemoved",
+            Self::IncidentsMerged => "IncidentsMerged",
+        }
+    }
+
+    fn unit(self) -> &'static str {
+        if self == Self::WebhookToCard { "Milliseconds" } else { "Count" }
+    }
+}
+
+/// Writes metrics for CloudWatch where the process runs in Lambda, and keeps their sums for whoever asks.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    function: Option<String>,
+    sums: Arc<Mutex<BTreeMap<Metric, f64>>>,
+}
+
+impl Metrics {
+    /// `function`: Lambda's name of this function; without one nothing is written.
+    #[must_use]
+    pub fn new(function: Option<String>) -> Self {
+        Self { function, sums: Arc::default() }
+    }
+
+    /// Counts one.
+    pub fn count(&self, metric: Metric, now: Timestamp) {
+        self.emit(&[(metric, 1.0)], now);
+    }
+
+    /// Notes several at once, in one line. Each may appear once; zeros are noted too, so that a sum is known to be zero.
+    pub fn emit(&self, samples: &[(Metric, f64)], now: Timestamp) {
+        if samples.is_empty() {
+            return;
+        }
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        for (metric, value) in samples {
+            *sums.entry(*metric).or_default() += value;
+        }
+        drop(sums);
+        if let Some(function) = &self.function {
+            // Whoever reads the logs misses a line if standard error is closed; nothing else does.
+            let _not_written = writeln!(std::io::stderr().lock(), "{}", line(function, samples, now));
+        }
+    }
+
+    /// The sum of a metric since the process began.
+    #[must_use]
+    pub fn sum(&self, metric: Metric) -> f64 {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner).get(&metric).copied().unwrap_or_default()
+    }
+}
+
+fn line(function: &str, samples: &[(Metric, f64)], now: Timestamp) -> Value {
+    let defined: Vec<Value> =
+        samples.iter().map(|(metric, _)| json!({ "Name": metric.name(), "Unit": metric.unit() })).collect();
+    let mut document = Map::new();
+    document.insert(
+        "_aws".to_owned(),
+        json!({
+            "Timestamp": now.as_millisecond(),
+            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": defined }],
+        }),
+    );
+    document.insert(DIMENSION.to_owned(), json!(function));
+    document.extend(samples.iter().map(|(metric, value)| (metric.name().to_owned(), json!(value))));
+    Value::Object(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_what_cloudwatch_expects() {
+        let now = Timestamp::from_millisecond(1_795_424_400_123).unwrap();
+        let samples = [(Metric::CardsPosted, 1.0), (Metric::WebhookToCard, 812.5)];
+        let expected = json!({
+            "_aws": {
+                "Timestamp": 1_795_424_400_123_i64,
+                "CloudWatchMetrics": [{
+                    "Namespace": "PagerBridge",
+                    "Dimensions": [["FunctionName"]],
+                    "Metrics": [
+                        { "Name": "CardsPosted", "Unit": "Count" },
+                        { "Name": "WebhookToCard", "Unit": "Milliseconds" },
+                    ],
+                }],
+            },
+            "FunctionName": "stack-sender",
+            "CardsPosted": 1.0,
+            "WebhookToCard": 812.5,
+        });
+        assert_eq!(line("stack-sender", &samples, now), expected);
+    }
+
+    #[test]
+    fn sums_are_shared_by_clones() {
+        let metrics = Metrics::new(None);
+        let clone = metrics.clone();
+        clone.count(Metric::CardsPosted, Timestamp::UNIX_EPOCH);
+        metrics.emit(&[(Metric::CardsPosted, 2.0), (Metric::CardsEdited, 0.0)], Timestamp::UNIX_EPOCH);
+        assert_eq!((clone.sum(Metric::CardsPosted), clone.sum(Metric::CardsEdited)), (3.0, 0.0));
+    }
+}

@@ -1,0 +1,65 @@
+//! The delivery ledger: one line for each cause and channel, found by day.
+
+use domain::ids::{AccountId, ChannelId};
+use domain::ledger::LedgerEntry;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::item::{Condition, Item, data, is_alive, text};
+use crate::keys::Key;
+use crate::once::short_digest;
+use crate::table::SK;
+use crate::{Error, Store, keys};
+
+fn key_of(entry: &LedgerEntry) -> Key {
+    let channel = entry.channel.as_ref().map_or("", ChannelId::as_str);
+    let id = short_digest(&format!("{}#{}#{channel}", entry.cause, entry.incident));
+    keys::ledger(&entry.account, &day(entry.received_at), &format!("{:.9}", entry.received_at), &id)
+}
+
+/// The UTC day of a moment, as the ledger is divided.
+fn day(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
+
+impl Store {
+    /// Opens a line, unless the sender was faster and has written more into it.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn open_ledger_line(&self, entry: &LedgerEntry, keep: SignedDuration) -> Result<(), Error> {
+        let item = ledger_item(entry, keep)?;
+        self.put_if(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
+    }
+
+    /// Writes a line, whatever it said before.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer.
+    pub async fn write_ledger_line(&self, entry: &LedgerEntry, keep: SignedDuration) -> Result<(), Error> {
+        self.put(ledger_item(entry, keep)?).await
+    }
+
+    /// Up to `limit` lines of a UTC day (as in `2026-11-23`) that come before `before`, newest first, each with where the
+    /// lines after it begin. Fewer than `limit`: there are no more.
+    ///
+    /// # Errors
+    /// [`Error`] if the table does not answer or an item cannot be read.
+    pub async fn ledger(
+        &self,
+        account: &AccountId,
+        day: &str,
+        before: Option<&str>,
+        limit: u16,
+        now: Timestamp,
+    ) -> Result<Vec<(LedgerEntry, String)>, Error> {
+        let partition = keys::ledger(account, day, "", "").pk;
+        let items = self.newest(&partition, before, i32::from(limit)).await?;
+        let line = |item: &crate::item::Attributes| Ok((data(item)?, text(item, SK).unwrap_or_default().to_owned()));
+        items.iter().filter(|item| is_alive(item, now)).map(line).collect()
+    }
+}
+
+fn ledger_item(entry: &LedgerEntry, keep: SignedDuration) -> Result<Item, Error> {
+    let expires = entry.received_at.checked_add(keep).unwrap_or(Timestamp::MAX);
+    Ok(Item::new(key_of(entry), "ledger_line", entry)?.expires(expires))
+}

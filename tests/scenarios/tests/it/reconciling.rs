@@ -1,0 +1,233 @@
+//! What was missed is found: the reconciler asks PagerDuty what is true.
+
+use domain::ids::ServiceId;
+use jiff::SignedDuration;
+use runtime::Metric;
+use simulators::pagerduty::Fault;
+
+use crate::platform::Platform;
+use crate::world::World;
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+#[tokio::test]
+async fn an_incident_whose_webhook_never_came_has_its_card_after_one_run() {
+    let world = World::new().await;
+    world.trigger("Payments", "DB down").await;
+    assert!(!world.take_undelivered().is_empty());
+    world.settle_all().await;
+    assert_eq!(world.cards("Payments").len(), 0);
+    world.reconcile().await;
+    assert!(world.only_card("Payments").summary().contains("DB down"));
+    assert_eq!(world.counted(Metric::IncidentsMerged), 1.0);
+    assert_eq!(world.counted(Metric::ReconcilerRuns), 1.0);
+
+    // It can be worked with as any other, and another run finds nothing to do.
+    world.link("Ada Wong").await;
+    let answer = world.click("Ada Wong", &world.only_card("Payments"), "Acknowledge").await;
+    assert!(answer.card_text().contains("Acknowledged"));
+    world.settle_all().await;
+    let edits = world.counted(Metric::CardsEdited);
+    world.advance(SignedDuration::from_mins(5)).await;
+    world.reconcile().await;
+    assert_eq!(world.counted(Metric::CardsEdited), edits);
+    assert_eq!(world.cards("Payments").len(), 1);
+    world.finish();
+}
+
+#[tokio::test]
+async fn after_a_day_of_a_disabled_subscription_every_card_is_true_again() {
+    let world = World::new().await;
+    let ben = world.pagerduty_user("Ben Okafor");
+    let acknowledged = world.trigger("Payments", "acknowledged meanwhile").await;
+    let resolved = world.trigger("Payments", "resolved meanwhile").await;
+    world.trigger("Payments", "unchanged").await;
+    world.settle_all().await;
+    assert_eq!(world.cards("Payments").len(), 3);
+
+    world.pagerduty().disable(&world.subscription("Payments").id);
+    world.advance(SignedDuration::from_hours(1)).await;
+    world.pagerduty().acknowledge(&acknowledged, &ben);
+    world.pagerduty().resolve(&resolved, &ben);
+    world.trigger("Payments", "opened meanwhile").await;
+    let over = world.trigger("Payments", "opened and resolved meanwhile").await;
+    world.pagerduty().resolve(&over, &ben);
+    world.advance(SignedDuration::from_hours(22)).await;
+    assert_eq!(world.cards("Payments").len(), 3, "PagerDuty has told nothing");
+
+    world.reconcile().await;
+    let cards = world.cards("Payments");
+    let status = |title: &str| {
+        let mut found = cards.iter().filter(|card| card.summary().contains(title));
+        let card = found.next().unwrap_or_else(|| panic!("no card of {title}"));
+        assert!(found.next().is_none(), "one card of {title}");
+        ["triggered", "acknowledged", "resolved"].into_iter().find(|status| card.shows_status(status)).unwrap()
+    };
+    for (title, expected) in [
+        ("acknowledged meanwhile", "acknowledged"),
+        ("resolved meanwhile", "resolved"),
+        ("unchanged", "triggered"),
+        ("opened meanwhile", "triggered"),
+        ("opened and resolved meanwhile", "resolved"),
+    ] {
+        assert_eq!(status(title), expected, "{title}");
+    }
+    assert_eq!(world.counted(Metric::SubscriptionsDisabled), 1.0);
+    assert_eq!(world.counted(Metric::SubscriptionsReenabled), 1.0);
+    assert!(!world.pagerduty().is_disabled(&world.subscription("Payments").id));
+    world.trigger("Payments", "told again").await;
+    world.settle_all().await;
+    assert_eq!(world.cards("Payments").len(), 6, "webhooks come again");
+    world.finish();
+}
+
+#[tokio::test]
+async fn subscriptions_that_nobody_needs_go_and_one_that_is_missing_is_made() {
+    let world = World::new().await;
+    let service = world.service("Payments");
+    let app = &world.stack.app;
+    let token = app.pagerduty_token(false).await.unwrap();
+    let create = async |url: &str| {
+        let (service, url) = (ServiceId::new(service.as_str()).unwrap(), url::Url::parse(url).unwrap());
+        let events = pagerduty::rest::SUBSCRIBED_EVENTS;
+        let wanted = pagerduty::rest::NewSubscription { service: &service, url: &url, description: "x", events };
+        app.pagerduty.create_subscription(pagerduty::rest::Auth::App(&token), &wanted).await.unwrap().id.to_string()
+    };
+    let ours = world.subscription("Payments").id;
+    let orphan = create(&app.config.public("/webhooks/pagerduty")).await;
+    let foreign = create("https://elsewhere.example.com/webhooks").await;
+    world.reconcile().await;
+    let left = world.pagerduty().subscriptions_of(&service);
+    assert!(left.contains(&ours) && left.contains(&foreign) && !left.contains(&orphan), "{left:?}");
+    assert_eq!(world.counted(Metric::SubscriptionsRemoved), 1.0);
+
+    // Somebody has deleted ours in PagerDuty.
+    let id = domain::ids::SubscriptionId::new(ours.as_str()).unwrap();
+    app.pagerduty.delete_subscription(pagerduty::rest::Auth::App(&token), &id).await.unwrap();
+    world.trigger("Payments", "while it was gone").await;
+    world.settle_all().await;
+    assert_eq!(world.cards("Payments").len(), 0);
+    world.reconcile().await;
+    assert!(world.only_card("Payments").summary().contains("while it was gone"));
+    assert_eq!(world.pagerduty().subscriptions_of(&service).len(), 2);
+    world.trigger("Payments", "told again").await;
+    world.settle_all().await;
+    assert_eq!(world.cards("Payments").len(), 2);
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_note_that_came_before_its_incident_is_shown_when_the_incident_is_found() {
+    let world = World::new().await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.take_undelivered();
+    world.pagerduty().add_note(&incident, &world.pagerduty_user("Ben Okafor"), "looking into it");
+    world.settle_all().await;
+    assert_eq!(world.cards("Payments").len(), 0, "a note says nothing about the incident itself");
+    world.reconcile().await;
+    assert!(world.only_card("Payments").shows("looking into it"), "{}", world.only_card("Payments").text());
+    world.finish();
+}
+
+#[tokio::test]
+async fn connecting_a_service_does_not_flood_the_channel_with_old_incidents() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let service = world.pagerduty().add_service("Checkout");
+    let old = world.trigger_in(&service, "old").await;
+    world.advance(SignedDuration::from_hours(1)).await;
+    platform.say("Ada Wong", &format!("connect {}", platform.service_url(&service))).await;
+    let before = platform.posts().len();
+    world.reconcile().await;
+    assert_eq!(platform.posts().len(), before);
+    // Something happens to it, and PagerDuty's message is lost.
+    world.advance(SignedDuration::from_mins(5)).await;
+    world.pagerduty().acknowledge(&old, &world.pagerduty_user("Ben Okafor"));
+    world.take_undelivered();
+    world.reconcile().await;
+    assert_eq!(platform.posts().len(), before + 1);
+    assert!(platform.posts().last().unwrap().shows("Acknowledged"));
+    world.finish();
+}
+
+#[tokio::test]
+async fn what_a_disconnection_left_behind_is_tidied() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let service = platform.connect("Checkout").await;
+    let connection = platform.connections().await.remove(0);
+    let installation = platform.installation().await;
+    // It broke off right after its first step.
+    let leaving = domain::connection::Installation {
+        leaving: installation.account.clone(),
+        account: None,
+        ..installation.clone()
+    };
+    world.stack.app.store.change_installation(&installation.team, |_| Some(leaving.clone())).await.unwrap();
+    world.reconcile().await;
+    assert_eq!(platform.connections().await, []);
+    assert_eq!(world.pagerduty().subscriptions_of(&service), Vec::<String>::new());
+    world.reconcile().await;
+    assert_eq!(platform.installation().await.leaving, None);
+    // Later the index shows a connection that nobody had seen.
+    world.stack.app.store.add_connection(&connection).await.unwrap();
+    let subscription = store::Subscription {
+        id: domain::ids::SubscriptionId::new("PGONE").unwrap(),
+        account: connection.account.clone(),
+        service: connection.service.clone(),
+        secrets: Vec::new(),
+        created_at: world.stack.app.clock.now(),
+    };
+    world.stack.app.store.put_subscription(&subscription).await.unwrap();
+    world.reconcile().await;
+    assert_eq!(platform.connections().await, []);
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_run_that_fails_or_stops_half_way_is_continued_by_the_next() {
+    let world = World::new().await;
+    let services = world.add_services(30).await;
+    for service in &services {
+        world.trigger_in(service, "DB down").await;
+    }
+    world.take_undelivered();
+    world.pagerduty().fail_next_at("GET /incidents", 1, &Fault::RateLimited(Some(30)));
+    world.stack.reconcile().await.unwrap_err();
+    assert_eq!(world.counted(Metric::ReconcilerFailures), 1.0);
+    world.advance(SignedDuration::from_secs(31)).await;
+
+    // The last run's time was over in the middle of the list.
+    let account = domain::ids::AccountId::new(local::ACCOUNT).unwrap();
+    let mut order: Vec<String> = services.clone();
+    order.sort();
+    let middle = ServiceId::new(order[14].as_str()).unwrap();
+    let round = store::Round { after: Some(middle), ..store::Round::first(world.stack.app.clock.now()) };
+    world.stack.app.store.put_round(&account, &round).await.unwrap();
+    let with_card = || order.iter().filter(|service| world.cards_in(service).len() == 1).cloned().collect::<Vec<_>>();
+    world.reconcile().await;
+    assert_eq!(with_card(), order[15..]);
+    world.reconcile().await;
+    assert_eq!(with_card(), order);
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_card_that_was_given_up_is_posted_when_teams_is_back() {
+    let world = World::new().await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.fail_posts("Payments", 1000, &crate::world::Fault::status(500, "ServiceError"));
+    world.settle_all().await;
+    assert_eq!(world.cards("Payments").len(), 0, "{incident} is in the dead-letter queue");
+    assert_eq!(world.counted(Metric::DeliveriesDead), 1.0);
+    world.teams().clear_faults();
+    for _ in 0..6 {
+        world.advance(SignedDuration::from_mins(5)).await;
+        world.reconcile().await;
+    }
+    assert_eq!(world.cards("Payments").len(), 1);
+    assert!(world.stack.app.clock.now().duration_since(crate::world::START) < DAY);
+    world.finish();
+}
