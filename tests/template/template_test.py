@@ -34,10 +34,9 @@ def source(path: str) -> str:
 
 def seconds(path: str, constant: str) -> float:
     """A constant of type Duration or SignedDuration."""
-    found = re.search(rf"\b{constant}: \w+ = \w+::from_(secs|millis)\(([\d_]+)\)", source(path))
+    found = re.search(rf"\b{constant}: \w+ = \w+::from_(mins|secs|millis)\(([\d_]+)\)", source(path))
     assert found, f"{path} has no {constant}"
-    number = int(found[2].replace("_", ""))
-    return number / 1000 if found[1] == "millis" else number
+    return int(found[2].replace("_", "")) * {"mins": 60, "secs": 1, "millis": 0.001}[found[1]]
 
 
 def text(path: str, constant: str) -> str:
@@ -196,7 +195,12 @@ class Template(unittest.TestCase):
                 seconds("functions/notification-sender/src/lib.rs", "STEP_BUDGET"),
                 sender,
             ],
-            [timeout["ReconcilerFunction"], 60 * int(re.fullmatch(r"rate\((\d+) minutes\)", schedule)[1])],
+            [
+                seconds("functions/reconciler/src/lib.rs", "RESERVE"),
+                timeout["ReconcilerFunction"],
+                60 * int(re.fullmatch(r"rate\((\d+) minutes\)", schedule)[1]),
+            ],
+            [timeout["ReconcilerFunction"], seconds("functions/reconciler/src/lib.rs", "LOCK")],
         ):
             self.assertEqual(ladder, sorted(set(ladder)))
         # What a message has begun is held until the function has surely ended.
@@ -205,10 +209,10 @@ class Template(unittest.TestCase):
         for integration in self.of_type("AWS::ApiGatewayV2::Integration").values():
             self.assertLess(timeout[integration["IntegrationUri"]["Fn::GetAtt"][0]], API_LIMIT)
 
-    def test_the_local_stack_has_the_same_queue_and_timeout(self):
+    def test_program_and_local_stack_have_the_same_queue_and_timeout(self):
         queue = self.resources["Queue"]["Properties"]
         local = source("infra/local/src/environment.rs")
-        receives = re.search(r"MAX_RECEIVES: u32 = (\d+);", local)
+        receives = re.search(r"MAX_RECEIVES: u32 = (\d+);", source("shared/runtime/src/queue.rs"))
         self.assertEqual(int(receives[1]), queue["RedrivePolicy"]["maxReceiveCount"])
         visibility = re.search(r'QueueAttributeName::VisibilityTimeout, "(\d+)"', local)
         self.assertEqual(int(visibility[1]), queue["VisibilityTimeout"])
