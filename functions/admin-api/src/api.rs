@@ -22,6 +22,7 @@ use utoipa::{IntoParams, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::deliveries;
 use crate::error::{Problem, Refusal};
 use crate::model::{
     AccountView, Audit, ChannelView, Channels, ConnectionView, Connections, Disconnect, DisconnectedView, NamedView,
@@ -60,6 +61,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(test))
         .routes(routes!(disconnect))
         .routes(routes!(audit))
+        .routes(routes!(deliveries::deliveries))
+        .routes(routes!(deliveries::replay))
 }
 
 /// The description of every route, generated from the routes themselves.
@@ -74,16 +77,16 @@ pub(crate) fn router() -> Router<App> {
     router.route("/openapi.json", document).fallback(|| async { Refusal::NotFound("route") })
 }
 
-fn ok(body: impl serde::Serialize) -> Response {
+pub(crate) fn ok(body: impl serde::Serialize) -> Response {
     answer(StatusCode::OK, body)
 }
 
-fn answer(status: StatusCode, body: impl serde::Serialize) -> Response {
+pub(crate) fn answer(status: StatusCode, body: impl serde::Serialize) -> Response {
     (status, page::headers(), Json(body)).into_response()
 }
 
 /// A body that is not what it should be gets a sentence that says so, not the parser's page.
-fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
+pub(crate) fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
     given
         .map(|Json(body)| body)
         .map_err(|error| Refusal::Invalid(format!("The request is not understood: {}.", error.body_text())))

@@ -3,6 +3,7 @@
 //! The page is static and gets everything from the API. Who may do what is decided in the API alone: the page only shows it.
 
 mod api;
+mod deliveries;
 mod error;
 mod health;
 mod model;

@@ -6,6 +6,7 @@
 mod answer;
 mod subscriptions;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +14,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use domain::ids::SubscriptionId;
+use domain::ids::{ChannelId, SubscriptionId, TeamId};
 use domain::incident::{IncidentEvent, IncidentRecord};
 use domain::job::{CardJob, Occasion};
 use domain::ledger::LedgerEntry;
@@ -166,6 +167,9 @@ async fn mark(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent
         (Ok(connections), Ok((_, cards))) => (connections, cards),
         (Err(error), _) | (_, Err(error)) => return answer::table_failed(&error),
     };
+    let teams: Teams = (cards.iter().map(|card| (card.channel.clone(), card.team.clone())))
+        .chain(connections.iter().map(|known| (known.channel.clone(), known.team.clone())))
+        .collect();
     let with_card: Vec<_> = cards.into_iter().map(|card| card.channel).collect();
     let jobs: Vec<CardJob> = routing::targets(&stored.record, &connections, &with_card)
         .into_iter()
@@ -184,12 +188,15 @@ async fn mark(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent
         metrics.emit(&[(Metric::JobsQueued, jobs.len() as f64)], clock.now());
         Ok(())
     };
-    let (queued, ()) = tokio::join!(queued, open_lines(&ingest.app, &stored.record, &jobs, received));
+    let (queued, ()) = tokio::join!(queued, open_lines(&ingest.app, &stored.record, &jobs, &teams, received));
     match queued {
         Ok(()) => Outcome::Accepted,
         Err(error) => answer::queue_failed(&error),
     }
 }
+
+/// Which team a channel belongs to.
+type Teams = BTreeMap<ChannelId, TeamId>;
 
 /// What caused the jobs, and when.
 struct Cause {
@@ -198,9 +205,10 @@ struct Cause {
 }
 
 /// Opens the ledger's lines. An incident must not wait for its bookkeeping, so a failure is only logged.
-async fn open_lines(app: &App, record: &IncidentRecord, jobs: &[CardJob], cause: Cause) {
+async fn open_lines(app: &App, record: &IncidentRecord, jobs: &[CardJob], teams: &Teams, cause: Cause) {
     let now = app.clock.now();
-    let mut lines: Vec<LedgerEntry> = jobs.iter().map(|job| LedgerEntry::queued(job, record, now)).collect();
+    let team = |job: &CardJob| teams.get(&job.channel).cloned();
+    let mut lines: Vec<LedgerEntry> = jobs.iter().map(|job| LedgerEntry::queued(job, team(job), record, now)).collect();
     if lines.is_empty() {
         lines.push(LedgerEntry::unwanted(record, cause.id, cause.at, now));
     }

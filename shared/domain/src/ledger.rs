@@ -65,7 +65,7 @@ pub struct LedgerEntry {
 impl LedgerEntry {
     /// A delivery that has just been asked for.
     #[must_use]
-    pub fn queued(job: &CardJob, record: &IncidentRecord, now: Timestamp) -> Self {
+    pub fn queued(job: &CardJob, team: Option<TeamId>, record: &IncidentRecord, now: Timestamp) -> Self {
         Self {
             account: job.account.clone(),
             cause: job.cause.clone(),
@@ -74,7 +74,7 @@ impl LedgerEntry {
             number: record.state().map(|state| state.number),
             service: record.state().map(|state| state.service.clone()),
             channel: Some(job.channel.clone()),
-            team: None,
+            team,
             received_at: job.received_at,
             at: now,
             progress: Progress::Queued,

@@ -40,7 +40,7 @@ impl Store {
     }
 
     /// Up to `limit` lines of a UTC day (as in `2026-11-23`) that come before `before`, newest first, each with where the
-    /// lines after it begin. Fewer than `limit`: there are no more.
+    /// lines after it begin; and whether there may be more.
     ///
     /// # Errors
     /// [`Error`] if the table does not answer or an item cannot be read.
@@ -51,11 +51,12 @@ impl Store {
         before: Option<&str>,
         limit: u16,
         now: Timestamp,
-    ) -> Result<Vec<(LedgerEntry, String)>, Error> {
+    ) -> Result<(Vec<(LedgerEntry, String)>, bool), Error> {
         let partition = keys::ledger(account, day, "", "").pk;
         let items = self.newest(&partition, before, i32::from(limit)).await?;
         let line = |item: &crate::item::Attributes| Ok((data(item)?, text(item, SK).unwrap_or_default().to_owned()));
-        items.iter().filter(|item| is_alive(item, now)).map(line).collect()
+        let lines = items.iter().filter(|item| is_alive(item, now)).map(line).collect::<Result<_, Error>>()?;
+        Ok((lines, items.len() >= usize::from(limit)))
     }
 }
 

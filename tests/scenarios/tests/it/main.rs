@@ -22,6 +22,7 @@ mod guide_commands;
 mod guide_trouble;
 mod incidents;
 mod lambda;
+mod ledger;
 mod linking;
 mod platform;
 mod reconciling;

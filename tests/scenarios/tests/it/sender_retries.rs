@@ -11,7 +11,7 @@ const QUEUE: &str = "pagerbridge.fifo";
 const DEAD_LETTERS: &str = "pagerbridge-dead.fifo";
 
 /// As `RedrivePolicy` in the template says.
-const MAX_RECEIVES: usize = 20;
+const MAX_RECEIVES: usize = runtime::MAX_RECEIVES as usize;
 
 fn refused() -> Fault {
     Fault::status(400, "BadSyntax")
