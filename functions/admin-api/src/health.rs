@@ -4,8 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use jiff::SignedDuration;
 use runtime::App;
 use serde::Serialize;
+use setup::SetupError;
+use teams::connector::ConnectorAuth;
 
 #[derive(Debug, Serialize)]
 struct Health {
@@ -14,7 +17,16 @@ struct Health {
     table: Part,
     queue: Part,
     secret: Part,
+    /// Whether Entra gives the bot a token.
+    teams: Part,
+    /// Whether PagerDuty gives the app one.
+    pagerduty: Part,
+    /// Whether the reconciler has come round lately; a stack that nobody has set up yet is in order.
+    reconciler: Part,
 }
+
+/// The schedule's interval three times.
+const RECONCILED_WITHIN: SignedDuration = SignedDuration::from_mins(15);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,11 +48,42 @@ impl Part {
 }
 
 pub(crate) async fn health(State(app): State<App>) -> Response {
-    let (table, queue, secret) =
-        tokio::join!(app.store.reachable(), app.queue.reachable(), app.secrets.values(app.clock.now()));
+    // Tokens are kept while they last, so a stranger who asks often costs Entra and PagerDuty nothing.
+    let (table, queue, secret, teams, pagerduty, reconciler) = tokio::join!(
+        app.store.reachable(),
+        app.queue.reachable(),
+        app.secrets.values(app.clock.now()),
+        bot_token(&app),
+        app.pagerduty_token(false),
+        reconciled(&app),
+    );
     let (table, queue, secret) = (Part::of("table", &table), Part::of("queue", &queue), Part::of("secret", &secret));
-    let healthy = [table, queue, secret].iter().all(|part| *part == Part::Ok);
+    let (teams, pagerduty) = (Part::of("teams", &teams), Part::of("pagerduty", &pagerduty));
+    let parts = [table, queue, secret, teams, pagerduty, reconciler];
+    let healthy = parts.iter().all(|part| *part == Part::Ok);
     let (code, status) =
         if healthy { (StatusCode::OK, Part::Ok) } else { (StatusCode::SERVICE_UNAVAILABLE, Part::Failing) };
-    (code, Json(Health { status, version: env!("CARGO_PKG_VERSION"), table, queue, secret })).into_response()
+    let version = env!("CARGO_PKG_VERSION");
+    (code, Json(Health { status, version, table, queue, secret, teams, pagerduty, reconciler })).into_response()
+}
+
+async fn bot_token(app: &App) -> Result<(), SetupError> {
+    let now = app.clock.now();
+    let values = app.secrets.values(now).await?;
+    let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
+    Ok(app.connector.check_token(&auth).await?)
+}
+
+async fn reconciled(app: &App) -> Part {
+    let round = async {
+        match app.store.known_account_of_app(&app.config.pagerduty_client_id).await? {
+            Some(account) => app.store.round(&account).await,
+            None => Ok(None),
+        }
+    };
+    match round.await {
+        Ok(Some(round)) if app.clock.now().duration_since(round.began_at) > RECONCILED_WITHIN => Part::Failing,
+        Ok(_) => Part::Ok,
+        Err(error) => Part::of("reconciler", &Err::<(), _>(error)),
+    }
 }

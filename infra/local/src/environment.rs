@@ -150,7 +150,7 @@ pub(crate) async fn prepare_aws(app: &App, secret: Option<&str>) -> anyhow::Resu
             .create_queue()
             .queue_name(name)
             .attributes(aws_sdk_sqs::types::QueueAttributeName::FifoQueue, "true")
-            .attributes(aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout, "180")
+            .attributes(aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout, "360")
     };
     queue(DEAD_LETTERS).send().await.context("the dead-letter queue cannot be made")?;
     let redrive = json!({ "deadLetterTargetArn": format!("arn:aws:sqs:{REGION}:000000000000:{DEAD_LETTERS}"), "maxReceiveCount": MAX_RECEIVES });

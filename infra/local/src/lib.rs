@@ -5,6 +5,7 @@
 
 pub mod aws;
 mod environment;
+pub mod operator;
 pub mod page;
 mod pump;
 mod seed;

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Parser;
+use local::operator::Command;
 use local::{LocalConfig, Ports, Pump, Side};
 use runtime::Clock;
 use url::Url;
@@ -12,6 +14,8 @@ use url::Url;
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Flags {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Port of PagerBridge's functions and of the web page.
     #[arg(long, default_value_t = 3000)]
     port: u16,
@@ -48,9 +52,12 @@ struct Flags {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     runtime::log_to_stderr();
     let flags = Flags::parse();
+    if let Some(command) = flags.command {
+        return Ok(if command.run().await? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let secrets = flags.secrets.map(std::fs::read_to_string).transpose()?;
     #[expect(clippy::disallowed_methods, reason = "the environment of design section 5 overrides the stand-ins")]
     let environment = std::env::vars().filter(|(name, _)| local::is_override(name)).collect();
@@ -73,7 +80,7 @@ async fn main() -> anyhow::Result<()> {
     print_addresses(&running);
     tokio::signal::ctrl_c().await?;
     running.stop().await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command is run for")]

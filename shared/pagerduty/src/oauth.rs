@@ -111,6 +111,8 @@ pub struct AppToken {
     pub access_token: SecretString,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// What was asked for and not granted.
+    pub missing: Vec<String>,
 }
 
 /// Who logged in.
@@ -258,8 +260,9 @@ impl OAuth {
     ) -> Result<AppToken, OAuthError> {
         let scope = format!("as_account-{}.{subdomain} {}", region.scope_name(), scopes.join(" "));
         let answer = self.token(client_secret, &[("grant_type", "client_credentials"), ("scope", &scope)]).await?;
-        let Grant { access_token, expires_at, .. } = grant(&answer, now)?;
-        Ok(AppToken { access_token, expires_at })
+        let Grant { access_token, expires_at, scopes: granted, .. } = grant(&answer, now)?;
+        let missing = scopes.iter().filter(|scope| !granted.contains(**scope)).map(|scope| (*scope).to_owned());
+        Ok(AppToken { access_token, expires_at, missing: missing.collect() })
     }
 
     /// Who an id token is about. Its signature is not checked: it came straight from the token endpoint over TLS, which

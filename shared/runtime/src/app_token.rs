@@ -58,7 +58,11 @@ impl App {
         Ok(access)
     }
 
-    async fn new_app_token(&self, now: Timestamp) -> Result<AppToken, AppTokenError> {
+    /// A new token with what PagerDuty says about it, for whoever checks the app itself.
+    ///
+    /// # Errors
+    /// [`AppTokenError`].
+    pub async fn new_app_token(&self, now: Timestamp) -> Result<AppToken, AppTokenError> {
         let values = self.secrets.values(now).await?;
         let (secret, config) = (&values.pagerduty_client_secret, &self.config);
         let scopes = pagerduty::oauth::APP_SCOPES;

@@ -140,8 +140,8 @@ impl Metrics {
         }
         drop(sums);
         if let Some(function) = &self.function {
-            // Whoever reads the logs misses a line if standard error is closed; nothing else does.
-            let _not_written = writeln!(std::io::stderr().lock(), "{}", line(function, samples, now));
+            // Whoever reads the logs misses a line if standard output is closed; nothing else does.
+            let _not_written = writeln!(std::io::stdout().lock(), "{}", line(function, samples, now));
         }
     }
 

@@ -76,6 +76,15 @@ impl Connector {
         Self { timeout, ..self }
     }
 
+    /// Whether the bot gets a token, without using it.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Token`] says why not.
+    pub async fn check_token(&self, auth: &ConnectorAuth<'_>) -> Result<(), ConnectorError> {
+        let end = tokio::time::Instant::now() + self.timeout;
+        self.tokens.token(auth, end).await.map(drop).map_err(ConnectorError::Token)
+    }
+
     /// Starts a new post in a channel. The answer is the id of its message, which is also the thread's root.
     ///
     /// # Errors

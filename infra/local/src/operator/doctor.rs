@@ -1,0 +1,378 @@
+//! Everything that can be wrong with a deployed stack, and how to put it right.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use domain::connection::Health;
+use domain::ids::AccountId;
+use jiff::SignedDuration;
+use pagerduty::rest::SubscriptionState;
+use reqwest::StatusCode;
+use reqwest::header::DATE;
+use runtime::{App, chain, http_client};
+use teams::connector::ConnectorAuth;
+use url::Host;
+
+use super::{Stack, redrive};
+
+/// Tokens of Entra and PagerDuty, and AWS signatures, allow for some minutes.
+const MOST_SKEW: SignedDuration = SignedDuration::from_mins(2);
+
+/// The schedule's interval three times.
+const RECONCILED_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+
+/// How a check ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// As it should be; what was seen.
+    Fine(String),
+    /// Not as it should be.
+    Wrong {
+        /// What was seen.
+        seen: String,
+        /// What to do.
+        fix: String,
+    },
+    /// Cannot be said; why.
+    Unknown(String),
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub what: &'static str,
+    /// How it ended.
+    pub state: State,
+}
+
+impl Finding {
+    /// Whether something has to be done.
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        matches!(self.state, State::Wrong { .. })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.state {
+            State::Fine(seen) => write!(f, "ok     {:<20} {seen}", self.what),
+            State::Unknown(why) => write!(f, "?      {:<20} {why}", self.what),
+            State::Wrong { seen, fix } => write!(f, "WRONG  {:<20} {seen}\n       {:<20} fix: {fix}", self.what, ""),
+        }
+    }
+}
+
+fn fine(what: &'static str, seen: impl Into<String>) -> Finding {
+    Finding { what, state: State::Fine(seen.into()) }
+}
+
+fn wrong(what: &'static str, seen: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding { what, state: State::Wrong { seen: seen.into(), fix: fix.into() } }
+}
+
+fn unknown(what: &'static str, why: impl Into<String>) -> Finding {
+    Finding { what, state: State::Unknown(why.into()) }
+}
+
+/// Looks at everything; what fails keeps nothing else from being looked at.
+pub async fn examine(stack: &Stack) -> Vec<Finding> {
+    let app = &stack.app;
+    let mut findings = vec![
+        fine("configuration", "every variable is set and well-formed"),
+        table(app).await,
+        queue(app).await,
+        dead_letters(stack).await,
+        secret(app).await,
+        bot_token(app).await,
+        bot_keys(app).await,
+        app_token(app).await,
+    ];
+    findings.extend(public_url(app).await);
+    let account = app.store.known_account_of_app(&app.config.pagerduty_client_id).await;
+    match account {
+        Ok(Some(account)) => {
+            findings.push(subscriptions(app, &account).await);
+            findings.push(connections(app, &account).await);
+            findings.push(reconciler(app, &account).await);
+        }
+        Ok(None) => findings.push(unknown("authorization", "no PagerDuty admin has authorized a team yet")),
+        Err(error) => findings.push(unknown("authorization", chain(&error))),
+    }
+    findings
+}
+
+async fn table(app: &App) -> Finding {
+    match app.store.reachable().await {
+        Ok(()) => fine("table", format!("{} answers", app.config.table)),
+        Err(error) => wrong(
+            "table",
+            chain(&error),
+            "check that the stack is complete and that your AWS user may read the table; see 'ApiErrorsAlarm' in operations.md",
+        ),
+    }
+}
+
+async fn queue(app: &App) -> Finding {
+    match app.queue.reachable().await {
+        Ok(()) => fine("queue", "answers"),
+        Err(error) => {
+            wrong("queue", chain(&error), "check that the stack is complete and that your AWS user may use the queue")
+        }
+    }
+}
+
+async fn dead_letters(stack: &Stack) -> Finding {
+    let what = "dead letters";
+    let Some(url) = stack.outputs.get("DeadLetterQueueUrl") else {
+        return unknown(what, "the stack has no output DeadLetterQueueUrl");
+    };
+    match redrive::depth(&stack.sqs, url).await {
+        Ok((_, 0)) => fine(what, "none"),
+        Ok((_, count)) => wrong(
+            what,
+            format!("{count} messages were given up"),
+            "look into the delivery ledger for the reason, then run the redrive command; see 'DeadLettersAlarm' in operations.md",
+        ),
+        Err(error) => unknown(what, format!("{error:#}")),
+    }
+}
+
+async fn secret(app: &App) -> Finding {
+    match app.secrets.values(app.clock.now()).await {
+        Ok(_) => fine("secret", "has everything, well-formed"),
+        Err(error) => wrong("secret", chain(&error), "run infra/secrets fill, then infra/secrets check"),
+    }
+}
+
+async fn bot_token(app: &App) -> Finding {
+    let what = "bot token";
+    let now = app.clock.now();
+    let Ok(values) = app.secrets.values(now).await else { return unknown(what, "needs the secret") };
+    match app.connector.check_token(&ConnectorAuth { secret: &values.teams_client_secret, now }).await {
+        Ok(()) => fine(what, "Entra gives the bot a token"),
+        Err(error) => wrong(
+            what,
+            chain(&error),
+            "check TeamsAppId and TeamsTenantId against the Entra app, and that its client secret has not expired: make a new \
+             one and run infra/secrets replace",
+        ),
+    }
+}
+
+async fn bot_keys(app: &App) -> Finding {
+    let (what, url) = ("bot connector keys", app.config.openid_metadata_url.as_str());
+    match status(url).await {
+        Ok(StatusCode::OK) => fine(what, "can be fetched"),
+        Ok(status) => wrong(what, format!("{url} answers {status}"), "check TeamsOpenIdMetadataUrl for your cloud"),
+        Err(error) => wrong(what, error, "check TeamsOpenIdMetadataUrl for your cloud, and this machine's network"),
+    }
+}
+
+async fn app_token(app: &App) -> Finding {
+    let what = "PagerDuty app";
+    match app.new_app_token(app.clock.now()).await {
+        Ok(token) if token.missing.is_empty() => fine(what, "gets a token with every scope"),
+        Ok(token) => wrong(
+            what,
+            format!("lacks the scopes {}", token.missing.join(", ")),
+            "add them to the scoped OAuth app in PagerDuty (Integrations, App Registration); see deploy.md for what each is for",
+        ),
+        Err(error) => wrong(
+            what,
+            chain(&error),
+            "check PagerDutyClientId, PagerDutySubdomain and PagerDutyRegion against the app in PagerDuty, and its client \
+             secret with infra/secrets replace",
+        ),
+    }
+}
+
+async fn status(url: &str) -> Result<StatusCode, String> {
+    let http = http_client().map_err(|error| chain(&error))?;
+    http.get(url).send().await.map(|answer| answer.status()).map_err(|error| chain(&error.without_url()))
+}
+
+/// What the world sees: reachable, TLS that PagerDuty accepts, the clock, and every route where it belongs.
+async fn public_url(app: &App) -> Vec<Finding> {
+    let what = "public URL";
+    let url = app.config.public("/health");
+    let http = match http_client() {
+        Ok(http) => http,
+        Err(error) => return vec![unknown(what, chain(&error))],
+    };
+    let answer = match http.get(&url).send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            return vec![wrong(
+                what,
+                chain(&error.without_url()),
+                "check the custom domain's DNS record and certificate, or the API itself; PagerDuty demands TLS 1.2 or newer \
+                 with a publicly trusted certificate and the whole chain",
+            )];
+        }
+    };
+    let (status, date) =
+        (answer.status(), answer.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned));
+    let body: serde_json::Value = answer.json().await.unwrap_or_default();
+    let mut findings = vec![match status {
+        StatusCode::OK => fine(
+            what,
+            format!(
+                "{url} answers, version {}",
+                body.get("version").and_then(serde_json::Value::as_str).unwrap_or("unknown")
+            ),
+        ),
+        status => wrong(
+            what,
+            format!("{url} answers {status}: {body}"),
+            "the parts that are not ok are checked here one by one",
+        ),
+    }];
+    findings.push(tls(app));
+    findings.push(clock(app, date.as_deref()));
+    findings.push(routes(app, &http).await);
+    findings
+}
+
+/// The request before has succeeded, and our client trusts public authorities only and speaks nothing older than TLS 1.2.
+fn tls(app: &App) -> Finding {
+    let what = "TLS";
+    let url = &app.config.public_url;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => fine(what, "publicly trusted certificate, TLS 1.2 or newer"),
+        _ if loopback => unknown(what, "the public URL is this machine"),
+        _ => wrong(
+            what,
+            "the public URL is not https",
+            "PagerDuty and Teams deliver to https only: set a public URL that is",
+        ),
+    }
+}
+
+fn clock(app: &App, date: Option<&str>) -> Finding {
+    let what = "clock";
+    let theirs = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
+    let Some(theirs) = theirs else { return unknown(what, "the public URL does not say what time it is") };
+    let skew = app.clock.now().duration_since(theirs).abs();
+    if skew <= MOST_SKEW {
+        return fine(what, format!("{} s between this machine and AWS", skew.as_secs()));
+    }
+    wrong(what, format!("this machine and AWS differ by {} s", skew.as_secs()), "set this machine's clock by NTP")
+}
+
+async fn routes(app: &App, http: &reqwest::Client) -> Finding {
+    let what = "routes";
+    // What each answers to somebody who brings nothing along.
+    let expected = [
+        ("POST", "/api/messages", 401),
+        ("POST", "/webhooks/pagerduty", 400),
+        ("GET", "/oauth/start?ticket=none", 400),
+        ("GET", "/admin", 200),
+        ("GET", "/admin/api/v1/session", 401),
+    ];
+    let mut strange = Vec::new();
+    for (method, path, status) in expected {
+        let url = app.config.public(path);
+        let request = if method == "GET" { http.get(&url) } else { http.post(&url) };
+        let seen = request.send().await.map(|answer| answer.status().as_u16());
+        match seen {
+            Ok(seen) if seen == status => {}
+            Ok(seen) => strange.push(format!("{method} {path} answers {seen} and not {status}")),
+            Err(error) => strange.push(format!("{method} {path}: {}", chain(&error.without_url()))),
+        }
+    }
+    if strange.is_empty() {
+        return fine(what, "each function answers as it should");
+    }
+    wrong(what, strange.join("; "), "look into that function's log; deploy again if a route is missing")
+}
+
+async fn subscriptions(app: &App, account: &AccountId) -> Finding {
+    let what = "subscriptions";
+    let seen = async {
+        let (mut listed, mut offset) = (BTreeMap::new(), Some(0));
+        while let Some(start) = offset {
+            let page = setup::own_subscriptions(app, start).await?;
+            listed.extend(page.items.into_iter().map(|one| (one.id, one.state)));
+            offset = page.next;
+        }
+        let (mut good, mut disabled, mut missing) = (0, Vec::new(), Vec::new());
+        for team in app.store.teams_of_account(account).await? {
+            for connection in app.store.connections_of_team(&team.team).await? {
+                let used = app.store.subscription_of_service(account, &connection.service).await?;
+                match used.and_then(|used| listed.get(&used.id).copied()) {
+                    Some(SubscriptionState::Active) => good += 1,
+                    Some(SubscriptionState::Disabled) => disabled.push(connection.service_name),
+                    Some(SubscriptionState::Gone) | None => missing.push(connection.service_name),
+                }
+            }
+        }
+        Ok::<_, setup::SetupError>((good, disabled, missing))
+    };
+    match seen.await {
+        Ok((good, disabled, missing)) if disabled.is_empty() && missing.is_empty() => {
+            fine(what, format!("of all {good} connections deliver"))
+        }
+        Ok((_, disabled, missing)) => wrong(
+            what,
+            format!("disabled: {}; missing: {}", listing(&disabled), listing(&missing)),
+            "the reconciler mends them within five minutes: check that it runs, and why PagerDuty gave up; see \
+             'SubscriptionDisabledAlarm' in operations.md",
+        ),
+        Err(error) => unknown(what, chain(&error)),
+    }
+}
+
+fn listing(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+async fn connections(app: &App, account: &AccountId) -> Finding {
+    let what = "connections";
+    let seen = async {
+        let (mut healthy, mut broken) = (0, Vec::new());
+        for team in app.store.teams_of_account(account).await? {
+            for connection in app.store.connections_of_team(&team.team).await? {
+                match connection.health {
+                    Health::Healthy => healthy += 1,
+                    Health::Broken { reason, .. } => broken.push(format!("{} ({reason})", connection.service_name)),
+                    Health::ServiceGone { .. } => broken.push(format!("{} (deleted)", connection.service_name)),
+                }
+            }
+        }
+        Ok::<_, store::Error>((healthy, broken))
+    };
+    match seen.await {
+        Ok((healthy, broken)) if broken.is_empty() => fine(what, format!("all {healthy} reach their channels")),
+        Ok((_, broken)) => wrong(
+            what,
+            format!("not in order: {}", broken.join(", ")),
+            "add the app to the channel's team again, or remove the connection on the configuration page",
+        ),
+        Err(error) => unknown(what, chain(&error)),
+    }
+}
+
+async fn reconciler(app: &App, account: &AccountId) -> Finding {
+    let what = "reconciler";
+    let age = match app.store.round(account).await {
+        Ok(Some(round)) => app.clock.now().duration_since(round.began_at),
+        Ok(None) => return wrong(what, "has never run", "check ReconcilerEnabled, and the reconciler's log"),
+        Err(error) => return unknown(what, chain(&error)),
+    };
+    if age <= RECONCILED_WITHIN {
+        return fine(what, format!("began its round {} min ago", age.as_mins()));
+    }
+    wrong(
+        what,
+        format!("has not completed a round for {} min", age.as_mins()),
+        "check ReconcilerEnabled, and the reconciler's log; see 'ReconcilerSilentAlarm' in operations.md",
+    )
+}
