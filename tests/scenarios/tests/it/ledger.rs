@@ -35,7 +35,10 @@ async fn each_webhook_event_has_a_line_for_each_channel() {
         (&line["occasion"], &line["incident"], &line["attempts"]),
         (&json!("webhook"), &json!(incident), &json!(1))
     );
-    assert_eq!((&line["service"]["name"], &line["channel"]["team_name"]), (&json!("Payments"), &json!("Site Reliability")));
+    assert_eq!(
+        (&line["service"]["name"], &line["channel"]["team_name"]),
+        (&json!("Payments"), &json!("Site Reliability"))
+    );
     assert!(line["took_ms"].as_i64().unwrap() >= 2000, "{line}");
     assert_eq!(world.counted(Metric::CardsPosted), 1.0);
     assert!(world.counted(Metric::WebhookToCard) >= 2000.0);
