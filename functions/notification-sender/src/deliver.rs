@@ -332,7 +332,7 @@ impl Delivery<'_> {
         tracing::info!(
             incident.id = %self.job.incident,
             channel.id = %self.job.channel,
-            cause = self.job.cause,
+            event.id = self.job.cause,
             outcome = done.name(),
             latency_ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX),
             "card"

@@ -22,6 +22,7 @@ use domain::ids::{AccountId, IncidentId};
 use domain::job::Job;
 use futures_util::future::join_all;
 use runtime::App;
+use tracing::Instrument as _;
 
 use crate::note::Told;
 use crate::outcome::{Outcome, Scope, backoff};
@@ -52,27 +53,32 @@ async fn deliver_group(app: &App, group: Vec<SqsMessage>, deadline: jiff::Timest
     let mut returned = Vec::new();
     let mut rest = group.into_iter();
     while let Some(message) = rest.next() {
-        let outcome = match read(&message) {
-            // Our own producer wrote it, so it is kept for inspection: it comes again until the dead-letter queue takes it.
-            None => Outcome::later(Scope::Incident, backoff(attempts(&message))),
-            Some(_) if app.clock.now() > deadline => Outcome::later(Scope::Channel, backoff(attempts(&message))),
-            Some(Job::Test(job)) => test::deliver(app, &job, attempts(&message)).await,
-            Some(Job::Card(job)) => {
-                let incident = (job.account.clone(), job.incident.clone());
-                match done.get(&incident) {
-                    // Whatever came before this batch was received is already in the record that was read for the first job.
-                    Some((outcome, told)) => {
-                        note::ended(app, &job, attempts(&message), *outcome, &told.for_another()).await;
-                        *outcome
-                    }
-                    None => {
-                        let (outcome, told) = deliver::deliver(app, &job, attempts(&message), deadline).await;
-                        done.insert(incident, (outcome, told));
-                        outcome
+        let job = read(&message);
+        let span = span_of(job.as_ref());
+        let outcome = async {
+            match job {
+                // Our own producer wrote it, so it is kept for inspection: it comes again until the dead-letter queue takes it.
+                None => Outcome::later(Scope::Incident, backoff(attempts(&message))),
+                Some(_) if app.clock.now() > deadline => Outcome::later(Scope::Channel, backoff(attempts(&message))),
+                Some(Job::Test(job)) => test::deliver(app, &job, attempts(&message)).await,
+                Some(Job::Card(job)) => {
+                    let incident = (job.account.clone(), job.incident.clone());
+                    match done.get(&incident) {
+                        // Whatever came before this batch was received is already in the record that was read for the first job.
+                        Some((outcome, told)) => {
+                            note::ended(app, &job, attempts(&message), *outcome, &told.for_another()).await;
+                            *outcome
+                        }
+                        None => {
+                            let (outcome, told) = deliver::deliver(app, &job, attempts(&message), deadline).await;
+                            done.insert(incident, (outcome, told));
+                            outcome
+                        }
                     }
                 }
             }
         };
+        let outcome = outcome.instrument(span).await;
         match outcome {
             Outcome::Done => {}
             Outcome::Later { scope: Scope::Incident, delay } => returned.extend(hold(app, vec![message], delay).await),
@@ -98,6 +104,15 @@ async fn hold(app: &App, waiting: Vec<SqsMessage>, delay: Duration) -> Vec<Strin
         }
     }
     waiting.into_iter().filter_map(|message| message.message_id).collect()
+}
+
+/// Every line about a job says which event brought it about: the same id is in the webhook's own lines.
+fn span_of(job: Option<&Job>) -> tracing::Span {
+    match job {
+        Some(Job::Card(job)) => tracing::info_span!("job", event.id = job.cause),
+        Some(Job::Test(job)) => tracing::info_span!("job", event.id = job.test),
+        None => tracing::Span::none(),
+    }
 }
 
 fn read(message: &SqsMessage) -> Option<Job> {

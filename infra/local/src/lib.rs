@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use runtime::{App, Clock, Config};
+use runtime::{App, Clock, Config, StartError};
 use simulators::Now;
 use simulators::pagerduty::PagerDuty;
 use simulators::teams::Teams;
@@ -87,6 +87,9 @@ pub struct LocalConfig {
     pub pump: Pump,
     /// Whether to serve the web page (and fetch the card renderer for it).
     pub page: bool,
+    /// Folder in which is noted which function makes which calls of AWS. Each function then has credentials, caches and
+    /// tokens of its own, as in AWS; otherwise they share them.
+    pub calls: Option<PathBuf>,
     /// Whether to make the demo's world at once; otherwise [`Running::make_demo`] does.
     pub demo: bool,
 }
@@ -108,6 +111,7 @@ impl LocalConfig {
             environment: BTreeMap::new(),
             pump: Pump::Manual,
             page: false,
+            calls: None,
             demo: true,
         }
     }
@@ -149,7 +153,8 @@ async fn start(config: LocalConfig) -> anyhow::Result<Running> {
     let app_listener = serve::listen("PagerBridge's functions", "--port", config.bind, config.ports.app).await?;
     let base = serve::url_of(&app_listener)?;
     let aws_listener = serve::listen("the embedded AWS", "--aws-port", config.bind, config.ports.aws).await?;
-    let aws = aws::Endpoint::start(Arc::clone(&now), config.data_dir.as_deref(), aws_listener).await?;
+    let aws = aws::Endpoint::start(Arc::clone(&now), config.data_dir.as_deref(), aws_listener, config.calls.as_deref())
+        .await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| base.clone());
     let pagerduty = match &config.pagerduty {
         Side::Simulator => {
@@ -172,13 +177,18 @@ async fn start(config: LocalConfig) -> anyhow::Result<Running> {
     let variables = environment::variables(&config, &aws, &public_url, pagerduty.as_ref(), teams.as_ref());
     let app = App::new(Config::from_env(&|name| variables.get(name).cloned())?, config.clock.clone())?;
     environment::prepare_aws(&app, config.secrets.as_deref()).await?;
-    let mut router = functions(&app);
+    let by_function = |name: &str| match &config.calls {
+        Some(_) => as_function(&app, name),
+        None => Ok(app.clone()),
+    };
+    let mut router = functions(&by_function)?;
     if let (true, Some(pagerduty), Some(teams)) = (config.page, &pagerduty, &teams) {
         let assets = page::assets::fetch(config.data_dir.as_deref()).await;
         router = router.merge(page::router(pagerduty.clone(), teams.clone(), assets));
     }
     servers.serve(app_listener, router);
-    let pump = pump::Pumping::new(app.clone(), pagerduty.clone(), aws.clone());
+    let (sender, reconciler) = (by_function("notification-sender")?, by_function("reconciler")?);
+    let pump = pump::Pumping::new(sender, reconciler, pagerduty.clone(), aws.clone());
     if config.pump == Pump::Always {
         pump.run_in(&mut servers, config.data_dir.as_deref(), teams.as_ref());
     }
@@ -202,11 +212,20 @@ async fn start(config: LocalConfig) -> anyhow::Result<Running> {
 }
 
 /// All HTTP functions on one port, as API Gateway would route to them.
-fn functions(app: &App) -> axum::Router {
-    webhook_ingest::router(app.clone())
-        .merge(bot_messages::router(app.clone()))
-        .merge(oauth_callback::router(app.clone()))
-        .merge(admin_api::router(app.clone()))
+fn functions(app: &dyn Fn(&str) -> Result<App, StartError>) -> Result<axum::Router, StartError> {
+    Ok(webhook_ingest::router(app("webhook-ingest")?)
+        .merge(bot_messages::router(app("bot-messages")?))
+        .merge(oauth_callback::router(app("oauth-callback")?))
+        .merge(admin_api::router(app("admin-api")?)))
+}
+
+/// What a function of its own works with: its own credentials and nothing shared but the clock and the figures.
+fn as_function(app: &App, name: &str) -> Result<App, StartError> {
+    let mut config = app.config.as_ref().clone();
+    name.clone_into(&mut config.aws.access_key_id);
+    let mut own = App::new(config, app.clock.clone())?;
+    own.metrics = app.metrics.clone();
+    Ok(own)
 }
 
 fn now_of(clock: &Clock) -> Now {

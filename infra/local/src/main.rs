@@ -74,6 +74,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         environment,
         pump: Pump::Always,
         page: true,
+        calls: None,
         demo: true,
     })
     .await?;

@@ -24,16 +24,21 @@ const RECONCILED_EVERY: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Pumping {
+    /// The sender's.
     app: App,
+    reconciler: App,
     sqs: aws_sdk_sqs::Client,
     pagerduty: Option<PagerDuty>,
     aws: aws::Endpoint,
 }
 
 impl Pumping {
-    pub(crate) fn new(app: App, pagerduty: Option<PagerDuty>, aws: aws::Endpoint) -> Self {
-        let sqs = AwsClients::new(&app.config.aws).sqs;
-        Self { app, sqs, pagerduty, aws }
+    pub(crate) fn new(app: App, reconciler: App, pagerduty: Option<PagerDuty>, aws: aws::Endpoint) -> Self {
+        // Lambda's own, which the sender's role allows beside what the sender does itself.
+        let mut lambda = app.config.aws.clone();
+        "lambda".clone_into(&mut lambda.access_key_id);
+        let sqs = AwsClients::new(&lambda).sqs;
+        Self { app, reconciler, sqs, pagerduty, aws }
     }
 
     /// Until nothing more happens at the present time.
@@ -74,7 +79,7 @@ impl Pumping {
     }
 
     pub(crate) async fn reconcile(&self) -> Result<(), reconciler::ReconcileError> {
-        reconciler::run(&self.app, RECONCILER_TIMEOUT).await
+        reconciler::run(&self.reconciler, RECONCILER_TIMEOUT).await
     }
 
     /// Background tasks: the queue poller, the reconciler's schedule, PagerDuty's deliveries, and a copy of the simulators' state on disk.

@@ -227,7 +227,7 @@ async fn a_long_poll_is_woken_by_the_end_of_a_visibility() {
         jiff::Timestamp::UNIX_EPOCH.checked_add(passed).unwrap()
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = local::aws::Endpoint::start(real, None, listener).await.unwrap();
+    let endpoint = local::aws::Endpoint::start(real, None, listener, None).await.unwrap();
     let clients = Clients::new(endpoint.url.as_str());
     let url = create_queue(&clients).await;
     send(&clients, &url, "1").await;
@@ -290,7 +290,7 @@ async fn a_damaged_file_is_named() {
     std::fs::write(folder.path().join("queues.json"), "{").unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let now = std::sync::Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
-    let error = local::aws::Endpoint::start(now, Some(folder.path()), listener).await.unwrap_err();
+    let error = local::aws::Endpoint::start(now, Some(folder.path()), listener, None).await.unwrap_err();
     assert!(error.to_string().contains("queues.json"), "{error:#}");
 }
 

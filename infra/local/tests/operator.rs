@@ -15,7 +15,7 @@ const DEAD_LETTERS: &str = "pagerbridge-dead.fifo";
 
 /// Answers the three calls that are made of the AWS CLI.
 fn fake_cli(folder: &Path, stack: &Running) -> AwsCli {
-    let queue = &stack.environment["PAGERBRIDGE_QUEUE_URL"];
+    let queue = stack.environment.get("PAGERBRIDGE_QUEUE_URL").unwrap();
     let dead_letters = format!("{}/{DEAD_LETTERS}", queue.rsplit_once('/').unwrap().0);
     let write = |name: &str, answer: &Value| std::fs::write(folder.join(name), answer.to_string()).unwrap();
     write(
@@ -142,7 +142,7 @@ async fn a_stack_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn dead_letters_are_found_and_moved_back() {
-    let mut config = LocalConfig::for_tests(Clock::manual(jiff::Timestamp::now()));
+    let mut config = LocalConfig::for_tests(Clock::manual(Clock::System.now()));
     config.data_dir = None;
     let stack = local::compose(config).await.unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@
 //! maintain.
 
 mod answer;
+mod calls;
 mod dynamodb;
 mod saved;
 mod secrets;
@@ -26,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use url::Url;
 
+use calls::Calls;
 use dynamodb::DynamoDb;
 use secrets::SecretsManager;
 use sqs::Depth;
@@ -52,6 +54,7 @@ struct Services {
     dynamodb: DynamoDb,
     sqs_is_down: AtomicBool,
     dynamodb_is_down: AtomicBool,
+    calls: Option<Calls>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -61,11 +64,17 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// Serves on `listener`. State is in memory, or in files in `data_dir`, from which a later start goes on.
+    /// Serves on `listener`. State is in memory, or in files in `data_dir`, from which a later start goes on. Who makes
+    /// which calls is noted in the folder `calls`, if one is given.
     ///
     /// # Errors
     /// A file in `data_dir` cannot be used (the message names it), or no loopback port is free.
-    pub async fn start(now: Now, data_dir: Option<&Path>, listener: TcpListener) -> anyhow::Result<Self> {
+    pub async fn start(
+        now: Now,
+        data_dir: Option<&Path>,
+        listener: TcpListener,
+        calls: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         if let Some(folder) = data_dir {
             std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
         }
@@ -77,6 +86,7 @@ impl Endpoint {
             dynamodb: DynamoDb::start(data_dir, &mut tasks).await?,
             sqs_is_down: AtomicBool::new(false),
             dynamodb_is_down: AtomicBool::new(false),
+            calls: calls.map(|folder| Calls::new(folder.to_owned())),
         });
         let router = router(Arc::clone(&services));
         tasks.spawn(async move {
@@ -132,13 +142,15 @@ async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Re
     if service != "secretsmanager" && down.load(Ordering::Relaxed) {
         return answer::error(answer::JSON_1_0, 503, "ServiceUnavailable", "This stand-in was told to be down.");
     }
-    if service == "DynamoDB_20120810" {
-        return services.dynamodb.answer(request).await;
-    }
-    let Ok(body) = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES).await else {
+    let (head, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY_BYTES).await else {
         return answer::error(answer::JSON_1_0, 413, "RequestEntityTooLarge", "The request is too large.");
     };
+    if let Some(calls) = &services.calls {
+        calls.note(&head.headers, service, operation, &body);
+    }
     match service {
+        "DynamoDB_20120810" => services.dynamodb.answer(Request::from_parts(head, body.into())).await,
         "AmazonSQS" => services.sqs.answer(operation, &body).await,
         "secretsmanager" => services.secrets.answer(operation, &body),
         _ => {

@@ -65,6 +65,6 @@ impl TestClock {
     pub(crate) async fn endpoint(&self, data_dir: Option<&std::path::Path>) -> Endpoint {
         let clock = self.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Endpoint::start(Arc::new(move || clock.now()), data_dir, listener).await.unwrap()
+        Endpoint::start(Arc::new(move || clock.now()), data_dir, listener, None).await.unwrap()
     }
 }

@@ -1,6 +1,7 @@
 //! AWS Lambda and API Gateway as the release binaries see them: the Runtime API's four calls, and HTTP as v2 events.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -19,6 +20,7 @@ pub(crate) struct Function {
     name: &'static str,
     events: mpsc::Sender<Invocation>,
     process: Mutex<Child>,
+    printed: Arc<Mutex<Vec<Value>>>,
 }
 
 /// Whoever waits for the function's answer, or for its error.
@@ -51,7 +53,7 @@ impl Function {
         #[expect(clippy::disallowed_methods, reason = "a test's own server")]
         tokio::spawn(async move { axum::serve(listener, router).await });
         let binary = release_binary(name);
-        let process = Command::new(&binary)
+        let mut process = Command::new(&binary)
             .env_clear()
             .envs(environment)
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
@@ -60,13 +62,29 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "test")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "test")
-            .env("RUST_LOG", "warn")
+            .env("RUST_LOG", "info")
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| {
                 panic!("{} cannot be started ({error}): run tests/run, which builds it", binary.display())
             });
-        Self { name, events, process: Mutex::new(process) }
+        let printed: Arc<Mutex<Vec<Value>>> = Arc::default();
+        // As CloudWatch does: both streams, line by line.
+        keep_lines(process.stdout.take().unwrap(), &printed);
+        keep_lines(process.stderr.take().unwrap(), &printed);
+        Self { name, events, process: Mutex::new(process), printed }
+    }
+
+    /// The lines of JSON that the function has printed so far and that `fit`.
+    pub(crate) fn printed(&self, fit: impl Fn(&Value) -> bool) -> Vec<Value> {
+        self.printed.lock().unwrap().iter().filter(|line| fit(line)).cloned().collect()
+    }
+
+    /// Its log lines with this message.
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
+        self.printed(|line| line["message"] == message)
     }
 
     /// Invokes the function and waits for its answer.
@@ -86,6 +104,18 @@ impl Drop for Function {
         let _already_ended = process.kill();
         let _already_ended = process.wait();
     }
+}
+
+fn keep_lines(stream: impl std::io::Read + Send + 'static, printed: &Arc<Mutex<Vec<Value>>>) {
+    let printed = Arc::clone(printed);
+    std::thread::spawn(move || {
+        for line in std::io::BufReader::new(stream).lines().map_while(Result::ok) {
+            match serde_json::from_str(&line) {
+                Ok(value) => printed.lock().unwrap().push(value),
+                Err(_) => eprintln!("{line}"),
+            }
+        }
+    });
 }
 
 fn release_binary(name: &str) -> PathBuf {

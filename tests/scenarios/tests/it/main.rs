@@ -24,6 +24,7 @@ mod incidents;
 mod lambda;
 mod ledger;
 mod linking;
+mod metrics;
 mod platform;
 mod reconciling;
 mod release;

@@ -19,6 +19,7 @@ fn expected_answers() -> Vec<(&'static str, Value)> {
         ("notification-sender--unknown-incident", json!([])),
         ("oauth-callback--expired-ticket", json!(400)),
         ("oauth-callback--unknown-state", json!(400)),
+        ("reconciler--scheduled", Value::Null),
         ("webhook-ingest--base64-body", json!(503)),
         ("webhook-ingest--no-signature", json!(401)),
         ("webhook-ingest--unknown-subscription", json!(503)),
@@ -52,6 +53,18 @@ fn essence(answer: &Value) -> Value {
     }
 }
 
+/// The variables that the template gives to every function.
+fn variables_of_the_template() -> Vec<String> {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+    let template = std::fs::read_to_string(template).unwrap();
+    let given = template.lines().skip_while(|line| line.trim() != "Variables:").skip(1);
+    let given = given.take_while(|line| line.starts_with("        "));
+    given
+        .filter_map(|line| line.strip_prefix("        ")?.split_once(": ").filter(|(name, _)| !name.starts_with(' ')))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
 #[tokio::test]
 async fn the_release_binaries_do_the_round_trip() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -65,6 +78,10 @@ async fn the_release_binaries_do_the_round_trip() {
         ..LocalConfig::for_tests(Clock::System)
     };
     let mut stack = local::compose(config).await.unwrap();
+    let template = variables_of_the_template();
+    let strangers: Vec<&String> =
+        stack.environment.keys().filter(|name| !name.starts_with("AWS_") && !template.contains(name)).collect();
+    assert_eq!(strangers, Vec::<&String>::new(), "the binaries get what the template gives them, and no more");
     assert!(gateway.set(Gateway::start(&stack.environment).await).is_ok());
     stack.make_demo().await.unwrap();
     let sender = Function::start("notification-sender", &stack.environment).await;
@@ -83,6 +100,31 @@ async fn the_release_binaries_do_the_round_trip() {
     let card = world.only_card("Payments");
     assert!(card.summary().contains("acknowledged"), "{}", card.summary());
     assert_eq!(card.buttons(), ["Resolve", "Add note"]);
+
+    // One id leads from the webhook to Teams, and both functions say what CloudWatch counts.
+    let ingest = &gateway.get().unwrap().webhook_ingest;
+    let merged = ingest.logged("merged");
+    let event = merged.first().unwrap()["event.id"].clone();
+    assert!(event.is_string(), "{merged:?}");
+    assert!(sender.logged("card").iter().any(|line| line["event.id"] == event && line["outcome"] == "posted"));
+    for (function, metric, name) in [
+        (ingest, "WebhooksReceived", "webhook-ingest"),
+        (ingest, "JobsQueued", "webhook-ingest"),
+        (&sender, "CardsPosted", "notification-sender"),
+        (&sender, "CardsEdited", "notification-sender"),
+        (&sender, "WebhookToCard", "notification-sender"),
+    ] {
+        let lines = function.printed(|line| line.get("_aws").is_some() && line.get(metric).is_some());
+        assert!(!lines.is_empty(), "{name} does not emit {metric}");
+        for line in lines {
+            let definition = &line["_aws"]["CloudWatchMetrics"][0];
+            assert_eq!(
+                (&definition["Namespace"], &definition["Dimensions"]),
+                (&json!("PagerBridge"), &json!([["FunctionName"]]))
+            );
+            assert_eq!(line["FunctionName"], name);
+        }
+    }
     world.finish();
 }
 

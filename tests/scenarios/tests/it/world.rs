@@ -1,7 +1,7 @@
 //! The language of the scenarios: a world with PagerBridge in it, people who click, and a clock that stands still.
 
-use std::path::Path;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex};
 
 use domain::ids::{AccountId, ChannelId, EntraUserId, IncidentId, ServiceId, TenantId};
 use domain::plan::CardRecord;
@@ -31,22 +31,22 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::of(Box::pin(local::compose(LocalConfig::for_tests(Clock::manual(START)))).await.unwrap())
+        Self::of(local::compose(config()).await.unwrap())
     }
 
     /// A world with another variable in the functions' environment.
     pub(crate) async fn with(name: &str, value: &str) -> Self {
-        let mut config = LocalConfig::for_tests(Clock::manual(START));
+        let mut config = config();
         config.environment.insert(name.to_owned(), value.to_owned());
-        Self::of(Box::pin(local::compose(config)).await.unwrap())
+        Self::of(local::compose(config).await.unwrap())
     }
 
     /// A world whose state is kept in a folder, listening on `port` (0: any).
     pub(crate) async fn in_folder(folder: &Path, port: u16) -> Self {
-        let mut config = LocalConfig::for_tests(Clock::manual(START));
+        let mut config = config();
         config.data_dir = Some(folder.to_owned());
         config.ports.app = port;
-        Self::of(Box::pin(local::compose(config)).await.unwrap())
+        Self::of(local::compose(config).await.unwrap())
     }
 
     pub(crate) fn of(stack: Running) -> Self {
@@ -438,6 +438,21 @@ impl World {
         assert_eq!(self.teams().unknown_requests(), Vec::<String>::new());
         assert_eq!(self.teams().complaints(), Vec::<String>::new());
     }
+}
+
+fn config() -> LocalConfig {
+    LocalConfig { calls: Some(calls().to_owned()), ..LocalConfig::for_tests(Clock::manual(START)) }
+}
+
+/// Where the calls of AWS are noted that the functions make in all scenarios; `tests/template` compares them with the
+/// template's policies. Emptied once, so that nothing of an earlier run is left.
+fn calls() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aws-calls");
+        let _was_not_there = std::fs::remove_dir_all(&folder);
+        folder
+    });
+    &FOLDER
 }
 
 fn channel_name(service: &str) -> String {
