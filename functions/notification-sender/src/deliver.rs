@@ -41,6 +41,10 @@ struct Delivery<'a> {
 /// Brings one card up to date. `attempts` counts the receives of the queue message and sets the pace of retries.
 /// Begins no step after `deadline`.
 pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32, deadline: Timestamp) -> (Outcome, Told) {
+    if app.clock.now() > deadline {
+        tracing::warn!(incident.id = %job.incident, "no time left in this invocation");
+        return (Outcome::later(Scope::Channel, backoff(attempts)), Told::default());
+    }
     let delivery = Delivery { app, job, attempts, told: Mutex::default() };
     let outcome = delivery.run(deadline).await;
     let told = delivery.told.into_inner().unwrap_or_else(PoisonError::into_inner);
