@@ -15,7 +15,7 @@ use domain::linking::{Wanted, WantedAction};
 use domain::plan::CardRecord;
 use jiff::SignedDuration;
 use pagerduty::rest::{Api, ApiError, Auth, RestIncident};
-use runtime::App;
+use runtime::{App, Metric};
 use secrecy::SecretString;
 use serde_json::Value;
 use store::{Once, StoredLink};
@@ -229,7 +229,12 @@ impl Person<'_> {
                 return Err(Trouble::Answer(reply::message(cards::text::busy_pagerduty())));
             };
             let error = match self.once(&api, &call, data).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    if !matches!(call, Call::Read) {
+                        self.app.metrics.count(Metric::ActionsTaken, self.app.clock.now());
+                    }
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             if error.already_done() {

@@ -62,9 +62,13 @@ async fn tokens_that_cannot_be_had_are_counted() {
     assert_eq!(world.counted(Metric::AppTokenFailures), before + 1.0, "Entra's token for the bot");
 
     let card = world.only_card("Payments");
+    world.click("Ada Wong", &card, "Acknowledge").await;
+    assert_eq!(world.counted(Metric::ActionsTaken), 1.0);
+    world.settle_all().await;
+    let card = world.only_card("Payments");
     world.tick(SignedDuration::from_hours(24 * 60));
     world.pagerduty().fail_next_token(20, &simulators::pagerduty::Fault::Status(400));
-    world.click("Ada Wong", &card, "Acknowledge").await;
+    world.click("Ada Wong", &card, "Resolve").await;
     assert!(world.counted(Metric::TokenRefreshFailures) >= 1.0, "the person's token");
     world.pagerduty().clear_faults();
     world.finish();
