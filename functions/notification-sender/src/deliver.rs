@@ -54,20 +54,19 @@ pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32, deadline: T
 
 impl Delivery<'_> {
     async fn run(&self, deadline: Timestamp) -> Outcome {
-        let Self { app, job, .. } = *self;
-        let delivery = self;
+        let (app, job) = (self.app, self.job);
         for number in 0..MAX_STEPS {
             if app.clock.now() > deadline {
                 tracing::warn!(incident.id = %job.incident, step = number, "no time left in this invocation");
-                return delivery.later(Scope::Channel);
+                return self.later(Scope::Channel);
             }
-            let facts = match delivery.gather().await {
+            let facts = match self.gather().await {
                 Ok(Some(facts)) => facts,
                 Ok(None) => {
                     tracing::warn!(incident.id = %job.incident, "no record of the incident");
                     return Outcome::Done;
                 }
-                Err(error) => return delivery.table_failed(&error),
+                Err(error) => return self.table_failed(&error),
             };
             let now = app.clock.now();
             let step =
@@ -76,7 +75,7 @@ impl Delivery<'_> {
                 // The steps before have said what was done.
                 Step::Nothing(_) if number > 0 => return Outcome::Done,
                 Step::Nothing(why) => {
-                    delivery.log(match why {
+                    self.log(match why {
                         Why::UpToDate => Done::UpToDate,
                         Why::StateUnknown => Done::StateUnknown,
                         Why::NotConnected => Done::NotConnected,
@@ -87,16 +86,16 @@ impl Delivery<'_> {
                 Step::Wait { until } => {
                     return Outcome::later(Scope::Incident, until.duration_since(now).unsigned_abs());
                 }
-                Step::Post { doubtful } => delivery.post(facts, doubtful).await,
-                Step::Edit(activity) => delivery.edit(facts, &activity).await,
-                Step::Reply(activity, news) => delivery.reply(facts, &activity, &news).await,
+                Step::Post { doubtful } => self.post(facts, doubtful).await,
+                Step::Edit(activity) => self.edit(facts, &activity).await,
+                Step::Reply(activity, news) => self.reply(facts, &activity, &news).await,
             };
             if let Some(outcome) = flow {
                 return outcome;
             }
         }
         tracing::error!(incident.id = %job.incident, channel.id = %job.channel, "card does not settle");
-        delivery.later(Scope::Incident)
+        self.later(Scope::Incident)
     }
 
     async fn gather(&self) -> Result<Option<Facts>, store::Error> {

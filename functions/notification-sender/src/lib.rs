@@ -49,36 +49,13 @@ pub async fn handle(app: &App, batch: SqsEvent, left: Duration) -> SqsBatchRespo
 
 /// Delivers one channel's messages in order. Returns the ids of those that must come again.
 async fn deliver_group(app: &App, group: Vec<SqsMessage>, deadline: jiff::Timestamp) -> Vec<String> {
-    let mut done: HashMap<(AccountId, IncidentId), (Outcome, Told)> = HashMap::new();
+    let mut done = Delivered::new();
     let mut returned = Vec::new();
     let mut rest = group.into_iter();
     while let Some(message) = rest.next() {
         let job = read(&message);
         let span = span_of(job.as_ref());
-        let outcome = async {
-            match job {
-                // Our own producer wrote it, so it is kept for inspection: it comes again until the dead-letter queue takes it.
-                None => Outcome::later(Scope::Incident, backoff(attempts(&message))),
-                Some(_) if app.clock.now() > deadline => Outcome::later(Scope::Channel, backoff(attempts(&message))),
-                Some(Job::Test(job)) => test::deliver(app, &job, attempts(&message)).await,
-                Some(Job::Card(job)) => {
-                    let incident = (job.account.clone(), job.incident.clone());
-                    match done.get(&incident) {
-                        // Whatever came before this batch was received is already in the record that was read for the first job.
-                        Some((outcome, told)) => {
-                            note::ended(app, &job, attempts(&message), *outcome, &told.for_another()).await;
-                            *outcome
-                        }
-                        None => {
-                            let (outcome, told) = deliver::deliver(app, &job, attempts(&message), deadline).await;
-                            done.insert(incident, (outcome, told));
-                            outcome
-                        }
-                    }
-                }
-            }
-        };
-        let outcome = outcome.instrument(span).await;
+        let outcome = deliver_one(app, job, attempts(&message), deadline, &mut done).instrument(span).await;
         match outcome {
             Outcome::Done => {}
             Outcome::Later { scope: Scope::Incident, delay } => returned.extend(hold(app, vec![message], delay).await),
@@ -90,6 +67,35 @@ async fn deliver_group(app: &App, group: Vec<SqsMessage>, deadline: jiff::Timest
         }
     }
     returned
+}
+
+/// What became of the incidents of one batch.
+type Delivered = HashMap<(AccountId, IncidentId), (Outcome, Told)>;
+
+async fn deliver_one(
+    app: &App,
+    job: Option<Job>,
+    attempts: u32,
+    deadline: jiff::Timestamp,
+    done: &mut Delivered,
+) -> Outcome {
+    match job {
+        // Our own producer wrote it, so it is kept for inspection: it comes again until the dead-letter queue takes it.
+        None => Outcome::later(Scope::Incident, backoff(attempts)),
+        Some(_) if app.clock.now() > deadline => Outcome::later(Scope::Channel, backoff(attempts)),
+        Some(Job::Test(job)) => test::deliver(app, &job, attempts).await,
+        Some(Job::Card(job)) => {
+            let incident = (job.account.clone(), job.incident.clone());
+            // Whatever came before this batch was received is already in the record that was read for the first job.
+            if let Some((outcome, told)) = done.get(&incident) {
+                note::ended(app, &job, attempts, *outcome, &told.for_another()).await;
+                return *outcome;
+            }
+            let (outcome, told) = deliver::deliver(app, &job, attempts, deadline).await;
+            done.insert(incident, (outcome, told));
+            outcome
+        }
+    }
 }
 
 /// Hides all of them for `delay`: a group is blocked as long as any of its messages is hidden.
