@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::ids::{AccountId, ServiceId};
+use domain::ids::{AccountId, ServiceId, TeamId};
 use runtime::App;
 
 use crate::{Connected, ReconcileError};
@@ -33,7 +33,8 @@ pub(crate) async fn tidy(
     let mut connected = Connected { teams, services: BTreeSet::new() };
     for service in known.into_keys() {
         for connection in app.store.connections_of_service(account, &service).await? {
-            if connected.teams.contains(&connection.team) {
+            if connected.teams.contains(&connection.team) || belongs(app, account, &connection.team).await? {
+                connected.teams.insert(connection.team);
                 connected.services.insert(service.clone());
                 continue;
             }
@@ -44,4 +45,15 @@ pub(crate) async fn tidy(
         }
     }
     Ok((connected, tidied))
+}
+
+/// Whether a team that is not listed belongs to the account all the same; then it is listed from now on.
+async fn belongs(app: &App, account: &AccountId, team: &TeamId) -> Result<bool, ReconcileError> {
+    let installation = app.store.installation(team).await?;
+    if installation.is_none_or(|known| known.account.as_ref() != Some(account)) {
+        return Ok(false);
+    }
+    tracing::warn!(team.id = %team, "team was not listed");
+    app.store.put_team_of_account(account, team).await?;
+    Ok(true)
 }

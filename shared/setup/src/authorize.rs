@@ -124,6 +124,8 @@ pub async fn authorize(
             known.account.is_none().then(|| Installation {
                 account: Some(account.id.clone()),
                 connected_at: Some(now),
+                // Of another account something may still be left; what this one gets from now on must stay.
+                leaving: known.leaving.clone().filter(|leaving| leaving != &account.id),
                 ..known
             })
         })

@@ -131,6 +131,9 @@ pub async fn disconnect_team(
 /// [`SetupError`] if the table does not answer; can be repeated.
 pub async fn finish_leaving(app: &App, installation: &Installation) -> Result<(), SetupError> {
     let Some(account) = &installation.leaving else { return Ok(()) };
+    if installation.account.as_ref() == Some(account) {
+        return Ok(());
+    }
     let swept = sweep(app, installation, account).await?;
     if swept.connections > 0 {
         // The index may still be behind.
@@ -153,6 +156,10 @@ pub async fn finish_leaving(app: &App, installation: &Installation) -> Result<()
 async fn sweep(app: &App, installation: &Installation, account: &AccountId) -> Result<Disconnected, SetupError> {
     let mut done = Disconnected::default();
     for _ in 0..ROUNDS {
+        // Authorized again meanwhile: what the team gets from now on must stay.
+        if app.store.installation(&installation.team).await?.is_some_and(|now| now.account.as_ref() == Some(account)) {
+            break;
+        }
         let connections = app.store.connections_of_team(&installation.team).await?;
         let theirs: Vec<Connection> = connections.into_iter().filter(|c| &c.account == account).collect();
         if theirs.is_empty() {

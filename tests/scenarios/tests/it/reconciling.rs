@@ -187,6 +187,28 @@ async fn what_a_disconnection_left_behind_is_tidied() {
 }
 
 #[tokio::test]
+async fn a_team_that_came_back_keeps_what_it_has_got_since() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let service = platform.connect("Checkout").await;
+    let installation = platform.installation().await;
+    let account = installation.account.clone().unwrap();
+    // A disconnection and a new authorization have overlapped: the mark is still there, the list of teams has lost it.
+    let store = &world.stack.app.store;
+    let back = domain::connection::Installation { leaving: Some(account.clone()), ..installation.clone() };
+    store.change_installation(&installation.team, |_| Some(back.clone())).await.unwrap();
+    store.delete_team_of_account(&account, &installation.team).await.unwrap();
+    world.reconcile().await;
+    assert_eq!(platform.connections().await.len(), 1);
+    world.trigger_in(&service, "Still delivered").await;
+    world.settle_all().await;
+    assert!(platform.posts().last().unwrap().summary().contains("Still delivered"));
+    assert!(store.teams_of_account(&account).await.unwrap().iter().any(|team| team.team == installation.team));
+    world.finish();
+}
+
+#[tokio::test]
 async fn a_run_that_fails_or_stops_half_way_is_continued_by_the_next() {
     let world = World::new().await;
     let services = world.add_services(30).await;
