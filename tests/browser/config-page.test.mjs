@@ -49,7 +49,7 @@ const platform = () => mock.world.teams[0];
 const asked = (pattern) => mock.requests.filter((request) => pattern.test(request.asked));
 
 async function expand(name) {
-  await button(name).click();
+  await button(name, page.locator("#teams")).click();
   await team(name).locator(".content:not([aria-busy])").waitFor();
 }
 
@@ -202,7 +202,8 @@ test("a search that fails says so and is tried again", async () => {
 test("what is not chosen from the list cannot be connected", async () => {
   await openForm();
   await field("PagerDuty Service").fill("whatever");
-  await button("Connect").click();
+  // By keyboard: the list of what was found may lie over the button.
+  await button("Connect").press("Enter");
   for (const label of ["PagerDuty Service", "Microsoft Team Channel"]) assert.equal(await field(label).getAttribute("aria-invalid"), "true");
   assert.equal(await page.locator(".connect .failure").allTextContents().then((texts) => texts.join()), "Choose a service from the list.,Choose a channel from the list.");
   assert.ok(await field("PagerDuty Service").evaluate((input) => input === document.activeElement));
@@ -393,7 +394,7 @@ test("who changed what goes back as far as one wants", async () => {
   await page.locator(".entries li").first().waitFor();
   assert.equal(await page.locator(".entries li").count(), 20);
   assert.deepEqual(await page.locator(".entries li:nth-child(2) > *").allTextContents(), ["3 hours ago", "Ben Okafor", "Removed Search from search-incidents in Platform", "Microsoft Teams"]);
-  const more = button("Load more");
+  const more = button("Load more", page.locator("#audit"));
   await more.click();
   await page.locator(".entries li:nth-child(40)").waitFor();
   mock.next(/audit/, UNAVAILABLE);
@@ -403,6 +404,84 @@ test("who changed what goes back as far as one wants", async () => {
   await page.locator(".entries li:nth-child(60)").waitFor();
   await more.waitFor({ state: "hidden" });
   assert.ok(await page.locator(".entries li:nth-child(41)").evaluate((entry) => entry === document.activeElement));
+});
+
+const deliveries = () => page.locator(".deliveries li");
+const deliveriesLoaded = () => page.locator("#deliveries .list:not([aria-busy]) .deliveries").waitFor();
+
+test("deliveries say what became of each event, and go back as far as one wants", async () => {
+  await open();
+  await deliveries().nth(49).waitFor();
+  const text = async (place) => (await deliveries().nth(place).innerText()).replaceAll(/\s+/g, " ");
+  assert.match(await text(0), /#4711 Payments API → General in Platform Posted after 812 ms Replay/);
+  assert.match(await text(3), /Waiting after 3\.8 s · 3 tries · asked for again here · Throttled/);
+  assert.match(await text(4), /Refused .*MessageSizeTooBig/);
+  assert.match(await text(5), /No channel/);
+  assert.equal(await deliveries().nth(5).getByRole("button", { name: /Replay/ }).count(), 0);
+  assert.equal(await deliveries().nth(0).getByRole("link").getAttribute("href"), "https://acme.pagerduty.com/incidents/Q0");
+  await page.getByText("Kept for 90 days.").waitFor();
+  await button("Load more", page.locator("#deliveries")).click();
+  await deliveries().nth(69).waitFor();
+  await button("Load more", page.locator("#deliveries")).waitFor({ state: "hidden" });
+  assert.ok(await deliveries().nth(50).evaluate((entry) => entry === document.activeElement));
+});
+
+test("deliveries can be filtered by incident, day, outcome, service and channel", async () => {
+  await open();
+  await deliveriesLoaded();
+  const shows = (pattern) => asked(/GET .deliveries/).at(-1).asked.match(pattern);
+  await page.getByLabel("Incident", { exact: true }).fill("#4709");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelectorAll(".deliveries li").length === 1);
+  assert.ok(shows(/incident=#4709/));
+  await page.getByLabel("Incident", { exact: true }).fill("");
+  await page.getByLabel("Outcome").selectOption("refused");
+  await page.waitForFunction(() => document.querySelectorAll(".deliveries li").length === 6);
+  assert.ok(shows(/outcome=refused/));
+  await page.getByLabel("Outcome").selectOption("");
+  await page.getByLabel("Day").fill("2026-11-22");
+  await page.getByText("None of the newest deliveries fits.").waitFor();
+  await button("Load more", page.locator("#deliveries")).click();
+  await button("Load more", page.locator("#deliveries")).waitFor({ state: "hidden" });
+  await page.getByLabel("Day").fill("");
+  await page.locator("#deliveries .list:not([aria-busy])").waitFor();
+  await button("Payments API", deliveries().first()).click();
+  await page.locator(".chosen").getByText("Payments API ×").waitFor();
+  await page.waitForFunction(() => document.querySelectorAll(".deliveries li").length === 17);
+  await button("General", deliveries().first()).click();
+  await page.locator(".chosen").getByText("General ×").waitFor();
+  assert.ok(shows(/service=S0.*channel=19:/) || shows(/channel=19:.*service=S0/));
+  await page.locator(".chosen").getByText("Payments API ×").click();
+  await page.locator(".chosen").getByText("General ×").click();
+  await deliveries().nth(49).waitFor();
+  assert.equal(await focused(), "Deliveries");
+});
+
+test("a replay is asked for, and says so or why not", async () => {
+  await open();
+  await deliveriesLoaded();
+  const [first, second] = [deliveries().nth(0), deliveries().nth(1)];
+  await first.getByRole("button", { name: /Replay/ }).click();
+  await first.getByText("Asked for again.").waitFor();
+  assert.deepEqual(asked(/POST .deliveries.replay/)[0].body, { incident: "Q0", channel: mock.world.deliveries[0].channel.id });
+  await page.getByText("Asked for the card of incident #4711 again").waitFor();
+  mock.world.deliveries.splice(1, 1);
+  await second.getByRole("button", { name: /Replay/ }).click();
+  await second.getByRole("alert").getByText("PagerBridge knows nothing of this incident").waitFor();
+  mock.next(/replay/, UNAVAILABLE);
+  await first.getByRole("button", { name: /Replay/ }).click();
+  await first.getByRole("alert").getByText("PagerDuty does not answer.").waitFor();
+  assert.ok(await first.getByRole("button", { name: /Replay/ }).isEnabled());
+});
+
+test("deliveries that cannot be loaded are tried again, and a refresh brings what is new", async () => {
+  mock.next(/deliveries/, UNAVAILABLE);
+  await open();
+  await button("Retry", page.locator("#deliveries")).click();
+  await deliveries().first().waitFor();
+  mock.world.deliveries = [];
+  await button("Refresh").click();
+  await page.getByText("There are no deliveries here on this day.").waitFor();
 });
 
 test("an account without a team is told how to begin", async () => {
@@ -526,7 +605,11 @@ test("names from outside are text", async () => {
   platform().connections = [connection(evil, "General")];
   platform().connections[0].service.url = "javascript:alert(1)";
   mock.world.audit[0].text = evil;
+  Object.assign(mock.world.deliveries[0], { why: evil, url: "javascript:alert(1)", service: { id: "S9", name: evil } });
+  Object.assign(mock.world.deliveries[0].channel, { name: evil, team_name: evil });
   await open();
+  await deliveriesLoaded();
+  assert.equal(await deliveries().first().getByRole("link").count(), 0);
   await expand(evil);
   assert.equal(await page.getByRole("rowheader").locator("a").count(), 0);
   await button("Connect Notification Channel").click();
@@ -544,7 +627,7 @@ async function inEachState(options, check) {
     "session broken": async () => { mock.next(/session/, UNAVAILABLE); await open(options); await alert("PagerDuty does not answer."); },
     "loading": async () => { mock.next(/GET .teams$/, { until: new Promise(() => {}) }); await open(options); await page.getByText("Loading teams…").waitFor(); },
     "teams failed": async () => { mock.next(/GET .teams$/, UNAVAILABLE); await open(options); await alert("PagerDuty does not answer."); },
-    "no teams": async () => { mock.world.teams = []; mock.world.audit = []; await open(options); await page.getByText("No team is connected").waitFor(); },
+    "no teams": async () => { mock.world.teams = []; mock.world.audit = []; mock.world.deliveries = []; await open(options); await page.getByText("No team is connected").waitFor(); },
     "no connections": async () => { await open(options); await expand("Data Engineering"); },
     "app removed": async () => { await open(options); await expand("Legacy Support"); },
     "all connections": async () => {
@@ -559,6 +642,8 @@ async function inEachState(options, check) {
       platform().connections = [connection(long, long, { last_delivery: { at: ago(1), outcome: "refused", reason: long }, health: { state: "channel_gone", reason: long, since: ago(9) } })];
       mock.world.services = [{ id: "P1", name: long }];
       mock.world.audit = [{ at: ago(1), who: long, via: "page", text: long }];
+      Object.assign(mock.world.deliveries[0], { why: long, incident: long, number: null, service: { id: "S9", name: long } });
+      Object.assign(mock.world.deliveries[0].channel, { name: long, team_name: long });
       Object.assign(mock.world.session.user, { name: long });
       await open(options);
       await expand(long);

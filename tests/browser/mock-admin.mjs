@@ -53,6 +53,7 @@ export function aWorld() {
       via: ["page", "teams", "system"][place % 3],
       text: ["Connected Payments API to payments-incidents in Platform", "Removed Search from search-incidents in Platform", "Marked Ledger to old-channel as unreachable"][place % 3],
     })),
+    deliveries: Array.from({ length: 70 }, (_, place) => delivery(place)),
     /** What happens to a test notification. */
     tested: { outcome: "tested", reason: null },
     /** What becomes of a webhook subscription when a connection is removed. */
@@ -127,11 +128,40 @@ const ROUTES = [
     note(world, `Disconnected ${team.name}`);
     return [200, { connections_removed: team.connections.length, links_removed: team.links }];
   }],
+  ["GET", "/deliveries", ({ world, query }) => {
+    const [from, wanted] = [Number(query.get("before") ?? 0), (name) => query.get(name)];
+    const fits = (one) => (!wanted("outcome") || one.outcome === wanted("outcome")) && (!wanted("service") || one.service?.id === wanted("service"))
+      && (!wanted("channel") || one.channel?.id === wanted("channel")) && (!wanted("incident") || [one.incident, String(one.number), `#${one.number}`].includes(wanted("incident")))
+      && (!wanted("day") || wanted("day") === "2026-11-23");
+    // Looks at fifty lines, whether they fit or not, as the real one looks at many.
+    const looked = world.deliveries.slice(from, from + 50);
+    return [200, { deliveries: looked.filter(fits), next: from + 50 < world.deliveries.length ? String(from + 50) : null, keeps_days: 90 }];
+  }],
+  ["POST", "/deliveries/replay", ({ world, body }) => {
+    const known = world.deliveries.find((one) => one.incident === body.incident);
+    if (!known) throw new Refusal(404, "unknown_incident", "PagerBridge knows nothing of this incident (any more).");
+    if (known.channel?.id !== body.channel) throw new Refusal(404, "unknown_connection", "The incident's service is not connected to this channel (any more).");
+    note(world, `Asked for the card of incident #${known.number} again`);
+    return [202, { event: "R1" }];
+  }],
   ["GET", "/audit", ({ world, query }) => {
     const from = Number(query.get("cursor") ?? 0);
     return [200, { entries: world.audit.slice(from, from + 20), next: from + 20 < world.audit.length ? String(from + 20) : null }];
   }],
 ];
+
+function delivery(place) {
+  const outcome = ["posted", "edited", "queued", "waiting", "refused", "no_channel", "coalesced", "replied", "dropped"][place % 9];
+  const occasion = ["webhook", "action", "reconciled", "replayed", "restored"][place % 5];
+  const number = 4711 - place;
+  return {
+    event: `01E${place}`, occasion, incident: `Q${place}`, number, url: `https://acme.pagerduty.com/incidents/Q${place}`,
+    service: { id: `S${place % 3}`, name: ["Payments API", "Search", "Checkout API"][place % 3] },
+    channel: outcome === "no_channel" ? null : { id: channelId("general"), name: "General", team: channelId("platform"), team_name: "Platform" },
+    received_at: ago(1 + place * 3), at: ago(1 + place * 3), took_ms: 812 + place * 1000, outcome,
+    why: outcome === "waiting" ? "Throttled" : outcome === "refused" ? "MessageSizeTooBig" : null, attempts: outcome === "waiting" ? 3 : 1,
+  };
+}
 
 function named(items, query) {
   const text = (query ?? "").toLowerCase();

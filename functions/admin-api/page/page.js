@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { auditLog } from "./audit.js";
+import { deliveriesList } from "./deliveries.js";
 import { closeAll } from "./dialog.js";
 import { el, isWebAddress, put } from "./dom.js";
 import { teamsList } from "./teams.js";
@@ -20,6 +21,7 @@ const server = api({
   },
 });
 const audit = auditLog({ api: server });
+const deliveries = deliveriesList({ api: server, changed: () => audit.load({ quietly: true }) });
 const teams = teamsList({ api: server, toast, changed: () => audit.load({ quietly: true }) });
 
 find("log-out").addEventListener("click", logOut);
@@ -29,6 +31,7 @@ start();
 async function start() {
   view("loading");
   teams.forget();
+  deliveries.forget();
   audit.forget();
   try {
     greet(await server.session());
@@ -39,6 +42,7 @@ async function start() {
   }
   view("content");
   teams.load();
+  deliveries.load();
   audit.load();
 }
 
@@ -60,6 +64,7 @@ function greet({ user, account }) {
 function logIn(why) {
   closeAll();
   teams.forget();
+  deliveries.forget();
   audit.forget();
   notice("log-in", why);
   view("log-in");

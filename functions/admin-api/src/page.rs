@@ -15,6 +15,7 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ("combobox.js", SCRIPT, include_str!("../page/combobox.js")),
     ("connect.js", SCRIPT, include_str!("../page/connect.js")),
     ("connections.js", SCRIPT, include_str!("../page/connections.js")),
+    ("deliveries.js", SCRIPT, include_str!("../page/deliveries.js")),
     ("dialog.js", SCRIPT, include_str!("../page/dialog.js")),
     ("dom.js", SCRIPT, include_str!("../page/dom.js")),
     ("icon.svg", IMAGE, include_str!("../page/icon.svg")),
