@@ -107,7 +107,7 @@ export function deliveriesList({ api, changed }) {
     const name = delivery.number === null ? delivery.incident : `#${delivery.number}`;
     const problem = el("p", { class: "failure", role: "alert" });
     const said = el("p", { class: "small subtle", role: "status" });
-    const facts = [channel && outcome !== "queued" && `after ${duration(took)}`, attempts > 1 && `${attempts} tries`, OCCASIONS[occasion], why];
+    const facts = [kind !== "good" && meaning, channel && outcome !== "queued" && `after ${duration(took)}`, attempts > 1 && `${attempts} tries`, OCCASIONS[occasion], why];
     const replay = channel && button("Replay", () => isFree(replay) && again(delivery, { replay, problem, said }), { about: `the card of ${name} in ${channel.name}`, class: "quiet" });
     return el("li", { tabindex: "-1" },
       el("span", { class: "small subtle at" }, when(received), el("span", { class: "hidden", text: ` ${exactly(received)}` })),

@@ -20,10 +20,10 @@ export function state({ health, subscription, last_delivery: last }) {
     return { kind: "bad", label: "Service deleted", text: "This service was deleted in PagerDuty. Remove this connection.", code: health.reason, since: health.since };
   }
   if (subscription === "missing") {
-    return { kind: "bad", label: "No webhook", text: "PagerDuty has no webhook subscription for this service. Remove this connection and connect it again." };
+    return { kind: "bad", label: "No webhook", text: "PagerDuty has no webhook subscription for this service. PagerBridge makes a new one within five minutes and fetches what was missed." };
   }
   if (subscription === "disabled") {
-    return { kind: "warn", label: "Webhook disabled", text: "PagerDuty disabled its webhook subscription after failed deliveries. Enable it in PagerDuty, or connect the service again." };
+    return { kind: "warn", label: "Webhook disabled", text: "PagerDuty disabled its webhook subscription after failed deliveries. PagerBridge switches it on again within five minutes and fetches what was missed." };
   }
   if (last?.outcome === "refused") {
     return { kind: "warn", label: "Last delivery refused", text: "Teams did not take the last message. Send a test notification to check the channel." };

@@ -298,6 +298,10 @@ impl Delivery<'_> {
         if error.class() == Class::Invalid {
             tracing::error!(incident.id = %self.job.incident, "Teams will never take this card");
         }
+        // Without a token no other card of the channel would arrive either, and each try would cost a receive.
+        if matches!(error, ConnectorError::Token(_)) {
+            return self.later(Scope::Channel);
+        }
         if let Some(outcome) = Outcome::of_refusal(error.class(), self.attempts) {
             return outcome;
         }

@@ -6,7 +6,7 @@
 
 mod incidents;
 mod subscriptions;
-mod teams;
+mod tidying;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use runtime::{App, Metric};
 use setup::SetupError;
 use store::Round;
+use teams::connector::ConnectorAuth;
 
 /// Kept free at the end of an invocation: a page of incidents that was begun is finished in this time.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -85,6 +86,7 @@ async fn locked(app: &App, deadline: Timestamp) -> Result<(), ReconcileError> {
         tracing::warn!("another run is going on");
         return Ok(());
     }
+    check_bot_token(app).await;
     let done = Box::pin(reconcile(app, &account, deadline)).await;
     if let Err(error) = app.store.unlock(&name, &holder).await {
         tracing::warn!(error = runtime::chain(&error), "the lock ends by itself");
@@ -92,9 +94,20 @@ async fn locked(app: &App, deadline: Timestamp) -> Result<(), ReconcileError> {
     done
 }
 
+/// Whether Entra gives the bot a token is found out here, and not only when the next incident comes.
+async fn check_bot_token(app: &App) {
+    let now = app.clock.now();
+    let Ok(values) = app.secrets.values(now).await else { return };
+    let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
+    if let Err(error) = app.connector.check_token(&auth).await {
+        tracing::error!(error = runtime::chain(&error), "the bot gets no token");
+        app.metrics.count(Metric::AppTokenFailures, now);
+    }
+}
+
 /// Looks at everything, even if a part of it fails, and tells of the first failure.
 async fn reconcile(app: &App, account: &AccountId, deadline: Timestamp) -> Result<(), ReconcileError> {
-    let (connected, teams) = teams::tidy(app, account).await?;
+    let (connected, teams) = tidying::tidy(app, account).await?;
     let subscriptions = subscriptions::mend(app, account, &connected, deadline).await;
     if let Err(error) = &subscriptions {
         tracing::error!(error = runtime::chain(error), "subscriptions not all mended");

@@ -195,13 +195,16 @@ pub(crate) async fn subscribe(
     account: &AccountId,
     service: &ServiceId,
 ) -> Result<Option<Subscription>, SetupError> {
-    if let Some(known) = app.store.subscription_of_service(account, service).await?
-        && still_delivers(app, &known).await?
+    let now = app.clock.now();
+    let url = Url::parse(&app.config.public("/webhooks/pagerduty"))?;
+    let known = app.store.subscription_of_service(account, service).await?;
+    // PagerBridge has moved to another address since, and PagerDuty cannot change a subscription's.
+    let elsewhere = known.as_ref().is_some_and(|known| known.url.as_deref().is_some_and(|known| known != url.as_str()));
+    if let Some(known) = known.as_ref().filter(|_| !elsewhere)
+        && still_delivers(app, known).await?
     {
         return Ok(None);
     }
-    let now = app.clock.now();
-    let url = Url::parse(&app.config.public("/webhooks/pagerduty"))?;
     let wanted = NewSubscription { service, url: &url, description: "PagerBridge", events: SUBSCRIBED_EVENTS };
     let values = app.secrets.values(now).await?;
     let nonce = app.random.bytes()?;
@@ -214,10 +217,16 @@ pub(crate) async fn subscribe(
         service: service.clone(),
         secrets: sealed.as_ref().ok().into_iter().cloned().collect(),
         created_at: now,
+        url: Some(url.to_string()),
     };
     if let Err(error) = keep_and_ping(app, &subscription, sealed.map(drop)).await {
         undo(app, &subscription).await;
         return Err(error);
+    }
+    if let Some(old) = known.filter(|_| elsewhere)
+        && let Err(error) = unsubscribe(app, &old).await
+    {
+        tracing::warn!(subscription.id = %old.id, error = runtime::chain(&error), "subscription of an old address left");
     }
     Ok(Some(subscription))
 }

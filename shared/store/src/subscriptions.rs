@@ -27,6 +27,9 @@ pub struct Subscription {
     pub secrets: Vec<Sealed>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Where its deliveries go; PagerDuty cannot change that later. `None`: not noted.
+    #[serde(default)]
+    pub url: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -418,6 +418,7 @@ async fn subscriptions_chats_and_unreadable_events_are_kept() {
         service: ServiceId::new("PSVC").unwrap(),
         secrets: vec![ring().seal(b"s", "PWHS", [3; 12]).unwrap()],
         created_at: T0,
+        url: None,
     };
     store.put_subscription(&subscription).await.unwrap();
     assert_eq!(store.subscription(&subscription.id).await.unwrap(), Some(subscription.clone()));

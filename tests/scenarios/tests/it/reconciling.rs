@@ -117,6 +117,35 @@ async fn subscriptions_that_nobody_needs_go_and_one_that_is_missing_is_made() {
 }
 
 #[tokio::test]
+async fn subscriptions_follow_pagerbridge_to_another_address() {
+    let world = World::new().await;
+    let service = ServiceId::new(world.service("Payments")).unwrap();
+    let app = &world.stack.app;
+    let account = domain::ids::AccountId::new(local::ACCOUNT).unwrap();
+    let known = app.store.subscription_of_service(&account, &service).await.unwrap().unwrap();
+    // As if it had been made before the own domain: PagerDuty delivers to the old address.
+    let token = app.pagerduty_token(false).await.unwrap();
+    let auth = pagerduty::rest::Auth::App(&token);
+    let old = url::Url::parse("https://old.example.com/webhooks/pagerduty").unwrap();
+    let events = pagerduty::rest::SUBSCRIBED_EVENTS;
+    let wanted = pagerduty::rest::NewSubscription { service: &service, url: &old, description: "x", events };
+    let made = app.pagerduty.create_subscription(auth, &wanted).await.unwrap();
+    app.pagerduty.delete_subscription(auth, &known.id).await.unwrap();
+    app.store.delete_subscription(&known).await.unwrap();
+    let moved = store::Subscription { id: made.id.clone(), url: Some(old.to_string()), ..known };
+    app.store.put_subscription(&moved).await.unwrap();
+
+    world.reconcile().await;
+    let now = app.store.subscription_of_service(&account, &service).await.unwrap().unwrap();
+    assert_eq!(world.pagerduty().subscriptions_of(service.as_str()), [now.id.as_str()], "the old one is gone");
+    assert_ne!(now.id, made.id);
+    world.trigger("Payments", "DB down").await;
+    world.settle_all().await;
+    assert!(world.only_card("Payments").summary().contains("DB down"));
+    world.finish();
+}
+
+#[tokio::test]
 async fn a_note_that_came_before_its_incident_is_shown_when_the_incident_is_found() {
     let world = World::new().await;
     let incident = world.trigger("Payments", "DB down").await;
@@ -179,6 +208,7 @@ async fn what_a_disconnection_left_behind_is_tidied() {
         service: connection.service.clone(),
         secrets: Vec::new(),
         created_at: world.stack.app.clock.now(),
+        url: None,
     };
     world.stack.app.store.put_subscription(&subscription).await.unwrap();
     world.reconcile().await;
