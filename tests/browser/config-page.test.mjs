@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import axe from "axe-core";
 import { launch } from "./chromium.mjs";
-import { ago, connection, startMock } from "./mock-admin.mjs";
+import { ago, connection, startMock, utcDay } from "./mock-admin.mjs";
 
 const PHONE = { viewport: { width: 360, height: 780 } };
 const UNAVAILABLE = { status: 503, body: { error: { code: "unavailable", message: "PagerDuty does not answer. Try again in a minute." } } };
@@ -406,82 +406,225 @@ test("who changed what goes back as far as one wants", async () => {
   assert.ok(await page.locator(".entries li:nth-child(41)").evaluate((entry) => entry === document.activeElement));
 });
 
+const ledger = () => page.locator("#deliveries");
 const deliveries = () => page.locator(".deliveries li");
-const deliveriesLoaded = () => page.locator("#deliveries .list:not([aria-busy]) .deliveries").waitFor();
+const deliveriesLoaded = () => page.locator("#deliveries .list:not([aria-busy]) .deliveries li").first().waitFor();
+const replayOf = (place) => deliveries().nth(place).getByRole("button", { name: /^Replay/ });
+/** The filters of the newest request. */
+const wished = () => Object.fromEntries(new URLSearchParams(asked(/^GET .deliveries/).at(-1).asked.split("?")[1] ?? ""));
+const deliveriesAre = (amount) => page.waitForFunction((number) => !document.querySelector("#deliveries .list[aria-busy]") && document.querySelectorAll(".deliveries li").length === number, amount);
 
-test("deliveries say what became of each event, and go back as far as one wants", async () => {
-  await open();
-  await deliveries().nth(49).waitFor();
-  const text = async (place) => (await deliveries().nth(place).innerText()).replaceAll(/\s+/g, " ");
-  assert.match(await text(0), /#4711 Payments API → General in Platform Posted after 812 ms Replay/);
-  assert.match(await text(3), /Waiting after 3\.8 s · 3 tries · asked for again here · Throttled/);
-  assert.match(await text(4), /Refused .*MessageSizeTooBig/);
-  assert.match(await text(5), /No channel/);
-  assert.equal(await deliveries().nth(5).getByRole("button", { name: /Replay/ }).count(), 0);
-  assert.equal(await deliveries().nth(0).getByRole("link").getAttribute("href"), "https://acme.pagerduty.com/incidents/Q0");
-  await page.getByText("Kept for 90 days.").waitFor();
-  await button("Load more", page.locator("#deliveries")).click();
-  await deliveries().nth(69).waitFor();
-  await button("Load more", page.locator("#deliveries")).waitFor({ state: "hidden" });
-  assert.ok(await deliveries().nth(50).evaluate((entry) => entry === document.activeElement));
+test("deliveries say what became of each event in each channel, when, how fast and why", async () => {
+  await open({ timezoneId: "Asia/Tokyo" });
+  await deliveriesLoaded();
+  assert.deepEqual(asked(/^GET .deliveries/).map((request) => request.asked), ["GET /deliveries"]);
+  assert.equal(await deliveries().count(), 50);
+  const cells = (place) => deliveries().nth(place).evaluate((entry) => [".incident", ".where", ".became", ".took", ".again"].map((part) =>
+    [...entry.querySelector(part).children].map((child) => child.textContent).join("|")));
+  assert.deepEqual(await Promise.all([0, 1, 2, 3, 4, 5, 6, 7, 8].map(cells)), [
+    ["#4711|Checkout API", "General|Platform", "Card posted", "812 ms|1 attempt", "Replay the card of #4711 in General"],
+    ["#4710|Payments worker 1", "payments-incidents|Platform", "Card updated", "3.8 s|1 attempt", "Replay the card of #4710 in payments-incidents"],
+    ["#4709|Search db 2", "General|Platform", "Queued|It waits to be delivered, usually for less than a second.|After an action in Teams", "not yet", "Replay the card of #4709 in General"],
+    ["#4708|Checkout API", "payments-incidents|Platform", "Waiting|429 Throttled|Teams or AWS could not take it for now. It is tried again by itself.|Found by the regular check", "4 min 10 s|so far, 3 attempts", "Replay the card of #4708 in payments-incidents"],
+    ["#4707|Payments worker 1", "General|Platform", "Refused by Teams|MessageSizeTooBig|Teams does not take it. It is tried until it is put in the dead-letter queue.|Asked for again", "2 h 5 min|1 attempt", "Replay the card of #4707 in General"],
+    ["#4706|Search db 2", "–", "No channel|No connected channel wants it: the service is not connected, or only for high urgency.|When the app came back", "812 ms", ""],
+    ["#4705|Checkout API", "General|Platform", "Already shown", "3.8 s|1 attempt", "Replay the card of #4705 in General"],
+    ["#4704|Payments worker 1", "payments-incidents|Platform", "Reply posted", "41 s|1 attempt", "Replay the card of #4704 in payments-incidents"],
+    ["#4703|Search db 2", "General|Platform", "Dropped|the service is not connected to the channel|The channel is gone, is not connected any more, or does not want such incidents.|After an action in Teams", "4 min 10 s|1 attempt", "Replay the card of #4703 in General"],
+  ]);
+  const link = deliveries().first().getByRole("link", { name: "#4711" });
+  assert.equal(await link.getAttribute("href"), "https://acme.pagerduty.com/incidents/Q4711");
+  const time = deliveries().first().locator("time");
+  const received = new Date(mock.world.deliveries[0].received_at);
+  assert.equal(await time.getAttribute("title"), `${received.toISOString().slice(0, 19).replace("T", " ")} UTC`);
+  assert.equal(await time.textContent(), received.toLocaleString("en", { timeZone: "Asia/Tokyo", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }));
+  await ledger().getByText("Entries are kept for 90 days.").waitFor();
+  await page.getByText("What the outcomes mean").click();
+  assert.equal(await page.locator(".legend dt:visible").count(), 9);
+  assert.match(await deliveries().nth(6).locator(".badge").getAttribute("title"), /^The card showed it already/);
 });
 
-test("deliveries can be filtered by incident, day, outcome, service and channel", async () => {
+test("each filter of the deliveries reaches the API, and clearing brings everything back", async () => {
   await open();
   await deliveriesLoaded();
-  const shows = (pattern) => asked(/GET .deliveries/).at(-1).asked.match(pattern);
+  const clear = button("Clear filters");
+  assert.equal(await clear.count(), 0);
   await page.getByLabel("Incident", { exact: true }).fill("#4709");
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => document.querySelectorAll(".deliveries li").length === 1);
-  assert.ok(shows(/incident=#4709/));
+  await deliveriesAre(1);
+  assert.deepEqual(wished(), { incident: "#4709" });
   await page.getByLabel("Incident", { exact: true }).fill("");
-  await page.getByLabel("Outcome").selectOption("refused");
-  await page.waitForFunction(() => document.querySelectorAll(".deliveries li").length === 6);
-  assert.ok(shows(/outcome=refused/));
+  await page.getByLabel("Outcome").selectOption("Refused by Teams");
+  await deliveriesAre(6);
+  assert.deepEqual(wished(), { outcome: "refused" });
+  await field("Service").fill("payments worker 1");
+  await page.getByRole("option", { name: "Payments worker 1", exact: true }).click();
+  await page.waitForFunction(() => [...document.querySelectorAll(".deliveries .incident")].every((entry) => entry.textContent.includes("Payments")));
+  assert.deepEqual(wished(), { outcome: "refused", service: "PSVC1" });
   await page.getByLabel("Outcome").selectOption("");
-  await page.getByLabel("Day").fill("2026-11-22");
-  await page.getByText("None of the newest deliveries fits.").waitFor();
-  await button("Load more", page.locator("#deliveries")).click();
-  await button("Load more", page.locator("#deliveries")).waitFor({ state: "hidden" });
-  await page.getByLabel("Day").fill("");
-  await page.locator("#deliveries .list:not([aria-busy])").waitFor();
-  await button("Payments API", deliveries().first()).click();
-  await page.locator(".chosen").getByText("Payments API ×").waitFor();
-  await page.waitForFunction(() => document.querySelectorAll(".deliveries li").length === 17);
-  await button("General", deliveries().first()).click();
-  await page.locator(".chosen").getByText("General ×").waitFor();
-  assert.ok(shows(/service=S0.*channel=19:/) || shows(/channel=19:.*service=S0/));
-  await page.locator(".chosen").getByText("Payments API ×").click();
-  await page.locator(".chosen").getByText("General ×").click();
-  await deliveries().nth(49).waitFor();
-  assert.equal(await focused(), "Deliveries");
+  await deliveriesAre(17);
+  await field("Channel").fill("payments");
+  await page.getByRole("option", { name: "payments-incidents (Platform)", exact: true }).click();
+  await page.waitForFunction(() => [...document.querySelectorAll(".deliveries .where")].every((entry) => entry.textContent.includes("payments-incidents")));
+  assert.deepEqual(wished(), { service: "PSVC1", channel: "19:payments-incidents@thread.tacv2" });
+  await page.getByLabel("Day (UTC)").fill(utcDay(2));
+  await page.getByLabel("Day (UTC)").press("Tab");
+  await deliveriesAre(1);
+  assert.deepEqual(wished(), { day: utcDay(2), service: "PSVC1", channel: "19:payments-incidents@thread.tacv2" });
+  await page.getByLabel("Incident", { exact: true }).fill("nothing like it");
+  await page.keyboard.press("Enter");
+  await ledger().getByText(/^No delivery of \w+ \d+, \d{4} \(UTC\) fits these filters\.$/).waitFor();
+  await clear.click();
+  await deliveriesAre(50);
+  assert.deepEqual(wished(), {});
+  assert.ok(await page.getByLabel("Day (UTC)").evaluate((input) => input === document.activeElement));
+  assert.deepEqual([await field("Service").inputValue(), await field("Channel").inputValue(), await page.getByLabel("Day (UTC)").inputValue()], ["", "", utcDay(0)]);
 });
 
-test("a replay is asked for, and says so or why not", async () => {
+test("a filter that chose nothing is no filter, and one that is emptied is gone", async () => {
   await open();
   await deliveriesLoaded();
-  const [first, second] = [deliveries().nth(0), deliveries().nth(1)];
-  await first.getByRole("button", { name: /Replay/ }).click();
-  await first.getByText("Asked for again.").waitFor();
-  assert.deepEqual(asked(/POST .deliveries.replay/)[0].body, { incident: "Q0", channel: mock.world.deliveries[0].channel.id });
-  await page.getByText("Asked for the card of incident #4711 again").waitFor();
-  mock.world.deliveries.splice(1, 1);
-  await second.getByRole("button", { name: /Replay/ }).click();
-  await second.getByRole("alert").getByText("PagerBridge knows nothing of this incident").waitFor();
-  mock.next(/replay/, UNAVAILABLE);
-  await first.getByRole("button", { name: /Replay/ }).click();
-  await first.getByRole("alert").getByText("PagerDuty does not answer.").waitFor();
-  assert.ok(await first.getByRole("button", { name: /Replay/ }).isEnabled());
+  await field("Service").fill("checkout");
+  await field("Channel").focus();
+  assert.equal(await field("Service").inputValue(), "");
+  assert.equal(asked(/^GET .deliveries/).length, 1);
+  await field("Service").fill("search db 2");
+  await page.getByRole("option", { name: "Search db 2", exact: true }).click();
+  await deliveriesAre(16);
+  await field("Service").fill("");
+  await deliveriesAre(50);
+  assert.deepEqual(wished(), {});
 });
 
-test("deliveries that cannot be loaded are tried again, and a refresh brings what is new", async () => {
-  mock.next(/deliveries/, UNAVAILABLE);
+test("an answer to a filter that is not wanted any more changes nothing", async () => {
   await open();
-  await button("Retry", page.locator("#deliveries")).click();
-  await deliveries().first().waitFor();
-  mock.world.deliveries = [];
+  await deliveriesLoaded();
+  let letGo;
+  mock.next(/outcome=waiting/, { until: new Promise((resolve) => { letGo = resolve; }) });
+  await page.getByLabel("Outcome").selectOption("Waiting");
+  await ledger().locator(".list[aria-busy]").waitFor();
+  await page.getByLabel("Outcome").selectOption("Reply posted");
+  await page.waitForFunction(() => [...document.querySelectorAll(".deliveries .badge")].every((badge) => badge.textContent === "Reply posted"));
+  letGo();
+  await page.evaluate(() => fetch("/admin/api/v1/session"));
+  assert.equal(await deliveries().first().locator(".badge").textContent(), "Reply posted");
+  assert.equal(await ledger().locator(".list[aria-busy]").count(), 0);
+});
+
+test("deliveries go back as far as one wants, also over answers that hold none", async () => {
+  await open();
+  await deliveriesLoaded();
+  const more = button("Load more", ledger());
+  mock.next(/before=/, UNAVAILABLE);
+  await more.click();
+  await ledger().getByRole("alert").getByText("PagerDuty does not answer.").waitFor();
+  await more.press("Enter");
+  await deliveriesAre(70);
+  await more.waitFor({ state: "hidden" });
+  assert.equal(await ledger().getByRole("alert").filter({ hasText: /./ }).count(), 0);
+  assert.ok(await deliveries().nth(50).evaluate((entry) => entry === document.activeElement));
+  assert.equal(await ledger().getByRole("status").filter({ hasText: "older" }).textContent(), "20 older deliveries loaded.");
+
+  // 320 lines; the only one that fits is the last: five looks find nothing, and the next ones do.
+  await button("Show the day before").click();
+  await deliveriesAre(50);
+  assert.equal(await focused(), "Deliveries");
+  assert.deepEqual(wished(), { day: utcDay(1) });
+  await page.getByLabel("Incident", { exact: true }).fill("3681");
+  await page.keyboard.press("Enter");
+  await ledger().getByText("Nothing found yet, but this day has more.").waitFor();
+  assert.deepEqual(wished(), { day: utcDay(1), incident: "3681", before: "200" });
+  await more.click();
+  await deliveriesAre(1);
+  assert.deepEqual(wished(), { day: utcDay(1), incident: "3681", before: "300" });
+  assert.ok(await deliveries().first().evaluate((entry) => entry === document.activeElement));
+});
+
+test("a replay is asked for, and the row says so", async () => {
+  await open();
+  await deliveriesLoaded();
+  let letGo;
+  mock.next(/^POST/, { until: new Promise((resolve) => { letGo = resolve; }) });
+  await replayOf(1).press("Enter");
+  await deliveries().nth(1).getByRole("button", { name: /^Asking…/ }).press("Enter");
+  letGo();
+  await deliveries().nth(1).getByRole("status").getByText("Asked for again. Refresh in a moment to see what became of it.").waitFor();
+  assert.deepEqual(asked(/^POST/), [{ asked: "POST /deliveries/replay", body: { incident: "Q4710", channel: "19:payments-incidents@thread.tacv2" } }]);
+  assert.ok(await replayOf(1).evaluate((control) => control === document.activeElement));
+  assert.equal(asked(/^GET .deliveries/).length, 1, "nothing moves by itself");
+  await page.locator(".entries li").first().getByText("Asked for the card of incident #4710 again").waitFor();
+  await button("Refresh").press("Enter");
+  await deliveries().first().getByRole("link", { name: "#4710" }).waitFor();
+  assert.match(await deliveries().first().textContent(), /Card updatedAsked for again640 ms/);
+  assert.equal(await deliveries().getByText("Refresh in a moment").count(), 0);
+  assert.equal(await focused(), "Refresh");
+});
+
+test("a replay that is refused says why in its row", async () => {
+  await open();
+  await deliveriesLoaded();
+  const refused = [
+    [404, "unknown_incident", "PagerBridge knows nothing of this incident (any more)."],
+    [404, "unknown_connection", "The incident's service is not connected to this channel (any more)."],
+    [403, "not_admin", "Only an Account Owner or Global Admin of the PagerDuty account may do this."],
+    [500, "bug", "This did not work."],
+  ];
+  for (const [status, code, message] of refused) {
+    mock.next(/^POST/, { status, body: { error: { code, message } } });
+    await replayOf(0).click();
+    await deliveries().first().getByRole("alert").getByText(message, { exact: true }).waitFor();
+  }
+  mock.next(/^POST/, { status: 502, body: "<html>Bad gateway" });
+  await replayOf(0).click();
+  await deliveries().first().getByRole("alert").getByText("PagerBridge is not available right now (HTTP 502).").waitFor();
+  assert.ok(await replayOf(0).evaluate((control) => control === document.activeElement));
+  await replayOf(0).click();
+  await deliveries().first().getByText("Asked for again.").waitFor();
+  assert.equal(await deliveries().first().getByRole("alert").filter({ hasText: /./ }).count(), 0);
+});
+
+test("whoever may not ask for cards again only reads the deliveries", async () => {
+  Object.assign(mock.world.session.user, { role: "read_only_user" });
+  await open();
+  await deliveriesLoaded();
+  assert.equal(await ledger().getByRole("button", { name: /^Replay/ }).count(), 0);
+  Object.assign(mock.world.session.user, { role: "user" });
+  await page.reload();
+  await deliveriesLoaded();
+  assert.ok(await replayOf(0).isVisible());
+});
+
+test("deliveries are loading, cannot be loaded, are tried again, or there are none", async () => {
+  let letGo;
+  mock.next(/deliveries/, { until: new Promise((resolve) => { letGo = resolve; }), ...UNAVAILABLE });
+  await open();
+  await page.getByText("Loading deliveries…").waitFor();
+  letGo();
+  await button("Retry", ledger()).press("Enter");
+  await deliveriesLoaded();
+  assert.equal(await focused(), "Deliveries");
+  mock.world.deliveries = mock.world.deliveries.slice(70);
   await button("Refresh").click();
-  await page.getByText("There are no deliveries here on this day.").waitFor();
+  await ledger().getByText(/^There are no deliveries on \w+ \d+, \d{4} \(UTC\)\.$/).waitFor();
+  mock.next(/deliveries/, UNAVAILABLE);
+  await button("Refresh").click();
+  await ledger().getByRole("alert").getByText("PagerDuty does not answer.").waitFor();
+  await button("Retry", ledger()).click();
+  await button("Show the day before").click();
+  await deliveriesAre(50);
+});
+
+test("the deliveries of one person are not shown to the next", async () => {
+  await open();
+  await deliveriesLoaded();
+  await page.getByLabel("Incident", { exact: true }).fill("4711");
+  await page.keyboard.press("Enter");
+  await deliveriesAre(1);
+  mock.world.session = { ...mock.world.session, csrf: "other", user: { name: "Ben Okafor", email: "ben@example.com", role: "admin" } };
+  await replayOf(0).click();
+  await said("Somebody else has logged in with this browser.");
+  await deliveriesAre(50);
+  assert.equal(await page.getByLabel("Incident", { exact: true }).inputValue(), "");
 });
 
 test("an account without a team is told how to begin", async () => {
@@ -620,6 +763,11 @@ test("names from outside are text", async () => {
   assert.equal(await page.locator("img").count(), 1, "the page's own icon");
 });
 
+/** Screenshots for a person to look at, where one asks for them. */
+async function shot(name) {
+  if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name.replaceAll(/\W+/g, "-")}.png`, fullPage: true });
+}
+
 /** Brings the page into each of its states and checks it there. */
 async function inEachState(options, check) {
   const states = {
@@ -627,6 +775,20 @@ async function inEachState(options, check) {
     "session broken": async () => { mock.next(/session/, UNAVAILABLE); await open(options); await alert("PagerDuty does not answer."); },
     "loading": async () => { mock.next(/GET .teams$/, { until: new Promise(() => {}) }); await open(options); await page.getByText("Loading teams…").waitFor(); },
     "teams failed": async () => { mock.next(/GET .teams$/, UNAVAILABLE); await open(options); await alert("PagerDuty does not answer."); },
+    "deliveries, replayed": async () => {
+      await open(options);
+      await deliveriesLoaded();
+      await page.getByText("What the outcomes mean").click();
+      await page.getByLabel("Outcome").selectOption("Waiting");
+      await button("Clear filters").waitFor();
+      await replayOf(0).click();
+      await deliveries().getByText("Asked for again. Refresh").waitFor();
+      mock.next(/^POST/, { status: 404, body: { error: { code: "unknown_incident", message: "PagerBridge knows nothing of this incident (any more)." } } });
+      await replayOf(1).click();
+      await deliveries().getByText("PagerBridge knows nothing").waitFor();
+    },
+    "deliveries, choosing a channel": async () => { await open(options); await deliveriesLoaded(); await field("Channel").fill("squad"); await page.locator("[role=option]:visible b").first().waitFor(); },
+    "deliveries failed": async () => { mock.next(/deliveries/, UNAVAILABLE); await open(options); await ledger().getByRole("alert").getByText("PagerDuty does not answer.").waitFor(); },
     "no teams": async () => { mock.world.teams = []; mock.world.audit = []; mock.world.deliveries = []; await open(options); await page.getByText("No team is connected").waitFor(); },
     "no connections": async () => { await open(options); await expand("Data Engineering"); },
     "app removed": async () => { await open(options); await expand("Legacy Support"); },
@@ -676,6 +838,7 @@ async function inEachState(options, check) {
   for (const [name, reach] of Object.entries(states)) {
     mock.reset();
     await reach();
+    await shot(`${name}-${options.colorScheme ?? "light"}-${page.viewportSize().width}`);
     await check(name);
     await context.close();
     assert.deepEqual(errors, [], name);

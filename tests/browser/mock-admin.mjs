@@ -53,7 +53,7 @@ export function aWorld() {
       via: ["page", "teams", "system"][place % 3],
       text: ["Connected Payments API to payments-incidents in Platform", "Removed Search from search-incidents in Platform", "Marked Ledger to old-channel as unreachable"][place % 3],
     })),
-    deliveries: Array.from({ length: 70 }, (_, place) => delivery(place)),
+    deliveries: [...ledger(0, 70, 4711), ...ledger(1, 320, 4000), ...ledger(2, 3, 3000)],
     /** What happens to a test notification. */
     tested: { outcome: "tested", reason: null },
     /** What becomes of a webhook subscription when a connection is removed. */
@@ -129,20 +129,26 @@ const ROUTES = [
     return [200, { connections_removed: team.connections.length, links_removed: team.links }];
   }],
   ["GET", "/deliveries", ({ world, query }) => {
-    const [from, wanted] = [Number(query.get("before") ?? 0), (name) => query.get(name)];
-    const fits = (one) => (!wanted("outcome") || one.outcome === wanted("outcome")) && (!wanted("service") || one.service?.id === wanted("service"))
-      && (!wanted("channel") || one.channel?.id === wanted("channel")) && (!wanted("incident") || [one.incident, String(one.number), `#${one.number}`].includes(wanted("incident")))
-      && (!wanted("day") || wanted("day") === "2026-11-23");
-    // Looks at fifty lines, whether they fit or not, as the real one looks at many.
-    const looked = world.deliveries.slice(from, from + 50);
-    return [200, { deliveries: looked.filter(fits), next: from + 50 < world.deliveries.length ? String(from + 50) : null, keeps_days: 90 }];
+    const asked = (name) => query.get(name);
+    const day = asked("day") ?? utcDay(0);
+    if (!/^\d{4}-\d\d-\d\d$/.test(day)) throw new Refusal(400, "invalid", "The day is not one, as in 2026-11-23.");
+    if ([...query.values()].includes("") || (asked("outcome") && !OUTCOMES.includes(asked("outcome")))) throw new Refusal(400, "invalid", "There is no such filter.");
+    const number = asked("incident")?.replace(/^#/, "");
+    const fits = (one) => (!asked("outcome") || one.outcome === asked("outcome")) && (!asked("service") || one.service?.id === asked("service"))
+      && (!asked("channel") || one.channel?.id === asked("channel")) && (!number || [one.incident, String(one.number)].includes(number));
+    // Looks at so many lines, whether they fit or not: an answer may be empty and there is more all the same.
+    const lines = world.deliveries.filter((one) => one.received_at.startsWith(day));
+    const from = Number(asked("before") ?? 0);
+    return [200, { deliveries: lines.slice(from, from + 50).filter(fits), next: from + 50 < lines.length ? String(from + 50) : null, keeps_days: 90 }];
   }],
   ["POST", "/deliveries/replay", ({ world, body }) => {
-    const known = world.deliveries.find((one) => one.incident === body.incident);
-    if (!known) throw new Refusal(404, "unknown_incident", "PagerBridge knows nothing of this incident (any more).");
-    if (known.channel?.id !== body.channel) throw new Refusal(404, "unknown_connection", "The incident's service is not connected to this channel (any more).");
-    note(world, `Asked for the card of incident #${known.number} again`);
-    return [202, { event: "R1" }];
+    const known = world.deliveries.filter((one) => one.incident === body.incident);
+    if (known.length === 0) throw new Refusal(404, "unknown_incident", "PagerBridge knows nothing of this incident (any more).");
+    if (!known.some((one) => one.channel?.id === body.channel)) throw new Refusal(404, "unknown_connection", "The incident's service is not connected to this channel (any more).");
+    const made = { ...known[0], event: `R${world.deliveries.length}`, occasion: "replayed", outcome: "edited", received_at: new Date().toISOString(), at: new Date().toISOString(), took_ms: 640, why: null, attempts: 1 };
+    world.deliveries.unshift(made);
+    note(world, `Asked for the card of incident #${known[0].number} again`);
+    return [202, { event: made.event }];
   }],
   ["GET", "/audit", ({ world, query }) => {
     const from = Number(query.get("cursor") ?? 0);
@@ -150,17 +156,31 @@ const ROUTES = [
   }],
 ];
 
-function delivery(place) {
-  const outcome = ["posted", "edited", "queued", "waiting", "refused", "no_channel", "coalesced", "replied", "dropped"][place % 9];
-  const occasion = ["webhook", "action", "reconciled", "replayed", "restored"][place % 5];
-  const number = 4711 - place;
-  return {
-    event: `01E${place}`, occasion, incident: `Q${place}`, number, url: `https://acme.pagerduty.com/incidents/Q${place}`,
-    service: { id: `S${place % 3}`, name: ["Payments API", "Search", "Checkout API"][place % 3] },
-    channel: outcome === "no_channel" ? null : { id: channelId("general"), name: "General", team: channelId("platform"), team_name: "Platform" },
-    received_at: ago(1 + place * 3), at: ago(1 + place * 3), took_ms: 812 + place * 1000, outcome,
-    why: outcome === "waiting" ? "Throttled" : outcome === "refused" ? "MessageSizeTooBig" : null, attempts: outcome === "waiting" ? 3 : 1,
-  };
+const OUTCOMES = ["posted", "edited", "queued", "waiting", "refused", "no_channel", "coalesced", "replied", "dropped"];
+const OCCASIONS = ["webhook", "webhook", "action", "reconciled", "replayed", "restored"];
+const WHY = { waiting: "429 Throttled", refused: "MessageSizeTooBig", dropped: "the service is not connected to the channel" };
+
+/** A UTC day, so many days ago. */
+export const utcDay = (days) => ago(days * 24 * 60).slice(0, 10);
+
+/** The lines of a day, newest first; incident numbers go down from `top`. */
+function ledger(days, amount, top) {
+  const begin = Date.parse(utcDay(days));
+  const end = Math.min(Date.now(), begin + 24 * 60 * 60_000 - 1);
+  return Array.from({ length: amount }, (_, place) => {
+    const outcome = OUTCOMES[place % OUTCOMES.length];
+    const number = top - place;
+    const at = new Date(end - ((end - begin) * place) / amount).toISOString();
+    const [id, name] = [["PCHKOUT", "Checkout API"], ["PSVC1", "Payments worker 1"], ["PSVC2", "Search db 2"]][place % 3];
+    return {
+      event: `01E${number}`, occasion: OCCASIONS[place % OCCASIONS.length], incident: `Q${number}`, number, url: `https://acme.pagerduty.com/incidents/Q${number}`,
+      service: { id, name },
+      channel: outcome === "no_channel" ? null
+        : { id: channelId(place % 2 ? "payments-incidents" : "General"), name: place % 2 ? "payments-incidents" : "General", team: channelId("platform"), team_name: "Platform" },
+      received_at: at, at, took_ms: [812, 3812, 41_000, 250_000, 7_500_000][place % 5], outcome,
+      why: WHY[outcome] ?? null, attempts: { waiting: 3, queued: 0, no_channel: 0 }[outcome] ?? 1,
+    };
+  });
 }
 
 function named(items, query) {

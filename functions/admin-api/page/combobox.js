@@ -6,9 +6,10 @@ const TYPING_PAUSE_MS = 200;
 
 /**
  * `search(query, from, signal)` gives `{ items: [{ id, name, note }], next, hint }`; a `next` other than null offers "Load more",
- * a `hint` is a line below the list. `many` is the noun for what is searched.
+ * a `hint` is a line below the list. `many` is the noun for what is searched. `changed` is called when something else is chosen,
+ * or nothing any more.
  */
-export function combobox({ label, hint, many, placeholder, search }) {
+export function combobox({ label, hint, many, placeholder, search, changed = () => {} }) {
   const ids = { input: freshId("field"), list: freshId("list"), hint: freshId("hint"), error: freshId("error") };
   const input = el("input", {
     id: ids.input, type: "text", role: "combobox", placeholder, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
@@ -141,6 +142,7 @@ export function combobox({ label, hint, many, placeholder, search }) {
     stop();
     answered = undefined;
     close();
+    changed();
   }
 
   /** Takes the active row, which may be the one that loads more; without a row, a failed search is tried again. */
@@ -193,6 +195,7 @@ export function combobox({ label, hint, many, placeholder, search }) {
     popup.hidden = false;
     input.setAttribute("aria-expanded", "true");
     lookSoon();
+    if (!input.value) changed();
   });
   input.addEventListener("click", open);
   input.addEventListener("focus", () => chosen && input.select());
@@ -217,7 +220,7 @@ export function combobox({ label, hint, many, placeholder, search }) {
     }
   });
 
-  function clear() {
+  function reset() {
     stop();
     chosen = null;
     input.value = "";
@@ -226,10 +229,17 @@ export function combobox({ label, hint, many, placeholder, search }) {
     close();
   }
 
+  function clear() {
+    reset();
+    changed();
+  }
+
   return {
     node,
     input,
     clear,
+    /** Chooses nothing, without telling so. */
+    reset,
     fail,
     get chosen() {
       return chosen;

@@ -8,8 +8,13 @@ import { el, isWebAddress, put } from "./dom.js";
 import { teamsList } from "./teams.js";
 
 const TOAST_MS = 10_000;
-const ROLES = { owner: "Account Owner", admin: "Global Admin" };
+const ROLES = { owner: "Account Owner", admin: "Global Admin", user: "Manager" };
+/** PagerDuty calls its Managers "user". The API asks for the role again. */
+const REPLAYING = ["owner", "admin", "user"];
 const VIEWS = ["loading", "log-in", "trouble", "content"];
+
+/** Of who is logged in. */
+let role;
 
 const find = (id) => document.getElementById(id);
 const server = api({
@@ -21,7 +26,7 @@ const server = api({
   },
 });
 const audit = auditLog({ api: server });
-const deliveries = deliveriesList({ api: server, changed: () => audit.load({ quietly: true }) });
+const deliveries = deliveriesList({ api: server, mayReplay: () => REPLAYING.includes(role), changed: () => audit.load({ quietly: true }) });
 const teams = teamsList({ api: server, toast, changed: () => audit.load({ quietly: true }) });
 
 find("log-out").addEventListener("click", logOut);
@@ -52,6 +57,7 @@ function view(name) {
 }
 
 function greet({ user, account }) {
+  role = user.role;
   const link = find("account");
   put(link, account.subdomain);
   if (isWebAddress(account.url)) link.href = account.url;

@@ -25,6 +25,14 @@ export function exactly(iso) {
   return Number.isNaN(at.getTime()) ? "" : at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
 }
 
+/** A time of day for comparing lines, in the reader's time zone; the title has it as PagerDuty and logs write it. */
+export function clock(iso) {
+  const at = new Date(iso);
+  if (Number.isNaN(at.getTime())) return el("span", { text: iso });
+  const text = at.toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  return el("time", { datetime: iso, title: `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`, text });
+}
+
 /** A day, for things where the hour does not matter. */
 export function day(iso) {
   return el("time", { datetime: iso, title: exactly(iso), text: new Date(iso).toLocaleDateString("en", { dateStyle: "medium" }) });
