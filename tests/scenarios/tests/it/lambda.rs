@@ -5,6 +5,7 @@ use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
@@ -21,6 +22,7 @@ pub(crate) struct Function {
     events: mpsc::Sender<Invocation>,
     process: Mutex<Child>,
     printed: Arc<Mutex<Vec<Value>>>,
+    readers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Whoever waits for the function's answer, or for its error.
@@ -72,12 +74,22 @@ impl Function {
             });
         let printed: Arc<Mutex<Vec<Value>>> = Arc::default();
         // As CloudWatch does: both streams, line by line.
-        keep_lines(process.stdout.take().unwrap(), &printed);
-        keep_lines(process.stderr.take().unwrap(), &printed);
-        Self { name, events, process: Mutex::new(process), printed }
+        let readers = Mutex::new(vec![
+            keep_lines(process.stdout.take().unwrap(), &printed),
+            keep_lines(process.stderr.take().unwrap(), &printed),
+        ]);
+        Self { name, events, process: Mutex::new(process), printed, readers }
     }
 
-    /// The lines of JSON that the function has printed so far and that `fit`.
+    /// Ends the process, so that everything that it has printed is there to be read.
+    pub(crate) fn end(&self) {
+        self.process.lock().unwrap().kill().unwrap();
+        for reader in self.readers.lock().unwrap().drain(..) {
+            reader.join().unwrap();
+        }
+    }
+
+    /// The lines of JSON that `fit`; all of them only after [`Function::end`].
     pub(crate) fn printed(&self, fit: impl Fn(&Value) -> bool) -> Vec<Value> {
         self.printed.lock().unwrap().iter().filter(|line| fit(line)).cloned().collect()
     }
@@ -106,7 +118,7 @@ impl Drop for Function {
     }
 }
 
-fn keep_lines(stream: impl std::io::Read + Send + 'static, printed: &Arc<Mutex<Vec<Value>>>) {
+fn keep_lines(stream: impl std::io::Read + Send + 'static, printed: &Arc<Mutex<Vec<Value>>>) -> JoinHandle<()> {
     let printed = Arc::clone(printed);
     std::thread::spawn(move || {
         for line in std::io::BufReader::new(stream).lines().map_while(Result::ok) {
@@ -115,7 +127,7 @@ fn keep_lines(stream: impl std::io::Read + Send + 'static, printed: &Arc<Mutex<V
                 Err(_) => eprintln!("{line}"),
             }
         }
-    });
+    })
 }
 
 fn release_binary(name: &str) -> PathBuf {

@@ -103,6 +103,8 @@ async fn the_release_binaries_do_the_round_trip() {
 
     // One id leads from the webhook to Teams, and both functions say what CloudWatch counts.
     let ingest = &gateway.get().unwrap().webhook_ingest;
+    ingest.end();
+    sender.end();
     let merged = ingest.logged("merged");
     let event = merged.first().unwrap()["event.id"].clone();
     assert!(event.is_string(), "{merged:?}");
