@@ -41,8 +41,9 @@ class Policies(unittest.TestCase):
         self.assertTrue(CALLS.is_dir(), "run the scenarios first: cargo test -p scenarios")
         for function in functions:
             with self.subTest(function):
-                made = {path.name for path in (CALLS / function).iterdir()}
-                self.assertEqual(made, self.allowed(function))
+                made = {path.name for path in CALLS.glob(f"{function}/*")}
+                # After a run of some scenarios only, calls are missing.
+                self.assertEqual(made, self.allowed(function), "after cargo test -p scenarios, all of them")
 
 
 if __name__ == "__main__":
