@@ -7,15 +7,15 @@ const { chromium } = require("playwright-core");
 
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-for (const [drawing, file, size] of [
-  ["color", "color", 192],
-  ["color", "color32x32", 32],
-  ["outline", "outline", 32],
+for (const [drawing, size] of [
+  ["color", 192],
+  ["color32x32", 32],
+  ["outline", 32],
 ]) {
   const page = await browser.newPage({ viewport: { width: size, height: size } });
   const svg = readFileSync(new URL(`${drawing}.svg`, import.meta.url), "utf8");
   await page.setContent(`<style>*{margin:0}svg{display:block;width:${size}px;height:${size}px}</style>${svg}`);
-  await page.screenshot({ path: new URL(`${file}.png`, import.meta.url).pathname, omitBackground: true });
+  await page.screenshot({ path: new URL(`${drawing}.png`, import.meta.url).pathname, omitBackground: true });
   await page.close();
 }
 await browser.close();

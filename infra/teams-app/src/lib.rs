@@ -2,13 +2,14 @@
 
 use std::io::{Cursor, Write as _};
 
-use cards::{COMMANDS, Place};
+use cards::{COMMANDS, Command, Place};
 use serde_json::{Value, json};
 use url::{Host, Url};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// The newest schema that Microsoft's repository has published; the first with `supportsChannelFeatures` was 1.25.
+/// The newest schema that Microsoft's repository has published; the first with `supportsChannelFeatures` was 1.25. 1.30, so far
+/// in Microsoft's npm package only, changes nothing but mail add-ins: no reason to need a tenant that knows it.
 const SCHEMA: &str = "1.29";
 
 /// A list of commands has at most this many (manifest schema, `bots.commandLists.commands`).
@@ -58,10 +59,10 @@ pub enum Mistake {
     #[error("--domain is not a host name, as in bridge.example.com (no https://, no path, no port)")]
     Domain,
     /// Not an address that Teams accepts.
-    #[error("--{0} is not an https address")]
+    #[error("--{0} is not an https address, as in https://example.com/help (no password, at most 2048 characters)")]
     Address(&'static str),
-    /// Empty, or longer than the schema allows.
-    #[error("--{what} must have 1 to {most} characters")]
+    /// Empty, longer than the schema allows, or with line breaks and the like.
+    #[error("--{what} must have 1 to {most} characters, all of them printable")]
     Length {
         /// Which argument.
         what: &'static str,
@@ -159,7 +160,10 @@ impl Package {
     /// How many commands are suggested in all.
     #[must_use]
     pub fn commands(&self) -> usize {
-        COMMANDS.len()
+        let suggested = |command: &&Command| {
+            [Place::Channel, Place::Private].into_iter().any(|place| listed(COMMANDS, place).any(|one| one == *command))
+        };
+        COMMANDS.iter().filter(suggested).count()
     }
 
     /// The package as Teams takes it; the same content gives the same bytes.
@@ -168,7 +172,10 @@ impl Package {
     /// [`NotWritten`] if memory runs out.
     pub fn zip(&self) -> Result<Vec<u8>, NotWritten> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-        let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        // The library's own default becomes the time of day as soon as any crate asks for that feature of it.
+        let options = SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::default());
         let manifest = format!("{:#}\n", self.manifest);
         for (name, content) in std::iter::once(("manifest.json", manifest.as_bytes())).chain(ICONS) {
             zip.start_file(name, options)?;
@@ -180,11 +187,13 @@ impl Package {
 
 /// The commands that work in a place, in the order of `help`. The schema has room for twelve; what comes after is not
 /// suggested and works all the same.
+fn listed(table: &[Command], place: Place) -> impl Iterator<Item = &Command> {
+    let here = move |command: &&Command| command.place == Place::Anywhere || command.place == place;
+    table.iter().filter(here).take(MOST_COMMANDS)
+}
+
 fn commands(place: Place) -> Vec<Value> {
-    COMMANDS
-        .iter()
-        .filter(|command| command.place == Place::Anywhere || command.place == place)
-        .take(MOST_COMMANDS)
+    listed(COMMANDS, place)
         .map(|command| {
             let usage = format!("{} {}", command.word, command.argument);
             let description = if command.argument.is_empty() {
@@ -206,16 +215,27 @@ fn guid(what: &'static str, text: &str) -> Result<String, Mistake> {
 
 fn host(text: &str) -> Result<String, Mistake> {
     let text = text.trim().to_ascii_lowercase();
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphanumeric())
+    };
+    let fits = text.len() <= 253 && text.contains('.') && text.split('.').all(label);
+    // The parser knows what else a browser takes for an IP address, such as 0x7f.1.
     match Host::parse(&text) {
-        Ok(Host::Domain(name)) if name == text && !name.contains('*') && name.contains('.') && !name.ends_with('.') => {
-            Ok(name)
-        }
+        Ok(Host::Domain(name)) if fits && name == text => Ok(name),
         _ => Err(Mistake::Domain),
     }
 }
 
 fn address(what: &'static str, text: &str) -> Result<String, Mistake> {
-    let url = Url::parse(text.trim()).ok().filter(|url| url.scheme() == "https" && url.username().is_empty());
+    let text = text.trim();
+    // The parser repairs what people rather have mistyped: missing or too many slashes, tabs, blanks.
+    let written = text.to_ascii_lowercase().strip_prefix("https://").is_some_and(|rest| !rest.starts_with(['/', '\\']))
+        && !text.chars().any(|character| character.is_whitespace() || character.is_control());
+    let anonymous = |url: &Url| url.username().is_empty() && url.password().is_none();
+    let url = Url::parse(text).ok().filter(|url| written && anonymous(url));
     url.map(String::from).filter(|url| url.len() <= 2048).ok_or(Mistake::Address(what))
 }
 
@@ -279,9 +299,31 @@ mod tests {
         assert_eq!(manifest["validDomains"], json!(["bridge.example.com"]));
         assert_eq!(manifest["developer"]["websiteUrl"], "https://bridge.example.com/admin");
         assert_eq!(manifest["developer"]["privacyUrl"], "https://example.com/privacy");
+        assert_eq!(package.commands(), COMMANDS.len());
         for unused in ["permissions", "devicePermissions", "authorization", "webApplicationInfo"] {
             assert!(manifest.get(unused).is_none(), "{unused} is asked for and not used");
         }
+    }
+
+    #[test]
+    fn a_longer_table_is_cut_where_the_schema_ends() {
+        let table = [COMMANDS, COMMANDS].concat();
+        for place in [Place::Channel, Place::Private] {
+            let listed: Vec<_> = listed(&table, place).collect();
+            assert_eq!(listed.len(), MOST_COMMANDS, "{place:?}");
+            assert_eq!(listed.first(), Some(&&COMMANDS[0]));
+            assert!(listed.iter().all(|command| command.place == Place::Anywhere || command.place == place));
+        }
+    }
+
+    #[test]
+    fn names_cannot_write_into_the_manifest() {
+        let name = r#"","id":"x\ <b>"#;
+        let package = Package::new(&Wanted { name: name.to_owned(), ..wanted() }).unwrap();
+        let mut zip = zip::ZipArchive::new(Cursor::new(package.zip().unwrap())).unwrap();
+        let manifest: Value = serde_json::from_reader(zip.by_name("manifest.json").unwrap()).unwrap();
+        assert_eq!(manifest["name"]["short"], name);
+        assert_eq!(manifest["id"], wanted().app_id.as_str());
     }
 
     #[test]
@@ -292,7 +334,9 @@ mod tests {
         let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
         let mut read = |name: &str| {
             let mut content = Vec::new();
-            zip.by_name(name).unwrap().read_to_end(&mut content).unwrap();
+            let mut file = zip.by_name(name).unwrap();
+            assert_eq!(file.last_modified(), Some(zip::DateTime::default()), "{name}");
+            file.read_to_end(&mut content).unwrap();
             content
         };
         let manifest: Value = serde_json::from_slice(&read("manifest.json")).unwrap();
@@ -328,6 +372,33 @@ mod tests {
             let mut wanted = wanted();
             change(&mut wanted);
             assert_eq!(Package::new(&wanted).unwrap_err(), expected, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn only_real_hosts_are_hosts() {
+        assert_eq!(host(" Bridge.Example.com "), Ok("bridge.example.com".to_owned()));
+        assert_eq!(host("xn--bcher-kva.example"), Ok("xn--bcher-kva.example".to_owned()));
+        let (long_label, long_name) = (format!("{}.com", "a".repeat(64)), format!("{}com", "abc.".repeat(63)));
+        let nothing = ["", "com", "localhost", "a..b", ".example.com", "example.com.", "-a.com", "a-.com", "a_b.com"];
+        let foreign =
+            ["b\u{fc}cher.example", "xn--a.example", "a b.com", "ex%61mple.com", "a.com?x", "a.com#x", "me@a.com"];
+        let numbers = ["127.0.0.1", "0x7f.1", "1.2.3", "[::1]"];
+        for bad in nothing.into_iter().chain(foreign).chain(numbers).chain([&*long_label, &*long_name]) {
+            assert_eq!(host(bad), Err(Mistake::Domain), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_https_addresses_are_addresses() {
+        assert_eq!(address("website", "HTTPS://Example.com/a?b"), Ok("https://example.com/a?b".to_owned()));
+        let long = format!("https://example.com/{}", "x".repeat(2048));
+        let odd =
+            ["https:example.com", "https:/example.com", "https:///example.com", "https://ex\tample.com", "https://a b"];
+        let other = ["", "https://", "example.com", "http://example.com", "javascript:alert(1)", "data:text/html,x"];
+        let named = ["https://me@example.com", "https://:pw@example.com"];
+        for bad in odd.into_iter().chain(other).chain(named).chain([&*long]) {
+            assert_eq!(address("website", bad), Err(Mistake::Address("website")), "{bad}");
         }
     }
 }

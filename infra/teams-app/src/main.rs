@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Parser;
 use teams_app::{Package, Wanted};
 
@@ -55,7 +56,8 @@ fn main() -> anyhow::Result<()> {
         terms_url: flags.terms_url,
         version: flags.app_version,
     })?;
-    std::fs::write(&flags.out, package.zip()?)?;
+    std::fs::write(&flags.out, package.zip()?)
+        .with_context(|| format!("--out {} cannot be written", flags.out.display()))?;
     println!("{}: version {}, {} commands", flags.out.display(), package.version(), package.commands());
     println!(
         "Upload it in the Teams admin center (Teams apps, Manage apps, Upload new app); see infra/docs/teams-app.md."
