@@ -8,12 +8,13 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::ids::{ChannelId, IncidentId, TeamId};
-use domain::job::{CardJob, Occasion};
+use domain::job::{Cause, Occasion};
 use domain::ledger::{LedgerEntry, Progress};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use runtime::App;
 use serde::{Deserialize, Serialize};
+use setup::SetupError;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::{answer, body, ok};
@@ -244,18 +245,8 @@ pub(crate) async fn replay(
         return Err(unknown_connection());
     }
     let event = app.random.token().map_err(|_| Refusal::Failed)?;
-    let job = CardJob {
-        account: account.clone(),
-        incident,
-        channel,
-        cause: event.clone(),
-        occasion: Occasion::Replayed,
-        received_at: app.clock.now(),
-    };
-    app.queue.send(&[job]).await.map_err(|error| {
-        tracing::error!(error = runtime::chain(&error), "queue failed");
-        Refusal::Failed
-    })?;
+    let cause = Cause { id: event.clone(), occasion: Occasion::Replayed, at: app.clock.now() };
+    app.queue.send(&cause.jobs(&account, &incident, [channel])).await.map_err(SetupError::from)?;
     let text = format!("asked for the card of incident #{} of {} again", state.number, state.service.name);
     setup::note(&app, &account, &caller.actor(), text).await;
     Ok(answer(StatusCode::ACCEPTED, Replayed { event }))

@@ -10,7 +10,7 @@ use domain::action::{Action, Decision, Request, decide};
 use domain::failure::Class;
 use domain::ids::ChannelId;
 use domain::incident::{IncidentRecord, RecordVersion};
-use domain::job::{CardJob, Occasion};
+use domain::job::{Cause, Occasion};
 use domain::linking::{Wanted, WantedAction};
 use domain::plan::CardRecord;
 use jiff::SignedDuration;
@@ -312,19 +312,9 @@ pub(crate) fn failed(error: &(dyn std::error::Error + 'static)) -> Value {
 
 async fn mark_cards(app: &App, activity: &Activity, data: &ButtonData) -> Result<(), String> {
     let (_, cards) = app.store.incident_with_cards(&data.account, &data.incident).await.map_err(|e| e.to_string())?;
-    let channels: Vec<ChannelId> = cards.into_iter().map(|card| card.channel).collect();
-    let jobs: Vec<CardJob> = channels
-        .into_iter()
-        .map(|channel| CardJob {
-            account: data.account.clone(),
-            incident: data.incident.clone(),
-            channel,
-            cause: activity.id.as_str().to_owned(),
-            occasion: Occasion::Action,
-            received_at: app.clock.now(),
-        })
-        .collect();
-    app.queue.send(&jobs).await.map_err(|e| e.to_string())
+    let channels = cards.into_iter().map(|card| card.channel);
+    let cause = Cause { id: activity.id.to_string(), occasion: Occasion::Action, at: app.clock.now() };
+    app.queue.send(&cause.jobs(&data.account, &data.incident, channels)).await.map_err(|e| e.to_string())
 }
 
 fn incident_card(record: &IncidentRecord) -> cards::Card {

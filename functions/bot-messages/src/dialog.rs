@@ -6,7 +6,7 @@ use domain::connection::Connection;
 use domain::failure::Class;
 use domain::ids::{AccountId, PdUserId, ServiceId};
 use domain::incident::Urgency;
-use domain::job::{CardJob, Occasion};
+use domain::job::{Cause, Occasion};
 use domain::linking::Wanted;
 use jiff::SignedDuration;
 use pagerduty::rest::{ApiError, NewIncident, RestIncident};
@@ -350,21 +350,11 @@ async fn again(
 
 /// Stores what PagerDuty answered and marks the cards, so that nobody waits for the webhook.
 async fn show(app: &App, account: &AccountId, incident: RestIncident, cause: &str) -> Result<(), PrivateError> {
-    let id = incident.id.clone();
     let stored = app.store.merge_record(incident.into_record(account.clone())).await?;
     let Some(state) = stored.record.state() else { return Ok(()) };
     let connections = app.store.connections_of_service(account, &state.service.id).await?;
-    let jobs: Vec<CardJob> = domain::routing::targets(&stored.record, &connections, &[])
-        .into_iter()
-        .map(|channel| CardJob {
-            account: account.clone(),
-            incident: id.clone(),
-            channel,
-            cause: cause.to_owned(),
-            occasion: Occasion::Action,
-            received_at: app.clock.now(),
-        })
-        .collect();
+    let cause = Cause { id: cause.to_owned(), occasion: Occasion::Action, at: app.clock.now() };
+    let jobs = cause.jobs(account, &stored.record.id, domain::routing::targets(&stored.record, &connections, &[]));
     Ok(app.queue.send(&jobs).await.map_err(setup::SetupError::from)?)
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::connection::Connection;
 use domain::ids::{AccountId, IncidentId, ServiceId, TeamId};
-use domain::incident::{IncidentRecord, RecordVersion};
-use domain::job::{CardJob, Occasion};
+use domain::incident::RecordVersion;
+use domain::job::{CardJob, Cause, Occasion};
 use domain::routing::stale_channels;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -98,67 +98,38 @@ async fn look(
     };
     let learned = before != Some(stored.version);
     let now = app.clock.now();
-    if !learned && !is_due(&stored.record, now) {
+    let changed_at = stored.record.snapshot.as_ref().map(|snapshot| snapshot.version.at);
+    if !learned && !changed_at.is_some_and(|at| is_due(&stored.record.id, at, now)) {
         return Ok(Looked { learned, jobs: Vec::new() });
     }
-    let jobs = stale_channels(&stored.record, stored.version, connections, &cards, teams)
-        .into_iter()
-        .map(|channel| CardJob {
-            account: account.clone(),
-            incident: stored.record.id.clone(),
-            channel,
-            cause: cause(stored.version, now),
-            occasion: Occasion::Reconciled,
-            received_at: now,
-        })
-        .collect();
-    Ok(Looked { learned, jobs })
+    let stale = stale_channels(&stored.record, stored.version, connections, &cards, teams);
+    Ok(Looked { learned, jobs: cause(stored.version, now).jobs(account, &stored.record.id, stale) })
 }
 
 /// The same for two runs at the same time, and another one in the next.
-fn cause(version: RecordVersion, now: Timestamp) -> String {
-    format!("reconciled-{}-{}", version.0, now.as_second() / SLOT)
+fn cause(version: RecordVersion, now: Timestamp) -> Cause {
+    let id = format!("reconciled-{}-{}", version.0, now.as_second() / SLOT);
+    Cause { id, occasion: Occasion::Reconciled, at: now }
 }
 
-/// Whether it is time to mark a card that is out of date although nothing new was learned.
-fn is_due(record: &IncidentRecord, now: Timestamp) -> bool {
-    let Some(snapshot) = &record.snapshot else { return false };
-    let age = now.duration_since(snapshot.version.at);
-    let turn: i64 = record.id.as_str().bytes().map(i64::from).sum::<i64>() % SLOTS;
+/// Whether it is time to mark a card that is out of date although nothing new was learned of its incident, which changed then.
+fn is_due(incident: &IncidentId, changed_at: Timestamp, now: Timestamp) -> bool {
+    let age = now.duration_since(changed_at);
+    let turn: i64 = incident.as_str().bytes().map(i64::from).sum::<i64>() % SLOTS;
     age >= ON_ITS_WAY && (age < OFTEN || now.as_second() / SLOT % SLOTS == turn)
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::incident::{ServiceRef, Snapshot, Status, Urgency};
-
     use super::*;
-
-    fn record(changed_at: Timestamp) -> IncidentRecord {
-        let snapshot = Snapshot {
-            number: 1,
-            title: String::new(),
-            status: Status::Triggered,
-            urgency: Urgency::High,
-            priority: None,
-            service: ServiceRef { id: ServiceId::new("S").unwrap(), name: String::new() },
-            escalation_policy: None,
-            assignees: Vec::new(),
-            html_url: String::new(),
-            created_at: None,
-            merged_into: None,
-        };
-        let (account, id) = (AccountId::new("A").unwrap(), IncidentId::new("I").unwrap());
-        IncidentRecord::from_rest(account, id, changed_at, snapshot, None)
-    }
 
     #[test]
     fn a_card_that_stays_behind_is_marked_in_every_run_at_first_and_then_twice_an_hour() {
         let changed_at = Timestamp::from_second(1_795_424_400).unwrap();
-        let record = record(changed_at);
+        let incident = IncidentId::new("I").unwrap();
         let marked = |from_minute: i64, to_minute: i64| {
             let runs = (from_minute..to_minute).filter(|minute| minute % 5 == 0);
-            runs.filter(|minute| is_due(&record, changed_at + SignedDuration::from_mins(*minute))).count()
+            runs.filter(|minute| is_due(&incident, changed_at, changed_at + SignedDuration::from_mins(*minute))).count()
         };
         assert_eq!(marked(0, 1), 0, "still on its way");
         assert_eq!(marked(5, 20), 3);

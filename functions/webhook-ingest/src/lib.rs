@@ -16,11 +16,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use domain::ids::{ChannelId, SubscriptionId, TeamId};
 use domain::incident::{IncidentEvent, IncidentRecord};
-use domain::job::{CardJob, Occasion};
+use domain::job::{CardJob, Cause, Occasion};
 use domain::ledger::LedgerEntry;
 use domain::routing;
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use pagerduty::webhook::{self, Received, ServiceChange, ServiceEvent, SignatureError};
 use runtime::{App, Metric};
 use store::Subscription;
@@ -150,8 +149,7 @@ async fn verified(
 /// the queue is told, and both before PagerDuty gets its answer.
 async fn mark(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent) -> Outcome {
     let App { store, queue, clock, metrics, .. } = &ingest.app;
-    let cause = event.id.as_str().to_owned();
-    let received = Cause { id: cause.clone(), at: clock.now() };
+    let cause = Cause { id: event.id.to_string(), occasion: Occasion::Webhook, at: clock.now() };
     let incident = event.incident.clone();
     let observed = IncidentRecord::from_event(subscription.account.clone(), event);
     let stored = match store.merge_record(observed).await {
@@ -171,24 +169,15 @@ async fn mark(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent
         .chain(connections.iter().map(|known| (known.channel.clone(), known.team.clone())))
         .collect();
     let with_card: Vec<_> = cards.into_iter().map(|card| card.channel).collect();
-    let jobs: Vec<CardJob> = routing::targets(&stored.record, &connections, &with_card)
-        .into_iter()
-        .map(|channel| CardJob {
-            account: subscription.account.clone(),
-            incident: incident.clone(),
-            channel,
-            cause: cause.clone(),
-            occasion: Occasion::Webhook,
-            received_at: received.at,
-        })
-        .collect();
-    tracing::info!(incident.id = %incident, event.id = cause, channels = jobs.len(), version = stored.version.0, "merged");
+    let targets = routing::targets(&stored.record, &connections, &with_card);
+    let jobs = cause.jobs(&subscription.account, &incident, targets);
+    tracing::info!(incident.id = %incident, event.id = cause.id, channels = jobs.len(), version = stored.version.0, "merged");
     let queued = async {
         queue.send(&jobs).await?;
         metrics.emit(&[(Metric::JobsQueued, jobs.len() as f64)], clock.now());
         Ok(())
     };
-    let (queued, ()) = tokio::join!(queued, open_lines(&ingest.app, &stored.record, &jobs, &teams, received));
+    let (queued, ()) = tokio::join!(queued, open_lines(&ingest.app, &stored.record, &jobs, &teams, &cause));
     match queued {
         Ok(()) => Outcome::Accepted,
         Err(error) => answer::queue_failed(&error),
@@ -198,19 +187,15 @@ async fn mark(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent
 /// Which team a channel belongs to.
 type Teams = BTreeMap<ChannelId, TeamId>;
 
-/// What caused the jobs, and when.
-struct Cause {
-    id: String,
-    at: Timestamp,
-}
-
 /// Opens the ledger's lines. An incident must not wait for its bookkeeping, so a failure is only logged.
-async fn open_lines(app: &App, record: &IncidentRecord, jobs: &[CardJob], teams: &Teams, cause: Cause) {
+async fn open_lines(app: &App, record: &IncidentRecord, jobs: &[CardJob], teams: &Teams, cause: &Cause) {
     let now = app.clock.now();
-    let team = |job: &CardJob| teams.get(&job.channel).cloned();
-    let mut lines: Vec<LedgerEntry> = jobs.iter().map(|job| LedgerEntry::queued(job, team(job), record, now)).collect();
+    let line = |job: &CardJob| {
+        LedgerEntry::opened(record, cause, Some(job.channel.clone()), teams.get(&job.channel).cloned(), now)
+    };
+    let mut lines: Vec<LedgerEntry> = jobs.iter().map(line).collect();
     if lines.is_empty() {
-        lines.push(LedgerEntry::unwanted(record, cause.id, cause.at, now));
+        lines.push(LedgerEntry::opened(record, cause, None, None, now));
     }
     let writes = lines.iter().map(|line| app.store.open_ledger_line(line, app.config.retention));
     for written in join_all(writes).await {

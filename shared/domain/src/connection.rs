@@ -32,6 +32,14 @@ pub struct Connection {
     pub created_by: Option<String>,
 }
 
+impl Connection {
+    /// Whether an incident in this state is of the service, and of those that are to be posted.
+    #[must_use]
+    pub fn wants(&self, incident: &Snapshot) -> bool {
+        self.service == incident.service.id && self.filter.wants(incident)
+    }
+}
+
 /// Which incidents of a service a channel wants to see.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -23,6 +23,38 @@ pub struct CardJob {
     pub received_at: Timestamp,
 }
 
+/// What made us look at an incident's cards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// An event id, an activity id, or another id that tells causes apart.
+    pub id: String,
+    /// What sort of cause it was.
+    pub occasion: Occasion,
+    /// When it reached us.
+    pub at: Timestamp,
+}
+
+impl Cause {
+    /// Asks for a look at the incident's card in each of these channels.
+    #[must_use]
+    pub fn jobs(
+        &self,
+        account: &AccountId,
+        incident: &IncidentId,
+        channels: impl IntoIterator<Item = ChannelId>,
+    ) -> Vec<CardJob> {
+        let job = |channel| CardJob {
+            account: account.clone(),
+            incident: incident.clone(),
+            channel,
+            cause: self.id.clone(),
+            occasion: self.occasion,
+            received_at: self.at,
+        };
+        channels.into_iter().map(job).collect()
+    }
+}
+
 /// Why a card may be out of date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, ChannelId, IncidentId, TeamId};
 use crate::incident::{IncidentRecord, ServiceRef};
-use crate::job::{CardJob, Occasion};
+use crate::job::{Cause, Occasion};
 
 /// How far a delivery has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,41 +63,27 @@ pub struct LedgerEntry {
 }
 
 impl LedgerEntry {
-    /// A delivery that has just been asked for.
+    /// What is known of a cause before the sender has had it: it waits for the channel's card, or no channel wants it.
     #[must_use]
-    pub fn queued(job: &CardJob, team: Option<TeamId>, record: &IncidentRecord, now: Timestamp) -> Self {
-        Self {
-            account: job.account.clone(),
-            cause: job.cause.clone(),
-            occasion: job.occasion,
-            incident: job.incident.clone(),
-            number: record.state().map(|state| state.number),
-            service: record.state().map(|state| state.service.clone()),
-            channel: Some(job.channel.clone()),
-            team,
-            received_at: job.received_at,
-            at: now,
-            progress: Progress::Queued,
-            why: None,
-            attempts: 0,
-        }
-    }
-
-    /// A cause that no channel wants to hear of.
-    #[must_use]
-    pub fn unwanted(record: &IncidentRecord, cause: String, received_at: Timestamp, now: Timestamp) -> Self {
+    pub fn opened(
+        record: &IncidentRecord,
+        cause: &Cause,
+        channel: Option<ChannelId>,
+        team: Option<TeamId>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             account: record.account.clone(),
-            cause,
-            occasion: Occasion::Webhook,
+            cause: cause.id.clone(),
+            occasion: cause.occasion,
             incident: record.id.clone(),
             number: record.state().map(|state| state.number),
             service: record.state().map(|state| state.service.clone()),
-            channel: None,
-            team: None,
-            received_at,
+            progress: if channel.is_some() { Progress::Queued } else { Progress::NoChannel },
+            channel,
+            team,
+            received_at: cause.at,
             at: now,
-            progress: Progress::NoChannel,
             why: None,
             attempts: 0,
         }

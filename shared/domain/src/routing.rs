@@ -14,9 +14,10 @@ use crate::plan::CardRecord;
 /// never tried again would lose every incident after it.
 #[must_use]
 pub fn targets(record: &IncidentRecord, connections: &[Connection], with_card: &[ChannelId]) -> BTreeSet<ChannelId> {
-    let wanted = record.state().into_iter().flat_map(|state| {
-        connections.iter().filter(|c| c.service == state.service.id && c.filter.wants(state)).map(|c| c.channel.clone())
-    });
+    let wanted = record
+        .state()
+        .into_iter()
+        .flat_map(|state| connections.iter().filter(|c| c.wants(state)).map(|c| c.channel.clone()));
     wanted.chain(with_card.iter().cloned()).collect()
 }
 
@@ -34,9 +35,7 @@ pub fn stale_channels(
     let Some(snapshot) = &record.snapshot else { return BTreeSet::new() };
     let missing = connections
         .iter()
-        .filter(|c| {
-            c.service == snapshot.value.service.id && c.filter.wants(&snapshot.value) && teams.contains(&c.team)
-        })
+        .filter(|c| c.wants(&snapshot.value) && teams.contains(&c.team))
         .filter(|c| !cards.iter().any(|card| card.channel == c.channel))
         .filter(|c| snapshot.version.at >= c.created_at)
         .map(|c| c.channel.clone());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::connection::{Channel, ChannelKind, Connection, Installation};
 use domain::ids::{AccountId, ChannelId};
-use domain::job::{CardJob, Occasion};
+use domain::job::{CardJob, Cause, Occasion};
 use runtime::App;
 use teams::connector::ConnectorAuth;
 
@@ -58,26 +58,17 @@ pub async fn suspend_connections(app: &App, connections: &[Connection], reason: 
 /// # Errors
 /// [`SetupError`] if the table or the queue does not answer.
 pub async fn restore_connections(app: &App, connections: &[Connection], cause: &str) -> Result<usize, SetupError> {
+    let cause = Cause { id: cause.to_owned(), occasion: Occasion::Restored, at: app.clock.now() };
     let accounts: BTreeSet<&AccountId> = connections.iter().map(|connection| &connection.account).collect();
     for account in accounts {
         let open = app.store.open_incidents(account).await?;
+        let theirs = || connections.iter().filter(|connection| &connection.account == account);
         let jobs: Vec<CardJob> = open
             .iter()
             .filter_map(|record| Some((record, record.state()?)))
             .flat_map(|(record, state)| {
-                let shows = move |connection: &&Connection| {
-                    connection.account == record.account
-                        && connection.service == state.service.id
-                        && connection.filter.wants(state)
-                };
-                connections.iter().filter(shows).map(|connection| CardJob {
-                    account: account.clone(),
-                    incident: record.id.clone(),
-                    channel: connection.channel.clone(),
-                    cause: cause.to_owned(),
-                    occasion: Occasion::Restored,
-                    received_at: app.clock.now(),
-                })
+                let channels = theirs().filter(|connection| connection.wants(state));
+                cause.jobs(account, &record.id, channels.map(|connection| connection.channel.clone()))
             })
             .collect();
         app.queue.send(&jobs).await?;
