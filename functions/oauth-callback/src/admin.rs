@@ -14,7 +14,7 @@ use runtime::{App, SecretValues};
 use setup::{Actor, Authorized, SESSION_LIFETIME, SetupError};
 use store::{Admin, PendingAuthorization, SecretHash, Session, Via};
 
-use crate::flow::{Failure, Step, broken, check, described, identity, secrets, table, to_pagerduty};
+use crate::flow::{Failure, Step, TeamToConnect, broken, check, described, identity, secrets, table, to_pagerduty};
 
 /// Opens a log-in to the configuration page.
 pub(crate) async fn start(app: &App, browser: Option<String>) -> Result<Step, Failure> {
@@ -135,14 +135,14 @@ pub(crate) async fn ask(app: &App, browser: Option<&str>) -> Result<Option<Step>
     let shown = installation.filter(|known| known.installed_at == pending.installed_at && known.removed_at.is_none());
     let installation = shown.ok_or(Failure::LinkExpired)?;
     let csrf = csrf(&*secrets(app).await?, browser, &pending);
-    Ok(Some(Step::AskTeam {
+    let about = TeamToConnect {
         team: installation.shown_name().to_owned(),
         tenant: installation.tenant.to_string(),
         asked_by: pending.asked_by,
         account: pending.account.subdomain,
         admin: format!("{} ({})", pending.admin.name, pending.admin.email),
-        csrf,
-    }))
+    };
+    Ok(Some(Step::AskTeam { about, csrf }))
 }
 
 /// Connects the team, once; `None`: this browser was not asked that.

@@ -23,7 +23,7 @@ pub(crate) enum Step {
     /// The confirmation page.
     Ask { teams: String, pagerduty: String, csrf: String },
     /// The confirmation page for connecting a team.
-    AskTeam { team: String, tenant: String, asked_by: String, account: String, admin: String, csrf: String },
+    AskTeam { about: TeamToConnect, csrf: String },
     /// The link is made.
     Linked(AccountLink),
     /// The team is connected, and its admin logged in to the configuration page.
@@ -32,6 +32,17 @@ pub(crate) enum Step {
     LoggedIn { session: String },
     /// The person decided against it.
     Cancelled,
+}
+
+/// What an admin is told about a team before it is connected.
+#[derive(Debug)]
+pub(crate) struct TeamToConnect {
+    pub(crate) team: String,
+    pub(crate) tenant: String,
+    /// Whose personal link was followed.
+    pub(crate) asked_by: String,
+    pub(crate) account: String,
+    pub(crate) admin: String,
 }
 
 /// Why linking did not work, as far as it concerns the person in the browser.

@@ -99,11 +99,7 @@ fn show(step: Result<Step, Failure>) -> Response {
         Ok(Step::ToPagerDuty { url, browser }) => browser::redirect(url.as_str(), Some(&browser)),
         Ok(Step::ToConfirmation) => browser::redirect("/oauth/callback", None),
         Ok(Step::Ask { teams, pagerduty, csrf }) => pages::ask(&teams, &pagerduty, &csrf).into_response(),
-        Ok(Step::AskTeam { team, tenant, asked_by, account, admin, csrf }) => {
-            let about =
-                pages::Team { team: &team, tenant: &tenant, asked_by: &asked_by, account: &account, admin: &admin };
-            pages::ask_team(&about, &csrf).into_response()
-        }
+        Ok(Step::AskTeam { about, csrf }) => pages::ask_team(&about, &csrf).into_response(),
         Ok(Step::Connected { team, session }) => {
             browser::with_session(pages::connected(&team).into_response(), &session)
         }

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use domain::linking::AccountLink;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::flow::Failure;
+use crate::flow::{Failure, TeamToConnect};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -49,30 +49,21 @@ pub(crate) fn ask(teams: &str, pagerduty: &str, csrf: &str) -> impl IntoResponse
 }
 
 /// The question before a team is connected: an authorization link that was passed on must not connect a stranger's team.
-pub(crate) fn ask_team(about: &Team<'_>, csrf: &str) -> impl IntoResponse + use<> {
+pub(crate) fn ask_team(about: &TeamToConnect, csrf: &str) -> impl IntoResponse + use<> {
     question(&Question {
         title: "Connect this team to PagerDuty?",
         means: "PagerBridge will be able to post this account's incidents in the team's channels. Members can act on them once they have linked their accounts.",
         about: &[
-            ("Microsoft Teams team", about.team),
-            ("Microsoft 365 tenant", about.tenant),
-            ("Asked for by", about.asked_by),
-            ("PagerDuty account", about.account),
-            ("You are", about.admin),
+            ("Microsoft Teams team", &about.team),
+            ("Microsoft 365 tenant", &about.tenant),
+            ("Asked for by", &about.asked_by),
+            ("PagerDuty account", &about.account),
+            ("You are", &about.admin),
         ],
         warning: "If you do not know this team, choose Cancel: somebody may have passed on a link to you.",
         yes: "Connect team",
         csrf,
     })
-}
-
-/// What an admin is told about a team before it is connected.
-pub(crate) struct Team<'a> {
-    pub(crate) team: &'a str,
-    pub(crate) tenant: &'a str,
-    pub(crate) asked_by: &'a str,
-    pub(crate) account: &'a str,
-    pub(crate) admin: &'a str,
 }
 
 /// What is asked before anything is done.
