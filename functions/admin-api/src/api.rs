@@ -26,7 +26,7 @@ use crate::deliveries;
 use crate::error::{Problem, Refusal};
 use crate::model::{
     AccountView, Audit, ChannelView, Channels, ConnectionView, Connections, Disconnect, DisconnectedView, NamedView,
-    NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView, UserView, end,
+    NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView, UNKNOWN_CHANNEL, UserView, end,
 };
 use crate::page;
 use crate::session::Caller;
@@ -226,7 +226,7 @@ async fn views(app: &App, team: &Installation, connections: Vec<Connection>) -> 
             let Connection { account, service, channel, .. } = &connection;
             let (delivery, subscription) =
                 tokio::join!(app.store.last_delivery(account, service, channel), subscription(app, &connection));
-            let name = names.get(channel).cloned().unwrap_or_else(|| "(unknown channel)".to_owned());
+            let name = names.get(channel).cloned().unwrap_or_else(|| UNKNOWN_CHANNEL.to_owned());
             Ok::<_, store::Error>(ConnectionView::new(connection.clone(), name, web, subscription, delivery?))
         }
     });

@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::api::{answer, body, ok};
 use crate::error::{Problem, Refusal};
-use crate::model::NamedView;
+use crate::model::{NamedView, UNKNOWN_CHANNEL};
 use crate::session::Caller;
 
 /// Deliveries per answer.
@@ -126,7 +126,7 @@ pub(crate) async fn deliveries(
 ) -> Result<Response, Refusal> {
     let now = app.clock.now();
     let day = match wanted.day.as_deref().map(str::trim).filter(|day| !day.is_empty()) {
-        None => now.strftime("%Y-%m-%d").to_string(),
+        None => store::ledger_day(now),
         Some(day) => day
             .parse::<Date>()
             .map_err(|_| Refusal::Invalid("The day is not one, as in 2026-11-23.".to_owned()))?
@@ -193,7 +193,7 @@ impl Names {
         }
         let found = ChannelOfTeam {
             id: channel.to_string(),
-            name: name.unwrap_or_else(|| "(unknown channel)".to_owned()),
+            name: name.unwrap_or_else(|| UNKNOWN_CHANNEL.to_owned()),
             team: line.team.as_ref().map(ToString::to_string),
             team_name,
         };

@@ -4,11 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use jiff::SignedDuration;
 use runtime::App;
 use serde::Serialize;
-use setup::SetupError;
-use teams::connector::ConnectorAuth;
 
 #[derive(Debug, Serialize)]
 struct Health {
@@ -24,9 +21,6 @@ struct Health {
     /// Whether the reconciler has come round lately; a stack that nobody has set up yet is in order.
     reconciler: Part,
 }
-
-/// The schedule's interval three times.
-const RECONCILED_WITHIN: SignedDuration = SignedDuration::from_mins(15);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,7 +47,7 @@ pub(crate) async fn health(State(app): State<App>) -> Response {
         app.store.reachable(),
         app.queue.reachable(),
         app.secrets.values(app.clock.now()),
-        bot_token(&app),
+        setup::check_bot_token(&app),
         app.pagerduty_token(false),
         reconciled(&app),
     );
@@ -67,13 +61,6 @@ pub(crate) async fn health(State(app): State<App>) -> Response {
     (code, Json(Health { status, version, table, queue, secret, teams, pagerduty, reconciler })).into_response()
 }
 
-async fn bot_token(app: &App) -> Result<(), SetupError> {
-    let now = app.clock.now();
-    let values = app.secrets.values(now).await?;
-    let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
-    Ok(app.connector.check_token(&auth).await?)
-}
-
 async fn reconciled(app: &App) -> Part {
     let round = async {
         match app.store.known_account_of_app(&app.config.pagerduty_client_id).await? {
@@ -82,7 +69,7 @@ async fn reconciled(app: &App) -> Part {
         }
     };
     match round.await {
-        Ok(Some(round)) if app.clock.now().duration_since(round.began_at) > RECONCILED_WITHIN => Part::Failing,
+        Ok(Some(round)) if round.is_overdue(app.clock.now()) => Part::Failing,
         Ok(_) => Part::Ok,
         Err(error) => Part::of("reconciler", &Err::<(), _>(error)),
     }

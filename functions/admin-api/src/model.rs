@@ -7,6 +7,9 @@ use setup::SubscriptionEnd;
 use store::{AuditEntry, Via};
 use utoipa::ToSchema;
 
+/// Instead of the name of a channel that Teams has not told us.
+pub(crate) const UNKNOWN_CHANNEL: &str = "(unknown channel)";
+
 /// Who is logged in, and to what.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SessionView {

@@ -70,7 +70,7 @@ impl Caller {
     pub(crate) async fn team(&self, app: &App, team: &str) -> Result<Installation, Refusal> {
         let id = TeamId::new(team).map_err(|_| Refusal::NotFound("team"))?;
         let known = app.store.installation(&id).await?;
-        known.filter(|known| known.account.as_ref() == Some(&self.session.account)).ok_or(Refusal::NotFound("team"))
+        known.filter(|known| known.belongs_to(&self.session.account)).ok_or(Refusal::NotFound("team"))
     }
 
     pub(crate) fn actor(&self) -> Actor {

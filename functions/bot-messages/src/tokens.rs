@@ -93,11 +93,9 @@ async fn renew(app: App, stored: StoredLink, tokens: Tokens, holder: String) -> 
     let refreshed = refresh(&app, &stored, &tokens, &holder).await;
     if refreshed.is_err() {
         app.metrics.count(Metric::TokenRefreshFailures, app.clock.now());
-    }
-    if refreshed.is_err()
-        && let Err(error) = app.store.release_refresh(&stored.link, &holder).await
-    {
-        tracing::warn!(error = runtime::chain(&error), "refresh lease runs out by itself");
+        if let Err(error) = app.store.release_refresh(&stored.link, &holder).await {
+            tracing::warn!(error = runtime::chain(&error), "refresh lease runs out by itself");
+        }
     }
     refreshed
 }

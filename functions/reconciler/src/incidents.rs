@@ -1,10 +1,9 @@
 //! Incidents: what PagerDuty says is merged as a webhook would be, and cards that do not show it are marked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use domain::connection::Connection;
-use domain::ids::{AccountId, IncidentId, ServiceId, TeamId};
-use domain::incident::RecordVersion;
+use domain::ids::{AccountId, IncidentId, ServiceId};
+use domain::incident::{IncidentRecord, RecordVersion};
 use domain::job::{CardJob, Cause, Occasion};
 use domain::routing::stale_channels;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -14,7 +13,7 @@ use runtime::{App, Metric};
 use setup::SetupError;
 use store::Round;
 
-use crate::ReconcileError;
+use crate::{Connected, ReconcileError};
 
 /// How many incidents are merged at the same time.
 const AT_ONCE: usize = 8;
@@ -28,18 +27,15 @@ const OFTEN: SignedDuration = SignedDuration::from_mins(20);
 const SLOTS: i64 = 6;
 const SLOT: i64 = 300;
 
-/// Brings the records of some services' incidents up to date and marks their cards.
+/// Brings the records of some services' incidents up to date and marks their cards. `open`: what the table takes for open.
 pub(crate) async fn refresh(
     app: &App,
     account: &AccountId,
     services: &[ServiceId],
-    teams: &BTreeSet<TeamId>,
+    connected: &Connected,
+    open: &[IncidentRecord],
     round: &Round,
 ) -> Result<(), ReconcileError> {
-    let mut connections: Vec<Connection> = Vec::new();
-    for service in services {
-        connections.extend(app.store.connections_of_service(account, service).await?);
-    }
     let mut found: BTreeMap<IncidentId, RestIncident> = BTreeMap::new();
     let created = Which::Created { since: round.since(), until: app.clock.now() };
     for which in [Which::Open, created] {
@@ -51,14 +47,14 @@ pub(crate) async fn refresh(
         }
     }
     // Open here and not there: closed or moved meanwhile.
-    for record in app.store.open_incidents(account).await? {
+    for record in open {
         let theirs = record.state().is_some_and(|state| services.contains(&state.service.id));
         if theirs && !found.contains_key(&record.id) {
-            found.extend(setup::incident(app, &record.id).await?.map(|incident| (record.id, incident)));
+            found.extend(setup::incident(app, &record.id).await?.map(|incident| (record.id.clone(), incident)));
         }
     }
     let looked: Vec<Looked> = stream::iter(found.into_values())
-        .map(|incident| look(app, account, incident, &connections, teams))
+        .map(|incident| look(app, account, incident, connected))
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
@@ -68,8 +64,7 @@ pub(crate) async fn refresh(
     if merged > 0 || !jobs.is_empty() {
         tracing::info!(incidents = merged, cards = jobs.len(), "healed");
     }
-    let figure = |metric, count: usize| (metric, f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
-    let figures = [figure(Metric::IncidentsMerged, merged), figure(Metric::JobsQueued, jobs.len())];
+    let figures = [Metric::IncidentsMerged.times(merged), Metric::JobsQueued.times(jobs.len())];
     app.metrics.emit(&figures, app.clock.now());
     Ok(())
 }
@@ -85,8 +80,7 @@ async fn look(
     app: &App,
     account: &AccountId,
     incident: RestIncident,
-    connections: &[Connection],
-    teams: &BTreeSet<TeamId>,
+    connected: &Connected,
 ) -> Result<Looked, ReconcileError> {
     let observed = incident.into_record(account.clone());
     let (known, cards) = app.store.incident_with_cards(account, &observed.id).await?;
@@ -102,7 +96,9 @@ async fn look(
     if !learned && !changed_at.is_some_and(|at| is_due(&stored.record.id, at, now)) {
         return Ok(Looked { learned, jobs: Vec::new() });
     }
-    let stale = stale_channels(&stored.record, stored.version, connections, &cards, teams);
+    let connections = stored.record.state().and_then(|state| connected.services.get(&state.service.id));
+    let connections = connections.map_or(&[][..], Vec::as_slice);
+    let stale = stale_channels(&stored.record, stored.version, connections, &cards, &connected.teams);
     Ok(Looked { learned, jobs: cause(stored.version, now).jobs(account, &stored.record.id, stale) })
 }
 

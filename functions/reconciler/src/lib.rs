@@ -8,16 +8,16 @@ mod incidents;
 mod subscriptions;
 mod tidying;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
 
+use domain::connection::Connection;
 use domain::ids::{AccountId, ServiceId, TeamId};
 use jiff::{SignedDuration, Timestamp};
 use runtime::{App, Metric};
-use setup::SetupError;
+use setup::{Lock, SetupError};
 use store::Round;
-use teams::connector::ConnectorAuth;
 
 /// Kept free at the end of an invocation: a page of incidents that was begun is finished in this time.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -34,9 +34,6 @@ pub enum ReconcileError {
     /// PagerDuty, the table or the queue did not do it.
     #[error("not everything could be reconciled")]
     Setup(#[from] SetupError),
-    /// There is no randomness for the lock.
-    #[error("not everything could be reconciled")]
-    Random(#[from] runtime::RandomError),
 }
 
 impl From<store::Error> for ReconcileError {
@@ -50,8 +47,8 @@ impl From<store::Error> for ReconcileError {
 pub(crate) struct Connected {
     /// The teams that belong to the account.
     pub(crate) teams: BTreeSet<TeamId>,
-    /// The services with a connection.
-    pub(crate) services: BTreeSet<ServiceId>,
+    /// The services with their connections; none has none.
+    pub(crate) services: BTreeMap<ServiceId, Vec<Connection>>,
 }
 
 /// One run. `left` is the time until Lambda ends the invocation.
@@ -65,10 +62,8 @@ pub async fn run(app: &App, left: Duration) -> Result<(), ReconcileError> {
     let run: Pin<Box<dyn Future<Output = Result<(), ReconcileError>> + Send + '_>> =
         Box::pin(locked(app, started.checked_add(work).unwrap_or(Timestamp::MAX)));
     let done = run.await;
-    let figures = [
-        (Metric::ReconcilerRuns, f64::from(u8::from(done.is_ok()))),
-        (Metric::ReconcilerFailures, f64::from(u8::from(done.is_err()))),
-    ];
+    let figures =
+        [Metric::ReconcilerRuns.times(done.is_ok().into()), Metric::ReconcilerFailures.times(done.is_err().into())];
     app.metrics.emit(&figures, app.clock.now());
     if let Err(error) = &done {
         tracing::error!(error = runtime::chain(error), "reconciler");
@@ -81,27 +76,21 @@ async fn locked(app: &App, deadline: Timestamp) -> Result<(), ReconcileError> {
         tracing::info!("nobody has authorized anything yet");
         return Ok(());
     };
-    let (name, holder) = (format!("reconciler/{account}"), app.random.token()?);
-    if !app.store.lock(&name, &holder, app.clock.now(), LOCK).await? {
+    let Some(lock) = Lock::take(app, format!("reconciler/{account}"), LOCK).await? else {
         tracing::warn!("another run is going on");
         return Ok(());
-    }
+    };
     check_bot_token(app).await;
     let done = Box::pin(reconcile(app, &account, deadline)).await;
-    if let Err(error) = app.store.unlock(&name, &holder).await {
-        tracing::warn!(error = runtime::chain(&error), "the lock ends by itself");
-    }
+    lock.release(app).await;
     done
 }
 
 /// Whether Entra gives the bot a token is found out here, and not only when the next incident comes.
 async fn check_bot_token(app: &App) {
-    let now = app.clock.now();
-    let Ok(values) = app.secrets.values(now).await else { return };
-    let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
-    if let Err(error) = app.connector.check_token(&auth).await {
+    if let Err(SetupError::Teams(error)) = setup::check_bot_token(app).await {
         tracing::error!(error = runtime::chain(&error), "the bot gets no token");
-        app.metrics.count(Metric::AppTokenFailures, now);
+        app.metrics.count(Metric::AppTokenFailures, app.clock.now());
     }
 }
 
@@ -125,13 +114,14 @@ async fn go_round(
 ) -> Result<(), ReconcileError> {
     let now = app.clock.now();
     let mut round = app.store.round(account).await?.unwrap_or_else(|| Round::first(now));
-    let due: Vec<ServiceId> = connected.services.iter().filter(|id| round.is_due(id)).cloned().collect();
+    let due: Vec<ServiceId> = connected.services.keys().filter(|id| round.is_due(id)).cloned().collect();
+    let open = app.store.open_incidents(account).await?;
     for services in due.chunks(SERVICES_AT_ONCE) {
         if app.clock.now() > deadline {
             tracing::info!(after = round.after.as_ref().map(ServiceId::as_str), "the next run goes on");
             return Ok(());
         }
-        incidents::refresh(app, account, services, &connected.teams, &round).await?;
+        incidents::refresh(app, account, services, connected, &open, &round).await?;
         round.after = services.last().cloned();
         app.store.put_round(account, &round).await?;
     }

@@ -1,6 +1,6 @@
 //! Webhook subscriptions: each connected service has one that delivers, and there are no others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use jiff::Timestamp;
@@ -29,12 +29,12 @@ pub(crate) async fn mend(
 ) -> Result<(), ReconcileError> {
     // Ours first: what is made between the two reads is in PagerDuty's list, and found in use under its lock.
     let mut used = BTreeMap::new();
-    for service in &connected.services {
+    for service in connected.services.keys() {
         let known = app.store.subscription_of_service(account, service).await?;
         used.extend(known.map(|known| (service.clone(), known.id)));
     }
-    let listed = listed(app).await?;
-    let wrong = compare(&listed, &used, &connected.services);
+    let listed = setup::own_subscriptions(app).await?;
+    let wrong = compare(&listed, &used, connected.services.keys());
     let disabled = wrong.iter().filter(|one| matches!(one, Wrong::Disabled(_))).count();
     let mut mended = Mended { disabled, ..Mended::default() };
     let mut first = Ok(());
@@ -61,24 +61,14 @@ pub(crate) async fn mend(
     first
 }
 
-async fn listed(app: &App) -> Result<Vec<ListedSubscription>, ReconcileError> {
-    let (mut listed, mut offset) = (Vec::new(), Some(0));
-    while let Some(start) = offset {
-        let page = setup::own_subscriptions(app, start).await?;
-        listed.extend(page.items);
-        offset = page.next;
-    }
-    Ok(listed)
-}
-
 /// What is wrong. `listed`: what PagerDuty delivers to us; `used`: which subscription each connected service uses.
-fn compare(
+fn compare<'c>(
     listed: &[ListedSubscription],
     used: &BTreeMap<ServiceId, SubscriptionId>,
-    connected: &BTreeSet<ServiceId>,
+    connected: impl IntoIterator<Item = &'c ServiceId>,
 ) -> Vec<Wrong> {
     let state = |id: &SubscriptionId| listed.iter().find(|one| &one.id == id).map(|one| one.state);
-    let services = connected.iter().filter_map(|service| match used.get(service).and_then(state) {
+    let services = connected.into_iter().filter_map(|service| match used.get(service).and_then(state) {
         Some(SubscriptionState::Active) => None,
         Some(SubscriptionState::Disabled) => Some(Wrong::Disabled(service.clone())),
         Some(SubscriptionState::Gone) | None => Some(Wrong::Missing(service.clone())),
@@ -110,11 +100,10 @@ struct Mended {
 
 impl Mended {
     fn count(&self, app: &App) {
-        let figure = |metric, count: usize| (metric, f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
         let figures = [
-            figure(Metric::SubscriptionsDisabled, self.disabled),
-            figure(Metric::SubscriptionsReenabled, self.reenabled),
-            figure(Metric::SubscriptionsRemoved, self.removed),
+            Metric::SubscriptionsDisabled.times(self.disabled),
+            Metric::SubscriptionsReenabled.times(self.reenabled),
+            Metric::SubscriptionsRemoved.times(self.removed),
         ];
         app.metrics.emit(&figures, app.clock.now());
     }
@@ -122,6 +111,8 @@ impl Mended {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use url::Url;
 
     use super::*;

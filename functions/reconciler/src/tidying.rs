@@ -22,20 +22,18 @@ pub(crate) async fn tidy(
     }
     let installations = app.store.teams_of_account(account).await?;
     let teams = installations.iter().map(|installation| installation.team.clone()).collect::<BTreeSet<_>>();
-    let mut known: BTreeMap<ServiceId, ()> = BTreeMap::new();
-    for subscription in app.store.subscriptions_of_account(account).await? {
-        known.insert(subscription.service, ());
-    }
+    let subscriptions = app.store.subscriptions_of_account(account).await?;
+    let mut known: BTreeSet<ServiceId> = subscriptions.into_iter().map(|subscription| subscription.service).collect();
     for team in &teams {
         let connections = app.store.connections_of_team(team).await?;
-        known.extend(connections.into_iter().filter(|c| &c.account == account).map(|c| (c.service, ())));
+        known.extend(connections.into_iter().filter(|c| &c.account == account).map(|c| c.service));
     }
-    let mut connected = Connected { teams, services: BTreeSet::new() };
-    for service in known.into_keys() {
+    let mut connected = Connected { teams, services: BTreeMap::new() };
+    for service in known {
         for connection in app.store.connections_of_service(account, &service).await? {
             if connected.teams.contains(&connection.team) || belongs(app, account, &connection.team).await? {
-                connected.teams.insert(connection.team);
-                connected.services.insert(service.clone());
+                connected.teams.insert(connection.team.clone());
+                connected.services.entry(service.clone()).or_default().push(connection);
                 continue;
             }
             tracing::warn!(team.id = %connection.team, service.id = %service, "connection of a team that has left");
@@ -49,8 +47,7 @@ pub(crate) async fn tidy(
 
 /// Whether a team that is not listed belongs to the account all the same; then it is listed from now on.
 async fn belongs(app: &App, account: &AccountId, team: &TeamId) -> Result<bool, ReconcileError> {
-    let installation = app.store.installation(team).await?;
-    if installation.is_none_or(|known| known.account.as_ref() != Some(account)) {
+    if app.store.team_of_account(account, team).await?.is_none() {
         return Ok(false);
     }
     tracing::warn!(team.id = %team, "team was not listed");

@@ -63,15 +63,14 @@ async fn receive(State(ingest): State<Ingest>, headers: HeaderMap, body: Body) -
 }
 
 /// What a delivery adds to the metrics.
-fn figures(outcome: Outcome) -> Vec<(Metric, f64)> {
+fn figures(outcome: Outcome) -> [(Metric, f64); 5] {
     let status = outcome.status();
-    let is = |metric, holds: bool| (metric, if holds { 1.0 } else { 0.0 });
-    vec![
-        (Metric::WebhooksReceived, 1.0),
-        is(Metric::WebhooksRefused, status.is_client_error()),
-        is(Metric::WebhooksFailed, status.is_server_error()),
-        is(Metric::BadSignatures, outcome == Outcome::WrongSignature),
-        is(Metric::UnreadableWebhooks, outcome == Outcome::Unreadable),
+    [
+        Metric::WebhooksReceived.times(1),
+        Metric::WebhooksRefused.times(status.is_client_error().into()),
+        Metric::WebhooksFailed.times(status.is_server_error().into()),
+        Metric::BadSignatures.times((outcome == Outcome::WrongSignature).into()),
+        Metric::UnreadableWebhooks.times((outcome == Outcome::Unreadable).into()),
     ]
 }
 
@@ -174,7 +173,7 @@ async fn mark(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent
     tracing::info!(incident.id = %incident, event.id = cause.id, channels = jobs.len(), version = stored.version.0, "merged");
     let queued = async {
         queue.send(&jobs).await?;
-        metrics.emit(&[(Metric::JobsQueued, jobs.len() as f64)], clock.now());
+        metrics.emit(&[Metric::JobsQueued.times(jobs.len())], clock.now());
         Ok(())
     };
     let (queued, ()) = tokio::join!(queued, open_lines(&ingest.app, &stored.record, &jobs, &teams, &cause));

@@ -189,6 +189,12 @@ impl Installation {
         self.team_name.as_deref().unwrap_or("(unnamed team)")
     }
 
+    /// Whether the team is connected to this account.
+    #[must_use]
+    pub fn belongs_to(&self, account: &AccountId) -> bool {
+        self.account.as_ref() == Some(account)
+    }
+
     /// Whether the bot is in the team and no admin has connected it to an account.
     #[must_use]
     pub fn waits_for_authorization(&self) -> bool {

@@ -179,7 +179,7 @@ impl OAuthError {
 
 /// Which of the wanted scopes were not granted.
 #[must_use]
-pub fn missing_scopes(grant: &Grant, wanted: &'static [&'static str]) -> Vec<&'static str> {
+pub fn missing_scopes<'s>(grant: &Grant, wanted: &[&'s str]) -> Vec<&'s str> {
     wanted.iter().copied().filter(|scope| !grant.scopes.contains(*scope)).collect()
 }
 
@@ -260,9 +260,9 @@ impl OAuth {
     ) -> Result<AppToken, OAuthError> {
         let scope = format!("as_account-{}.{subdomain} {}", region.scope_name(), scopes.join(" "));
         let answer = self.token(client_secret, &[("grant_type", "client_credentials"), ("scope", &scope)]).await?;
-        let Grant { access_token, expires_at, scopes: granted, .. } = grant(&answer, now)?;
-        let missing = scopes.iter().filter(|scope| !granted.contains(**scope)).map(|scope| (*scope).to_owned());
-        Ok(AppToken { access_token, expires_at, missing: missing.collect() })
+        let grant = grant(&answer, now)?;
+        let missing = missing_scopes(&grant, scopes).into_iter().map(str::to_owned).collect();
+        Ok(AppToken { access_token: grant.access_token, expires_at: grant.expires_at, missing })
     }
 
     /// Who an id token is about. Its signature is not checked: it came straight from the token endpoint over TLS, which

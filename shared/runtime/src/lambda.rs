@@ -29,7 +29,7 @@ where
 {
     let flow = &flow;
     lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<E>| async move {
-        let left = event.context.deadline().duration_since(unix_now()).unwrap_or_default();
+        let left = left(&event.context);
         Ok::<A, LambdaError>(flow(event.payload, left).await)
     }))
     .await
@@ -47,13 +47,14 @@ where
 {
     let flow = &flow;
     lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<serde_json::Value>| async move {
-        let left = event.context.deadline().duration_since(unix_now()).unwrap_or_default();
-        Ok::<(), LambdaError>(flow(left).await?)
+        Ok::<(), LambdaError>(flow(left(&event.context)).await?)
     }))
     .await
 }
 
-fn unix_now() -> std::time::SystemTime {
+/// The time until Lambda ends the invocation.
+fn left(context: &lambda_runtime::Context) -> std::time::Duration {
     #[expect(clippy::disallowed_methods, reason = "Lambda gives its deadline in wall-clock time")]
-    std::time::SystemTime::now()
+    let now = std::time::SystemTime::now();
+    context.deadline().duration_since(now).unwrap_or_default()
 }

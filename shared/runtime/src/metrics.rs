@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// What the metrics are found under in CloudWatch.
-pub const NAMESPACE: &str = "PagerBridge";
+const NAMESPACE: &str = "PagerBridge";
 
 /// The one dimension; Lambda's name of a function also says which stack it belongs to.
 const DIMENSION: &str = "FunctionName";
@@ -105,6 +105,12 @@ impl Metric {
         }
     }
 
+    /// So often, for [`Metrics::emit`].
+    #[must_use]
+    pub fn times(self, count: usize) -> (Self, f64) {
+        (self, f64::from(u32::try_from(count).unwrap_or(u32::MAX)))
+    }
+
     fn unit(self) -> &'static str {
         if self == Self::WebhookToCard { "Milliseconds" } else { "Count" }
     }
@@ -126,7 +132,7 @@ impl Metrics {
 
     /// Counts one.
     pub fn count(&self, metric: Metric, now: Timestamp) {
-        self.emit(&[(metric, 1.0)], now);
+        self.emit(&[metric.times(1)], now);
     }
 
     /// Notes several at once, in one line. Each may appear once; zeros are noted too, so that a sum is known to be zero.

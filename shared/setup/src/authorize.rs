@@ -134,7 +134,7 @@ pub async fn authorize(
     if installation.installed_at != installed_at || installation.removed_at.is_some() {
         return Err(SetupError::Outdated);
     }
-    if installation.account.as_ref() != Some(&account.id) {
+    if !installation.belongs_to(&account.id) {
         return Err(SetupError::OtherAccount);
     }
     if before.is_some_and(|before| before.account.is_none()) {

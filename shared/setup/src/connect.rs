@@ -1,28 +1,18 @@
 //! Connecting a service to a channel: its webhook subscription, the connection, and the greeting in the channel.
 
-use std::time::Duration;
-
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::failure::Class;
 use domain::ids::{AccountId, ChannelId, ServiceId, SubscriptionId};
 use domain::incident::ServiceRef;
 use domain::job::TestJob;
-use jiff::SignedDuration;
 use pagerduty::rest::{NewSubscription, SUBSCRIBED_EVENTS, SubscriptionState};
 use runtime::App;
 use secrecy::ExposeSecret;
 use store::Subscription;
-use url::Url;
 
 use crate::disconnect::SubscriptionEnd;
-use crate::{Actor, SetupError, as_app, note, post};
-
-/// Longer than everything that is done under the lock may take.
-const LOCK: SignedDuration = SignedDuration::from_secs(60);
-
-/// How often, and how long after one another, somebody tries who finds the lock taken: 5 s in all.
-const TRIES: u32 = 20;
-const BETWEEN_TRIES: Duration = Duration::from_millis(250);
+use crate::lock::one_at_a_time;
+use crate::{Actor, SetupError, as_app, note, post, webhook_url};
 
 /// How often a connection looks for its subscription before it gives up.
 const ROUNDS: usize = 3;
@@ -112,10 +102,7 @@ pub async fn connect_quietly(app: &App, wish: &Wish<'_>) -> Result<Connected, Se
     if installation.removed_at.is_some() {
         return Err(SetupError::NotConnected);
     }
-    let lock = Lock::take(app, account, &wish.service.id).await?;
-    let connected = connect_locked(app, wish, account).await;
-    lock.release(app).await;
-    connected
+    one_at_a_time(app, account, &wish.service.id, Box::pin(connect_locked(app, wish, account))).await
 }
 
 async fn connect_locked(app: &App, wish: &Wish<'_>, account: &AccountId) -> Result<Connected, SetupError> {
@@ -148,8 +135,7 @@ async fn still_authorized(
     account: &AccountId,
     connected: Connected,
 ) -> Result<Connected, SetupError> {
-    let installation = app.store.installation(&wish.installation.team).await?;
-    if installation.is_some_and(|known| known.account.as_ref() == Some(account)) {
+    if app.store.team_of_account(account, &wish.installation.team).await?.is_some() {
         return Ok(connected);
     }
     crate::disconnect::remove_locked(app, account, &wish.service.id, wish.channel).await?;
@@ -196,10 +182,11 @@ pub(crate) async fn subscribe(
     service: &ServiceId,
 ) -> Result<Option<Subscription>, SetupError> {
     let now = app.clock.now();
-    let url = Url::parse(&app.config.public("/webhooks/pagerduty"))?;
+    let url = webhook_url(app)?;
     let known = app.store.subscription_of_service(account, service).await?;
     // PagerBridge has moved to another address since, and PagerDuty cannot change a subscription's.
-    let elsewhere = known.as_ref().is_some_and(|known| known.url.as_deref().is_some_and(|known| known != url.as_str()));
+    let delivers_to = known.as_ref().and_then(|known| known.url.as_deref());
+    let elsewhere = delivers_to.is_some_and(|address| address != url.as_str());
     if let Some(known) = known.as_ref().filter(|_| !elsewhere)
         && still_delivers(app, known).await?
     {
@@ -348,31 +335,4 @@ pub async fn send_test(app: &App, connection: &Connection, actor: &Actor) -> Res
     app.queue.send_test(&job).await?;
     note(app, &connection.account, actor, format!("sent a test notification for {}", connection.service_name)).await;
     Ok(test)
-}
-
-/// One at a time per service: the first connection makes the subscription and the last one takes it away. Whoever is frozen
-/// beyond its time goes on without it, so it saves work and quarrels, and nothing relies on it.
-pub(crate) struct Lock {
-    name: String,
-    holder: String,
-}
-
-impl Lock {
-    pub(crate) async fn take(app: &App, account: &AccountId, service: &ServiceId) -> Result<Self, SetupError> {
-        let name = format!("connections/{account}/{service}");
-        let holder = app.random.token()?;
-        for _ in 0..TRIES {
-            if app.store.lock(&name, &holder, app.clock.now(), LOCK).await? {
-                return Ok(Self { name, holder });
-            }
-            tokio::time::sleep(BETWEEN_TRIES).await;
-        }
-        Err(SetupError::Busy)
-    }
-
-    pub(crate) async fn release(self, app: &App) {
-        if let Err(error) = app.store.unlock(&self.name, &self.holder).await {
-            tracing::warn!(error = runtime::chain(&error), "the lock of a service ends by itself");
-        }
-    }
 }

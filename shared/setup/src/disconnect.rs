@@ -5,7 +5,8 @@ use domain::ids::{AccountId, ChannelId, ServiceId};
 use futures_util::{StreamExt as _, stream};
 use runtime::App;
 
-use crate::connect::{Lock, end_unused};
+use crate::connect::end_unused;
+use crate::lock::one_at_a_time;
 use crate::{Actor, SetupError, note, tell_team};
 
 /// How many connections are removed at the same time.
@@ -48,12 +49,8 @@ pub async fn remove(
 ) -> Result<Option<Removed>, SetupError> {
     // To the end even if the caller stops waiting: a subscription without a connection would be left.
     let (worker, of, what, from) = (app.clone(), account.clone(), service.clone(), channel.clone());
-    let work = async move {
-        let lock = Lock::take(&worker, &of, &what).await?;
-        let removed = remove_locked(&worker, &of, &what, &from).await;
-        lock.release(&worker).await;
-        removed
-    };
+    let work =
+        async move { one_at_a_time(&worker, &of, &what, Box::pin(remove_locked(&worker, &of, &what, &from))).await };
     let removed = runtime::finish(work).await??;
     if let (Some(actor), Some(removed)) = (actor, &removed) {
         let text = format!("disconnected the service {} from a channel", removed.connection.service_name);
@@ -103,16 +100,15 @@ pub async fn disconnect_team(
     actor: &Actor,
 ) -> Result<Disconnected, SetupError> {
     let account = installation.account.clone().ok_or(SetupError::NotConnected)?;
-    let (before, after) = app
+    let (before, _) = app
         .store
         .change_installation(&installation.team, |known| {
-            let known = known.filter(|known| known.account.as_ref() == Some(&account))?;
+            let known = known.filter(|known| known.belongs_to(&account))?;
             Some(Installation { account: None, connected_at: None, leaving: Some(account.clone()), ..known })
         })
         .await?;
     let done = sweep(app, installation, &account).await?;
-    let first = before.as_ref().is_some_and(|before| before.account.is_some());
-    if first && after.is_some_and(|after| after.account.is_none()) {
+    if before.is_some_and(|before| before.belongs_to(&account)) {
         let name = installation.shown_name();
         let text = format!(
             "disconnected the team {name} from PagerDuty: {} connections and {} account links removed",
@@ -131,7 +127,7 @@ pub async fn disconnect_team(
 /// [`SetupError`] if the table does not answer; can be repeated.
 pub async fn finish_leaving(app: &App, installation: &Installation) -> Result<(), SetupError> {
     let Some(account) = &installation.leaving else { return Ok(()) };
-    if installation.account.as_ref() == Some(account) {
+    if installation.belongs_to(account) {
         return Ok(());
     }
     let swept = sweep(app, installation, account).await?;
@@ -145,8 +141,7 @@ pub async fn finish_leaving(app: &App, installation: &Installation) -> Result<()
             Some(Installation { leaving: None, ..known })
         })
         .await?;
-    let back = app.store.installation(&installation.team).await?;
-    if back.is_none_or(|known| known.account.as_ref() != Some(account)) {
+    if app.store.team_of_account(account, &installation.team).await?.is_none() {
         app.store.delete_team_of_account(account, &installation.team).await?;
     }
     Ok(())
@@ -157,7 +152,7 @@ async fn sweep(app: &App, installation: &Installation, account: &AccountId) -> R
     let mut done = Disconnected::default();
     for _ in 0..ROUNDS {
         // Authorized again meanwhile: what the team gets from now on must stay.
-        if app.store.installation(&installation.team).await?.is_some_and(|now| now.account.as_ref() == Some(account)) {
+        if app.store.team_of_account(account, &installation.team).await?.is_some() {
             break;
         }
         let connections = app.store.connections_of_team(&installation.team).await?;

@@ -8,6 +8,7 @@ mod channels;
 mod connect;
 mod disconnect;
 mod error;
+mod lock;
 mod mend;
 mod people;
 mod session;
@@ -26,6 +27,7 @@ pub use channels::{refresh_channels, restore_connections, suspend_connections};
 pub use connect::{Connected, Wish, connect, connect_quietly, end_unused, send_test};
 pub use disconnect::{Disconnected, Removed, SubscriptionEnd, disconnect_team, finish_leaving, remove};
 pub use error::SetupError;
+pub use lock::Lock;
 pub use mend::{mend_subscription, remove_orphan};
 pub use people::{admin, rank_of};
 pub use session::{SESSION_COOKIE, SESSION_LIFETIME};
@@ -107,15 +109,35 @@ pub async fn incident(app: &App, id: &IncidentId) -> Result<Option<RestIncident>
     }
 }
 
-/// The webhook subscriptions of the account that deliver to us, a page at a time.
+/// Where PagerDuty delivers to.
+fn webhook_url(app: &App) -> Result<Url, SetupError> {
+    Ok(Url::parse(&app.config.public("/webhooks/pagerduty"))?)
+}
+
+/// The webhook subscriptions of the account that deliver to us.
 ///
 /// # Errors
 /// [`SetupError`] if PagerDuty does not answer.
-pub async fn own_subscriptions(app: &App, offset: u32) -> Result<Page<ListedSubscription>, SetupError> {
-    let ours = Url::parse(&app.config.public("/webhooks/pagerduty"))?;
-    let mut page = as_app!(app, |auth| app.pagerduty.subscriptions(auth, offset))?;
-    page.items.retain(|listed| listed.url == ours);
-    Ok(page)
+pub async fn own_subscriptions(app: &App) -> Result<Vec<ListedSubscription>, SetupError> {
+    let ours = webhook_url(app)?;
+    let (mut found, mut offset) = (Vec::new(), Some(0));
+    while let Some(start) = offset {
+        let page = as_app!(app, |auth| app.pagerduty.subscriptions(auth, start))?;
+        found.extend(page.items.into_iter().filter(|listed| listed.url == ours));
+        offset = page.next;
+    }
+    Ok(found)
+}
+
+/// Whether Entra gives the bot a token.
+///
+/// # Errors
+/// [`SetupError`] says why not.
+pub async fn check_bot_token(app: &App) -> Result<(), SetupError> {
+    let now = app.clock.now();
+    let values = app.secrets.values(now).await?;
+    let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
+    Ok(app.connector.check_token(&auth).await?)
 }
 
 /// Whether PagerDuty delivers what a subscription is for.

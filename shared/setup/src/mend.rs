@@ -3,9 +3,10 @@
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use runtime::App;
 
-use crate::connect::{Lock, delete_at_pagerduty, end_unused, subscribe};
+use crate::SetupError;
+use crate::connect::{delete_at_pagerduty, end_unused, subscribe, unsubscribe};
 use crate::disconnect::SubscriptionEnd;
-use crate::{SetupError, connect};
+use crate::lock::one_at_a_time;
 
 /// Sees to it that a connected service has a subscription that delivers: one that is disabled is switched on, one that is
 /// gone is made anew.
@@ -15,8 +16,7 @@ use crate::{SetupError, connect};
 pub async fn mend_subscription(app: &App, account: &AccountId, service: &ServiceId) -> Result<(), SetupError> {
     let (app, account, service) = (app.clone(), account.clone(), service.clone());
     let work = async move {
-        let lock = Lock::take(&app, &account, &service).await?;
-        let mended = async {
+        let mend = async {
             let made = subscribe(&app, &account, &service).await?;
             // The last connection may have gone meanwhile.
             if let Some(made) = made
@@ -26,9 +26,7 @@ pub async fn mend_subscription(app: &App, account: &AccountId, service: &Service
             }
             Ok(())
         };
-        let mended = mended.await;
-        lock.release(&app).await;
-        mended
+        one_at_a_time(&app, &account, &service, Box::pin(mend)).await
     };
     runtime::finish(work).await?
 }
@@ -44,8 +42,7 @@ pub async fn remove_orphan(
     id: &SubscriptionId,
 ) -> Result<bool, SetupError> {
     // Under the lock: somebody may have made it a moment ago, and be about to store it.
-    let lock = Lock::take(app, account, service).await?;
-    let removed = async {
+    let remove = async {
         let used = app.store.subscription_of_service(account, service).await?;
         if let Some(used) = used.filter(|used| &used.id == id) {
             if !app.store.connections_of_service(account, service).await?.is_empty() {
@@ -54,12 +51,10 @@ pub async fn remove_orphan(
             return Ok(end_unused(app, &used).await? == SubscriptionEnd::Deleted);
         }
         match app.store.subscription(id).await? {
-            Some(retired) => connect::unsubscribe(app, &retired).await?,
+            Some(retired) => unsubscribe(app, &retired).await?,
             None => delete_at_pagerduty(app, id).await?,
         }
         Ok(true)
     };
-    let removed = removed.await;
-    lock.release(app).await;
-    removed
+    one_at_a_time(app, account, service, Box::pin(remove)).await
 }

@@ -232,8 +232,7 @@ impl Store {
         keep: SignedDuration,
     ) -> Result<(), Error> {
         let expires = entry.at.checked_add(keep).unwrap_or(Timestamp::MAX);
-        let time = format!("{:.9}", entry.at);
-        self.put(Item::new(keys::audit(account, &time, id), "audit", entry)?.expires(expires)).await
+        self.put(Item::new(keys::audit(account, &keys::in_order(entry.at), id), "audit", entry)?.expires(expires)).await
     }
 
     /// The newest entries of an account's audit that come before `before`, newest first, and where the next page begins.

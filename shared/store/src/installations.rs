@@ -18,6 +18,14 @@ impl Store {
         self.read_data(&keys::installation(team)).await
     }
 
+    /// The bot's installation in a team, if the team belongs to the account.
+    ///
+    /// # Errors
+    /// As [`Store::installation`].
+    pub async fn team_of_account(&self, account: &AccountId, team: &TeamId) -> Result<Option<Installation>, Error> {
+        Ok(self.installation(team).await?.filter(|known| known.belongs_to(account)))
+    }
+
     /// Changes an installation, or makes one: `change` gets what is known and gives what is to be known, or `None` to leave
     /// it as it is. It is asked again when somebody else was faster. Gives what is known before and after.
     ///
@@ -92,7 +100,7 @@ impl Store {
     /// As [`Store::installation`].
     pub async fn teams_of_account(&self, account: &AccountId) -> Result<Vec<Installation>, Error> {
         let mut teams = self.teams_ever_of_account(account).await?;
-        teams.retain(|known| known.account.as_ref() == Some(account));
+        teams.retain(|known| known.belongs_to(account));
         Ok(teams)
     }
 

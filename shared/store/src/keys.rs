@@ -6,6 +6,7 @@
 use domain::ids::{
     AccountId, ChannelId, EntraUserId, IncidentId, PdUserId, ServiceId, SubscriptionId, TeamId, TenantId,
 };
+use jiff::Timestamp;
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,7 +84,12 @@ pub(crate) fn team_of_account(account: &AccountId, team: &TeamId) -> Key {
     Key { pk: format!("ACCOUNT#{account}"), sk: format!("{TEAM}{team}") }
 }
 
-/// In the order of time; `time` is RFC 3339 in UTC with a fixed number of digits.
+/// A moment so that texts are in the order of time: RFC 3339 in UTC with a fixed number of digits.
+pub(crate) fn in_order(at: Timestamp) -> String {
+    format!("{at:.9}")
+}
+
+/// In the order of time; `time` is as [`in_order`] writes it.
 pub(crate) fn audit(account: &AccountId, time: &str, id: &str) -> Key {
     Key { pk: format!("AUDIT#{account}"), sk: format!("{time}#{id}") }
 }

@@ -5,7 +5,7 @@ use domain::ledger::LedgerEntry;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::item::{Condition, Item, data, is_alive, text};
-use crate::keys::Key;
+use crate::keys::{Key, in_order};
 use crate::once::short_digest;
 use crate::table::SK;
 use crate::{Error, Store, keys};
@@ -13,11 +13,12 @@ use crate::{Error, Store, keys};
 fn key_of(entry: &LedgerEntry) -> Key {
     let channel = entry.channel.as_ref().map_or("", ChannelId::as_str);
     let id = short_digest(&format!("{}#{}#{channel}", entry.cause, entry.incident));
-    keys::ledger(&entry.account, &day(entry.received_at), &format!("{:.9}", entry.received_at), &id)
+    keys::ledger(&entry.account, &ledger_day(entry.received_at), &in_order(entry.received_at), &id)
 }
 
 /// The UTC day of a moment, as the ledger is divided.
-fn day(at: Timestamp) -> String {
+#[must_use]
+pub fn ledger_day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()
 }
 

@@ -24,6 +24,7 @@ pub use admin::{Admin, AuditEntry, PendingAuthorization, Session, Via};
 pub use cards::{Claim, Saved};
 pub use error::{Error, Misfit};
 pub use incidents::StoredRecord;
+pub use ledger::ledger_day;
 pub use once::Once;
 pub use people::{PersonalChat, RefreshClaim, StoredLink};
 pub use rounds::Round;

@@ -29,13 +29,16 @@ struct OnceData {
 }
 
 fn key_of(name: &str) -> Key {
-    let hash: String = digest(&SHA256, name.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    keys::once(&hash)
+    keys::once(&hex(digest(&SHA256, name.as_bytes()).as_ref()))
 }
 
 /// Tells texts apart where a key needs few characters: the first 16 hexadecimal digits of their SHA-256.
 pub(crate) fn short_digest(text: &str) -> String {
-    digest(&SHA256, text.as_bytes()).as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(digest(&SHA256, text.as_bytes()).as_ref()).chars().take(16).collect()
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Names one call. The SDK sends a request again whose answer was lost, and a condition that the first sending has made
@@ -44,7 +47,7 @@ pub(crate) fn call_name() -> Result<String, Error> {
     let mut bytes = [0; 16];
     #[expect(clippy::disallowed_methods, reason = "no outcome depends on it: it only tells calls apart")]
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 impl Store {
@@ -53,13 +56,7 @@ impl Store {
     /// # Errors
     /// [`Error`] if the table does not answer or the item cannot be read.
     pub async fn begin_once(&self, key: &str, now: Timestamp, hold: SignedDuration) -> Result<Once, Error> {
-        let me = call_name()?;
-        let claim = OnceData { outcome: None };
-        let item = Item::new(key_of(key), "once", &claim)?.expires(after(now, hold)).text(HOLDER, &me);
-        let free = Condition::new(format!("attribute_not_exists(pk) OR {EXPIRES_AT} <= :now OR {HOLDER} = :me"))
-            .number(":now", i128::from(now.as_second()))
-            .text(":me", &me);
-        if self.put_if(item, free).await? {
+        if self.lock(key, &call_name()?, now, hold).await? {
             return Ok(Once::First);
         }
         let known = self.read(&key_of(key)).await?.filter(|item| is_alive(item, now));
@@ -87,7 +84,7 @@ impl Store {
     /// # Errors
     /// [`Error`] if the table does not answer.
     pub async fn lock(&self, name: &str, holder: &str, now: Timestamp, hold: SignedDuration) -> Result<bool, Error> {
-        let item = Item::new(key_of(name), "lock", &OnceData { outcome: None })?;
+        let item = Item::new(key_of(name), "once", &OnceData { outcome: None })?;
         let free = Condition::new(format!("attribute_not_exists(pk) OR {EXPIRES_AT} <= :now OR {HOLDER} = :me"))
             .number(":now", i128::from(now.as_second()))
             .text(":me", holder);

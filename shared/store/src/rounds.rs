@@ -14,6 +14,9 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 const FIRST: SignedDuration = SignedDuration::from_hours(24);
 const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// The schedule's interval three times: a round that began longer ago has got stuck.
+const OVERDUE: SignedDuration = SignedDuration::from_mins(15);
+
 /// One way through all services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
@@ -44,6 +47,12 @@ impl Round {
         let back = |from: Timestamp, by| from.checked_sub(by).unwrap_or(Timestamp::MIN);
         let earliest = back(self.began_at, LONGEST);
         self.before.map_or_else(|| back(self.began_at, FIRST), |before| back(before, OVERLAP).max(earliest))
+    }
+
+    /// Whether the next one should have begun by now.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        now.duration_since(self.began_at) > OVERDUE
     }
 
     /// The one after this one, which `now` begins.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::item::{Condition, Item, key_attributes};
 use crate::keys::Key;
-use crate::once::call_name;
+use crate::once::{call_name, hex};
 use crate::people::{link_item, unchanged};
 use crate::seal::Sealed;
 use crate::table::EXPIRES_AT;
@@ -36,7 +36,7 @@ impl SecretHash {
 /// What is stored instead of a secret.
 #[must_use]
 pub fn secret_hash(secret: &str) -> SecretHash {
-    SecretHash(digest(&SHA256, secret.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    SecretHash(hex(digest(&SHA256, secret.as_bytes()).as_ref()))
 }
 
 /// A log-in at PagerDuty that has begun; known by its `state`.

@@ -3,23 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use domain::connection::Health;
+use domain::connection::{Connection, Health};
 use domain::ids::AccountId;
 use jiff::SignedDuration;
 use pagerduty::rest::SubscriptionState;
 use reqwest::StatusCode;
 use reqwest::header::DATE;
 use runtime::{App, chain, http_client};
-use teams::connector::ConnectorAuth;
-use url::Host;
+use setup::SetupError;
 
 use super::{Stack, redrive};
 
 /// Tokens of Entra and PagerDuty, and AWS signatures, allow for some minutes.
 const MOST_SKEW: SignedDuration = SignedDuration::from_mins(2);
-
-/// The schedule's interval three times.
-const RECONCILED_WITHIN: SignedDuration = SignedDuration::from_mins(15);
 
 /// How a check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,16 +144,15 @@ async fn secret(app: &App) -> Finding {
 
 async fn bot_token(app: &App) -> Finding {
     let what = "bot token";
-    let now = app.clock.now();
-    let Ok(values) = app.secrets.values(now).await else { return unknown(what, "needs the secret") };
-    match app.connector.check_token(&ConnectorAuth { secret: &values.teams_client_secret, now }).await {
+    match setup::check_bot_token(app).await {
         Ok(()) => fine(what, "Entra gives the bot a token"),
-        Err(error) => wrong(
+        Err(SetupError::Teams(error)) => wrong(
             what,
             chain(&error),
             "check TeamsAppId and TeamsTenantId against the Entra app, and that its client secret has not expired: make a new \
              one and run infra/secrets replace",
         ),
+        Err(_) => unknown(what, "needs the secret"),
     }
 }
 
@@ -239,15 +234,9 @@ async fn public_url(app: &App) -> Vec<Finding> {
 fn tls(app: &App) -> Finding {
     let what = "TLS";
     let url = &app.config.public_url;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
     match url.scheme() {
         "https" => fine(what, "publicly trusted certificate, TLS 1.2 or newer"),
-        _ if loopback => unknown(what, "the public URL is this machine"),
+        _ if runtime::is_loopback(url) => unknown(what, "the public URL is this machine"),
         _ => wrong(
             what,
             "the public URL is not https",
@@ -297,21 +286,15 @@ async fn routes(app: &App, http: &reqwest::Client) -> Finding {
 async fn subscriptions(app: &App, account: &AccountId) -> Finding {
     let what = "subscriptions";
     let seen = async {
-        let (mut listed, mut offset) = (BTreeMap::new(), Some(0));
-        while let Some(start) = offset {
-            let page = setup::own_subscriptions(app, start).await?;
-            listed.extend(page.items.into_iter().map(|one| (one.id, one.state)));
-            offset = page.next;
-        }
+        let listed = setup::own_subscriptions(app).await?;
+        let listed: BTreeMap<_, _> = listed.into_iter().map(|one| (one.id, one.state)).collect();
         let (mut good, mut disabled, mut missing) = (0, Vec::new(), Vec::new());
-        for team in app.store.teams_of_account(account).await? {
-            for connection in app.store.connections_of_team(&team.team).await? {
-                let used = app.store.subscription_of_service(account, &connection.service).await?;
-                match used.and_then(|used| listed.get(&used.id).copied()) {
-                    Some(SubscriptionState::Active) => good += 1,
-                    Some(SubscriptionState::Disabled) => disabled.push(connection.service_name),
-                    Some(SubscriptionState::Gone) | None => missing.push(connection.service_name),
-                }
+        for connection in connected(app, account).await? {
+            let used = app.store.subscription_of_service(account, &connection.service).await?;
+            match used.and_then(|used| listed.get(&used.id).copied()) {
+                Some(SubscriptionState::Active) => good += 1,
+                Some(SubscriptionState::Disabled) => disabled.push(connection.service_name),
+                Some(SubscriptionState::Gone) | None => missing.push(connection.service_name),
             }
         }
         Ok::<_, setup::SetupError>((good, disabled, missing))
@@ -330,6 +313,15 @@ async fn subscriptions(app: &App, account: &AccountId) -> Finding {
     }
 }
 
+/// The connections of all teams.
+async fn connected(app: &App, account: &AccountId) -> Result<Vec<Connection>, store::Error> {
+    let mut connections = Vec::new();
+    for team in app.store.teams_of_account(account).await? {
+        connections.extend(app.store.connections_of_team(&team.team).await?);
+    }
+    Ok(connections)
+}
+
 fn listing(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
@@ -338,13 +330,11 @@ async fn connections(app: &App, account: &AccountId) -> Finding {
     let what = "connections";
     let seen = async {
         let (mut healthy, mut broken) = (0, Vec::new());
-        for team in app.store.teams_of_account(account).await? {
-            for connection in app.store.connections_of_team(&team.team).await? {
-                match connection.health {
-                    Health::Healthy => healthy += 1,
-                    Health::Broken { reason, .. } => broken.push(format!("{} ({reason})", connection.service_name)),
-                    Health::ServiceGone { .. } => broken.push(format!("{} (deleted)", connection.service_name)),
-                }
+        for connection in connected(app, account).await? {
+            match connection.health {
+                Health::Healthy => healthy += 1,
+                Health::Broken { reason, .. } => broken.push(format!("{} ({reason})", connection.service_name)),
+                Health::ServiceGone { .. } => broken.push(format!("{} (deleted)", connection.service_name)),
             }
         }
         Ok::<_, store::Error>((healthy, broken))
@@ -362,12 +352,14 @@ async fn connections(app: &App, account: &AccountId) -> Finding {
 
 async fn reconciler(app: &App, account: &AccountId) -> Finding {
     let what = "reconciler";
-    let age = match app.store.round(account).await {
-        Ok(Some(round)) => app.clock.now().duration_since(round.began_at),
+    let now = app.clock.now();
+    let round = match app.store.round(account).await {
+        Ok(Some(round)) => round,
         Ok(None) => return wrong(what, "has never run", "check ReconcilerEnabled, and the reconciler's log"),
         Err(error) => return unknown(what, chain(&error)),
     };
-    if age <= RECONCILED_WITHIN {
+    let age = now.duration_since(round.began_at);
+    if !round.is_overdue(now) {
         return fine(what, format!("began its round {} min ago", age.as_mins()));
     }
     wrong(

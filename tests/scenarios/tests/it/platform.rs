@@ -136,7 +136,7 @@ impl<'w> Platform<'w> {
     }
 
     pub(crate) async fn stored_subscription(&self, service: &str) -> Option<store::Subscription> {
-        let account = domain::ids::AccountId::new(local::ACCOUNT).unwrap();
+        let account = crate::world::account();
         let service = ServiceId::new(service).unwrap();
         self.world.stack.app.store.subscription_of_service(&account, &service).await.unwrap()
     }

@@ -121,7 +121,7 @@ async fn subscriptions_follow_pagerbridge_to_another_address() {
     let world = World::new().await;
     let service = ServiceId::new(world.service("Payments")).unwrap();
     let app = &world.stack.app;
-    let account = domain::ids::AccountId::new(local::ACCOUNT).unwrap();
+    let account = crate::world::account();
     let known = app.store.subscription_of_service(&account, &service).await.unwrap().unwrap();
     // As if it had been made before the own domain: PagerDuty delivers to the old address.
     let token = app.pagerduty_token(false).await.unwrap();
@@ -252,7 +252,7 @@ async fn a_run_that_fails_or_stops_half_way_is_continued_by_the_next() {
     world.advance(SignedDuration::from_secs(31)).await;
 
     // The last run's time was over in the middle of the list.
-    let account = domain::ids::AccountId::new(local::ACCOUNT).unwrap();
+    let account = crate::world::account();
     let mut order: Vec<String> = services.clone();
     order.sort();
     let middle = ServiceId::new(order[14].as_str()).unwrap();

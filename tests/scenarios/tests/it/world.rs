@@ -459,6 +459,6 @@ fn channel_name(service: &str) -> String {
     format!("incidents-of-{service}")
 }
 
-fn account() -> AccountId {
+pub(crate) fn account() -> AccountId {
     AccountId::new(local::ACCOUNT).unwrap()
 }
