@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::connection::{Connection, DeliveryOutcome, Installation};
+use domain::connection::{Connection, DeliveryOutcome};
 use domain::failure::Class;
 use domain::ids::ActivityId;
 use domain::incident::LogEntry;
@@ -242,26 +242,21 @@ impl Delivery<'_> {
 
     /// Where the card's team is reached, and with which secret.
     async fn reach(&self, card: &CardRecord) -> Result<Reached, Outcome> {
-        let (installation, secrets) =
-            tokio::join!(self.app.store.installation(&card.team), self.app.secrets.values(self.app.clock.now()));
+        let (installation, secrets) = tokio::join!(
+            self.app.store.team_of_account(&self.job.account, &card.team),
+            self.app.secrets.values(self.app.clock.now())
+        );
         let secrets = secrets.map_err(|error| {
             tracing::error!(error = runtime::chain(&error), "secret cannot be read");
             self.later(Scope::Channel)
         })?;
-        match installation.map_err(|error| self.table_failed(&error))? {
-            // The team may have left the account a moment ago, or for another one: nothing of the old one is shown there.
-            Some(Installation { account, .. }) if account.as_ref() != Some(&self.job.account) => {
-                tracing::info!(team.id = %card.team, "the card's team is not connected to the account");
-                self.log(Done::NotConnected);
-                Err(Outcome::Done)
-            }
-            Some(Installation { service_url, .. }) => Ok(Reached { service_url, secrets }),
-            None => {
-                tracing::warn!(team.id = %card.team, "the bot is not installed in the card's team");
-                self.log(Done::NotConnected);
-                Err(Outcome::Done)
-            }
-        }
+        // The team may have left the account a moment ago, or for another one: nothing of the old one is shown there.
+        let Some(installation) = installation.map_err(|error| self.table_failed(&error))? else {
+            tracing::warn!(team.id = %card.team, "the card's team is not connected to the account");
+            self.log(Done::NotConnected);
+            return Err(Outcome::Done);
+        };
+        Ok(Reached { service_url: installation.service_url, secrets })
     }
 
     fn auth<'s>(&self, secrets: &'s SecretValues) -> ConnectorAuth<'s> {
@@ -298,11 +293,7 @@ impl Delivery<'_> {
         if error.class() == Class::Invalid {
             tracing::error!(incident.id = %self.job.incident, "Teams will never take this card");
         }
-        // Without a token no other card of the channel would arrive either, and each try would cost a receive.
-        if matches!(error, ConnectorError::Token(_)) {
-            return self.later(Scope::Channel);
-        }
-        if let Some(outcome) = Outcome::of_refusal(error.class(), self.attempts) {
+        if let Some(outcome) = Outcome::of_error(error, self.attempts) {
             return outcome;
         }
         if let Some(connection) = connection {

@@ -111,9 +111,9 @@ impl Told {
     /// What the delivery adds to the metrics.
     fn figures(&self, job: &CardJob, attempts: u32, outcome: Outcome, took_ms: f64) -> Vec<(Metric, f64)> {
         let mut figures = Vec::new();
-        let mut count = |metric, times: usize| {
+        let mut count = |metric: Metric, times: usize| {
             if times > 0 {
-                figures.push((metric, f64::from(u32::try_from(times).unwrap_or(u32::MAX))));
+                figures.push(metric.times(times));
             }
         };
         let times = |wanted: &[Done]| self.done.iter().filter(|done| wanted.contains(done)).count();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::failure::Class;
+use teams::connector::ConnectorError;
 
 /// The longest pause between two tries for a channel that nobody has asked us to wait longer for.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
@@ -52,8 +53,19 @@ impl Outcome {
     /// What follows from Teams' refusal of a message that has been tried `attempts` times. `None`: the channel is gone.
     ///
     /// A card that Teams will never take is tried until the dead-letter queue has it, where somebody looks at it.
-    pub(crate) fn of_refusal(class: Class, attempts: u32) -> Option<Self> {
+    fn of_refusal(class: Class, attempts: u32) -> Option<Self> {
         (class != Class::Gone).then(|| Self::of_failure(class, attempts))
+    }
+
+    /// What follows from any failure of a call to Teams. Without a token the channel's other cards would not arrive either,
+    /// whatever the reason, and each try would cost a receive.
+    pub(crate) fn of_error(error: &ConnectorError, attempts: u32) -> Option<Self> {
+        let class = match (error, error.class()) {
+            (_, class @ Class::Retry { .. }) => class,
+            (ConnectorError::Token(_), _) => Class::Retry { after: None },
+            (_, class) => class,
+        };
+        Self::of_refusal(class, attempts)
     }
 
     /// What follows from a failure that leaves something to do. One item of the table that cannot be read concerns one card;
@@ -77,6 +89,8 @@ pub(crate) fn backoff(attempts: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use teams::connector::TokenError;
+
     use super::*;
 
     #[test]
@@ -103,6 +117,15 @@ mod tests {
             assert_eq!(Outcome::of_refusal(class, attempts), expected, "{class:?}");
             let failure = expected.or(later(Scope::Incident, 1));
             assert_eq!(Some(Outcome::of_failure(class, attempts)), failure, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_token_the_whole_channel_waits() {
+        let busy = TokenError::Busy { status: 503, after: Some(Duration::from_secs(90)) };
+        for (error, attempts, delay) in [(TokenError::Unreadable, 4, 8), (busy, 1, 90)] {
+            let expected = Outcome::Later { scope: Scope::Channel, delay: Duration::from_secs(delay) };
+            assert_eq!(Outcome::of_error(&ConnectorError::Token(error), attempts), Some(expected));
         }
     }
 

@@ -14,8 +14,7 @@ pub(crate) async fn deliver(app: &App, job: &TestJob, attempts: u32) -> Outcome 
     let TestJob { account, service, channel, .. } = job;
     let found = async {
         let Some(connection) = app.store.connection(account, service, channel).await? else { return Ok(None) };
-        let installation = app.store.installation(&connection.team).await?;
-        let installation = installation.filter(|known| known.account.as_ref() == Some(account));
+        let installation = app.store.team_of_account(account, &connection.team).await?;
         Ok::<_, store::Error>(installation.map(|installation| (connection, installation)))
     };
     let (connection, installation) = match found.await {
@@ -42,7 +41,7 @@ pub(crate) async fn deliver(app: &App, job: &TestJob, attempts: u32) -> Outcome 
     };
     tracing::warn!(channel.id = %channel, error = runtime::chain(&error), "test notification not posted");
     last_delivery::refused(app, &connection, &error).await;
-    if let Some(outcome) = Outcome::of_refusal(error.class(), attempts) {
+    if let Some(outcome) = Outcome::of_error(&error, attempts) {
         return outcome;
     }
     channel_gone::note(app, &connection, &error).await;
