@@ -188,7 +188,7 @@ class Template(unittest.TestCase):
             [aws[1], click, TEAMS_CLICK_LIMIT],
             [seconds("functions/bot-messages/src/click.rs", "PAGERDUTY_BUDGET"), click],
             [message, TEAMS_MESSAGE_LIMIT, timeout["BotMessagesFunction"]],
-            [timeout["AdminApiFunction"], API_LIMIT, seconds("shared/setup/src/connect.rs", "LOCK")],
+            [timeout["AdminApiFunction"], API_LIMIT, seconds("shared/setup/src/lock.rs", "OF_SERVICE")],
             [seconds("shared/pagerduty/src/oauth.rs", "TIMEOUT"), timeout["OauthCallbackFunction"], API_LIMIT],
             [
                 seconds("shared/teams/src/connector.rs", "DEFAULT_TIMEOUT"),
