@@ -50,13 +50,15 @@ pub(crate) fn ask(teams: &str, pagerduty: &str, csrf: &str) -> impl IntoResponse
 
 /// The question before a team is connected: an authorization link that was passed on must not connect a stranger's team.
 pub(crate) fn ask_team(about: &TeamToConnect, csrf: &str) -> impl IntoResponse + use<> {
+    // An installation says who, but not their name; a message says both.
+    let asked_by = if about.asked_by.is_empty() { "The person who added the app" } else { &about.asked_by };
     question(&Question {
         title: "Connect this team to PagerDuty?",
         means: "PagerBridge will be able to post this account's incidents in the team's channels. Members can act on them once they have linked their accounts.",
         about: &[
             ("Microsoft Teams team", &about.team),
             ("Microsoft 365 tenant", &about.tenant),
-            ("Asked for by", &about.asked_by),
+            ("Asked for by", asked_by),
             ("PagerDuty account", &about.account),
             ("You are", &about.admin),
         ],

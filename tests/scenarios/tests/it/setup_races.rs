@@ -154,7 +154,13 @@ async fn a_role_that_is_taken_away_before_the_confirmation_counts() {
     platform.install("Ada Wong").await;
     let browser = Browser::new();
     let question = platform.log_in(&browser, "Ada Wong", "Ada Wong").await;
-    for shown in ["Platform", "Asked for by", "Ada Wong", platform.installation().await.tenant.as_str()] {
+    for shown in [
+        "Platform",
+        "Asked for by",
+        "The person who added the app",
+        "Ada Wong",
+        platform.installation().await.tenant.as_str(),
+    ] {
         assert!(question.text.contains(shown), "{shown} is not in {}", question.text);
     }
     world.pagerduty().set_role(&world.pagerduty_user("Ada Wong"), "limited_user");
