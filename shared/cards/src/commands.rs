@@ -50,7 +50,6 @@ pub enum Place {
 /// Something that a person can write to the bot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Command {
-    /// Which.
     pub name: CommandName,
     /// The word; upper and lower case are the same.
     pub word: &'static str,
@@ -58,9 +57,7 @@ pub struct Command {
     pub argument: &'static str,
     /// What it does, as one sentence.
     pub does: &'static str,
-    /// Where it works.
     pub place: Place,
-    /// Who may.
     pub rank: Rank,
 }
 

@@ -4,15 +4,14 @@
 
 use std::str::FromStr;
 
+use domain::deed::{DeedKind, Inputs};
 use domain::ids::{AccountId, IncidentId, TeamId};
 use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
 
 /// The version of [`ButtonData`] that this program writes and reads. Cards live for years in a channel, so a button of
 /// another version must be recognised rather than misread.
 pub const VERSION: u8 = 1;
-
-/// The id of the input that a note is typed into; Teams merges inputs into the button's data under their id.
-pub const NOTE_INPUT: &str = "note";
 
 /// What the buttons of an incident card carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,21 +19,35 @@ pub struct ButtonData {
     /// Always [`VERSION`]; any other is refused.
     #[serde(deserialize_with = "known_version")]
     pub v: u8,
-    /// The incident's account.
     pub account: AccountId,
-    /// The incident.
     pub incident: IncidentId,
-    /// The text of the input [`NOTE_INPUT`]; only with [`Verb::AddNote`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
+    /// What the button asks for. A dialog comes back without the button's own verb.
+    pub verb: Verb,
+    /// What was typed; Teams merges a form's inputs into the button's data.
+    #[serde(flatten, deserialize_with = "texts")]
+    pub inputs: Inputs,
 }
 
 impl ButtonData {
-    /// What the buttons on the card of this incident carry.
+    /// What a button on the card of this incident carries.
     #[must_use]
-    pub fn new(account: AccountId, incident: IncidentId) -> Self {
-        Self { v: VERSION, account, incident, note: None }
+    pub fn new(account: AccountId, incident: IncidentId, verb: Verb) -> Self {
+        Self { v: VERSION, account, incident, verb, inputs: Inputs::new() }
     }
+
+    /// Reads what came back from a button with this verb. Cards of earlier versions say it beside their data only; data that
+    /// says something else is none of ours.
+    #[must_use]
+    pub fn of_click(verb: Verb, mut data: Value) -> Option<Self> {
+        data.as_object_mut()?.entry("verb").or_insert_with(|| verb.as_str().into());
+        serde_json::from_value(data).ok().filter(|data: &Self| data.verb == verb)
+    }
+}
+
+/// Clients may add values of other kinds.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Inputs, D::Error> {
+    let all = std::collections::BTreeMap::<String, Value>::deserialize(deserializer)?;
+    Ok(all.into_iter().filter_map(|(id, value)| Some((id, value.as_str()?.to_owned()))).collect())
 }
 
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
@@ -60,7 +73,6 @@ pub struct TeamData {
     /// Always [`VERSION`]; any other is refused.
     #[serde(deserialize_with = "known_version")]
     pub v: u8,
-    /// The team.
     pub team: TeamId,
 }
 
@@ -80,7 +92,6 @@ pub struct DialogData {
     /// Always [`VERSION`]; any other is refused.
     #[serde(deserialize_with = "known_version")]
     pub v: u8,
-    /// Which dialog.
     pub dialog: Dialog,
     /// Tells one opened form from another, so that each makes one incident; absent on the button that opens it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,12 +122,8 @@ impl OpensDialog {
 /// What a button asks for (`verb` of `Action.Execute`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Take the incident.
-    Acknowledge,
-    /// End the incident.
-    Resolve,
-    /// Write a note on it.
-    AddNote,
+    /// Do something to the incident.
+    Deed(DeedKind),
     /// Show its newest state.
     Refresh,
     /// Send me a personal link. Its button carries no [`ButtonData`].
@@ -134,23 +141,16 @@ pub struct UnknownVerb;
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Self; 7] = [
-        Self::Acknowledge,
-        Self::Resolve,
-        Self::AddNote,
-        Self::Refresh,
-        Self::LinkAccounts,
-        Self::NotAdmin,
-        Self::Resume,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let others = [Self::Refresh, Self::LinkAccounts, Self::NotAdmin, Self::Resume];
+        DeedKind::ALL.into_iter().map(Self::Deed).chain(others)
+    }
 
     /// As it is written on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Acknowledge => "acknowledge",
-            Self::Resolve => "resolve",
-            Self::AddNote => "addNote",
+            Self::Deed(kind) => kind.name(),
             Self::Refresh => "refresh",
             Self::LinkAccounts => "linkAccounts",
             Self::NotAdmin => "notAdmin",
@@ -163,7 +163,7 @@ impl FromStr for Verb {
     type Err = UnknownVerb;
 
     fn from_str(text: &str) -> Result<Self, UnknownVerb> {
-        Self::ALL.into_iter().find(|verb| verb.as_str() == text).ok_or(UnknownVerb)
+        Self::all().find(|verb| verb.as_str() == text).ok_or(UnknownVerb)
     }
 }
 
@@ -173,26 +173,38 @@ impl Serialize for Verb {
     }
 }
 
+impl<'de> Deserialize<'de> for Verb {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
 
+    const NOTE: Verb = Verb::Deed(DeedKind::AddNote);
+
     fn data(note: Option<&str>) -> ButtonData {
         let (account, incident) = (AccountId::new("PACC1").unwrap(), IncidentId::new("Q1").unwrap());
-        ButtonData { note: note.map(str::to_owned), ..ButtonData::new(account, incident) }
+        let inputs = note.map(|note| ("note".to_owned(), note.to_owned())).into_iter().collect();
+        ButtonData { inputs, ..ButtonData::new(account, incident, NOTE) }
     }
 
     #[test]
     fn button_data_survives_the_journey_and_takes_the_note_on() {
         let sent = serde_json::to_value(data(None)).unwrap();
-        assert_eq!(sent, json!({ "v": 1, "account": "PACC1", "incident": "Q1" }));
+        assert_eq!(sent, json!({ "v": 1, "account": "PACC1", "incident": "Q1", "verb": "addNote" }));
         let mut clicked = sent.clone();
         clicked["note"] = json!("two\nlines");
         clicked["someClientAdds"] = json!(true);
-        assert_eq!(serde_json::from_value::<ButtonData>(sent).unwrap(), data(None));
-        assert_eq!(serde_json::from_value::<ButtonData>(clicked).unwrap(), data(Some("two\nlines")));
+        assert_eq!(ButtonData::of_click(NOTE, sent.clone()), Some(data(None)));
+        assert_eq!(ButtonData::of_click(NOTE, clicked), Some(data(Some("two\nlines"))));
+        assert_eq!(ButtonData::of_click(Verb::Deed(DeedKind::Resolve), sent), None, "the button says something else");
+        let before = json!({ "v": 1, "account": "PACC1", "incident": "Q1", "note": "x" });
+        assert_eq!(ButtonData::of_click(NOTE, before), Some(data(Some("x"))), "a card of an earlier version");
     }
 
     #[test]
@@ -206,13 +218,13 @@ mod tests {
             json!("Q1"),
         ];
         for forged in table {
-            assert!(serde_json::from_value::<ButtonData>(forged.clone()).is_err(), "{forged}");
+            assert_eq!(ButtonData::of_click(NOTE, forged.clone()), None, "{forged}");
         }
     }
 
     #[test]
     fn verbs_are_read_as_they_are_written() {
-        for verb in Verb::ALL {
+        for verb in Verb::all() {
             assert_eq!(verb.as_str().parse(), Ok(verb));
         }
         for unknown in ["", "ACKNOWLEDGE", "ack", "reopen"] {

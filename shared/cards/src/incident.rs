@@ -4,11 +4,11 @@
 //! nothing can be recognised. Times are therefore points in time, never "five minutes ago"; the reader's client turns the
 //! trigger time into local time.
 
-use domain::action::MAX_NOTE_CHARS;
+use domain::deed::{DeedKind, Input};
 use domain::incident::{IncidentRecord, LogEntry, Snapshot, Status, Urgency};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::data::{ButtonData, NOTE_INPUT, Verb};
+use crate::data::{ButtonData, Verb};
 use crate::link::Link;
 use crate::log::{NAME_LIMIT, listed, person, phrase, reference};
 use crate::schema::{
@@ -141,7 +141,8 @@ fn facts(state: &Snapshot, record: &IncidentRecord) -> Vec<Element> {
         Urgency::High => "High",
         Urgency::Low => "Low",
     };
-    let priority = state.priority.as_deref().map_or_else(|| literal(Plain::from("None")), name);
+    let priority =
+        state.priority.as_ref().map_or_else(|| literal(Plain::from("None")), |priority| name(&priority.name));
     let mut facts = vec![
         fact("Service", name(&state.service.name)),
         fact("Urgency", literal(Plain::from(urgency))),
@@ -214,38 +215,45 @@ fn log(record: &IncidentRecord, lines: usize) -> Vec<Element> {
     std::iter::once(Element::TextBlock(heading)).chain(entries.into_iter().map(line)).collect()
 }
 
-/// Only what makes sense now: acknowledging a resolved incident would reopen it.
+/// Only what makes sense now, and the link.
 fn actions(view: &IncidentView<'_>, state: &Snapshot) -> Vec<Action> {
-    let data = || ButtonData::new(view.record.account.clone(), view.record.id.clone());
-    let acknowledge = || execute("Acknowledge", Verb::Acknowledge, data(), Some(ActionStyle::Positive));
-    let resolve = || execute("Resolve", Verb::Resolve, data(), None);
-    let mut actions = match state.status {
-        Status::Triggered if view.can_act => vec![acknowledge(), resolve(), add_note(data())],
-        Status::Acknowledged if view.can_act => vec![resolve(), add_note(data())],
-        Status::Triggered | Status::Acknowledged | Status::Resolved => Vec::new(),
-    };
+    let offered = DeedKind::ALL.into_iter().filter(|kind| view.can_act && kind.is_offered(state.status));
+    let mut actions: Vec<Action> = offered.map(|kind| button(view.record, kind)).collect();
     actions.extend(Link::pagerduty(&state.html_url).map(|url| Action::OpenUrl { title: "Open in PagerDuty", url }));
     actions
 }
 
-fn execute(title: &'static str, verb: Verb, data: ButtonData, style: Option<ActionStyle>) -> Action {
-    Action::Execute(Execute { title, verb, data: Data::Incident(data), style })
+/// Acts at once, or opens the deed's form.
+fn button(record: &IncidentRecord, kind: DeedKind) -> Action {
+    let (title, style) = match kind {
+        DeedKind::Acknowledge => ("Acknowledge", Some(ActionStyle::Positive)),
+        DeedKind::Resolve => ("Resolve", None),
+        DeedKind::AddNote => ("Add note", Some(ActionStyle::Positive)),
+    };
+    let verb = Verb::Deed(kind);
+    let data = ButtonData::new(record.account.clone(), record.id.clone(), verb);
+    let execute = Action::Execute(Execute { title, verb, data: Data::Incident(data), style });
+    let inputs: Vec<Element> = kind.form().iter().map(|input| Element::InputText(words(kind, input))).collect();
+    if inputs.is_empty() {
+        return execute;
+    }
+    Action::ShowCard { title, card: Box::new(AdaptiveCard::inner(inputs, vec![execute])) }
 }
 
-fn add_note(data: ButtonData) -> Action {
-    let input = InputText {
-        id: NOTE_INPUT,
-        label: Own::from("Note"),
-        placeholder: Own::from("What did you find or do?"),
-        is_multiline: true,
-        max_length: MAX_NOTE_CHARS,
-        is_required: true,
-        error_message: Own::from("Please write the note first."),
-        value: None,
+/// The words of an input of a deed's form.
+fn words(kind: DeedKind, input: &Input) -> InputText {
+    let (label, placeholder, error) = match kind {
+        DeedKind::Acknowledge | DeedKind::Resolve => ("", "", ""),
+        DeedKind::AddNote => ("Note", "What did you find or do?", "Please write the note first."),
     };
-    let form = AdaptiveCard::inner(
-        vec![Element::InputText(input)],
-        vec![execute("Add note", Verb::AddNote, data, Some(ActionStyle::Positive))],
-    );
-    Action::ShowCard { title: "Add note", card: Box::new(form) }
+    InputText {
+        id: input.id,
+        label: Own::from(label),
+        placeholder: Own::from(placeholder),
+        is_multiline: true,
+        max_length: input.max_chars,
+        is_required: true,
+        error_message: Own::from(error),
+        value: None,
+    }
 }

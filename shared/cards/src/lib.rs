@@ -41,6 +41,5 @@ pub const MAX_CARD_BYTES: usize = 28 * 1024;
 pub struct Card {
     /// Plain text on one line.
     pub summary: String,
-    /// The Adaptive Card.
     pub content: AdaptiveCard,
 }

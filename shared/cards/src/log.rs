@@ -13,51 +13,42 @@ const LISTED: usize = 4;
 /// One line, as in "Acknowledged by Ada". Free text in it takes at most `text_limit` UTF-16 units.
 pub(crate) fn phrase(entry: &LogEntry, text_limit: usize) -> Plain {
     let by = entry.by.as_ref();
+    let head = Plain::from(entry.what.event_type().row().words);
     let name = |text: &str| Plain::from("").foreign_or(text, NAME_LIMIT, "(no name)");
     let free = |line: Plain, text: &str| line.own(": ").foreign_or(text, text_limit, "(no text)");
+    let somebody = |who: Option<&str>| who.map_or_else(|| Plain::from("Somebody"), name);
     match &entry.what {
-        Happening::Triggered => done("Triggered", by),
-        Happening::Acknowledged => done("Acknowledged", by),
-        Happening::Unacknowledged => done("Acknowledgement ended", by),
-        Happening::Reopened => done("Reopened", by),
-        Happening::Resolved { merged_into: None } => done("Resolved", by),
+        Happening::Triggered
+        | Happening::Acknowledged
+        | Happening::Unacknowledged
+        | Happening::Reopened
+        | Happening::Resolved { merged_into: None } => add_by(head, by),
         Happening::Resolved { merged_into: Some(into) } => {
-            done("Resolved", by).own(", merged into ").append(&reference(into))
+            add_by(head, by).own(", merged into ").append(&reference(into))
         }
-        Happening::Escalated { to } => given("Escalated", to, by),
-        Happening::Delegated { to } => given("Delegated", to.as_slice(), by),
-        Happening::Reassigned { to } => given("Reassigned", to, by),
-        Happening::PriorityChanged { to: Some(to) } => {
-            add_by(Plain::from("Priority changed to ").append(&name(to)), by)
+        Happening::Escalated { to } | Happening::Reassigned { to } => given(head, to, by),
+        Happening::Delegated { to } => given(head, to.as_slice(), by),
+        Happening::PriorityChanged { to: Some(to) } | Happening::TypeChanged { to: Some(to) } => {
+            add_by(head.own(" to ").append(&name(to)), by)
         }
-        Happening::PriorityChanged { to: None } => done("Priority removed", by),
-        Happening::ServiceChanged { to } => add_by(Plain::from("Moved to service ").append(&name(to)), by),
-        Happening::TypeChanged { to: Some(to) } => {
-            add_by(Plain::from("Incident type changed to ").append(&name(to)), by)
-        }
-        Happening::TypeChanged { to: None } => done("Incident type removed", by),
-        Happening::Note { content } => free(done("Note", by), content),
-        Happening::StatusUpdate { message } => free(done("Status update", by), message),
-        Happening::ResponderAdded { who } => {
-            let who = who.as_deref().map_or_else(|| Plain::from("Somebody"), name);
-            add_by(who.own(" was asked to help"), by)
-        }
+        Happening::PriorityChanged { to: None } => add_by(Plain::from("Priority removed"), by),
+        Happening::TypeChanged { to: None } => add_by(Plain::from("Incident type removed"), by),
+        Happening::ServiceChanged { to } => add_by(head.own(" ").append(&name(to)), by),
+        Happening::Note { content: text } | Happening::StatusUpdate { message: text } => free(add_by(head, by), text),
+        Happening::ResponderAdded { who } => add_by(somebody(who.as_deref()).own(" was asked to help"), by),
         Happening::ResponderReplied { who, reply } => {
-            let who = who.as_deref().map_or_else(|| Plain::from("Somebody"), name);
-            who.own(" answered the request to help: ").append(&name(reply))
+            somebody(who.as_deref()).own(" answered the request to help: ").append(&name(reply))
         }
-        Happening::ConferenceBridge { url: Some(url) } => free(done("Conference bridge set", by), url),
-        Happening::ConferenceBridge { url: None } => done("Conference bridge removed", by),
-        Happening::CustomFields { names } => done("Custom fields changed", by).own(": ").append(&listed(names)),
-        Happening::Roles { assignments } => done("Incident roles changed", by).own(": ").append(&listed(assignments)),
-        Happening::Task { summary, change } => free(Plain::from("Task ").append(&name(change)), summary),
-        Happening::ActionInvocation { action, change } => named("Automation action", action.as_deref(), change),
-        Happening::Workflow { name, change } => named("Workflow", name.as_deref(), change),
+        Happening::ConferenceBridge { url: Some(url) } => free(add_by(head.own(" set"), by), url),
+        Happening::ConferenceBridge { url: None } => add_by(head.own(" removed"), by),
+        Happening::CustomFields { names } | Happening::Roles { assignments: names } => {
+            add_by(head, by).own(": ").append(&listed(names))
+        }
+        Happening::Task { summary, change } => free(head.own(" ").append(&name(change)), summary),
+        Happening::ActionInvocation { action: name, change } | Happening::Workflow { name, change } => {
+            named(head, name.as_deref(), change)
+        }
     }
-}
-
-fn done(what: &'static str, by: Option<&Actor>) -> Plain {
-    add_by(Plain::from(what), by)
 }
 
 /// As in " by Ada"; nothing if it is not known who did it.
@@ -73,13 +64,11 @@ pub(crate) fn person(actor: &Actor) -> Plain {
     Plain::from("").foreign_or(&actor.name, NAME_LIMIT, "somebody")
 }
 
-fn given(what: &'static str, to: &[String], by: Option<&Actor>) -> Plain {
-    let what = Plain::from(what);
-    add_by(if to.is_empty() { what } else { what.own(" to ").append(&listed(to)) }, by)
+fn given(line: Plain, to: &[String], by: Option<&Actor>) -> Plain {
+    add_by(if to.is_empty() { line } else { line.own(" to ").append(&listed(to)) }, by)
 }
 
-fn named(kind: &'static str, name: Option<&str>, change: &str) -> Plain {
-    let line = Plain::from(kind);
+fn named(line: Plain, name: Option<&str>, change: &str) -> Plain {
     let line = match name {
         Some(name) => line.own(" ").foreign_or(name, NAME_LIMIT, "(no name)"),
         None => line,

@@ -1,5 +1,6 @@
 //! Private cards: the personal link, and what became of it.
 
+use domain::deed::Deed;
 use domain::linking::{AccountLink, TICKET_LIFETIME, Wanted, WantedAction};
 use jiff::Timestamp;
 
@@ -58,9 +59,9 @@ pub fn linked(link: &AccountLink, wanted: Option<(&WantedAction, &str)>) -> Card
 fn resume(wanted: &WantedAction, id: &str) -> Action {
     let title = match &wanted.what {
         Wanted::Trigger => return open_form(),
-        Wanted::Click { action: domain::action::Action::Acknowledge, .. } => "Acknowledge now",
-        Wanted::Click { action: domain::action::Action::Resolve, .. } => "Resolve now",
-        Wanted::Click { action: domain::action::Action::AddNote { .. }, .. } => "Add the note now",
+        Wanted::Click { deed: Deed::Acknowledge, .. } => "Acknowledge now",
+        Wanted::Click { deed: Deed::Resolve, .. } => "Resolve now",
+        Wanted::Click { deed: Deed::AddNote { .. }, .. } => "Add the note now",
         Wanted::Command { .. } => "Do it now",
     };
     let data = Data::Wanted(WantedData { v: VERSION, wanted: id.to_owned() });

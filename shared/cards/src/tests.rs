@@ -3,10 +3,12 @@
 mod hostile;
 
 use domain::ids::{
-    AccountId, ActivityId, ChannelId, EntraUserId, EventId, IncidentId, PdUserId, ServiceId, TeamId, TenantId,
+    AccountId, ActivityId, ChannelId, EntraUserId, EventId, IncidentId, PdUserId, PriorityId, ServiceId, TeamId,
+    TenantId,
 };
 use domain::incident::{
-    Actor, Happening, IncidentRecord, LogEntry, ServiceRef, Snapshot, Stamped, Status, StatusChange, Urgency, Version,
+    Actor, Happening, IncidentRecord, LogEntry, Priority, ServiceRef, Snapshot, Stamped, Status, StatusChange, Urgency,
+    Version,
 };
 use domain::linking::{AccountLink, Wanted, WantedAction};
 use domain::permission::Rank;
@@ -37,7 +39,7 @@ fn triggered() -> IncidentRecord {
         title: "DB down".to_owned(),
         status: Status::Triggered,
         urgency: Urgency::High,
-        priority: Some("P2".to_owned()),
+        priority: Some(Priority { id: PriorityId::new("PPRIO2").ok(), name: "P2".to_owned() }),
         service: ServiceRef { id: ServiceId::new("PSVC1").unwrap(), name: "Payments".to_owned() },
         escalation_policy: Some("Payments on-call".to_owned()),
         assignees: vec![actor("Alice Example"), actor("Bob Example")],
@@ -90,7 +92,7 @@ fn wanted() -> WantedAction {
         account: AccountId::new("PACC1").unwrap(),
         incident: IncidentId::new("Q1ABC").unwrap(),
         channel: ChannelId::new("19:abc@thread.tacv2").unwrap(),
-        action: domain::action::Action::Acknowledge,
+        deed: domain::deed::Deed::Acknowledge,
     };
     WantedAction { title: "#1234 DB down".to_owned(), what }
 }

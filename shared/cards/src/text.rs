@@ -3,9 +3,10 @@
 //! All of them are plain text. They hold foreign names and notes, so they are to be sent with `textFormat` "plain" or as
 //! the text of an invoke's answer, never as Markdown.
 
-use domain::action::{MAX_NOTE_CHARS, Refusal};
 use domain::connection::{Connection, Filter, Health};
-use domain::incident::{Actor, LogEntry, Status};
+use domain::deed::{DeedKind, MAX_NOTE_CHARS, Refusal};
+use domain::failure::Class;
+use domain::incident::{Actor, LogEntry};
 use jiff::Timestamp;
 
 use crate::log::{add_by, newest_that_fit, person, phrase};
@@ -55,15 +56,27 @@ pub fn refusal(refusal: &Refusal) -> String {
     .into_message()
 }
 
-/// The click asked for what is so already; `by` and `at` say who brought it about and when, as far as that is known.
+/// The deed was done already; `by` and `at` say who did it and when, as far as that is known.
 #[must_use]
-pub fn already_done(status: Status, by: Option<&Actor>, at: Option<Timestamp>) -> String {
-    let what = match status {
-        Status::Triggered => "Already open: triggered",
-        Status::Acknowledged => "Already acknowledged",
-        Status::Resolved => "Already resolved",
+pub fn already_done(kind: DeedKind, by: Option<&Actor>, at: Option<Timestamp>) -> String {
+    let what = match kind {
+        DeedKind::Acknowledge => "Already acknowledged",
+        DeedKind::Resolve => "Already resolved",
+        DeedKind::AddNote => "The note has been added",
     };
     add_at(add_by(Plain::from(what), by), at).own(".").into_message()
+}
+
+/// PagerDuty did not do it; `message` is its own explanation. `gone`: what is said of something that PagerDuty does not know
+/// (any more), if its own words are not good enough.
+#[must_use]
+pub fn not_done(class: Class, message: &str, gone: Option<&str>) -> String {
+    match (class, gone) {
+        (Class::Unclear | Class::Retry { .. }, _) => BUSY_PAGERDUTY.to_owned(),
+        (Class::Forbidden, _) => FORBIDDEN.to_owned(),
+        (Class::Gone, Some(gone)) => gone.to_owned(),
+        (Class::Gone | Class::Relink | Class::Invalid | Class::Bug, _) => pagerduty_refused(message),
+    }
 }
 
 fn add_at(line: Plain, at: Option<Timestamp>) -> Plain {
@@ -82,114 +95,61 @@ pub fn pagerduty_refused(message: &str) -> String {
 }
 
 /// PagerDuty has not answered in time; it may or may not have done it.
-#[must_use]
-pub fn slow_pagerduty() -> &'static str {
-    "PagerDuty is slow to answer. The card will update by itself as soon as PagerDuty has done it; there is no need to click again."
-}
+pub const SLOW_PAGERDUTY: &str = "PagerDuty is slow to answer. The card will update by itself as soon as PagerDuty has done it; there is no need to click again.";
 
 /// PagerDuty asked us to come back later; nothing was done.
-#[must_use]
-pub fn busy_pagerduty() -> &'static str {
-    "PagerDuty is busy and did not take this. Please try again in a minute."
-}
+pub const BUSY_PAGERDUTY: &str = "PagerDuty is busy and did not take this. Please try again in a minute.";
 
 /// PagerDuty does not let this person do it.
-#[must_use]
-pub fn forbidden() -> &'static str {
-    "PagerDuty does not allow you to do this. Your role there may be too small, or your team may not have this service."
-}
+pub const FORBIDDEN: &str = "PagerDuty does not allow you to do this. Your role there may be too small, or your team may not have this service.";
 
 /// PagerDuty does not know the incident (any more).
-#[must_use]
-pub fn incident_gone() -> &'static str {
-    "PagerDuty does not know this incident any more, or does not show it to you."
-}
+pub const INCIDENT_GONE: &str = "PagerDuty does not know this incident any more, or does not show it to you.";
 
 /// The clicking person is not linked, and a personal link is on its way.
-#[must_use]
-pub fn link_sent() -> &'static str {
-    "Your PagerDuty account is not linked yet. I have sent you a private message with a personal link."
-}
+pub const LINK_SENT: &str =
+    "Your PagerDuty account is not linked yet. I have sent you a private message with a personal link.";
 
 /// The clicking person is not linked, and no private message can be sent to them.
-#[must_use]
-pub fn link_not_sent() -> &'static str {
-    "Your PagerDuty account is not linked yet, and I could not send you a private message. \
-     Open a private chat with me, add the app there if Teams asks for it, and write linkUser."
-}
+pub const LINK_NOT_SENT: &str = "Your PagerDuty account is not linked yet, and I could not send you a private message. \
+     Open a private chat with me, add the app there if Teams asks for it, and write linkUser.";
 
 /// The first one of two equal clicks is still being worked on.
-#[must_use]
-pub fn in_progress() -> &'static str {
-    "This is being done already. The card will update by itself."
-}
-
-/// The note has been written.
-#[must_use]
-pub fn note_added() -> &'static str {
-    "The note has been added."
-}
+pub const IN_PROGRESS: &str = "This is being done already. The card will update by itself.";
 
 /// An equal note is being written at this moment.
-#[must_use]
-pub fn note_in_progress() -> &'static str {
-    "This note is being added right now."
-}
+pub const NOTE_IN_PROGRESS: &str = "This note is being added right now.";
 
 /// PagerDuty has not said whether it has written the note.
-#[must_use]
-pub fn note_unclear() -> &'static str {
-    "PagerDuty did not say whether it added this note. Please look at the incident before you add it again; \
-     the same note is not sent twice within half a minute."
-}
+pub const NOTE_UNCLEAR: &str = "PagerDuty did not say whether it added this note. Please look at the incident before you add it again; \
+     the same note is not sent twice within half a minute.";
 
 /// Something of ours failed before anything was done.
-#[must_use]
-pub fn try_again() -> &'static str {
-    "This did not work, and it is not your fault. Please try again in a minute."
-}
+pub const TRY_AGAIN: &str = "This did not work, and it is not your fault. Please try again in a minute.";
 
 /// The button is not one of ours, or of a version that is no longer understood.
-#[must_use]
-pub fn unknown_button() -> &'static str {
-    "I do not know this button. Use the newest card of the incident, or open the incident in PagerDuty."
-}
+pub const UNKNOWN_BUTTON: &str =
+    "I do not know this button. Use the newest card of the incident, or open the incident in PagerDuty.";
 
 /// The card of the button is not one that we posted in this conversation.
-#[must_use]
-pub fn unknown_card() -> &'static str {
-    "I do not know this card here. Use the card in the channel where the incident was posted, or open the incident in PagerDuty."
-}
+pub const UNKNOWN_CARD: &str = "I do not know this card here. Use the card in the channel where the incident was posted, or open the incident in PagerDuty.";
+
+/// The card's team is not connected to the card's PagerDuty account any more.
+pub const CARD_LEFT: &str = "This team is no longer connected to the PagerDuty account of this card, so the card is not updated and cannot be used. \
+     Please open the incident in PagerDuty.";
 
 /// Teams does not say who clicked, as with guests of another organisation.
-#[must_use]
-pub fn unknown_person() -> &'static str {
-    "Teams does not tell me who you are, so I cannot do this in your name."
-}
-
-/// The channel has no PagerDuty service.
-#[must_use]
-pub fn channel_not_connected() -> &'static str {
-    "This channel is not connected to a PagerDuty service. A PagerDuty admin can connect it on the configuration page."
-}
+pub const UNKNOWN_PERSON: &str = "Teams does not tell me who you are, so I cannot do this in your name.";
 
 /// How to use `incidents`.
-#[must_use]
-pub fn incidents_usage() -> &'static str {
-    "Write incidents for the open incidents of this channel's services, or incidents mine for those assigned to you."
-}
+pub const INCIDENTS_USAGE: &str =
+    "Write incidents for the open incidents of this channel's services, or incidents mine for those assigned to you.";
 
 /// No service is connected to this channel.
-#[must_use]
-pub fn nothing_connected() -> &'static str {
-    "No PagerDuty service is connected to this channel."
-}
+pub const NOTHING_CONNECTED: &str = "No PagerDuty service is connected to this channel.";
 
 /// PagerDuty has no such service.
-#[must_use]
-pub fn no_such_service() -> &'static str {
-    "PagerDuty has no service of this name that you can see."
-}
+pub const NO_SUCH_SERVICE: &str = "PagerDuty has no service of this name that you can see.";
 
 /// Whether a connection works, in a few words.
 #[must_use]
@@ -209,58 +169,32 @@ pub fn connection_state(connection: &Connection) -> String {
 }
 
 /// The bot may not write to the person.
-#[must_use]
-pub fn no_private_message() -> &'static str {
-    "I could not send you a private message. Open a private chat with me, add the app there if Teams asks for it, and write the command there."
-}
+pub const NO_PRIVATE_MESSAGE: &str = "I could not send you a private message. Open a private chat with me, add the app there if Teams asks for it, and write the command there.";
 
 /// The team is connected to no account.
-#[must_use]
-pub fn team_not_connected() -> &'static str {
-    "This team is not connected to PagerDuty yet."
-}
+pub const TEAM_NOT_CONNECTED: &str = "This team is not connected to PagerDuty yet.";
 
 /// The incident of a form was made before.
-#[must_use]
-pub fn incident_made() -> &'static str {
-    "The incident was created already. Its card appears in the connected channels."
-}
+pub const INCIDENT_MADE: &str = "The incident was created already. Its card appears in the connected channels.";
 
 /// PagerDuty may or may not have created the incident.
-#[must_use]
-pub fn incident_unclear() -> &'static str {
-    "PagerDuty is slow to answer. Press the button again: the incident will not be created twice."
-}
+pub const INCIDENT_UNCLEAR: &str =
+    "PagerDuty is slow to answer. Press the button again: the incident will not be created twice.";
 
 /// What the person wanted to do is too long ago, or was done.
-#[must_use]
-pub fn wanted_gone() -> &'static str {
-    "This can no longer be done from here: it is too long ago, or was done already. Please use the card in the channel."
-}
+pub const WANTED_GONE: &str = "This can no longer be done from here: it is too long ago, or was done already. Please use the card in the channel.";
 
 /// A command was carried out again where it had been written.
-#[must_use]
-pub fn command_done() -> &'static str {
-    "Done. The answer is where you wrote the command."
-}
+pub const COMMAND_DONE: &str = "Done. The answer is where you wrote the command.";
 
 /// The key for an admin is on its way.
-#[must_use]
-pub fn key_sent() -> &'static str {
-    "I have sent you a message with a key that you can forward to a PagerDuty Admin."
-}
+pub const KEY_SENT: &str = "I have sent you a message with a key that you can forward to a PagerDuty Admin.";
 
 /// The team is connected already, or the bot is not in it any more.
-#[must_use]
-pub fn nothing_to_authorize() -> &'static str {
-    "This team does not wait for authorization any more."
-}
+pub const NOTHING_TO_AUTHORIZE: &str = "This team does not wait for authorization any more.";
 
 /// A request of Teams for which there is no answer.
-#[must_use]
-pub fn not_supported() -> &'static str {
-    "I cannot do this here."
-}
+pub const NOT_SUPPORTED: &str = "I cannot do this here.";
 
 /// What a card says when its incident cannot be shown.
 pub(crate) fn no_details() -> Own {
@@ -390,10 +324,10 @@ mod tests {
                 "The note was not added: it has 20001 characters, and at most 20000 are possible.",
             ),
             (
-                already_done(Status::Acknowledged, Some(&actor("Alice")), Some(at)),
+                already_done(DeedKind::Acknowledge, Some(&actor("Alice")), Some(at)),
                 "Already acknowledged by Alice on 23 Nov 2026, 09:36 UTC.",
             ),
-            (already_done(Status::Resolved, None, None), "Already resolved."),
+            (already_done(DeedKind::Resolve, None, None), "Already resolved."),
             (pagerduty_refused("Incident **Locked**"), "PagerDuty did not accept this: Incident **Locked**"),
             (pagerduty_refused(""), "PagerDuty did not accept this: it gave no reason"),
         ];

@@ -46,7 +46,6 @@ pub const MAX_DETAILS_CHARS: usize = 10_000;
 /// Something that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// Its id.
     pub id: String,
     /// Its name; foreign text.
     pub name: String,
@@ -55,9 +54,7 @@ pub struct Offer {
 /// What the form shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TriggerForm {
-    /// Tells this form from another.
     pub form: String,
-    /// Services to choose from without searching.
     pub services: Vec<Offer>,
     /// Priorities of the account; none if it has none.
     pub priorities: Vec<Offer>,
@@ -65,7 +62,6 @@ pub struct TriggerForm {
     pub assignees: Vec<Offer>,
     /// What was typed before, when the form comes back with an error.
     pub typed: Typed,
-    /// Why it comes back.
     pub error: Option<String>,
 }
 

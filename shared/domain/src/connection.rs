@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, ChannelId, EntraUserId, ServiceId, TeamId, TenantId};
+use crate::ids::{AccountId, ChannelId, EntraUserId, ServiceId, ServiceUrl, TeamId, TenantId};
 use crate::incident::{Snapshot, Urgency};
 
 /// One service posts its incidents to one channel.
@@ -11,28 +11,39 @@ use crate::incident::{Snapshot, Urgency};
 pub struct Connection {
     /// The account that the service belongs to.
     pub account: AccountId,
-    /// Whose incidents are posted.
     pub service: ServiceId,
     /// The service's name when it was connected.
     pub service_name: String,
-    /// Where they are posted.
     pub channel: ChannelId,
     /// The team that the channel belongs to.
     pub team: TeamId,
-    /// The team's tenant.
     pub tenant: TenantId,
-    /// Which incidents are posted.
     pub filter: Filter,
     /// Whether the channel can still be reached.
     pub health: Health,
-    /// When it was made.
     pub created_at: Timestamp,
     /// The name of the person who made it, where that is known.
     #[serde(default)]
     pub created_by: Option<String>,
 }
 
+/// Which connection.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionKey {
+    /// The account that the service belongs to.
+    pub account: AccountId,
+    pub service: ServiceId,
+    pub channel: ChannelId,
+}
+
 impl Connection {
+    /// Which connection it is.
+    #[must_use]
+    pub fn key(&self) -> ConnectionKey {
+        let Self { account, service, channel, .. } = self.clone();
+        ConnectionKey { account, service, channel }
+    }
+
     /// Whether an incident in this state is of the service, and of those that are to be posted.
     #[must_use]
     pub fn wants(&self, incident: &Snapshot) -> bool {
@@ -72,22 +83,16 @@ pub enum Health {
     Broken {
         /// Teams' error code.
         reason: String,
-        /// When it was first noticed.
         since: Timestamp,
     },
     /// PagerDuty said that the service was deleted: nothing will ever be posted again.
-    ServiceGone {
-        /// When PagerDuty said it.
-        since: Timestamp,
-    },
+    ServiceGone { since: Timestamp },
 }
 
 /// What became of the newest message of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastDelivery {
-    /// When.
     pub at: Timestamp,
-    /// What happened.
     pub outcome: DeliveryOutcome,
     /// Why Teams refused it; a short code.
     pub reason: Option<String>,
@@ -114,11 +119,9 @@ pub enum DeliveryOutcome {
 pub struct Channel {
     /// The channel; the General channel has the team's id.
     pub id: ChannelId,
-    /// Its team.
     pub team: TeamId,
     /// As Teams shows it; Teams gives no name for the General channel.
     pub name: Option<String>,
-    /// Who can see it.
     pub kind: ChannelKind,
     /// Whether it was deleted; a deleted channel can be restored for 30 days.
     #[serde(default)]
@@ -131,7 +134,7 @@ impl Channel {
     pub fn shown_name(&self) -> &str {
         match self.name.as_deref() {
             Some(name) => name,
-            None if self.id.as_str() == self.team.as_str() => "General",
+            None if self.id.is_general(&self.team) => "General",
             None => "(unnamed channel)",
         }
     }
@@ -153,14 +156,12 @@ pub enum ChannelKind {
 /// Our bot in a Teams team.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installation {
-    /// The team.
     pub team: TeamId,
-    /// Its tenant.
     pub tenant: TenantId,
     /// As Teams shows it.
     pub team_name: Option<String>,
     /// Where the team's connector is reached; refreshed from every verified activity, since it can change.
-    pub service_url: String,
+    pub service_url: ServiceUrl,
     /// The PagerDuty account that the team is connected to, once an admin has authorized it.
     pub account: Option<AccountId>,
     /// When the bot was added, most recently.

@@ -23,3 +23,11 @@ pub enum Class {
     /// Our own fault: a wrong configuration, or an answer that we cannot read.
     Bug,
 }
+
+impl Class {
+    /// Whether the same may work a moment later.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Retry { .. } | Self::Unclear)
+    }
+}

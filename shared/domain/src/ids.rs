@@ -13,24 +13,13 @@ pub const MAX_ID_BYTES: usize = 300;
 pub enum InvalidId {
     /// Nothing was given.
     #[error("{kind} is empty")]
-    Empty {
-        /// Name of the id type.
-        kind: &'static str,
-    },
+    Empty { kind: &'static str },
     /// Longer than [`MAX_ID_BYTES`].
     #[error("{kind} is longer than {MAX_ID_BYTES} bytes")]
-    TooLong {
-        /// Name of the id type.
-        kind: &'static str,
-    },
+    TooLong { kind: &'static str },
     /// Contains white space, a control character or the key separator `#`.
     #[error("{kind} contains {found:?}, which no id may contain")]
-    BadCharacter {
-        /// Name of the id type.
-        kind: &'static str,
-        /// The character that was found.
-        found: char,
-    },
+    BadCharacter { kind: &'static str, found: char },
 }
 
 fn check(kind: &'static str, text: &str) -> Result<(), InvalidId> {
@@ -55,9 +44,6 @@ macro_rules! ids {
 
         impl $name {
             /// Accepts any non-empty printable text without white space or `#`, up to [`MAX_ID_BYTES`].
-            ///
-            /// # Errors
-            /// [`InvalidId`] says what is wrong with the text.
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
                 let text = text.into();
                 check(stringify!($name), &text)?;
@@ -104,6 +90,8 @@ ids! {
     AccountId,
     /// The id of one activity (message) in a Teams conversation.
     ActivityId,
+    /// What made us look at an incident's cards: an event's id, an activity's, or another one that tells causes apart.
+    CauseId,
     /// A Teams channel: the conversation id without `;messageid=…`. The General channel's id is the team's id.
     ChannelId,
     /// Any Teams conversation: a channel, a thread in it, or a personal chat.
@@ -116,8 +104,14 @@ ids! {
     IncidentId,
     /// A PagerDuty user.
     PdUserId,
+    /// A PagerDuty escalation policy.
+    PolicyId,
+    /// One of a PagerDuty account's priorities.
+    PriorityId,
     /// A PagerDuty service.
     ServiceId,
+    /// Where Teams' connector is reached for a team or a chat. It comes from activities that passed `teams::auth` alone.
+    ServiceUrl,
     /// A PagerDuty webhook subscription (`X-Webhook-Subscription`).
     SubscriptionId,
     /// A Teams team, by its conversation id (`19:…@thread.tacv2`).
@@ -126,6 +120,45 @@ ids! {
     TeamsUserId,
     /// A Microsoft 365 tenant.
     TenantId,
+}
+
+impl CauseId {
+    /// A round of the reconciler.
+    pub(crate) fn of_round(number: i64) -> Self {
+        Self(format!("reconciled-{number}"))
+    }
+
+    /// One of several of the same origin.
+    #[must_use]
+    pub fn numbered(&self, number: u64) -> Self {
+        Self(format!("{self}-{number}"))
+    }
+}
+
+impl ChannelId {
+    /// The team's General channel.
+    #[must_use]
+    pub fn general(team: &TeamId) -> Self {
+        Self(team.0.clone())
+    }
+
+    /// Whether this is the team's General channel.
+    #[must_use]
+    pub fn is_general(&self, team: &TeamId) -> bool {
+        self.0 == team.0
+    }
+}
+
+impl From<EventId> for CauseId {
+    fn from(EventId(id): EventId) -> Self {
+        Self(id)
+    }
+}
+
+impl From<ActivityId> for CauseId {
+    fn from(ActivityId(id): ActivityId) -> Self {
+        Self(id)
+    }
 }
 
 #[cfg(test)]
@@ -158,5 +191,13 @@ mod tests {
             assert_eq!(serde_json::to_value(&id).unwrap(), serde_json::json!(text));
         }
         assert!(serde_json::from_value::<IncidentId>(serde_json::json!("a#b")).is_err());
+    }
+
+    #[test]
+    fn a_teams_general_channel_has_its_id() {
+        let [team, other] = ["19:team@thread.tacv2", "19:other@thread.tacv2"].map(|id| TeamId::new(id).unwrap());
+        let general = ChannelId::general(&team);
+        assert_eq!(general.as_str(), team.as_str());
+        assert!(general.is_general(&team) && !general.is_general(&other));
     }
 }

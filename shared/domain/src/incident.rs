@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, EventId, IncidentId, PdUserId, ServiceId};
+use crate::event::EventType;
+use crate::ids::{AccountId, EventId, IncidentId, PdUserId, PriorityId, ServiceId};
+pub use crate::status::Status;
 
 /// How many log entries a record keeps: the newest ones.
 pub const LOG_LIMIT: usize = 30;
@@ -17,7 +19,6 @@ pub const LOG_LIMIT: usize = 30;
 /// Orders two observations of the same fact: the later one wins, the event id breaks ties.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
-    /// When PagerDuty says that it happened.
     pub at: Timestamp,
     /// The event's id; empty for a REST answer, which therefore loses a tie against an event.
     pub by: String,
@@ -28,20 +29,7 @@ pub struct Version {
 pub struct Stamped<T> {
     /// When and by which event the value was set.
     pub version: Version,
-    /// The value itself.
     pub value: T,
-}
-
-/// Where an incident stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Nobody has taken it yet.
-    Triggered,
-    /// Somebody works on it.
-    Acknowledged,
-    /// It is over.
-    Resolved,
 }
 
 /// How urgent PagerDuty considers an incident.
@@ -66,10 +54,34 @@ pub struct Actor {
 /// The service that an incident belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServiceRef {
-    /// PagerDuty's id.
     pub id: ServiceId,
-    /// As PagerDuty shows it.
     pub name: String,
+}
+
+/// One of the account's priorities.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "StoredPriority")]
+pub struct Priority {
+    /// `None` in records of the versions that kept the name only.
+    pub id: Option<PriorityId>,
+    /// As PagerDuty shows it, as in "P1"; an account can rename it.
+    pub name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredPriority {
+    Name(String),
+    Whole { id: Option<PriorityId>, name: String },
+}
+
+impl From<StoredPriority> for Priority {
+    fn from(stored: StoredPriority) -> Self {
+        match stored {
+            StoredPriority::Name(name) => Self { id: None, name },
+            StoredPriority::Whole { id, name } => Self { id, name },
+        }
+    }
 }
 
 /// Everything that an `incident` object says, as one value: events carry it whole, so it is replaced whole.
@@ -79,21 +91,15 @@ pub struct Snapshot {
     pub number: u64,
     /// Free text by whoever or whatever opened the incident: untrusted.
     pub title: String,
-    /// Triggered, acknowledged or resolved.
     pub status: Status,
-    /// High or low.
     pub urgency: Urgency,
-    /// The priority's name, as in "P1".
-    pub priority: Option<String>,
-    /// Where the incident happened.
+    /// How severe it is, if the account has priorities and somebody set one.
+    pub priority: Option<Priority>,
     pub service: ServiceRef,
-    /// The escalation policy's name.
     pub escalation_policy: Option<String>,
     /// Who has it now; empty once it is resolved.
     pub assignees: Vec<Actor>,
-    /// The incident's page in PagerDuty.
     pub html_url: String,
-    /// When it was triggered.
     pub created_at: Option<Timestamp>,
     /// The incident that this one was merged into; a merge resolves its sources.
     pub merged_into: Option<String>,
@@ -102,7 +108,6 @@ pub struct Snapshot {
 /// Who brought the incident into its present status, and when.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StatusChange {
-    /// The status that was reached.
     pub status: Status,
     /// Who or what did it, where PagerDuty says so.
     pub by: Option<Actor>,
@@ -113,11 +118,8 @@ pub struct StatusChange {
 pub struct LogEntry {
     /// When PagerDuty says that it happened. First, so that entries sort by time.
     pub at: Timestamp,
-    /// The event that told us.
     pub id: EventId,
-    /// Who did it.
     pub by: Option<Actor>,
-    /// What happened.
     pub what: Happening,
 }
 
@@ -139,35 +141,20 @@ pub enum Happening {
         merged_into: Option<String>,
     },
     /// It went to the next people of its escalation policy.
-    Escalated {
-        /// Who has it now.
-        to: Vec<String>,
-    },
+    Escalated { to: Vec<String> },
     /// It went to another escalation policy.
-    Delegated {
-        /// The new policy.
-        to: Option<String>,
-    },
+    Delegated { to: Option<String> },
     /// It went to other people.
-    Reassigned {
-        /// Who has it now.
-        to: Vec<String>,
-    },
+    Reassigned { to: Vec<String> },
     /// Its priority changed.
     PriorityChanged {
         /// The new priority; `None` if it was cleared.
         to: Option<String>,
     },
     /// It moved to another service.
-    ServiceChanged {
-        /// The new service.
-        to: String,
-    },
+    ServiceChanged { to: String },
     /// Its incident type changed.
-    TypeChanged {
-        /// The new type.
-        to: Option<String>,
-    },
+    TypeChanged { to: Option<String> },
     /// Somebody wrote a note.
     Note {
         /// Untrusted text.
@@ -179,13 +166,9 @@ pub enum Happening {
         message: String,
     },
     /// Somebody was asked to help.
-    ResponderAdded {
-        /// The person or escalation policy.
-        who: Option<String>,
-    },
+    ResponderAdded { who: Option<String> },
     /// Somebody answered a request for help.
     ResponderReplied {
-        /// The person.
         who: Option<String>,
         /// PagerDuty's word, as in "accepted".
         reply: String,
@@ -196,10 +179,7 @@ pub enum Happening {
         url: Option<String>,
     },
     /// Custom fields changed.
-    CustomFields {
-        /// Their names.
-        names: Vec<String>,
-    },
+    CustomFields { names: Vec<String> },
     /// Incident roles were given or taken away.
     Roles {
         /// One "role: person" each.
@@ -207,21 +187,18 @@ pub enum Happening {
     },
     /// A task was created, changed or completed.
     Task {
-        /// What the task says.
         summary: String,
         /// PagerDuty's word, as in "completed".
         change: String,
     },
     /// An automation action ran.
     ActionInvocation {
-        /// The action's name.
         action: Option<String>,
         /// PagerDuty's word, as in "created".
         change: String,
     },
     /// An incident workflow ran.
     Workflow {
-        /// The workflow's name.
         name: Option<String>,
         /// PagerDuty's word, as in "started".
         change: String,
@@ -229,58 +206,47 @@ pub enum Happening {
 }
 
 impl Happening {
-    /// Whether people in the channel must notice it. An edited card notifies nobody, so these get a reply in its thread.
+    /// The event type that reports it.
+    #[must_use]
+    pub fn event_type(&self) -> EventType {
+        let named = |what: &str, change: &str| EventType::from_name(&format!("incident.{what}.{change}"));
+        match self {
+            Self::Triggered => EventType::Triggered,
+            Self::Acknowledged => EventType::Acknowledged,
+            Self::Unacknowledged => EventType::Unacknowledged,
+            Self::Reopened => EventType::Reopened,
+            Self::Resolved { .. } => EventType::Resolved,
+            Self::Escalated { .. } => EventType::Escalated,
+            Self::Delegated { .. } => EventType::Delegated,
+            Self::Reassigned { .. } => EventType::Reassigned,
+            Self::PriorityChanged { .. } => EventType::PriorityChanged,
+            Self::ServiceChanged { .. } => EventType::ServiceChanged,
+            Self::TypeChanged { .. } => EventType::TypeChanged,
+            Self::Note { .. } => EventType::Note,
+            Self::StatusUpdate { .. } => EventType::StatusUpdate,
+            Self::ResponderAdded { .. } => EventType::ResponderAdded,
+            Self::ResponderReplied { .. } => EventType::ResponderReplied,
+            Self::ConferenceBridge { .. } => EventType::ConferenceBridge,
+            Self::CustomFields { .. } => EventType::CustomFields,
+            Self::Roles { .. } => EventType::Roles,
+            Self::Task { change, .. } => named("task", change).unwrap_or(EventType::TaskUpdated),
+            Self::ActionInvocation { change, .. } => {
+                named("action_invocation", change).unwrap_or(EventType::ActionUpdated)
+            }
+            Self::Workflow { change, .. } => named("workflow", change).unwrap_or(EventType::WorkflowStarted),
+        }
+    }
+
+    /// Whether people in the channel must notice it.
     #[must_use]
     pub fn is_noticeable(&self) -> bool {
-        match self {
-            Self::Acknowledged
-            | Self::Unacknowledged
-            | Self::Reopened
-            | Self::Resolved { .. }
-            | Self::Escalated { .. }
-            | Self::Delegated { .. }
-            | Self::Reassigned { .. }
-            | Self::PriorityChanged { .. }
-            | Self::Note { .. }
-            | Self::StatusUpdate { .. } => true,
-            Self::Triggered
-            | Self::ServiceChanged { .. }
-            | Self::TypeChanged { .. }
-            | Self::ResponderAdded { .. }
-            | Self::ResponderReplied { .. }
-            | Self::ConferenceBridge { .. }
-            | Self::CustomFields { .. }
-            | Self::Roles { .. }
-            | Self::Task { .. }
-            | Self::ActionInvocation { .. }
-            | Self::Workflow { .. } => false,
-        }
+        self.event_type().row().noticeable
     }
 
     /// The status that this brings the incident into, if it is a status change at all.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
-        match self {
-            Self::Triggered | Self::Unacknowledged | Self::Reopened => Some(Status::Triggered),
-            Self::Acknowledged => Some(Status::Acknowledged),
-            Self::Resolved { .. } => Some(Status::Resolved),
-            Self::Escalated { .. }
-            | Self::Delegated { .. }
-            | Self::Reassigned { .. }
-            | Self::PriorityChanged { .. }
-            | Self::ServiceChanged { .. }
-            | Self::TypeChanged { .. }
-            | Self::Note { .. }
-            | Self::StatusUpdate { .. }
-            | Self::ResponderAdded { .. }
-            | Self::ResponderReplied { .. }
-            | Self::ConferenceBridge { .. }
-            | Self::CustomFields { .. }
-            | Self::Roles { .. }
-            | Self::Task { .. }
-            | Self::ActionInvocation { .. }
-            | Self::Workflow { .. } => None,
-        }
+        self.event_type().row().status
     }
 }
 
@@ -289,7 +255,6 @@ impl Happening {
 pub struct IncidentRecord {
     /// The account that the incident belongs to.
     pub account: AccountId,
-    /// PagerDuty's id.
     pub id: IncidentId,
     /// `None` until an event with a whole incident object, or a REST answer, has arrived.
     pub snapshot: Option<Stamped<Snapshot>>,
@@ -306,13 +271,9 @@ pub struct RecordVersion(pub u64);
 /// What one webhook event tells about one incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncidentEvent {
-    /// PagerDuty's event id.
     pub id: EventId,
-    /// When it happened.
     pub occurred_at: Timestamp,
-    /// The incident that it is about.
     pub incident: IncidentId,
-    /// Who did it.
     pub by: Option<Actor>,
     /// The whole incident, where the event carries it.
     pub snapshot: Option<Snapshot>,
@@ -441,7 +402,12 @@ mod tests {
             occurred_at: Timestamp::from_second(second).unwrap(),
             incident: incident(),
             by: Some(Actor { user: None, name: format!("user {}", id % 3) }),
-            snapshot: status.map(|status| snapshot(status, &format!("title {id}"))),
+            snapshot: status.map(|status| {
+                // The version before kept the name only.
+                let known = id.is_multiple_of(2).then(|| PriorityId::new(format!("PPRIO{id}")).unwrap());
+                let priority = (!kind.is_multiple_of(3)).then(|| Priority { id: known, name: format!("P{id}") });
+                Snapshot { priority, ..snapshot(status, &format!("title {id}")) }
+            }),
             what: Some(what),
         }
     }
@@ -545,6 +511,20 @@ mod tests {
         let rest = IncidentRecord::from_rest(account(), incident(), at, snapshot(Status::Triggered, "rest"), None);
         let merged = rest.merge(IncidentRecord::from_event(account(), event(10, 2, 2)));
         assert_eq!(merged.state().map(|s| s.status), Some(Status::Resolved));
+    }
+
+    #[test]
+    fn a_priority_of_which_only_the_name_was_kept_is_read_and_gets_its_id_with_the_next_observation() {
+        let named = |id: Option<&str>| Snapshot {
+            priority: Some(Priority { id: id.map(|id| PriorityId::new(id).unwrap()), name: "P1".to_owned() }),
+            ..snapshot(Status::Triggered, "t")
+        };
+        let rest = |state| IncidentRecord::from_rest(account(), incident(), Timestamp::UNIX_EPOCH, state, None);
+        let mut stored = serde_json::to_value(rest(named(None))).unwrap();
+        stored["snapshot"]["value"]["priority"] = serde_json::json!("P1");
+        let read: IncidentRecord = serde_json::from_value(stored).unwrap();
+        assert_eq!(read, rest(named(None)));
+        assert_eq!(read.merge(rest(named(Some("PPRIO1")))), rest(named(Some("PPRIO1"))));
     }
 
     #[test]

@@ -3,55 +3,45 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, ChannelId, IncidentId, ServiceId};
+use crate::ids::{AccountId, CauseId, ChannelId, IncidentId, ServiceId};
+use crate::plan::CardKey;
 
 /// Asks the notification sender to look at one card. It carries no state: the sender reads the newest itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardJob {
-    /// The incident's account.
     pub account: AccountId,
-    /// The incident.
     pub incident: IncidentId,
     /// The channel whose card may be out of date. Also the message group: one writer per channel, in order.
     pub channel: ChannelId,
-    /// What made us look, for logs and de-duplication: an event id or an activity id.
-    pub cause: String,
+    /// What made us look, for logs and de-duplication.
+    pub cause: CauseId,
     /// What sort of cause it was.
     #[serde(default)]
     pub occasion: Occasion,
-    /// When the cause reached us.
     pub received_at: Timestamp,
 }
 
 /// What made us look at an incident's cards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
-    /// An event id, an activity id, or another id that tells causes apart.
-    pub id: String,
-    /// What sort of cause it was.
+    pub id: CauseId,
     pub occasion: Occasion,
-    /// When it reached us.
     pub at: Timestamp,
 }
 
-impl Cause {
-    /// Asks for a look at the incident's card in each of these channels.
+impl CardJob {
+    /// Asks for a look at a card.
     #[must_use]
-    pub fn jobs(
-        &self,
-        account: &AccountId,
-        incident: &IncidentId,
-        channels: impl IntoIterator<Item = ChannelId>,
-    ) -> Vec<CardJob> {
-        let job = |channel| CardJob {
-            account: account.clone(),
-            incident: incident.clone(),
-            channel,
-            cause: self.id.clone(),
-            occasion: self.occasion,
-            received_at: self.at,
-        };
-        channels.into_iter().map(job).collect()
+    pub fn new(CardKey { account, incident, channel }: CardKey, cause: &Cause) -> Self {
+        let Cause { id, occasion, at } = cause.clone();
+        Self { account, incident, channel, cause: id, occasion, received_at: at }
+    }
+
+    /// Which card.
+    #[must_use]
+    pub fn card(&self) -> CardKey {
+        let Self { account, incident, channel, .. } = self.clone();
+        CardKey { account, incident, channel }
     }
 }
 
@@ -75,17 +65,11 @@ pub enum Occasion {
 /// Asks the notification sender to post a marked test card, so that an admin sees that the whole way works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestJob {
-    /// The connection's account.
     pub account: AccountId,
-    /// The connection's service.
     pub service: ServiceId,
-    /// The connection's channel.
     pub channel: ChannelId,
-    /// Tells tests apart.
     pub test: String,
-    /// Who asked for it.
     pub by: String,
-    /// When it was asked for.
     pub received_at: Timestamp,
 }
 
@@ -111,7 +95,7 @@ mod tests {
             account: account.clone(),
             incident: IncidentId::new("I").unwrap(),
             channel: channel.clone(),
-            cause: "E".to_owned(),
+            cause: CauseId::new("E").unwrap(),
             occasion: Occasion::Webhook,
             received_at: at,
         };

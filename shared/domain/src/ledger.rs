@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, ChannelId, IncidentId, TeamId};
+use crate::ids::{AccountId, CauseId, ChannelId, IncidentId, TeamId};
 use crate::incident::{IncidentRecord, ServiceRef};
 use crate::job::{Cause, Occasion};
 
@@ -34,13 +34,10 @@ pub enum Progress {
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
-    /// The account.
     pub account: AccountId,
     /// The webhook's event id, or the id of what else caused it.
-    pub cause: String,
-    /// What sort of cause.
+    pub cause: CauseId,
     pub occasion: Occasion,
-    /// The incident.
     pub incident: IncidentId,
     /// Its number, if it is known.
     pub number: Option<u64>,
@@ -50,11 +47,8 @@ pub struct LedgerEntry {
     pub channel: Option<ChannelId>,
     /// The channel's team, if it is known.
     pub team: Option<TeamId>,
-    /// When the cause reached us.
     pub received_at: Timestamp,
-    /// When this was noted.
     pub at: Timestamp,
-    /// How far it has come.
     pub progress: Progress,
     /// Why, if there is something to say about it.
     pub why: Option<String>,
@@ -68,10 +62,10 @@ impl LedgerEntry {
     pub fn opened(
         record: &IncidentRecord,
         cause: &Cause,
-        channel: Option<ChannelId>,
-        team: Option<TeamId>,
+        channel: Option<(ChannelId, TeamId)>,
         now: Timestamp,
     ) -> Self {
+        let (channel, team) = channel.unzip();
         Self {
             account: record.account.clone(),
             cause: cause.id.clone(),

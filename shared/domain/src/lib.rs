@@ -2,8 +2,11 @@
 //!
 //! Everything here is a pure function over plain data: no I/O, no clock, no randomness. Time comes in as a parameter.
 
-pub mod action;
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod connection;
+pub mod deed;
+pub mod event;
 pub mod failure;
 pub mod ids;
 pub mod incident;
@@ -12,4 +15,6 @@ pub mod ledger;
 pub mod linking;
 pub mod permission;
 pub mod plan;
+pub mod round;
 pub mod routing;
+mod status;

@@ -6,8 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::action::Action;
-use crate::ids::{AccountId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, TeamId, TenantId};
+use crate::deed::Deed;
+use crate::ids::{
+    AccountId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, ServiceUrl, TeamId, TenantId,
+};
 
 /// How long a personal link to link accounts can be used.
 pub const TICKET_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
@@ -31,15 +33,11 @@ pub struct AccountLink {
     pub user: EntraUserId,
     /// As Teams shows the user.
     pub teams_name: String,
-    /// The PagerDuty account.
     pub account: AccountId,
-    /// The PagerDuty user.
     pub pd_user: PdUserId,
-    /// As PagerDuty shows the user.
     pub pd_name: String,
     /// The PagerDuty user's address; sent as `From` with every write.
     pub pd_email: String,
-    /// When the person confirmed it.
     pub linked_at: Timestamp,
 }
 
@@ -52,13 +50,10 @@ pub struct Ticket {
     pub user: EntraUserId,
     /// As Teams shows the user.
     pub teams_name: String,
-    /// What it is good for.
     pub purpose: Purpose,
     /// The private chat in which the outcome is told.
     pub conversation: ConversationId,
-    /// Where that chat is reached.
-    pub service_url: String,
-    /// When the ticket was made.
+    pub service_url: ServiceUrl,
     pub created_at: Timestamp,
 }
 
@@ -75,7 +70,6 @@ pub enum Purpose {
     },
     /// Connecting a team to a PagerDuty account.
     Authorize {
-        /// The team.
         team: TeamId,
         /// When the bot was added to it: a ticket of an earlier installation is worth nothing.
         installed_at: Timestamp,
@@ -85,13 +79,10 @@ pub enum Purpose {
 /// What a key is good for that a non-admin passes on to an admin: authorizing one team of one tenant, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationKey {
-    /// The team.
     pub team: TeamId,
-    /// Its tenant.
     pub tenant: TenantId,
     /// When the bot was added to the team: a key of an earlier installation is worth nothing.
     pub installed_at: Timestamp,
-    /// When the key was made.
     pub created_at: Timestamp,
 }
 
@@ -108,7 +99,6 @@ impl AuthorizationKey {
 pub struct WantedAction {
     /// What it was about, as in "#12 Disk full" or "connect https://…", for the sentence that reminds of it.
     pub title: String,
-    /// What it was.
     pub what: Wanted,
 }
 
@@ -118,20 +108,16 @@ pub struct WantedAction {
 pub enum Wanted {
     /// A button of an incident's card in a channel.
     Click {
-        /// The incident's account.
         account: AccountId,
-        /// The incident.
         incident: IncidentId,
-        /// The channel whose card was clicked.
         channel: ChannelId,
-        /// Which button.
-        action: Action,
+        /// What they wanted to do.
+        #[serde(rename = "action")]
+        deed: Deed,
     },
     /// A command, to be answered where it was written.
     Command {
-        /// What was written.
         text: String,
-        /// Where.
         conversation: ConversationId,
         /// The team, if it was written in one.
         team: Option<TeamId>,
@@ -149,11 +135,5 @@ impl Ticket {
             Purpose::Authorize { .. } => AUTHORIZATION_LIFETIME,
         };
         self.created_at.checked_add(lifetime).unwrap_or(Timestamp::MAX)
-    }
-
-    /// Whether it can still be used.
-    #[must_use]
-    pub fn is_valid(&self, now: Timestamp) -> bool {
-        now < self.expires_at()
     }
 }

@@ -9,17 +9,22 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::connection::Connection;
-use crate::ids::{ActivityId, ChannelId, EventId, TeamId, TenantId};
+use crate::ids::{AccountId, ActivityId, ChannelId, EventId, IncidentId, TeamId, TenantId};
 use crate::incident::{IncidentRecord, LogEntry, RecordVersion};
+
+/// Which card.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CardKey {
+    pub account: AccountId,
+    pub incident: IncidentId,
+    pub channel: ChannelId,
+}
 
 /// One incident's card in one channel, as far as we know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardRecord {
-    /// Where it is.
     pub channel: ChannelId,
-    /// The channel's team.
     pub team: TeamId,
-    /// The team's tenant.
     pub tenant: TenantId,
     /// The living message; `None` until a post has been confirmed.
     pub activity: Option<ActivityId>,
@@ -40,9 +45,7 @@ pub struct CardRecord {
 /// The right to create the card's message, held by one sender for a short while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostClaim {
-    /// Which sender holds it.
     pub holder: String,
-    /// When anybody else may try.
     pub until: Timestamp,
 }
 
@@ -59,10 +62,7 @@ pub enum Step {
     /// Tell the thread about these log entries, in one message.
     Reply(ActivityId, Vec<LogEntry>),
     /// Somebody else is posting the card: look again then.
-    Wait {
-        /// When their claim ends.
-        until: Timestamp,
-    },
+    Wait { until: Timestamp },
     /// Nothing to do.
     Nothing(Why),
 }
@@ -96,6 +96,12 @@ impl CardRecord {
             claim: None,
             possible_doubles: 0,
         }
+    }
+
+    /// Whether it is not posted, or does not show this version.
+    #[must_use]
+    pub fn is_behind(&self, version: RecordVersion) -> bool {
+        self.activity.is_none() || self.rendered < version
     }
 
     /// Notes that these entries need no reply any more, and forgets those that the record no longer keeps.

@@ -1,11 +1,14 @@
 //! Which channels must hear about an incident.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connection::Connection;
 use crate::ids::{ChannelId, TeamId};
 use crate::incident::{IncidentRecord, RecordVersion};
 use crate::plan::CardRecord;
+
+/// Channels, each with its team.
+pub type Channels = BTreeMap<ChannelId, TeamId>;
 
 /// The channels whose card may be out of date: those connected to the incident's service whose filter wants it, and those
 /// that already show a card (the incident may have moved to another service, or have lost its urgency, since).
@@ -13,17 +16,30 @@ use crate::plan::CardRecord;
 /// A broken connection is no exception: one call per change finds out whether the channel is back, and a channel that is
 /// never tried again would lose every incident after it.
 #[must_use]
-pub fn targets(record: &IncidentRecord, connections: &[Connection], with_card: &[ChannelId]) -> BTreeSet<ChannelId> {
-    let wanted = record
-        .state()
-        .into_iter()
-        .flat_map(|state| connections.iter().filter(|c| c.wants(state)).map(|c| c.channel.clone()));
-    wanted.chain(with_card.iter().cloned()).collect()
+pub fn targets(record: &IncidentRecord, connections: &[Connection], cards: &[CardRecord]) -> Channels {
+    let wanting = connections.iter().filter(|c| record.state().is_some_and(|state| c.wants(state)));
+    let wanting = wanting.map(|c| (c.channel.clone(), c.team.clone()));
+    wanting.chain(cards.iter().map(|card| (card.channel.clone(), card.team.clone()))).collect()
 }
 
-/// The channels whose card is missing or does not show the newest record, of those that may be posted to: `teams` are the
-/// teams that belong to the account. A card is missing only if the incident has changed since the connection was made:
-/// connecting a service must not flood the channel with everything that happens to be open.
+/// The [`targets`] whose card is missing or does not show this version.
+#[must_use]
+pub fn behind(
+    record: &IncidentRecord,
+    version: RecordVersion,
+    connections: &[Connection],
+    cards: &[CardRecord],
+) -> Channels {
+    let mut channels = targets(record, connections, cards);
+    for card in cards.iter().filter(|card| !card.is_behind(version)) {
+        channels.remove(&card.channel);
+    }
+    channels
+}
+
+/// The channels that are [`behind`], of those that may be posted to: `teams` are the teams that belong to the account. A card
+/// is missing only if the incident has changed since the connection was made: connecting a service must not flood the channel
+/// with everything that happens to be open.
 #[must_use]
 pub fn stale_channels(
     record: &IncidentRecord,
@@ -31,19 +47,12 @@ pub fn stale_channels(
     connections: &[Connection],
     cards: &[CardRecord],
     teams: &BTreeSet<TeamId>,
-) -> BTreeSet<ChannelId> {
-    let Some(snapshot) = &record.snapshot else { return BTreeSet::new() };
-    let missing = connections
-        .iter()
-        .filter(|c| c.wants(&snapshot.value) && teams.contains(&c.team))
-        .filter(|c| !cards.iter().any(|card| card.channel == c.channel))
-        .filter(|c| snapshot.version.at >= c.created_at)
-        .map(|c| c.channel.clone());
-    let behind = cards
-        .iter()
-        .filter(|card| teams.contains(&card.team) && (card.activity.is_none() || card.rendered < version))
-        .map(|card| card.channel.clone());
-    missing.chain(behind).collect()
+) -> Channels {
+    let Some(changed_at) = record.snapshot.as_ref().map(|snapshot| snapshot.version.at) else { return Channels::new() };
+    let since: Vec<Connection> = connections.iter().filter(|c| changed_at >= c.created_at).cloned().collect();
+    let mut stale = behind(record, version, &since, cards);
+    stale.retain(|_, team| teams.contains(team));
+    stale
 }
 
 #[cfg(test)]
@@ -52,11 +61,15 @@ mod tests {
 
     use super::*;
     use crate::connection::{Filter, Health};
-    use crate::ids::{AccountId, IncidentId, ServiceId, TeamId, TenantId};
+    use crate::ids::{AccountId, ActivityId, IncidentId, ServiceId, TenantId};
     use crate::incident::{ServiceRef, Snapshot, Status, Urgency};
 
     fn channel(name: &str) -> ChannelId {
         ChannelId::new(name).unwrap()
+    }
+
+    fn team() -> TeamId {
+        TeamId::new("T").unwrap()
     }
 
     fn connection(service: &str, to: &str, filter: Filter, health: Health) -> Connection {
@@ -65,7 +78,7 @@ mod tests {
             service: ServiceId::new(service).unwrap(),
             service_name: String::new(),
             channel: channel(to),
-            team: TeamId::new("T").unwrap(),
+            team: team(),
             tenant: TenantId::new("X").unwrap(),
             filter,
             health,
@@ -99,9 +112,29 @@ mod tests {
             connection("S1", "broken", Filter::All, broken),
             connection("S2", "other", Filter::All, Health::Healthy),
         ];
-        let found = targets(&record, &connections, &[channel("old"), channel("all")]);
-        assert_eq!(found, BTreeSet::from([channel("all"), channel("broken"), channel("old")]));
+        let card = |name| CardRecord {
+            activity: Some(ActivityId::new("1").unwrap()),
+            rendered: RecordVersion(2),
+            ..CardRecord::unposted(channel(name), team(), TenantId::new("X").unwrap())
+        };
+        let cards = [card("old"), card("all")];
+        let named = |names: &[&str]| names.iter().map(|name| (channel(name), team())).collect::<Channels>();
+        assert_eq!(targets(&record, &connections, &cards), named(&["all", "broken", "old"]));
+        assert_eq!(behind(&record, RecordVersion(2), &connections, &cards), named(&["broken"]));
+        assert_eq!(behind(&record, RecordVersion(3), &connections, &cards), named(&["all", "broken", "old"]));
+        let unposted = [CardRecord { activity: None, ..card("old") }];
+        assert_eq!(behind(&record, RecordVersion(2), &[], &unposted), named(&["old"]));
         let unknown = IncidentRecord::empty(account, incident);
-        assert_eq!(targets(&unknown, &connections, &[channel("old")]), BTreeSet::from([channel("old")]));
+        assert_eq!(targets(&unknown, &connections, &cards[..1]), named(&["old"]));
+
+        let version = RecordVersion(2);
+        let (ours, nobodys) = (BTreeSet::from([team()]), BTreeSet::new());
+        let stale =
+            |connections: &[Connection], teams| stale_channels(&record, version, connections, &cards[..1], teams);
+        assert_eq!(stale(&connections, &ours), named(&["all", "broken"]));
+        assert_eq!(stale(&connections, &nobodys), Channels::new(), "no team belongs to the account");
+        let later = Timestamp::from_second(1).unwrap();
+        let later = connections.map(|known| Connection { created_at: later, ..known });
+        assert_eq!(stale(&later, &ours), Channels::new(), "connected after the last change");
     }
 }

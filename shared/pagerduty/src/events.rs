@@ -1,5 +1,6 @@
-//! What each of the 30 documented event types says, in the log's words.
+//! What the data of each event type says, in the log's words.
 
+use domain::event::EventType;
 use domain::ids::IncidentId;
 use domain::incident::Happening;
 use serde_json::Value;
@@ -11,41 +12,8 @@ const MAX_LISTED: usize = 10;
 const MAX_LISTED_NAME: usize = 100;
 const MAX_WORD: usize = 40;
 
-/// The event types that we ask PagerDuty for (webhook docs, "Overview"). Of those that are documented, these are left out:
-/// `incident.workflow.*`, because without the scope `incident_workflows.read` they would make PagerDuty refuse the whole
-/// subscription, and `service.created`, which no subscription for one service can see.
-pub const SUBSCRIBED_EVENTS: &[&str] = &[
-    "incident.acknowledged",
-    "incident.action_invocation.created",
-    "incident.action_invocation.terminated",
-    "incident.action_invocation.updated",
-    "incident.annotated",
-    "incident.conference_bridge.updated",
-    "incident.custom_field_values.updated",
-    "incident.delegated",
-    "incident.escalated",
-    "incident.incident_type.changed",
-    "incident.priority_updated",
-    "incident.reassigned",
-    "incident.reopened",
-    "incident.resolved",
-    "incident.responder.added",
-    "incident.responder.replied",
-    "incident.role.assigned",
-    "incident.service_updated",
-    "incident.status_update_published",
-    "incident.task.completed",
-    "incident.task.created",
-    "incident.task.updated",
-    "incident.triggered",
-    "incident.unacknowledged",
-    "service.custom_field_values.updated",
-    "service.deleted",
-    "service.updated",
-];
-
-/// The scopes that a token needs to keep a subscription for [`SUBSCRIBED_EVENTS`]: PagerDuty asks for the right to read
-/// what the events tell as well (webhook docs, "Overview").
+/// The scopes that a token needs to keep a subscription for [`domain::event::subscribed`]: PagerDuty asks for the right to
+/// read what the events tell as well (webhook docs, "Overview").
 pub const SUBSCRIPTION_SCOPES: &[&str] =
     &["webhook_subscriptions.read", "webhook_subscriptions.write", "incidents.read", "services.read"];
 
@@ -59,50 +27,51 @@ pub(crate) fn incident_of(data: &Value) -> Option<IncidentId> {
     IncidentId::new(id).ok()
 }
 
-/// What an event type means; `None` for a type that is not documented.
-pub(crate) fn happening(event_type: &str, data: &Value) -> Option<Happening> {
+/// What an event says about its incident; `None` if it is about a service.
+pub(crate) fn happening(event_type: EventType, data: &Value) -> Option<Happening> {
     let assignees = || listed(items(data, "assignees").iter().filter_map(name));
     let part = |key: &str| data.get(key).and_then(name);
     let free = |key: &str| bounded(text(data, key).unwrap_or_default().trim_end(), MAX_TEXT);
-    let change = || event_type.rsplit('.').next().unwrap_or_default().to_owned();
+    let change = || event_type.name().rsplit('.').next().unwrap_or_default().to_owned();
     Some(match event_type {
-        "incident.triggered" => Happening::Triggered,
-        "incident.acknowledged" => Happening::Acknowledged,
-        "incident.unacknowledged" => Happening::Unacknowledged,
-        "incident.reopened" => Happening::Reopened,
-        "incident.resolved" => Happening::Resolved { merged_into: merged_into(data) },
-        "incident.escalated" => Happening::Escalated { to: assignees() },
-        "incident.delegated" => Happening::Delegated { to: part("escalation_policy") },
-        "incident.reassigned" => Happening::Reassigned { to: assignees() },
-        "incident.priority_updated" => Happening::PriorityChanged { to: part("priority") },
-        "incident.service_updated" => Happening::ServiceChanged { to: part("service").unwrap_or_default() },
-        "incident.incident_type.changed" => Happening::TypeChanged { to: part("incident_type") },
-        "incident.annotated" => Happening::Note { content: free("content") },
-        "incident.status_update_published" => Happening::StatusUpdate { message: free("message") },
-        "incident.responder.added" => {
+        EventType::Triggered => Happening::Triggered,
+        EventType::Acknowledged => Happening::Acknowledged,
+        EventType::Unacknowledged => Happening::Unacknowledged,
+        EventType::Reopened => Happening::Reopened,
+        EventType::Resolved => Happening::Resolved { merged_into: merged_into(data) },
+        EventType::Escalated => Happening::Escalated { to: assignees() },
+        EventType::Delegated => Happening::Delegated { to: part("escalation_policy") },
+        EventType::Reassigned => Happening::Reassigned { to: assignees() },
+        EventType::PriorityChanged => Happening::PriorityChanged { to: part("priority") },
+        EventType::ServiceChanged => Happening::ServiceChanged { to: part("service").unwrap_or_default() },
+        EventType::TypeChanged => Happening::TypeChanged { to: part("incident_type") },
+        EventType::Note => Happening::Note { content: free("content") },
+        EventType::StatusUpdate => Happening::StatusUpdate { message: free("message") },
+        EventType::ResponderAdded => {
             Happening::ResponderAdded { who: part("user").or_else(|| part("escalation_policy")) }
         }
-        "incident.responder.replied" => Happening::ResponderReplied {
+        EventType::ResponderReplied => Happening::ResponderReplied {
             who: part("user"),
             reply: bounded(text(data, "state").unwrap_or("replied"), MAX_WORD),
         },
-        "incident.conference_bridge.updated" => Happening::ConferenceBridge { url: bridge(data) },
-        "incident.custom_field_values.updated" => Happening::CustomFields { names: field_names(data) },
-        "incident.role.assigned" => {
+        EventType::ConferenceBridge => Happening::ConferenceBridge { url: bridge(data) },
+        EventType::CustomFields => Happening::CustomFields { names: field_names(data) },
+        EventType::Roles => {
             Happening::Roles { assignments: listed(items(data, "incident_role_assignments").iter().filter_map(role)) }
         }
-        "incident.task.created" | "incident.task.updated" | "incident.task.completed" => {
+        EventType::TaskCreated | EventType::TaskUpdated | EventType::TaskCompleted => {
             Happening::Task { summary: label(data).unwrap_or_default(), change: change() }
         }
-        "incident.action_invocation.created"
-        | "incident.action_invocation.updated"
-        | "incident.action_invocation.terminated" => {
+        EventType::ActionCreated | EventType::ActionUpdated | EventType::ActionTerminated => {
             Happening::ActionInvocation { action: part("action"), change: change() }
         }
-        "incident.workflow.started" | "incident.workflow.completed" => {
+        EventType::WorkflowStarted | EventType::WorkflowCompleted => {
             Happening::Workflow { name: part("incident_workflow"), change: change() }
         }
-        _ => return None,
+        EventType::ServiceCreated
+        | EventType::ServiceUpdated
+        | EventType::ServiceDeleted
+        | EventType::ServiceFields => return None,
     })
 }
 

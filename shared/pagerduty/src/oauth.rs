@@ -70,7 +70,6 @@ pub struct OAuth {
 pub struct Pkce {
     /// Kept until the exchange.
     pub verifier: SecretString,
-    /// Sent with the log-in.
     pub challenge: String,
 }
 
@@ -96,7 +95,6 @@ pub struct Grant {
     pub access_token: SecretString,
     /// Gets the next pair, once. A refresh may answer without one: the old one then stays.
     pub refresh_token: Option<SecretString>,
-    /// When the access token ends.
     pub expires_at: Timestamp,
     /// What was really granted; PagerDuty drops scopes without an error.
     pub scopes: BTreeSet<String>,
@@ -109,7 +107,6 @@ pub struct Grant {
 pub struct AppToken {
     /// Acts as the app.
     pub access_token: SecretString,
-    /// When it ends.
     pub expires_at: Timestamp,
     /// What was asked for and not granted.
     pub missing: Vec<String>,
@@ -118,9 +115,7 @@ pub struct AppToken {
 /// Who logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The person's account.
     pub account: AccountId,
-    /// The person.
     pub user: PdUserId,
     /// The account's subdomain, where the token says it; it can change.
     pub subdomain: Option<String>,
@@ -131,12 +126,7 @@ pub struct Identity {
 pub enum OAuthError {
     /// PagerDuty answered no.
     #[error("PagerDuty's OAuth answered {status} ({error})")]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// The OAuth error word, or "unknown".
-        error: String,
-    },
+    Refused { status: u16, error: String },
     /// More calls than PagerDuty allows.
     #[error("PagerDuty's OAuth limits the rate of calls")]
     RateLimited {
@@ -213,9 +203,6 @@ impl OAuth {
     }
 
     /// Exchanges a code, which lives 30 s (PagerDuty OAuth docs).
-    ///
-    /// # Errors
-    /// [`OAuthError`].
     pub async fn exchange(
         &self,
         client_secret: &SecretString,

@@ -1,7 +1,7 @@
 //! PagerDuty's REST API v2, as far as we use it.
 //!
 //! Nothing is repeated here: whether a call may be made again depends on what it does, which the caller knows. Any 2xx is
-//! success, since the documented statuses and the real ones differ.
+//! success, since the documented statuses and the real ones differ. [`ApiError`] is what every call can return.
 
 mod directory;
 mod error;
@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 use url::Url;
 
 pub use self::directory::{
-    ListedSubscription, OnCall, PolicyId, PolicyRef, Priority, Service, SubscriptionState, UserRef, Which,
+    ListedSubscription, OnCall, PolicyRef, Priority, Service, SubscriptionState, UserRef, Which,
 };
 pub use self::error::ApiError;
 pub(crate) use self::error::retry_after;
 pub use self::model::{CreatedSubscription, NewIncident, NewSubscription, Note, Page, RestIncident, Role, User};
-pub use crate::events::{SUBSCRIBED_EVENTS, SUBSCRIPTION_SCOPES};
+pub use crate::events::SUBSCRIPTION_SCOPES;
 use crate::wire::text;
 
 /// Below the 5 s that Teams gives an answer to a click.
@@ -41,12 +41,7 @@ pub struct Api {
 #[derive(Debug, Clone, Copy)]
 pub enum Auth<'a> {
     /// A person, with their own rights. `email` goes into the `From` header of every write (REST docs).
-    User {
-        /// Their access token.
-        token: &'a SecretString,
-        /// Their address in PagerDuty.
-        email: &'a str,
-    },
+    User { token: &'a SecretString, email: &'a str },
     /// The app itself, with its scopes.
     App(&'a SecretString),
 }
@@ -64,18 +59,18 @@ impl Api {
         Self { timeout, ..self }
     }
 
+    /// The same client for a caller who waits no longer than this.
+    #[must_use]
+    pub fn within(self, left: Duration) -> Self {
+        Self { timeout: self.timeout.min(left), ..self }
+    }
+
     /// Who the token belongs to; a person's token only.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn me(&self, token: &SecretString) -> Result<User, ApiError> {
         model::user(&self.call(Method::GET, &["users", "me"], &[], Auth::App(token), None).await?)
     }
 
     /// One incident.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn incident(&self, auth: Auth<'_>, id: &IncidentId) -> Result<RestIncident, ApiError> {
         model::incident(&self.call(Method::GET, &["incidents", id.as_str()], &[], auth, None).await?)
     }
@@ -100,9 +95,6 @@ impl Api {
     }
 
     /// Writes a note. Not idempotent: the caller makes sure that it is wanted once.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn create_note(&self, auth: Auth<'_>, id: &IncidentId, content: &str) -> Result<Note, ApiError> {
         let body = json!({ "note": { "content": content } });
         let path = ["incidents", id.as_str(), "notes"];
@@ -134,25 +126,16 @@ impl Api {
     }
 
     /// Deletes a webhook subscription.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn delete_subscription(&self, auth: Auth<'_>, id: &SubscriptionId) -> Result<(), ApiError> {
         self.call(Method::DELETE, &["webhook_subscriptions", id.as_str()], &[], auth, None).await.map(drop)
     }
 
     /// Switches a subscription on again that PagerDuty has disabled after three dropped deliveries.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn enable_subscription(&self, auth: Auth<'_>, id: &SubscriptionId) -> Result<(), ApiError> {
         self.call(Method::POST, &["webhook_subscriptions", id.as_str(), "enable"], &[], auth, None).await.map(drop)
     }
 
     /// Asks PagerDuty for a test delivery.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn ping_subscription(&self, auth: Auth<'_>, id: &SubscriptionId) -> Result<(), ApiError> {
         self.call(Method::POST, &["webhook_subscriptions", id.as_str(), "ping"], &[], auth, None).await.map(drop)
     }

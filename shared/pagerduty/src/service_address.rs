@@ -29,36 +29,19 @@ pub enum BadAddress {
     NotAnAddress,
     /// Another account, or the account's name in the other region.
     #[error("{host} is not the PagerDuty account that is connected here")]
-    ForeignAccount {
-        /// The address's host.
-        host: String,
-    },
+    ForeignAccount { host: String },
     /// A host that only resembles PagerDuty's.
     #[error("{host} is not PagerDuty, although it looks like it")]
-    LookAlike {
-        /// The address's host, in ASCII.
-        host: String,
-    },
+    LookAlike { host: String },
     /// Any other host.
     #[error("{host} is not PagerDuty")]
-    NotPagerDuty {
-        /// The address's host.
-        host: String,
-    },
+    NotPagerDuty { host: String },
     /// Something stands before the host that can be taken for it: `https://acme.pagerduty.com@evil.example`.
     #[error("the address leads to {host}, with something else in front of it")]
-    UserInfo {
-        /// Where the address really leads.
-        host: String,
-    },
+    UserInfo { host: String },
     /// The right host, but not its web server.
     #[error("{host} is right, but not with port {port}")]
-    WrongPort {
-        /// The address's host.
-        host: String,
-        /// The port.
-        port: u16,
-    },
+    WrongPort { host: String, port: u16 },
     /// A page of the account that is not a service's.
     #[error("{path} is not the page of a service")]
     NotAService {

@@ -5,6 +5,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
+use domain::event::EventType;
 use domain::ids::{EventId, ServiceId};
 use domain::incident::IncidentEvent;
 use jiff::Timestamp;
@@ -37,9 +38,6 @@ pub enum SignatureError {
 /// Checks that one of the header's `v1` values is the HMAC-SHA256 of the raw body under one of the secrets. Several values
 /// and several secrets exist while a secret is rotated; other versions than `v1` are ignored (webhook docs,
 /// "Signatures"). Every pair is compared, each in constant time. An empty secret matches nothing.
-///
-/// # Errors
-/// [`SignatureError`].
 pub fn verify(secrets: &[SecretString], header: Option<&str>, body: &[u8]) -> Result<(), SignatureError> {
     let header = header.ok_or(SignatureError::Missing)?;
     let candidates: Vec<[u8; TAG_BYTES]> =
@@ -90,22 +88,15 @@ pub enum Received {
     /// PagerDuty's test message.
     Ping,
     /// An event of a type that we do not know. PagerDuty announces that types are added.
-    Unknown {
-        /// Its type.
-        event_type: String,
-    },
+    Unknown { event_type: String },
 }
 
 /// What happened to a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceEvent {
-    /// PagerDuty's event id.
     pub id: EventId,
-    /// When it happened.
     pub occurred_at: Timestamp,
-    /// The service.
     pub service: ServiceId,
-    /// What changed.
     pub change: ServiceChange,
 }
 
@@ -115,10 +106,7 @@ pub enum ServiceChange {
     /// It is new.
     Created,
     /// It may have another name.
-    Updated {
-        /// Its present name.
-        name: Option<String>,
-    },
+    Updated { name: Option<String> },
     /// It is gone.
     Deleted,
     /// Its custom fields changed.
@@ -137,26 +125,24 @@ pub enum Unreadable {
 }
 
 /// Reads a body leniently: unknown types and fields are fine, and so are the nulls and gaps of real deliveries.
-///
-/// # Errors
-/// [`Unreadable`] if it is no event at all, or an event of a known type without what that type is about.
 pub fn parse(body: &[u8]) -> Result<Received, Unreadable> {
     let envelope: Value = serde_json::from_slice(body).map_err(|_| Unreadable::NotJson)?;
     let event = envelope.get("event").filter(|event| event.is_object()).ok_or(Unreadable::Missing("event"))?;
     let event_type = text(event, "event_type").ok_or(Unreadable::Missing("event type"))?;
+    let kind = EventType::from_name(event_type);
     let data = event.get("data").unwrap_or(&Value::Null);
     let received = match event_type.split_once('.') {
         Some(("pagey", "ping")) => Some(Received::Ping),
-        Some(("incident", _)) => incident_event(event, event_type, data)?.map(Received::Incident),
-        Some(("service", change)) => service_event(event, change, data)?.map(Received::Service),
+        Some(("incident", _)) => incident_event(event, kind, data)?.map(Received::Incident),
+        Some(("service", _)) => service_event(event, kind, data)?.map(Received::Service),
         _ => None,
     };
     Ok(received.unwrap_or_else(|| Received::Unknown { event_type: wire::bounded(event_type, MAX_EVENT_TYPE) }))
 }
 
 /// `None` for a type that we do not know and that does not carry a readable incident.
-fn incident_event(event: &Value, event_type: &str, data: &Value) -> Result<Option<IncidentEvent>, Unreadable> {
-    let what = events::happening(event_type, data);
+fn incident_event(event: &Value, kind: Option<EventType>, data: &Value) -> Result<Option<IncidentEvent>, Unreadable> {
+    let what = kind.and_then(|kind| events::happening(kind, data));
     let known = what.is_some();
     let whole = text(data, "type") == Some("incident");
     if !known && !whole {
@@ -181,12 +167,12 @@ fn incident_event(event: &Value, event_type: &str, data: &Value) -> Result<Optio
     }
 }
 
-fn service_event(event: &Value, change: &str, data: &Value) -> Result<Option<ServiceEvent>, Unreadable> {
-    let change = match change {
-        "created" => ServiceChange::Created,
-        "updated" => ServiceChange::Updated { name: wire::label(data) },
-        "deleted" => ServiceChange::Deleted,
-        "custom_field_values.updated" => ServiceChange::CustomFields,
+fn service_event(event: &Value, kind: Option<EventType>, data: &Value) -> Result<Option<ServiceEvent>, Unreadable> {
+    let change = match kind {
+        Some(EventType::ServiceCreated) => ServiceChange::Created,
+        Some(EventType::ServiceUpdated) => ServiceChange::Updated { name: wire::label(data) },
+        Some(EventType::ServiceDeleted) => ServiceChange::Deleted,
+        Some(EventType::ServiceFields) => ServiceChange::CustomFields,
         _ => return Ok(None),
     };
     // Only custom field values wrap the service; a `service` of anything else has its own id.

@@ -2,8 +2,8 @@
 //!
 //! Free text is bounded as it comes in. A record keeps 30 log entries, and the table refuses an item above 400 KB.
 
-use domain::ids::{PdUserId, ServiceId};
-use domain::incident::{Actor, ServiceRef, Snapshot, Status, Urgency};
+use domain::ids::{PdUserId, PriorityId, ServiceId};
+use domain::incident::{Actor, Priority, ServiceRef, Snapshot, Status, Urgency};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -70,6 +70,10 @@ pub(crate) fn service(value: &Value) -> Option<ServiceRef> {
     Some(ServiceRef { id: ServiceId::new(text(value, "id")?).ok()?, name: name(value)? })
 }
 
+fn priority(value: &Value) -> Option<Priority> {
+    Some(Priority { id: text(value, "id").and_then(|id| PriorityId::new(id).ok()), name: name(value)? })
+}
+
 fn status(value: &Value) -> Option<Status> {
     match text(value, "status")? {
         "triggered" => Some(Status::Triggered),
@@ -104,7 +108,7 @@ pub(crate) fn snapshot(value: &Value) -> Option<Snapshot> {
         title: bounded(title, MAX_TITLE),
         status: status(value)?,
         urgency: urgency(value),
-        priority: value.get("priority").and_then(name),
+        priority: value.get("priority").and_then(priority),
         service: service(value.get("service")?)?,
         escalation_policy: value.get("escalation_policy").and_then(name),
         assignees: items(value, "assignees").iter().chain(assigned).filter_map(actor).take(MAX_ASSIGNEES).collect(),

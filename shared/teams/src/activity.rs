@@ -6,33 +6,29 @@
 mod inbound;
 mod text;
 
-use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, TeamId, TeamsUserId, TenantId};
+use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, ServiceUrl, TeamId, TeamsUserId, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
 
 pub use self::inbound::{Click, Inbound};
 
-/// One activity of the Bot Framework protocol.
-#[derive(Debug, Clone, PartialEq)]
+/// One activity of the Bot Framework protocol. Not to be cloned: what is rewritten was not verified.
+#[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Activity {
     /// The same when Teams sends an activity again. A system activity without one gets `unidentified`.
     pub id: ActivityId,
-    /// What sort of activity it is.
     pub kind: ActivityKind,
     /// When it happened, by Teams' clock. `None`: Teams did not say it legibly.
     pub timestamp: Option<Timestamp>,
     /// Where to answer; may change between activities.
-    pub service_url: String,
+    pub service_url: ServiceUrl,
     /// `msteams` for everything that passed the check.
     pub channel_id: String,
-    /// Who caused it.
     pub from: Option<Person>,
     /// The bot, as this conversation knows it.
     pub recipient: Option<Person>,
-    /// Where it happened.
     pub conversation: Conversation,
-    /// The tenant that it belongs to.
     pub tenant: TenantId,
     /// The team, if it is about one.
     pub team: Option<TeamRef>,
@@ -46,17 +42,12 @@ pub struct Activity {
     pub text: String,
     /// The payload of an invoke or of a submitted card; `Null` if there is none.
     pub value: Value,
-    /// Which invoke it is.
     pub name: Option<String>,
     /// `add` or `remove`, for an installation update.
     pub action: Option<String>,
-    /// What changed, for a conversation update.
     pub event_type: Option<String>,
-    /// Who came, for a conversation update.
     pub members_added: Vec<Person>,
-    /// Who left, for a conversation update.
     pub members_removed: Vec<Person>,
-    /// Who is mentioned in the text.
     pub mentions: Vec<Mention>,
 }
 
@@ -78,7 +69,6 @@ pub enum ActivityKind {
 /// A person or a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// As our bot knows it.
     pub id: TeamsUserId,
     /// As Teams shows it; absent on system activities.
     pub name: Option<String>,
@@ -91,7 +81,6 @@ pub struct Person {
 pub struct Conversation {
     /// With `;messageid=…` if it is a thread of a channel.
     pub id: ConversationId,
-    /// What it is.
     pub kind: ConversationKind,
     /// Its tenant, if it says so.
     pub tenant: Option<TenantId>,
@@ -122,7 +111,6 @@ pub struct TeamRef {
 /// A channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelRef {
-    /// Its id.
     pub id: ChannelId,
     /// As Teams shows it; the General channel has none.
     pub name: Option<String>,
@@ -131,7 +119,6 @@ pub struct ChannelRef {
 /// Somebody is named in the text with `<at>…</at>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mention {
-    /// Who.
     pub id: TeamsUserId,
     /// The exact part of the text that names them.
     pub text: String,
@@ -151,7 +138,7 @@ impl Activity {
             id,
             kind,
             timestamp: text_at(document, "/timestamp").and_then(|at| at.parse().ok()),
-            service_url: text_at(document, "/serviceUrl")?.to_owned(),
+            service_url: ServiceUrl::new(text_at(document, "/serviceUrl")?).ok()?,
             channel_id: text_at(document, "/channelId")?.to_owned(),
             from: document.get("from").and_then(Person::read),
             recipient: document.get("recipient").and_then(Person::read),

@@ -37,7 +37,7 @@ pub struct BotAuth {
 }
 
 /// An activity that passed every check. Only [`BotAuth::check`] makes one.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Verified(Activity);
 
 /// The activity is refused.

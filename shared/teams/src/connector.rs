@@ -11,7 +11,7 @@ mod token;
 use std::time::Duration;
 
 use domain::connection::Channel;
-use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, TeamId, TenantId};
+use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, ServiceUrl, TeamId, TenantId};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::CONTENT_TYPE;
@@ -57,7 +57,6 @@ pub struct Connector {
 /// What every call needs besides its own arguments.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectorAuth<'a> {
-    /// The bot's client secret.
     pub secret: &'a SecretString,
     /// The time, to know whether the token still lasts.
     pub now: Timestamp,
@@ -92,7 +91,7 @@ impl Connector {
     pub async fn post_to_channel(
         &self,
         auth: &ConnectorAuth<'_>,
-        service_url: &str,
+        service_url: &ServiceUrl,
         channel: &ChannelId,
         tenant: &TenantId,
         card: &cards::Card,
@@ -119,7 +118,7 @@ impl Connector {
     pub async fn reply_in_thread(
         &self,
         auth: &ConnectorAuth<'_>,
-        service_url: &str,
+        service_url: &ServiceUrl,
         channel: &ChannelId,
         root: &ActivityId,
         text: &str,
@@ -136,7 +135,7 @@ impl Connector {
     pub async fn edit(
         &self,
         auth: &ConnectorAuth<'_>,
-        service_url: &str,
+        service_url: &ServiceUrl,
         channel: &ChannelId,
         activity: &ActivityId,
         card: &cards::Card,
@@ -153,7 +152,7 @@ impl Connector {
     pub async fn channels(
         &self,
         auth: &ConnectorAuth<'_>,
-        service_url: &str,
+        service_url: &ServiceUrl,
         team: &TeamId,
     ) -> Result<Vec<Channel>, ConnectorError> {
         let path = format!("/v3/teams/{}/conversations", encoded(team.as_str()));
@@ -178,7 +177,7 @@ impl Connector {
     pub async fn open_personal_chat(
         &self,
         auth: &ConnectorAuth<'_>,
-        service_url: &str,
+        service_url: &ServiceUrl,
         tenant: &TenantId,
         user: &EntraUserId,
     ) -> Result<ConversationId, ConnectorError> {
@@ -201,7 +200,7 @@ impl Connector {
     pub async fn send_to_chat(
         &self,
         auth: &ConnectorAuth<'_>,
-        service_url: &str,
+        service_url: &ServiceUrl,
         conversation: &ConversationId,
         card: &cards::Card,
     ) -> Result<ActivityId, ConnectorError> {
@@ -212,7 +211,7 @@ impl Connector {
     async fn send(
         &self,
         auth: &ConnectorAuth<'_>,
-        service_url: &str,
+        service_url: &ServiceUrl,
         conversation: &str,
         message: &Message<'_>,
     ) -> Result<ActivityId, ConnectorError> {
@@ -224,12 +223,12 @@ impl Connector {
     async fn call(
         &self,
         auth: &ConnectorAuth<'_>,
-        service_url: &str,
+        service_url: &ServiceUrl,
         method: Method,
         path: &str,
         body: &impl Serialize,
     ) -> Result<Response, ConnectorError> {
-        let base = self.hosts.check(service_url).map_err(ConnectorError::UntrustedHost)?;
+        let base = self.hosts.check(service_url.as_str()).map_err(ConnectorError::UntrustedHost)?;
         let url = address(base, path)?;
         let body = match method {
             Method::GET => Vec::new(),

@@ -99,7 +99,7 @@ prop_compose! {
         let state = state(&mut record);
         *state = Snapshot {
             number, title, html_url,
-            priority: Some(priority),
+            priority: Some(Priority { id: None, name: priority }),
             service: ServiceRef { name: service, ..state.service.clone() },
             escalation_policy: Some(policy),
             assignees: names.iter().map(|name| actor(name)).collect(),
@@ -244,8 +244,8 @@ proptest! {
         prop_assert!(!reply.contains("]("));
         reply.lines().for_each(assert_dead);
         let by = Some(actor(&name));
-        let refused = crate::text::refusal(&domain::action::Refusal::AlreadyResolved { by: by.clone(), at: None });
-        for said in [refused, crate::text::already_done(Status::Resolved, by.as_ref(), None), crate::text::pagerduty_refused(&name)] {
+        let refused = crate::text::refusal(&domain::deed::Refusal::AlreadyResolved { by: by.clone(), at: None });
+        for said in [refused, crate::text::already_done(domain::deed::DeedKind::Resolve, by.as_ref(), None), crate::text::pagerduty_refused(&name)] {
             prop_assert!(utf16_len(&said) <= 400 && !said.contains("]("), "{}", said);
             assert_dead(&said);
         }
@@ -265,7 +265,7 @@ fn the_largest_incident_loses_log_lines_before_anything_else() {
     *state(&mut record) = Snapshot {
         number: u64::MAX,
         title: quote.clone(),
-        priority: Some(quote.clone()),
+        priority: Some(Priority { id: None, name: quote.clone() }),
         service: ServiceRef { name: quote.clone(), ..state(&mut triggered()).service.clone() },
         escalation_policy: Some(quote.clone()),
         assignees: vec![actor(&quote); 20],

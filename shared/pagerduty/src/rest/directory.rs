@@ -1,8 +1,6 @@
 //! Whom and what an account has: services, people, priorities, who is on call, which incidents are open.
 
-use std::fmt;
-
-use domain::ids::{InvalidId, PdUserId, ServiceId, SubscriptionId};
+use domain::ids::{PdUserId, PolicyId, PriorityId, ServiceId, SubscriptionId};
 use domain::incident::ServiceRef;
 use jiff::Timestamp;
 use reqwest::Method;
@@ -23,7 +21,6 @@ pub enum Which {
     Open,
     /// Those that were opened in this time, whatever became of them.
     Created {
-        /// From then on.
         since: Timestamp,
         /// Until then; PagerDuty takes at most six months at once.
         until: Timestamp,
@@ -33,86 +30,41 @@ pub enum Which {
 /// A webhook subscription in PagerDuty's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedSubscription {
-    /// PagerDuty's id.
     pub id: SubscriptionId,
     /// The service that it is for; `None` for one of a team or of the whole account.
     pub service: Option<ServiceId>,
-    /// Where deliveries go.
     pub url: Url,
-    /// Whether it delivers.
     pub state: SubscriptionState,
-}
-
-/// An escalation policy.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PolicyId(String);
-
-impl PolicyId {
-    /// Accepts what any other id accepts.
-    ///
-    /// # Errors
-    /// [`InvalidId`] says what is wrong with the text.
-    pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
-        let kind = "PolicyId";
-        // All ids have the same rules; only the name in the refusal is another.
-        ServiceId::new(text).map(|checked| Self(checked.into())).map_err(|error| match error {
-            InvalidId::Empty { .. } => InvalidId::Empty { kind },
-            InvalidId::TooLong { .. } => InvalidId::TooLong { kind },
-            InvalidId::BadCharacter { found, .. } => InvalidId::BadCharacter { kind, found },
-        })
-    }
-
-    /// The id as it is written on the wire.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PolicyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// A service, with what opening an incident on it sets off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// PagerDuty's id.
     pub id: ServiceId,
-    /// As people know it.
     pub name: String,
-    /// Its page in PagerDuty.
     pub html_url: Option<Url>,
-    /// Who is told.
     pub escalation_policy: Option<PolicyRef>,
 }
 
 /// An escalation policy by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyRef {
-    /// PagerDuty's id.
     pub id: PolicyId,
-    /// As people know it.
     pub name: String,
 }
 
 /// A person to choose from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRef {
-    /// PagerDuty's id.
     pub id: PdUserId,
-    /// As PagerDuty shows it.
     pub name: String,
-    /// Their address.
     pub email: Option<String>,
 }
 
 /// One of the account's priorities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Priority {
-    /// PagerDuty's id.
-    pub id: String,
+    pub id: PriorityId,
     /// `P1` and the like; an account can rename them.
     pub name: String,
 }
@@ -120,11 +72,9 @@ pub struct Priority {
 /// One person on one level of an escalation policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnCall {
-    /// The policy.
     pub policy: PolicyId,
     /// 1 is told first.
     pub level: u32,
-    /// The person's name.
     pub user: String,
     /// The schedule's name; `None` for a person who is on the level directly.
     pub schedule: Option<String>,
@@ -146,25 +96,16 @@ pub enum SubscriptionState {
 
 impl Api {
     /// One service.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn service(&self, auth: Auth<'_>, id: &ServiceId) -> Result<Service, ApiError> {
         service(&self.call(Method::GET, &["services", id.as_str()], &[], auth, None).await?)
     }
 
     /// A page of 100 of the services whose name contains `query` (all, if it is empty), by name.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn services(&self, auth: Auth<'_>, query: &str, offset: u32) -> Result<Page<ServiceRef>, ApiError> {
         self.find_services(auth, query, offset, PAGE).await
     }
 
     /// As [`Api::services`], with a page of 1 to 100.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn find_services(
         &self,
         auth: Auth<'_>,
@@ -182,17 +123,11 @@ impl Api {
     }
 
     /// One person.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn user(&self, auth: Auth<'_>, id: &PdUserId) -> Result<User, ApiError> {
         model::user(&self.call(Method::GET, &["users", id.as_str()], &[], auth, None).await?)
     }
 
     /// The first 1 to 100 people whose name or address contains `query` (any, if it is empty).
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn users(&self, auth: Auth<'_>, query: &str, limit: u32) -> Result<Vec<UserRef>, ApiError> {
         let size = limit.clamp(1, PAGE).to_string();
         let pairs: Vec<(&str, &str)> = [("limit", size.as_str())].into_iter().chain(searched(query)).collect();
@@ -201,9 +136,6 @@ impl Api {
 
     /// The account's priorities, the most severe first. Many accounts have none: whether PagerDuty then answers with an
     /// empty list or a refusal depends on the plan.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn priorities(&self, auth: Auth<'_>) -> Result<Vec<Priority>, ApiError> {
         let size = PAGE.to_string();
         match self.call(Method::GET, &["priorities"], &[("limit", &size)], auth, None).await {
@@ -235,9 +167,6 @@ impl Api {
 
     /// The newest 1 to 100 incidents that are not resolved, of these services (of all, if none is given), and only those
     /// that are assigned to a person, if one is given. `next` says no more than that there are others.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn open_incidents(
         &self,
         auth: Auth<'_>,
@@ -257,9 +186,6 @@ impl Api {
     }
 
     /// Up to 100 incidents of these services, the oldest first, from `offset` on.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn incidents(
         &self,
         auth: Auth<'_>,
@@ -287,9 +213,6 @@ impl Api {
     }
 
     /// Up to 100 webhook subscriptions of the account, whoever made them, from `offset` on.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn subscriptions(&self, auth: Auth<'_>, offset: u32) -> Result<Page<ListedSubscription>, ApiError> {
         let (size, start) = (PAGE.to_string(), offset.to_string());
         let pairs = [("limit", size.as_str()), ("offset", start.as_str())];
@@ -299,9 +222,6 @@ impl Api {
     }
 
     /// Whether a subscription still delivers.
-    ///
-    /// # Errors
-    /// [`ApiError`].
     pub async fn subscription_state(&self, auth: Auth<'_>, id: &SubscriptionId) -> Result<SubscriptionState, ApiError> {
         let answer = match self.call(Method::GET, &["webhook_subscriptions", id.as_str()], &[], auth, None).await {
             Err(error) if error.is_not_found() => return Ok(SubscriptionState::Gone),
@@ -360,7 +280,7 @@ fn user_ref(value: &Value) -> Option<UserRef> {
 }
 
 fn priority(value: &Value) -> Option<Priority> {
-    Some(Priority { id: text(value, "id")?.to_owned(), name: wire::name(value)? })
+    Some(Priority { id: PriorityId::new(text(value, "id")?).ok()?, name: wire::name(value)? })
 }
 
 fn on_call(value: &Value) -> Option<OnCall> {

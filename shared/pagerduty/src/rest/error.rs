@@ -25,9 +25,7 @@ pub enum ApiError {
     /// PagerDuty answered no.
     #[error("PagerDuty answered {status} (code {code:?})")]
     Refused {
-        /// The HTTP status.
         status: u16,
-        /// PagerDuty's own code.
         code: Option<u32>,
         /// PagerDuty's sentence, at most 300 characters. It may quote what a person typed: for that person, not for logs.
         message: String,
@@ -46,10 +44,7 @@ pub enum ApiError {
     NoAnswer(#[source] reqwest::Error),
     /// An answer that we cannot read: it has been done.
     #[error("PagerDuty's answer has no readable {what}")]
-    Unreadable {
-        /// What is missing.
-        what: &'static str,
-    },
+    Unreadable { what: &'static str },
     /// The token or the base address cannot be put into a request.
     #[error("the request to PagerDuty cannot be written")]
     Unwritable,
@@ -74,6 +69,12 @@ impl ApiError {
             Self::NoAnswer(_) => Class::Unclear,
             Self::Unreadable { .. } | Self::Unwritable => Class::Bug,
         }
+    }
+
+    /// Whether PagerDuty does not accept the token: another one may do.
+    #[must_use]
+    pub fn refuses_token(&self) -> bool {
+        self.class() == Class::Relink
     }
 
     /// Whether the incident already was in the wanted state, which is as good as success.

@@ -1,6 +1,6 @@
 //! What goes to the REST API and what comes back, in our words.
 
-use domain::ids::{AccountId, IncidentId, PdUserId, ServiceId, SubscriptionId};
+use domain::ids::{AccountId, IncidentId, PdUserId, PriorityId, ServiceId, SubscriptionId};
 use domain::incident::{Actor, IncidentRecord, Snapshot, Status, Urgency};
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -21,13 +21,9 @@ const MAX_ROLE: usize = 40;
 /// A PagerDuty user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// PagerDuty's id.
     pub id: PdUserId,
-    /// As PagerDuty shows it.
     pub name: String,
-    /// Their address.
     pub email: String,
-    /// Their base role.
     pub role: Role,
     /// Their page in PagerDuty; its host has the account's present subdomain.
     pub html_url: Option<Url>,
@@ -51,11 +47,9 @@ pub enum Role {
 /// An incident as REST gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestIncident {
-    /// PagerDuty's id.
     pub id: IncidentId,
     /// When it last changed; whole seconds.
     pub updated_at: Timestamp,
-    /// Its state.
     pub snapshot: Snapshot,
     /// When it came into its status, and who brought it there. `None` for a triggered incident: there PagerDuty repeats
     /// the time of the last change of any kind (REST docs, "Incident").
@@ -76,25 +70,20 @@ pub struct Note {
     /// PagerDuty's id, by which the note's own webhook can be recognised. `None` if the answer did not say it: the note
     /// was written all the same.
     pub id: Option<String>,
-    /// When it was written.
     pub created_at: Option<Timestamp>,
 }
 
 /// An incident to be opened.
 #[derive(Debug, Clone, Copy)]
 pub struct NewIncident<'a> {
-    /// Where it happened.
     pub service: &'a ServiceId,
-    /// One line.
     pub title: &'a str,
     /// The service decides if it is not given.
     pub urgency: Option<Urgency>,
-    /// More text.
     pub details: Option<&'a str>,
     /// Makes a repetition harmless: PagerDuty refuses a second open incident with the same key.
     pub incident_key: Option<&'a str>,
-    /// The id of one of the account's priorities.
-    pub priority: Option<&'a str>,
+    pub priority: Option<&'a PriorityId>,
     /// Who gets it, instead of those whom the service's escalation policy would tell. If this is the acting person, the
     /// incident starts acknowledged (REST docs, "Create an incident").
     pub assignee: Option<&'a PdUserId>,
@@ -111,7 +100,7 @@ impl NewIncident<'_> {
             ("urgency", self.urgency.map(|urgency| json!(urgency))),
             ("body", self.details.map(|details| json!({ "type": "incident_body", "details": details }))),
             ("incident_key", self.incident_key.map(|key| json!(key))),
-            ("priority", self.priority.map(|id| reference(id, "priority_reference"))),
+            ("priority", self.priority.map(|id| reference(id.as_str(), "priority_reference"))),
             ("assignments", self.assignee.map(assignment)),
         ];
         let fields: Map<String, Value> =
@@ -123,13 +112,11 @@ impl NewIncident<'_> {
 /// A webhook subscription to be made for one service.
 #[derive(Debug, Clone, Copy)]
 pub struct NewSubscription<'a> {
-    /// The service.
     pub service: &'a ServiceId,
     /// Where deliveries go. Cannot be changed later.
     pub url: &'a Url,
     /// For people who look at PagerDuty's list.
     pub description: &'a str,
-    /// Event types.
     pub events: &'a [&'a str],
 }
 
@@ -148,16 +135,13 @@ impl NewSubscription<'_> {
 /// A subscription that was made. PagerDuty shows the secret this once.
 #[derive(Debug)]
 pub struct CreatedSubscription {
-    /// PagerDuty's id.
     pub id: SubscriptionId,
-    /// What deliveries are signed with.
     pub secret: SecretString,
 }
 
 /// A part of a long list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// What is on this page.
     pub items: Vec<T>,
     /// Where the next page starts; `None` at the end, and where PagerDuty gives no more (10,000 entries).
     pub next: Option<u32>,

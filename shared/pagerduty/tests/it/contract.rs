@@ -3,13 +3,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use domain::ids::{PdUserId, ServiceId, SubscriptionId};
+use domain::event::subscribed;
+use domain::ids::{PdUserId, PolicyId, PriorityId, ServiceId, SubscriptionId};
 use domain::incident::{ServiceRef, Status, Urgency};
 use jiff::{SignedDuration, Timestamp};
 use pagerduty::oauth::{APP_SCOPES, USER_SCOPES};
 use pagerduty::rest::{
-    Api, ApiError, Auth, NewIncident, NewSubscription, OnCall, Page, PolicyId, PolicyRef, Priority, RestIncident, Role,
-    SUBSCRIBED_EVENTS, Service, SubscriptionState, User,
+    Api, ApiError, Auth, NewIncident, NewSubscription, OnCall, Page, PolicyRef, Priority, RestIncident, Role, Service,
+    SubscriptionState, User,
 };
 use pagerduty::service_address;
 use secrecy::SecretString;
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use url::Url;
 
-use crate::fixtures::at;
+use crate::fixtures::{at, priority};
 use crate::server::{http, nowhere};
 
 const EMAIL: &str = "mira@philharmonie.example";
@@ -170,12 +171,16 @@ async fn the_app_sees_what_role_a_person_has() {
     world.finish();
 }
 
+fn priority_id(id: impl Into<String>) -> PriorityId {
+    PriorityId::new(id).unwrap()
+}
+
 #[tokio::test]
 async fn priorities_are_those_of_the_account() {
     let world = World::start().await;
     assert_eq!(world.api.priorities(world.as_mira()).await.unwrap(), []);
-    let expected =
-        ["P1", "P2", "P3"].map(|name| Priority { id: world.pagerduty.add_priority(name), name: name.to_owned() });
+    let expected = ["P1", "P2", "P3"]
+        .map(|name| Priority { id: priority_id(world.pagerduty.add_priority(name)), name: name.to_owned() });
     assert_eq!(world.api.priorities(world.as_mira()).await.unwrap(), expected);
     world.finish();
 }
@@ -237,7 +242,7 @@ async fn open_incidents_are_listed_however_old() {
 #[tokio::test]
 async fn an_incident_is_opened_with_everything_and_only_once_per_key() {
     let world = World::start().await;
-    let (auth, severe) = (world.as_mira(), world.pagerduty.add_priority("P1"));
+    let (auth, severe) = (world.as_mira(), priority_id(world.pagerduty.add_priority("P1")));
     let wanted = NewIncident {
         urgency: Some(Urgency::Low),
         details: Some("Row 7"),
@@ -247,7 +252,7 @@ async fn an_incident_is_opened_with_everything_and_only_once_per_key() {
         ..world.least()
     };
     let opened = world.api.create_incident(auth, &wanted).await.unwrap();
-    assert_eq!(opened.snapshot.priority.as_deref(), Some("P1"));
+    assert_eq!(opened.snapshot.priority, Some(priority(severe.as_str(), "P1")));
     assert_eq!(opened.snapshot.urgency, Urgency::Low);
     let assignees: Vec<&str> = opened.snapshot.assignees.iter().map(|person| person.name.as_str()).collect();
     assert_eq!(assignees, ["Tomás Quispe"]);
@@ -259,7 +264,7 @@ async fn an_incident_is_opened_with_everything_and_only_once_per_key() {
     world.api.create_incident(auth, &wanted).await.unwrap();
     assert_eq!(numbers(&world.api.open_incidents(auth, &[], None, 100).await.unwrap()).len(), 2);
     for wrong in [
-        NewIncident { priority: Some("PNONE"), incident_key: Some("k-2"), ..wanted },
+        NewIncident { priority: Some(&priority_id("PNONE")), incident_key: Some("k-2"), ..wanted },
         NewIncident { assignee: Some(&PdUserId::new("PNOBODY").unwrap()), incident_key: Some("k-2"), ..wanted },
     ] {
         let error = world.api.create_incident(auth, &wrong).await.unwrap_err();
@@ -274,7 +279,7 @@ async fn a_subscription_tells_its_state_until_the_limit_of_ten() {
     let auth = world.as_app();
     let url = nowhere().await;
     let wanted =
-        NewSubscription { service: &world.ticketing, url: &url, description: "PagerBridge", events: SUBSCRIBED_EVENTS };
+        NewSubscription { service: &world.ticketing, url: &url, description: "PagerBridge", events: &subscribed() };
     let made = world.api.create_subscription(auth, &wanted).await.unwrap();
     let state = async |id: &SubscriptionId| world.api.subscription_state(auth, id).await.unwrap();
     assert_eq!(state(&made.id).await, SubscriptionState::Active);
@@ -295,7 +300,7 @@ async fn a_subscription_that_pagerduty_has_disabled_says_so() {
     // The simulator has no page here: 404 drops a webhook at once.
     let url = world.base.join("nobody/listens").unwrap();
     let wanted =
-        NewSubscription { service: &world.ticketing, url: &url, description: "PagerBridge", events: SUBSCRIBED_EVENTS };
+        NewSubscription { service: &world.ticketing, url: &url, description: "PagerBridge", events: &subscribed() };
     let made = world.api.create_subscription(auth, &wanted).await.unwrap();
     for title in ["One", "Two", "Three"] {
         world.pagerduty.trigger(world.ticketing.as_str(), title, "high");

@@ -1,10 +1,9 @@
 //! What is looked up: the requests as they go out, and answers with the gaps of real ones.
 
-use domain::ids::{InvalidId, PdUserId, ServiceId};
+use domain::ids::{InvalidId, PdUserId, PolicyId, PriorityId, ServiceId};
 use domain::incident::{ServiceRef, Status};
 use pagerduty::rest::{
-    ApiError, Auth, OnCall, Page, PolicyId, PolicyRef, Priority, RestIncident, Role, Service, SubscriptionState, User,
-    UserRef,
+    ApiError, Auth, OnCall, Page, PolicyRef, Priority, RestIncident, Role, Service, SubscriptionState, User, UserRef,
 };
 use serde_json::{Value, json};
 
@@ -129,7 +128,7 @@ async fn priorities_keep_their_order() {
     ]});
     let server = Server::start([reply(200, answer)]).await;
     let token = token();
-    let priority = |id: &str, name: &str| Priority { id: id.to_owned(), name: name.to_owned() };
+    let priority = |id: &str, name: &str| Priority { id: PriorityId::new(id).unwrap(), name: name.to_owned() };
     let expected = [priority("PPRIO9", "Sev 1"), priority("PPRIO1", "Sev 3")];
     assert_eq!(api(&server).priorities(mira_acts(&token)).await.unwrap(), expected);
     assert_request(&server.call(), "GET /priorities?limit=100", None);

@@ -1,7 +1,7 @@
 //! A made-up account: a concert hall's on-call team. Shapes as PagerDuty sends them, contents ours.
 
-use domain::ids::{EventId, IncidentId, PdUserId, ServiceId};
-use domain::incident::{Actor, ServiceRef, Snapshot, Status, Urgency};
+use domain::ids::{EventId, IncidentId, PdUserId, PriorityId, ServiceId};
+use domain::incident::{Actor, Priority, ServiceRef, Snapshot, Status, Urgency};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -39,6 +39,10 @@ pub(crate) fn mira() -> Actor {
 
 pub(crate) fn tomas() -> Actor {
     person("PTOMAS2", "Tomás Quispe")
+}
+
+pub(crate) fn priority(id: &str, name: &str) -> Priority {
+    Priority { id: Some(PriorityId::new(id).unwrap()), name: name.to_owned() }
 }
 
 /// A reference with all its fields.
@@ -108,7 +112,7 @@ pub(crate) fn snapshot() -> Snapshot {
         title: "Box office cannot print tickets".to_owned(),
         status: Status::Triggered,
         urgency: Urgency::High,
-        priority: Some("P2".to_owned()),
+        priority: Some(priority("PPRIO2", "P2")),
         service: ServiceRef { id: service_id(), name: "Ticketing".to_owned() },
         escalation_policy: Some("Evening shift".to_owned()),
         assignees: vec![mira()],

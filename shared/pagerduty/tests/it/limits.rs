@@ -1,7 +1,7 @@
 //! How much of an event is kept: the table refuses an item above 400 KB, and a record keeps the newest 30 entries.
 
 use domain::ids::{AccountId, EventId};
-use domain::incident::{Happening, IncidentEvent, IncidentRecord, LOG_LIMIT};
+use domain::incident::{Happening, IncidentEvent, IncidentRecord, LOG_LIMIT, Priority};
 use pagerduty::webhook::{Received, parse};
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ fn titles_names_and_links_are_bounded() {
     let state = event.snapshot.unwrap();
     assert_eq!(state.title, cut(1024));
     assert_eq!(state.assignees, vec![person("PMIRA01", &cut(200)); 20]);
-    assert_eq!(state.priority, Some(cut(200)));
+    assert_eq!(state.priority, Some(Priority { id: None, name: cut(200) }));
     assert_eq!(state.service.name, cut(200));
     // Half a link leads nowhere.
     assert_eq!(state.html_url, "");

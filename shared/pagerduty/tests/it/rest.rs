@@ -1,8 +1,7 @@
-use domain::ids::{AccountId, PdUserId, ServiceId, SubscriptionId};
+use domain::event::subscribed;
+use domain::ids::{AccountId, PdUserId, PriorityId, ServiceId, SubscriptionId};
 use domain::incident::{IncidentRecord, ServiceRef, Snapshot, Status, Urgency};
-use pagerduty::rest::{
-    Api, ApiError, Auth, NewIncident, NewSubscription, Note, Page, RestIncident, Role, SUBSCRIBED_EVENTS, User,
-};
+use pagerduty::rest::{Api, ApiError, Auth, NewIncident, NewSubscription, Note, Page, RestIncident, Role, User};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -193,7 +192,7 @@ async fn a_note_is_written() {
 #[tokio::test]
 async fn an_incident_is_opened() {
     let service = service_id();
-    let mira = PdUserId::new("PMIRA01").unwrap();
+    let (mira, priority) = (PdUserId::new("PMIRA01").unwrap(), PriorityId::new("PPRIO2").unwrap());
     let least = NewIncident {
         service: &service,
         title: "Lights",
@@ -207,7 +206,7 @@ async fn an_incident_is_opened() {
         urgency: Some(Urgency::Low),
         details: Some("Row 7"),
         incident_key: Some("k-1"),
-        priority: Some("PPRIO2"),
+        priority: Some(&priority),
         assignee: Some(&mira),
         ..least
     };
@@ -289,8 +288,7 @@ async fn a_subscription_is_made_for_one_service() {
     let server = Server::start([made(&json!("c2VjcmV0"))]).await;
     let (token, service) = (token(), service_id());
     let url = "https://bridge.example.com/webhooks/pagerduty".parse().unwrap();
-    let wanted =
-        NewSubscription { service: &service, url: &url, description: "PagerBridge", events: SUBSCRIBED_EVENTS };
+    let wanted = NewSubscription { service: &service, url: &url, description: "PagerBridge", events: &subscribed() };
     let created = api(&server).create_subscription(Auth::App(&token), &wanted).await.unwrap();
     assert_eq!((created.id.clone(), created.secret.expose_secret()), (subscription(), "c2VjcmV0"));
     assert!(!format!("{created:?}").contains("c2VjcmV0"));
@@ -299,7 +297,7 @@ async fn a_subscription_is_made_for_one_service() {
     let expected = json!({ "webhook_subscription": {
         "type": "webhook_subscription",
         "description": "PagerBridge",
-        "events": SUBSCRIBED_EVENTS,
+        "events": subscribed(),
         "filter": { "type": "service_reference", "id": SERVICE },
         "delivery_method": { "type": "http_delivery_method", "url": "https://bridge.example.com/webhooks/pagerduty" },
     }});

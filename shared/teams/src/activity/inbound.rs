@@ -11,18 +11,11 @@ pub enum Inbound {
     /// Somebody clicked a button of a card, or the client refreshes the card.
     Click(Click),
     /// A dialog is to be opened.
-    TaskFetch {
-        /// The button's data.
-        data: Value,
-    },
+    TaskFetch { data: Value },
     /// A dialog was submitted.
-    TaskSubmit {
-        /// The dialog's data and inputs.
-        data: Value,
-    },
+    TaskSubmit { data: Value },
     /// Somebody types into a list of a card that asks the bot for choices.
     Search {
-        /// Which list.
         dataset: String,
         /// What was typed so far.
         text: String,
@@ -42,7 +35,6 @@ pub enum Inbound {
     MembersAdded {
         /// Whether the bot itself is among them.
         bot: bool,
-        /// Everybody who was added.
         members: Vec<Person>,
     },
     /// Anything else about the conversation.
@@ -64,7 +56,6 @@ pub enum Inbound {
 pub struct Click {
     /// The button's data, merged with the card's inputs. Anybody could have forged it.
     pub action: Value,
-    /// Which button.
     pub verb: String,
     /// The client did it by itself, to refresh the card.
     pub trigger_automatic: bool,

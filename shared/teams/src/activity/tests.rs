@@ -63,7 +63,7 @@ fn a_mention_in_a_channel_is_read_as_a_whole() {
         id: ActivityId::new("1793437200123").unwrap(),
         kind: ActivityKind::Message,
         timestamp: Some("2026-11-23T09:00:00Z".parse().unwrap()),
-        service_url: "https://smba.trafficmanager.net/amer/".to_owned(),
+        service_url: ServiceUrl::new("https://smba.trafficmanager.net/amer/").unwrap(),
         channel_id: "msteams".to_owned(),
         from: Some(Person {
             id: TeamsUserId::new(KIM).unwrap(),

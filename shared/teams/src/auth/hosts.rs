@@ -55,9 +55,6 @@ pub enum UntrustedServiceUrl {
 impl TrustedHosts {
     /// Takes exact host names (https, default port) and loopback addresses (`localhost`, `127.0.0.1`, `[::1]`, each
     /// optionally with a port), for which http is allowed too.
-    ///
-    /// # Errors
-    /// [`BadHost`] if the list is empty or an entry is not such a host.
     pub fn new(list: impl IntoIterator<Item = String>) -> Result<Self, BadHost> {
         let entries: Vec<Entry> = list
             .into_iter()
@@ -68,9 +65,6 @@ impl TrustedHosts {
     }
 
     /// Accepts `service_url` if the bot's token may be sent there.
-    ///
-    /// # Errors
-    /// [`UntrustedServiceUrl`] for anything but a plain address of a listed host.
     pub fn check(&self, service_url: &str) -> Result<Url, UntrustedServiceUrl> {
         let (scheme, rest) = service_url.split_once("://").ok_or(UntrustedServiceUrl::Malformed)?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

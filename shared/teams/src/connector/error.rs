@@ -80,7 +80,6 @@ pub enum ConnectorError {
 /// An answer that is not a success: what may be logged of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status.
     pub status: u16,
     /// Teams' error code; empty if it gave none.
     pub code: String,

@@ -31,7 +31,7 @@ fn connector(server: &Server) -> Connector {
 
 struct Caller {
     connector: Connector,
-    service_url: String,
+    service_url: ServiceUrl,
     secret: SecretString,
     now: Timestamp,
 }
@@ -39,10 +39,14 @@ struct Caller {
 fn caller(server: &Server) -> Caller {
     Caller {
         connector: connector(server),
-        service_url: format!("{}/amer/", server.base),
+        service_url: url(&format!("{}/amer/", server.base)),
         secret: SecretString::from("s3cret&="),
         now: now(),
     }
+}
+
+fn url(text: &str) -> ServiceUrl {
+    ServiceUrl::new(text).unwrap()
 }
 
 fn channel() -> ChannelId {
@@ -308,7 +312,7 @@ async fn no_answer_is_unclear_and_no_connection_is_not() {
 
     let server = teams(|_| reply(201, "{}")).await;
     let mut caller = super::tests::caller(&server);
-    caller.service_url = "http://127.0.0.1:1/amer/".to_owned();
+    caller.service_url = url("http://127.0.0.1:1/amer/");
     let error = caller.post().await.unwrap_err();
     assert_eq!((kind(&error).as_str(), error.class()), ("NotReached", Class::Retry { after: None }));
     assert!(!format!("{error:?}").contains("amer"), "an address does not belong into a log line");
@@ -443,7 +447,7 @@ async fn the_token_never_leaves_for_an_untrusted_host() {
     let port = server.base.rsplit(':').next().unwrap().to_owned();
     let mut caller = caller(&server);
     for host in ["localhost", "127.1", "0.0.0.0", "[::ffff:127.0.0.1]", "user@127.0.0.1", "127.0.0.1.", "0x7f000001"] {
-        caller.service_url = format!("http://{host}:{port}/amer/");
+        caller.service_url = url(&format!("http://{host}:{port}/amer/"));
         let tenant = TenantId::new(TENANT).unwrap();
         let errors = [
             caller.post().await.err(),

@@ -51,16 +51,10 @@ pub enum TokenError {
     NoAnswer(#[source] reqwest::Error),
     /// It is overloaded or broken (429, 5xx).
     #[error("the token endpoint is busy ({status})")]
-    Busy {
-        /// HTTP status.
-        status: u16,
-        /// As it asked for.
-        after: Option<Duration>,
-    },
+    Busy { status: u16, after: Option<Duration> },
     /// The bot's id, secret or tenant is wrong.
     #[error("the token endpoint refuses the bot ({status} {code}, AADSTS {numbers:?})")]
     Refused {
-        /// HTTP status.
         status: u16,
         /// OAuth error, for example `invalid_client`.
         code: String,

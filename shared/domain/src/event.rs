@@ -1,0 +1,126 @@
+//! PagerDuty's documented webhook event types, each with all that we decide about it.
+//!
+//! PagerDuty announces that types are added: a name that is not in this table is no error.
+
+use crate::status::Status;
+
+/// What the table says about an event type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    pub name: &'static str,
+    /// Ours. A line of the log begins with it, unless it begins with a person.
+    pub words: &'static str,
+    /// The status that it brings an incident into, if it is a status change at all.
+    pub status: Option<Status>,
+    /// Whether people in the channel must notice it. An edited card notifies nobody, so these get a reply in its thread.
+    pub noticeable: bool,
+    pub subscribed: bool,
+}
+
+const NOTICE: bool = true;
+const QUIET: bool = false;
+const ASK: bool = true;
+/// For workflows PagerDuty would refuse the whole subscription to an app without the scope `incident_workflows.read`, and
+/// no subscription for one service can see that a service is created.
+const SKIP: bool = false;
+
+macro_rules! event_types {
+    ($($variant:ident $name:literal $words:literal $status:expr, $noticeable:ident $subscribed:ident;)+) => {
+        /// An event type of V3 webhooks (webhook docs, "Overview").
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EventType {
+            $(#[doc = concat!("`", $name, "`")] $variant,)+
+        }
+
+        impl EventType {
+            /// Every documented type, in the order of PagerDuty's names.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// All that we decide about it.
+            #[must_use]
+            pub const fn row(self) -> Row {
+                use Status::{Acknowledged, Resolved, Triggered};
+                let (name, words, status, noticeable, subscribed) = match self {
+                    $(Self::$variant => ($name, $words, $status, $noticeable, $subscribed),)+
+                };
+                Row { name, words, status, noticeable, subscribed }
+            }
+        }
+    };
+}
+
+event_types! {
+    Acknowledged      "incident.acknowledged"                 "Acknowledged"           Some(Acknowledged), NOTICE ASK;
+    ActionCreated     "incident.action_invocation.created"    "Automation action"      None,               QUIET  ASK;
+    ActionTerminated  "incident.action_invocation.terminated" "Automation action"      None,               QUIET  ASK;
+    ActionUpdated     "incident.action_invocation.updated"    "Automation action"      None,               QUIET  ASK;
+    Note              "incident.annotated"                    "Note"                   None,               NOTICE ASK;
+    ConferenceBridge  "incident.conference_bridge.updated"    "Conference bridge"      None,               QUIET  ASK;
+    CustomFields      "incident.custom_field_values.updated"  "Custom fields changed"  None,               QUIET  ASK;
+    Delegated         "incident.delegated"                    "Delegated"              None,               NOTICE ASK;
+    Escalated         "incident.escalated"                    "Escalated"              None,               NOTICE ASK;
+    TypeChanged       "incident.incident_type.changed"        "Incident type changed"  None,               QUIET  ASK;
+    PriorityChanged   "incident.priority_updated"             "Priority changed"       None,               NOTICE ASK;
+    Reassigned        "incident.reassigned"                   "Reassigned"             None,               NOTICE ASK;
+    Reopened          "incident.reopened"                     "Reopened"               Some(Triggered),    NOTICE ASK;
+    Resolved          "incident.resolved"                     "Resolved"               Some(Resolved),     NOTICE ASK;
+    ResponderAdded    "incident.responder.added"              "Help requested"         None,               QUIET  ASK;
+    ResponderReplied  "incident.responder.replied"            "Help request answered"  None,               QUIET  ASK;
+    Roles             "incident.role.assigned"                "Incident roles changed" None,               QUIET  ASK;
+    ServiceChanged    "incident.service_updated"              "Moved to service"       None,               QUIET  ASK;
+    StatusUpdate      "incident.status_update_published"      "Status update"          None,               NOTICE ASK;
+    TaskCompleted     "incident.task.completed"               "Task"                   None,               QUIET  ASK;
+    TaskCreated       "incident.task.created"                 "Task"                   None,               QUIET  ASK;
+    TaskUpdated       "incident.task.updated"                 "Task"                   None,               QUIET  ASK;
+    Triggered         "incident.triggered"                    "Triggered"              Some(Triggered),    QUIET  ASK;
+    Unacknowledged    "incident.unacknowledged"               "Acknowledgement ended"  Some(Triggered),    NOTICE ASK;
+    WorkflowCompleted "incident.workflow.completed"           "Workflow"               None,               QUIET  SKIP;
+    WorkflowStarted   "incident.workflow.started"             "Workflow"               None,               QUIET  SKIP;
+    ServiceCreated    "service.created"                       "Service created"        None,               QUIET  SKIP;
+    ServiceFields     "service.custom_field_values.updated"   "Service fields changed" None,               QUIET  ASK;
+    ServiceDeleted    "service.deleted"                       "Service deleted"        None,               QUIET  ASK;
+    ServiceUpdated    "service.updated"                       "Service changed"        None,               QUIET  ASK;
+}
+
+impl EventType {
+    /// `None` for a type that is not documented.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| known.name() == name)
+    }
+
+    /// PagerDuty's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+}
+
+/// PagerDuty's names of the types that we ask for.
+#[must_use]
+pub fn subscribed() -> Vec<&'static str> {
+    EventType::ALL.iter().map(|known| known.row()).filter(|row| row.subscribed).map(|row| row.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::Happening;
+
+    #[test]
+    fn every_type_is_found_by_its_name_alone() {
+        for known in EventType::ALL {
+            assert_eq!(EventType::from_name(known.name()), Some(*known));
+        }
+        assert_eq!(EventType::from_name("incident.teleported"), None);
+    }
+
+    #[test]
+    fn what_happened_knows_its_type_by_its_change() {
+        let task = |change: &str| Happening::Task { summary: String::new(), change: change.to_owned() }.event_type();
+        assert_eq!(
+            ["created", "updated", "completed", "of a later version"].map(task),
+            [EventType::TaskCreated, EventType::TaskUpdated, EventType::TaskCompleted, EventType::TaskUpdated]
+        );
+    }
+}

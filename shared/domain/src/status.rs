@@ -1,0 +1,15 @@
+//! The status of an incident.
+
+use serde::{Deserialize, Serialize};
+
+/// Where an incident stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Nobody has taken it yet.
+    Triggered,
+    /// Somebody works on it.
+    Acknowledged,
+    /// It is over.
+    Resolved,
+}
