@@ -17,34 +17,25 @@ const KEEP_RENEWAL: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A PagerDuty admin has logged in to authorize a team and is asked whether that is meant; known by the browser's secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingAuthorization {
-    /// The ticket that it is for.
     pub ticket: SecretHash,
-    /// The team.
     pub team: TeamId,
     /// When the bot was added to it.
     pub installed_at: Timestamp,
     /// The account that it would be connected to.
     pub account: Account,
-    /// Who logged in.
     pub admin: Admin,
     /// Whose personal link was followed, as Teams shows them.
     pub asked_by: String,
-    /// When PagerDuty sent the browser back.
     pub created_at: Timestamp,
 }
 
 /// A PagerDuty user who sets things up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admin {
-    /// PagerDuty's id.
     pub user: PdUserId,
-    /// As PagerDuty shows them.
     pub name: String,
-    /// Their address.
     pub email: String,
-    /// PagerDuty's word for their base role.
     pub role: String,
-    /// What that allows.
     pub rank: Rank,
 }
 
@@ -53,9 +44,7 @@ pub struct Admin {
 pub struct Session {
     /// The account that they belong to. Nothing of another account can be seen or changed.
     pub account: AccountId,
-    /// Who.
     pub admin: Admin,
-    /// When PagerDuty last confirmed their role.
     pub checked_at: Timestamp,
     /// When they have to log in again.
     pub expires_at: Timestamp,
@@ -64,11 +53,9 @@ pub struct Session {
 /// One thing that somebody changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// When.
     pub at: Timestamp,
     /// Who, as PagerDuty or Teams shows them.
     pub who: String,
-    /// Where they did it.
     pub via: Via,
     /// What they did, as one sentence.
     pub text: String,
@@ -88,9 +75,6 @@ pub enum Via {
 
 impl Store {
     /// Keeps a ticket's content beyond its end, so that its owner can be sent a new one, once.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_renewal(&self, secret: &str, ticket: &Ticket) -> Result<(), Error> {
         let expires = ticket.created_at.checked_add(KEEP_RENEWAL).unwrap_or(Timestamp::MAX);
         let key = keys::renewal(secret_hash(secret).as_str());
@@ -98,27 +82,18 @@ impl Store {
     }
 
     /// Takes what is needed to renew an expired ticket: exactly one caller gets it.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer or the item cannot be read.
     pub async fn take_renewal(&self, secret: &str, now: Timestamp) -> Result<Option<Ticket>, Error> {
         let taken = self.take(&keys::renewal(secret_hash(secret).as_str())).await?;
         alive(taken, now)
     }
 
     /// Ends a ticket. `false`: it was over, or ended by somebody else.
-    ///
-    /// # Errors
-    /// As [`Store::take_renewal`].
     pub async fn end_ticket(&self, hash: &SecretHash, now: Timestamp) -> Result<bool, Error> {
         self.take(&keys::renewal(hash.as_str())).await?;
         Ok(self.take(&keys::ticket(hash.as_str())).await?.is_some_and(|item| is_alive(&item, now)))
     }
 
     /// Stores an authorization that waits for confirmation, under the browser's secret. A newer one replaces it.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_pending_authorization(
         &self,
         browser: &str,
@@ -130,9 +105,6 @@ impl Store {
     }
 
     /// The authorization that this browser may confirm.
-    ///
-    /// # Errors
-    /// As [`Store::take_renewal`].
     pub async fn pending_authorization(
         &self,
         browser: &str,
@@ -142,35 +114,23 @@ impl Store {
     }
 
     /// Forgets the authorization of this browser.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn delete_pending_authorization(&self, browser: &str) -> Result<(), Error> {
         self.take(&keys::pending_authorization(secret_hash(browser).as_str())).await.map(drop)
     }
 
     /// Stores a key for an admin.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_authorization_key(&self, secret: &str, key: &AuthorizationKey) -> Result<(), Error> {
         let place = keys::authorization_key(secret_hash(secret).as_str());
         self.put(Item::new(place, "authorization_key", key)?.expires(key.expires_at())).await
     }
 
     /// What a key is good for, if it can still be used.
-    ///
-    /// # Errors
-    /// As [`Store::take_renewal`].
     pub async fn authorization_key(&self, secret: &str, now: Timestamp) -> Result<Option<AuthorizationKey>, Error> {
         self.read_alive(&keys::authorization_key(secret_hash(secret).as_str()), now).await
     }
 
     /// The account that a PagerDuty app belongs to, as its first log-in has shown; `seen` if there was none. It never changes:
     /// an app belongs to one account for good.
-    ///
-    /// # Errors
-    /// As [`Store::take_renewal`].
     pub async fn account_of_app(&self, client_id: &str, seen: &AccountId) -> Result<AccountId, Error> {
         let key = keys::account_of_app(client_id);
         let item = Item::new(key.clone(), "account_of_app", seen)?;
@@ -181,49 +141,31 @@ impl Store {
     }
 
     /// The account that a PagerDuty app belongs to; `None`: nobody has logged in yet.
-    ///
-    /// # Errors
-    /// As [`Store::take_renewal`].
     pub async fn known_account_of_app(&self, client_id: &str) -> Result<Option<AccountId>, Error> {
         self.read_data(&keys::account_of_app(client_id)).await
     }
 
     /// Stores a session under the cookie's secret.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_session(&self, secret: &str, session: &Session) -> Result<(), Error> {
         self.put(session_item(secret, session)?).await
     }
 
     /// Replaces a session that has not been ended meanwhile. `false`: it has.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn update_session(&self, secret: &str, session: &Session) -> Result<bool, Error> {
         self.put_if(session_item(secret, session)?, Condition::new("attribute_exists(pk)")).await
     }
 
     /// The session of a cookie, if it has not ended.
-    ///
-    /// # Errors
-    /// As [`Store::take_renewal`].
     pub async fn session(&self, secret: &str, now: Timestamp) -> Result<Option<Session>, Error> {
         self.read_alive(&keys::session(secret_hash(secret).as_str()), now).await
     }
 
     /// Ends a session.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn delete_session(&self, secret: &str) -> Result<(), Error> {
         self.take(&keys::session(secret_hash(secret).as_str())).await.map(drop)
     }
 
     /// Adds to the audit of an account; `id` tells entries of the same moment apart.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_audit(
         &self,
         account: &AccountId,
@@ -236,9 +178,6 @@ impl Store {
     }
 
     /// The newest entries of an account's audit that come before `before`, newest first, and where the next page begins.
-    ///
-    /// # Errors
-    /// As [`Store::take_renewal`].
     pub async fn audit(
         &self,
         account: &AccountId,

@@ -1,7 +1,7 @@
 //! Connections of services to channels, and what became of their newest message.
 
-use domain::connection::{Connection, Health, LastDelivery};
-use domain::ids::{AccountId, ChannelId, ServiceId, TeamId};
+use domain::connection::{Connection, ConnectionKey, Health, LastDelivery};
+use domain::ids::{AccountId, ServiceId, TeamId};
 use jiff::Timestamp;
 
 use crate::item::{Condition, Item, data, version};
@@ -9,45 +9,23 @@ use crate::{Error, Store, keys};
 
 impl Store {
     /// Stores a new connection. `false`: service and channel are connected already, and that connection stays as it is.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn add_connection(&self, connection: &Connection) -> Result<bool, Error> {
         self.put_if(connection_item(connection, 1)?, Condition::new("attribute_not_exists(pk)")).await
     }
 
     /// Deletes a connection and returns it; `None`: there was none.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer or the item cannot be read.
-    pub async fn remove_connection(
-        &self,
-        account: &AccountId,
-        service: &ServiceId,
-        channel: &ChannelId,
-    ) -> Result<Option<Connection>, Error> {
-        let taken = self.take(&keys::connection(account, service, channel)).await?;
-        self.take(&keys::last_delivery(account, service, channel)).await?;
+    pub async fn remove_connection(&self, key: &ConnectionKey) -> Result<Option<Connection>, Error> {
+        let taken = self.take(&keys::connection(key)).await?;
+        self.take(&keys::last_delivery(key)).await?;
         taken.as_ref().map(data).transpose()
     }
 
     /// The connection between a service and a channel.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer or the item cannot be read.
-    pub async fn connection(
-        &self,
-        account: &AccountId,
-        service: &ServiceId,
-        channel: &ChannelId,
-    ) -> Result<Option<Connection>, Error> {
-        self.read_data(&keys::connection(account, service, channel)).await
+    pub async fn connection(&self, key: &ConnectionKey) -> Result<Option<Connection>, Error> {
+        self.read_data(&keys::connection(key)).await
     }
 
     /// Every connection of a service.
-    ///
-    /// # Errors
-    /// As [`Store::connection`].
     pub async fn connections_of_service(
         &self,
         account: &AccountId,
@@ -57,17 +35,11 @@ impl Store {
     }
 
     /// Every connection to a channel of a team; one made a moment ago may be missing.
-    ///
-    /// # Errors
-    /// As [`Store::connection`].
     pub async fn connections_of_team(&self, team: &TeamId) -> Result<Vec<Connection>, Error> {
         self.index(&keys::team(team), Some(keys::CONNECTION)).await?.iter().map(data).collect()
     }
 
     /// Notes that Teams no longer reaches the channel. `true`: it was not known before.
-    ///
-    /// # Errors
-    /// As [`Store::connection`].
     pub async fn mark_connection_broken(
         &self,
         connection: &Connection,
@@ -83,9 +55,6 @@ impl Store {
     }
 
     /// Notes that a message has arrived in the channel. `true`: the connection was broken before.
-    ///
-    /// # Errors
-    /// As [`Store::connection`].
     pub async fn mark_connection_healthy(&self, connection: &Connection) -> Result<bool, Error> {
         self.change_connection(connection, |known| match known.health {
             Health::Broken { .. } => Some(Connection { health: Health::Healthy, ..known }),
@@ -95,9 +64,6 @@ impl Store {
     }
 
     /// Notes that PagerDuty deleted the service. `true`: it was not known before.
-    ///
-    /// # Errors
-    /// As [`Store::connection`].
     pub async fn mark_service_gone(&self, connection: &Connection, now: Timestamp) -> Result<bool, Error> {
         self.change_connection(connection, |known| match known.health {
             Health::ServiceGone { .. } => None,
@@ -109,9 +75,6 @@ impl Store {
     }
 
     /// Notes the service's new name. `true`: it was not known before.
-    ///
-    /// # Errors
-    /// As [`Store::connection`].
     pub async fn rename_service(&self, connection: &Connection, name: &str) -> Result<bool, Error> {
         self.change_connection(connection, |known| {
             (known.service_name != name).then(|| Connection { service_name: name.to_owned(), ..known })
@@ -125,8 +88,7 @@ impl Store {
         connection: &Connection,
         change: impl FnOnce(Connection) -> Option<Connection>,
     ) -> Result<bool, Error> {
-        let Connection { account, service, channel, .. } = connection;
-        let Some(item) = self.read(&keys::connection(account, service, channel)).await? else { return Ok(false) };
+        let Some(item) = self.read(&keys::connection(&connection.key())).await? else { return Ok(false) };
         let Some(changed) = change(data(&item)?) else { return Ok(false) };
         let seen = version(&item);
         let item = connection_item(&changed, seen + 1)?;
@@ -134,34 +96,19 @@ impl Store {
     }
 
     /// Notes what became of a connection's newest message.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
-    pub async fn put_last_delivery(
-        &self,
-        (account, service, channel): (&AccountId, &ServiceId, &ChannelId),
-        delivery: &LastDelivery,
-    ) -> Result<(), Error> {
-        self.put(Item::new(keys::last_delivery(account, service, channel), "last_delivery", delivery)?).await
+    pub async fn put_last_delivery(&self, key: &ConnectionKey, delivery: &LastDelivery) -> Result<(), Error> {
+        self.put(Item::new(keys::last_delivery(key), "last_delivery", delivery)?).await
     }
 
     /// What became of a connection's newest message; `None`: it has had none.
-    ///
-    /// # Errors
-    /// As [`Store::connection`].
-    pub async fn last_delivery(
-        &self,
-        account: &AccountId,
-        service: &ServiceId,
-        channel: &ChannelId,
-    ) -> Result<Option<LastDelivery>, Error> {
-        self.read_data(&keys::last_delivery(account, service, channel)).await
+    pub async fn last_delivery(&self, key: &ConnectionKey) -> Result<Option<LastDelivery>, Error> {
+        self.read_data(&keys::last_delivery(key)).await
     }
 }
 
 fn connection_item(connection: &Connection, version: u64) -> Result<Item, Error> {
-    let Connection { account, service, channel, team, .. } = connection;
-    Ok(Item::new(keys::connection(account, service, channel), "connection", connection)?
+    let Connection { service, channel, team, .. } = connection;
+    Ok(Item::new(keys::connection(&connection.key()), "connection", connection)?
         .indexed(Some(keys::connection_in_team(team, channel, service)))
         .version(version))
 }

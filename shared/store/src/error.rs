@@ -10,9 +10,7 @@ pub enum Error {
     /// DynamoDB refused, throttled or did not answer.
     #[error("the table did not do {operation} (request {request})")]
     Call {
-        /// Which call.
         operation: &'static str,
-        /// AWS' request id, or "none".
         request: String,
         /// Whether the same call may work later.
         retryable: bool,
@@ -22,14 +20,10 @@ pub enum Error {
     },
     /// Others changed the item again and again.
     #[error("{what} is changed by others too often")]
-    Contended {
-        /// Which item.
-        what: String,
-    },
+    Contended { what: String },
     /// An item does not have the shape that this version writes.
     #[error("the item {key} cannot be read")]
     Unreadable {
-        /// Its partition key.
         key: String,
         /// How it differs.
         #[source]
@@ -38,15 +32,11 @@ pub enum Error {
     /// A value cannot be written as an item.
     #[error("a value for {key} cannot be written")]
     Unwritable {
-        /// Its partition key.
         key: String,
         /// Why.
         #[source]
         source: Misfit,
     },
-    /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes")]
-    NoRandomness,
 }
 
 /// How a value and an item differ. Only the kind of difference: serde's own sentences quote what they did not expect,
@@ -80,9 +70,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Call { retryable: true, .. } | Self::Contended { .. } | Self::NoRandomness => {
-                Class::Retry { after: None }
-            }
+            Self::Call { retryable: true, .. } | Self::Contended { .. } => Class::Retry { after: None },
             Self::Call { retryable: false, .. } => Class::Invalid,
             Self::Unreadable { .. } | Self::Unwritable { .. } => Class::Bug,
         }

@@ -14,17 +14,12 @@ const TRIES: usize = 12;
 /// A record as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRecord {
-    /// What is known.
     pub record: IncidentRecord,
-    /// Grows with every real change.
     pub version: RecordVersion,
 }
 
 impl Store {
     /// The newest record of an incident.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer or the item cannot be read.
     pub async fn record(&self, account: &AccountId, incident: &IncidentId) -> Result<Option<StoredRecord>, Error> {
         let found = self.read(&keys::record(account, incident)).await?;
         found.map(|item| Ok(StoredRecord { record: data(&item)?, version: RecordVersion(version(&item)) })).transpose()
@@ -70,17 +65,11 @@ impl Store {
     }
 
     /// Every open incident of an account; one that was opened a moment ago may be missing.
-    ///
-    /// # Errors
-    /// As [`Store::record`].
     pub async fn open_incidents(&self, account: &AccountId) -> Result<Vec<IncidentRecord>, Error> {
         self.index(&keys::open_incidents(account), None).await?.iter().map(data).collect()
     }
 
     /// The record and all cards of an incident, in one read.
-    ///
-    /// # Errors
-    /// As [`Store::record`].
     pub async fn incident_with_cards(
         &self,
         account: &AccountId,

@@ -1,7 +1,7 @@
 //! The bot's installations in teams, the teams' channels, and the accounts that teams are connected to.
 
 use domain::connection::{Account, Channel, Installation};
-use domain::ids::{AccountId, ChannelId, TeamId, TenantId};
+use domain::ids::{AccountId, ChannelId, ServiceUrl, TeamId, TenantId};
 
 use crate::item::{Condition, Item, data, version};
 use crate::{Error, Store, keys};
@@ -11,17 +11,11 @@ const TRIES: usize = 8;
 
 impl Store {
     /// The bot's installation in a team.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer or the item cannot be read.
     pub async fn installation(&self, team: &TeamId) -> Result<Option<Installation>, Error> {
         self.read_data(&keys::installation(team)).await
     }
 
     /// The bot's installation in a team, if the team belongs to the account.
-    ///
-    /// # Errors
-    /// As [`Store::installation`].
     pub async fn team_of_account(&self, account: &AccountId, team: &TeamId) -> Result<Option<Installation>, Error> {
         Ok(self.installation(team).await?.filter(|known| known.belongs_to(account)))
     }
@@ -57,47 +51,37 @@ impl Store {
     }
 
     /// Keeps a known team's address up to date. A team of another tenant, or an unknown one, is left alone.
-    ///
-    /// # Errors
-    /// As [`Store::change_installation`].
-    pub async fn refresh_service_url(&self, team: &TeamId, tenant: &TenantId, service_url: &str) -> Result<(), Error> {
+    pub async fn refresh_service_url(
+        &self,
+        team: &TeamId,
+        tenant: &TenantId,
+        service_url: &ServiceUrl,
+    ) -> Result<(), Error> {
         self.change_installation(team, |known| {
-            let known = known.filter(|known| &known.tenant == tenant && known.service_url != service_url)?;
-            Some(Installation { service_url: service_url.to_owned(), ..known })
+            let known = known.filter(|known| &known.tenant == tenant && &known.service_url != service_url)?;
+            Some(Installation { service_url: service_url.clone(), ..known })
         })
         .await
         .map(drop)
     }
 
     /// Every installation in a tenant; one made a moment ago may be missing.
-    ///
-    /// # Errors
-    /// As [`Store::installation`].
     pub async fn installations_of_tenant(&self, tenant: &TenantId) -> Result<Vec<Installation>, Error> {
         self.index(&keys::tenant(tenant), Some(keys::TEAM)).await?.iter().map(data).collect()
     }
 
     /// Notes that a team belongs to an account. Call it before the installation says so: a team that does not say so is
     /// not listed.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_team_of_account(&self, account: &AccountId, team: &TeamId) -> Result<(), Error> {
         self.put(Item::new(keys::team_of_account(account, team), "team_of_account", team)?).await
     }
 
     /// Notes that a team no longer belongs to an account.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn delete_team_of_account(&self, account: &AccountId, team: &TeamId) -> Result<(), Error> {
         self.take(&keys::team_of_account(account, team)).await.map(drop)
     }
 
     /// Every team that is connected to an account.
-    ///
-    /// # Errors
-    /// As [`Store::installation`].
     pub async fn teams_of_account(&self, account: &AccountId) -> Result<Vec<Installation>, Error> {
         let mut teams = self.teams_ever_of_account(account).await?;
         teams.retain(|known| known.belongs_to(account));
@@ -105,9 +89,6 @@ impl Store {
     }
 
     /// Every team that is being taken away from an account.
-    ///
-    /// # Errors
-    /// As [`Store::installation`].
     pub async fn teams_leaving_account(&self, account: &AccountId) -> Result<Vec<Installation>, Error> {
         let mut teams = self.teams_ever_of_account(account).await?;
         teams.retain(|known| known.leaving.as_ref() == Some(account));
@@ -123,41 +104,26 @@ impl Store {
     }
 
     /// Stores what is known of an account.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_account(&self, account: &Account) -> Result<(), Error> {
         self.put(Item::new(keys::account(&account.id), "account", account)?).await
     }
 
     /// What is known of an account.
-    ///
-    /// # Errors
-    /// As [`Store::installation`].
     pub async fn account(&self, account: &AccountId) -> Result<Option<Account>, Error> {
         self.read_data(&keys::account(account)).await
     }
 
     /// Stores a channel, replacing what was known of it.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_channel(&self, channel: &Channel) -> Result<(), Error> {
         self.put(Item::new(keys::channel(&channel.team, &channel.id), "channel", channel)?).await
     }
 
     /// One channel.
-    ///
-    /// # Errors
-    /// As [`Store::installation`].
     pub async fn channel(&self, team: &TeamId, channel: &ChannelId) -> Result<Option<Channel>, Error> {
         self.read_data(&keys::channel(team, channel)).await
     }
 
     /// Every channel of a team that Teams has told us of, deleted ones included.
-    ///
-    /// # Errors
-    /// As [`Store::installation`].
     pub async fn channels_of_team(&self, team: &TeamId) -> Result<Vec<Channel>, Error> {
         self.partition(&keys::team(team), Some(keys::CHANNEL)).await?.iter().map(data).collect()
     }

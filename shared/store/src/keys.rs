@@ -3,10 +3,15 @@
 //! Ids never contain `#` (see `domain::ids`), so parts joined by it can be told apart. Every key begins with the account,
 //! tenant or team, or with an id that is signed or unguessable, so an unscoped read cannot be written.
 
+use domain::connection::ConnectionKey;
 use domain::ids::{
-    AccountId, ChannelId, EntraUserId, IncidentId, PdUserId, ServiceId, SubscriptionId, TeamId, TenantId,
+    AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, ServiceId, SubscriptionId,
+    TeamId, TenantId,
 };
+use domain::plan::CardKey;
 use jiff::Timestamp;
+
+use crate::hash::sha256;
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +49,7 @@ pub(crate) fn open_incident(account: &AccountId, id: &IncidentId) -> IndexKey {
     IndexKey { pk: open_incidents(account), sk: id.to_string() }
 }
 
-pub(crate) fn card(account: &AccountId, id: &IncidentId, channel: &ChannelId) -> Key {
+pub(crate) fn card(CardKey { account, incident: id, channel }: &CardKey) -> Key {
     Key { pk: incident(account, id), sk: format!("{CARD}{channel}") }
 }
 
@@ -52,13 +57,13 @@ pub(crate) fn service(account: &AccountId, service: &ServiceId) -> String {
     format!("SERVICE#{account}#{service}")
 }
 
-pub(crate) fn connection(account: &AccountId, service_id: &ServiceId, channel: &ChannelId) -> Key {
-    Key { pk: service(account, service_id), sk: format!("{CONNECTION}{channel}") }
+pub(crate) fn connection(key: &ConnectionKey) -> Key {
+    Key { pk: service(&key.account, &key.service), sk: format!("{CONNECTION}{}", key.channel) }
 }
 
 /// What became of a connection's newest message; apart from the connection, which people change.
-pub(crate) fn last_delivery(account: &AccountId, service_id: &ServiceId, channel: &ChannelId) -> Key {
-    Key { pk: service(account, service_id), sk: format!("{DELIVERY}{channel}") }
+pub(crate) fn last_delivery(key: &ConnectionKey) -> Key {
+    Key { pk: service(&key.account, &key.service), sk: format!("{DELIVERY}{}", key.channel) }
 }
 
 /// Points to the service's subscription. In the service's partition, so that two admins at once read the same.
@@ -200,8 +205,51 @@ pub(crate) fn session(hash: &str) -> Key {
     Key { pk: format!("SESSION#{hash}"), sk: "SESSION".to_owned() }
 }
 
-pub(crate) fn once(hash: &str) -> Key {
-    Key { pk: format!("ONCE#{hash}"), sk: "ONCE".to_owned() }
+/// What is done once, however often it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum OnceKey<'a> {
+    /// Acting on an activity, which Teams may send again.
+    Activity(&'a ConversationId, &'a ActivityId),
+    /// A person's note with this digest on an incident.
+    Note(&'a IncidentId, &'a str),
+    /// The incident of a form that a person has opened, by their digest.
+    Form(&'a str),
+    /// The welcome after an installation.
+    Welcome(&'a TeamId, Timestamp),
+}
+
+impl OnceKey<'_> {
+    pub(crate) fn key(self) -> Key {
+        once(&match self {
+            Self::Activity(conversation, activity) => format!("activity/{conversation}/{activity}"),
+            Self::Note(incident, digest) => format!("note/{incident}/{digest}"),
+            Self::Form(digest) => format!("form/{digest}"),
+            Self::Welcome(team, installed_at) => format!("welcome/{team}/{installed_at}"),
+        })
+    }
+}
+
+/// What only one at a time may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockKey {
+    /// Changing the connections of a service, and with them its subscription.
+    Connections(AccountId, ServiceId),
+    /// Reconciling an account.
+    Reconciler(AccountId),
+}
+
+impl LockKey {
+    pub(crate) fn key(&self) -> Key {
+        once(&match self {
+            Self::Connections(account, service) => format!("connections/{account}/{service}"),
+            Self::Reconciler(account) => format!("reconciler/{account}"),
+        })
+    }
+}
+
+/// Names hold what no id may, so they are known by their SHA-256.
+fn once(name: &str) -> Key {
+    Key { pk: format!("ONCE#{}", sha256(name)), sk: "ONCE".to_owned() }
 }
 
 #[cfg(test)]
@@ -223,18 +271,22 @@ mod tests {
         let tenant = TenantId::new(a.as_str()).unwrap();
         let user = EntraUserId::new(b.as_str()).unwrap();
         let subscription_id = SubscriptionId::new(a.as_str()).unwrap();
+        let (service, team) = (ServiceId::new(b.as_str()).unwrap(), TeamId::new(b.as_str()).unwrap());
+        let connected = ConnectionKey { account: account.clone(), service: service.clone(), channel: channel.clone() };
+        let conversation = ConversationId::new(a.as_str()).unwrap();
+        let activity = ActivityId::new(b.as_str()).unwrap();
         vec![
             record(&account, &incident),
-            card(&account, &incident, &channel),
-            connection(&account, &ServiceId::new(b.as_str()).unwrap(), &channel),
+            card(&card_key(parts)),
+            connection(&connected),
             installation(&TeamId::new(a.as_str()).unwrap()),
             super::channel(&TeamId::new(a.as_str()).unwrap(), &channel),
-            last_delivery(&account, &ServiceId::new(b.as_str()).unwrap(), &channel),
-            subscription_of(&account, &ServiceId::new(b.as_str()).unwrap()),
+            last_delivery(&connected),
+            subscription_of(&account, &service),
             super::account(&account),
             account_of_app(a),
             round(&account),
-            team_of_account(&account, &TeamId::new(b.as_str()).unwrap()),
+            team_of_account(&account, &team),
             audit(&account, b, c),
             ledger(&account, b, c, a),
             wanted(&tenant, &user, c),
@@ -249,7 +301,12 @@ mod tests {
             ticket(a),
             attempt(a),
             pending(a),
-            once(a),
+            OnceKey::Activity(&conversation, &activity).key(),
+            OnceKey::Note(&incident, a).key(),
+            OnceKey::Form(a).key(),
+            OnceKey::Welcome(&team, Timestamp::UNIX_EPOCH).key(),
+            LockKey::Connections(account.clone(), service).key(),
+            LockKey::Reconciler(account).key(),
         ]
     }
 
@@ -263,16 +320,16 @@ mod tests {
 
         #[test]
         fn different_parts_give_different_keys(left in [id(), id(), id()], right in [id(), id(), id()]) {
-            let (ours, theirs) = (card_of(&left), card_of(&right));
+            let (ours, theirs) = (card(&card_key(&left)), card(&card_key(&right)));
             prop_assert_eq!(ours == theirs, left == right);
         }
     }
 
-    fn card_of([a, b, c]: &[String; 3]) -> Key {
-        card(
-            &AccountId::new(a.as_str()).unwrap(),
-            &IncidentId::new(b.as_str()).unwrap(),
-            &ChannelId::new(c.as_str()).unwrap(),
-        )
+    fn card_key([a, b, c]: &[String; 3]) -> CardKey {
+        CardKey {
+            account: AccountId::new(a.as_str()).unwrap(),
+            incident: IncidentId::new(b.as_str()).unwrap(),
+            channel: ChannelId::new(c.as_str()).unwrap(),
+        }
     }
 }

@@ -4,9 +4,9 @@ use domain::ids::{AccountId, ChannelId};
 use domain::ledger::LedgerEntry;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::hash::short_digest;
 use crate::item::{Condition, Item, data, is_alive, text};
 use crate::keys::{Key, in_order};
-use crate::once::short_digest;
 use crate::table::SK;
 use crate::{Error, Store, keys};
 
@@ -24,27 +24,18 @@ pub fn ledger_day(at: Timestamp) -> String {
 
 impl Store {
     /// Opens a line, unless the sender was faster and has written more into it.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn open_ledger_line(&self, entry: &LedgerEntry, keep: SignedDuration) -> Result<(), Error> {
         let item = ledger_item(entry, keep)?;
         self.put_if(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
     }
 
     /// Writes a line, whatever it said before.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn write_ledger_line(&self, entry: &LedgerEntry, keep: SignedDuration) -> Result<(), Error> {
         self.put(ledger_item(entry, keep)?).await
     }
 
     /// Up to `limit` lines of a UTC day (as in `2026-11-23`) that come before `before`, newest first, each with where the
     /// lines after it begin; and whether there may be more.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer or an item cannot be read.
     pub async fn ledger(
         &self,
         account: &AccountId,

@@ -1,11 +1,15 @@
 //! The single table: keys in one file, one method per access pattern, conditional writes for every invariant.
 //!
+//! [`Error`] is what every method can return: the table did not answer, or an item cannot be read. That somebody else was
+//! faster is an outcome and no error.
+//!
 //! DynamoDB's TTL deletes up to two days late, so it only cleans: whatever can expire is checked on read against `now`.
 
 mod admin;
 mod cards;
 mod connections;
 mod error;
+mod hash;
 mod incidents;
 mod installations;
 mod item;
@@ -24,10 +28,10 @@ pub use admin::{Admin, AuditEntry, PendingAuthorization, Session, Via};
 pub use cards::{Claim, Saved};
 pub use error::{Error, Misfit};
 pub use incidents::StoredRecord;
+pub use keys::{LockKey, OnceKey};
 pub use ledger::ledger_day;
 pub use once::Once;
-pub use people::{PersonalChat, RefreshClaim, StoredLink};
-pub use rounds::Round;
+pub use people::{PersonalChat, RefreshLease, StoredLink};
 pub use subscriptions::Subscription;
 pub use table::create_table;
 pub use tickets::{Attempt, Confirm, PendingLink, SecretHash, secret_hash};
@@ -48,9 +52,6 @@ impl Store {
     }
 
     /// Whether the table answers.
-    ///
-    /// # Errors
-    /// [`Error::Call`] if it does not.
     pub async fn reachable(&self) -> Result<(), Error> {
         let probe = keys::Key { pk: "HEALTH".to_owned(), sk: "HEALTH".to_owned() };
         self.read(&probe).await.map(drop)

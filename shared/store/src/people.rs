@@ -1,6 +1,6 @@
 //! Account links with their sealed tokens, and personal chats.
 
-use domain::ids::{AccountId, ConversationId, EntraUserId, TeamsUserId, TenantId};
+use domain::ids::{AccountId, ConversationId, EntraUserId, ServiceUrl, TeamsUserId, TenantId};
 use domain::linking::{AccountLink, WantedAction};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,6 @@ const LINKED_AT: &str = "linked_at";
 /// An account link with its tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredLink {
-    /// Who is linked to whom.
     pub link: AccountLink,
     /// The tokens; see [`crate::Tokens`].
     pub tokens: Sealed,
@@ -27,22 +26,19 @@ pub struct StoredLink {
     pub tokens_version: u64,
 }
 
-/// Whether a caller may refresh the tokens of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefreshClaim {
-    /// Nobody else may, until the lease ends.
-    Won,
-    /// Somebody else does, or has done.
-    Lost,
+/// The right to refresh the tokens of a link, which nobody else has until it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshLease {
+    link: AccountLink,
+    tokens_version: u64,
+    holder: String,
 }
 
 /// The private chat between the bot and a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PersonalChat {
-    /// The conversation.
     pub conversation: ConversationId,
-    /// Where it is reached.
-    pub service_url: String,
+    pub service_url: ServiceUrl,
     /// The person as the bot knows them.
     pub teams_user: Option<TeamsUserId>,
 }
@@ -77,9 +73,6 @@ pub(crate) fn unchanged(link: &AccountLink, tokens_version: u64, and: &str) -> C
 
 impl Store {
     /// A person's link to an account.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer or the item cannot be read.
     pub async fn link(
         &self,
         tenant: &TenantId,
@@ -90,17 +83,11 @@ impl Store {
     }
 
     /// All links of a person.
-    ///
-    /// # Errors
-    /// As [`Store::link`].
     pub async fn links_of(&self, tenant: &TenantId, user: &EntraUserId) -> Result<Vec<StoredLink>, Error> {
         self.partition(&keys::user(tenant, user), Some(keys::LINK)).await?.iter().map(stored).collect()
     }
 
     /// Deletes all links of a person, tokens included, and names them.
-    ///
-    /// # Errors
-    /// As [`Store::link`].
     pub async fn delete_links(&self, tenant: &TenantId, user: &EntraUserId) -> Result<Vec<AccountLink>, Error> {
         let mut deleted = Vec::new();
         for known in self.links_of(tenant, user).await? {
@@ -112,9 +99,6 @@ impl Store {
     }
 
     /// Deletes the links of a tenant to an account, tokens included, and counts them.
-    ///
-    /// # Errors
-    /// As [`Store::link`].
     pub async fn delete_links_to(&self, account: &AccountId, tenant: &TenantId) -> Result<usize, Error> {
         let mut deleted = 0;
         for item in self.index(&keys::links_of_account(account), Some(&keys::of_tenant(tenant))).await? {
@@ -126,10 +110,7 @@ impl Store {
         Ok(deleted)
     }
 
-    /// Claims the right to refresh the tokens whose version the caller has seen.
-    ///
-    /// # Errors
-    /// As [`Store::link`].
+    /// Claims the right to refresh the tokens whose version the caller has seen. `None`: somebody else refreshes them, or has.
     pub async fn claim_refresh(
         &self,
         link: &AccountLink,
@@ -137,9 +118,9 @@ impl Store {
         holder: &str,
         now: Timestamp,
         lease: SignedDuration,
-    ) -> Result<RefreshClaim, Error> {
+    ) -> Result<Option<RefreshLease>, Error> {
         let Some(item) = self.read(&keys::link(&link.tenant, &link.user, &link.account)).await? else {
-            return Ok(RefreshClaim::Lost);
+            return Ok(None);
         };
         let known = stored(&item)?;
         let leased_until = number(&item, LEASE_UNTIL).unwrap_or(0);
@@ -147,7 +128,7 @@ impl Store {
             || known.tokens_version != tokens_version
             || leased_until > now.as_second()
         {
-            return Ok(RefreshClaim::Lost);
+            return Ok(None);
         }
         let until = now.checked_add(lease).unwrap_or(Timestamp::MAX).as_second();
         let claimed = link_item(&known.link, &known.tokens, tokens_version)?
@@ -157,43 +138,30 @@ impl Store {
         let condition = unchanged(link, tokens_version, " AND (lease_until = :seen OR lease_holder = :holder)")
             .number(":seen", i128::from(leased_until))
             .text(":holder", holder);
-        Ok(if self.put_if(claimed, condition).await? { RefreshClaim::Won } else { RefreshClaim::Lost })
+        let won = self.put_if(claimed, condition).await?;
+        Ok(won.then(|| RefreshLease { link: link.clone(), tokens_version, holder: holder.to_owned() }))
     }
 
-    /// Stores a new pair of tokens and ends the lease. Only the lease's holder can, or, if it came so late that the lease
-    /// ended, whoever refreshed that very version while nobody else holds it: the old pair is used up. A link that has ended
-    /// meanwhile stays ended.
-    ///
-    /// # Errors
-    /// As [`Store::link`].
-    pub async fn save_tokens(
-        &self,
-        link: &AccountLink,
-        holder: &str,
-        tokens_version: u64,
-        tokens: &Sealed,
-    ) -> Result<Saved, Error> {
+    /// Stores a new pair of tokens and ends the lease. A lease that ended before still serves while nobody else holds one
+    /// and the version is the one that was refreshed: the old pair is used up. A link that has ended meanwhile stays ended.
+    pub async fn save_tokens(&self, lease: &RefreshLease, tokens: &Sealed) -> Result<Saved, Error> {
+        let RefreshLease { link, tokens_version, holder } = lease;
         let item = link_item(link, tokens, tokens_version + 1)?;
-        let condition = unchanged(link, tokens_version, " AND (lease_holder = :holder OR lease_until = :free)")
+        let condition = unchanged(link, *tokens_version, " AND (lease_holder = :holder OR lease_until = :free)")
             .number(":free", 0)
             .text(":holder", holder);
         Ok(if self.put_if(item, condition).await? { Saved::Yes } else { Saved::Overtaken })
     }
 
     /// Ends the lease without new tokens.
-    ///
-    /// # Errors
-    /// As [`Store::link`].
-    pub async fn release_refresh(&self, link: &AccountLink, holder: &str) -> Result<(), Error> {
+    pub async fn release_refresh(&self, RefreshLease { link, holder, .. }: &RefreshLease) -> Result<(), Error> {
         let Some(known) = self.link(&link.tenant, &link.user, &link.account).await? else { return Ok(()) };
         let item = link_item(&known.link, &known.tokens, known.tokens_version)?;
-        self.put_if(item, held_by(holder)).await.map(drop)
+        let mine = Condition::new("lease_holder = :holder").text(":holder", holder);
+        self.put_if(item, mine).await.map(drop)
     }
 
     /// Remembers a person's private chat.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_personal_chat(
         &self,
         tenant: &TenantId,
@@ -207,17 +175,11 @@ impl Store {
     }
 
     /// Forgets a person's private chat: they removed the app from it.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn delete_personal_chat(&self, tenant: &TenantId, user: &EntraUserId) -> Result<(), Error> {
         self.take(&keys::personal_chat(tenant, user)).await.map(drop)
     }
 
     /// Keeps what a person wanted to do, until `expires`, under an id that a button can carry.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_wanted(
         &self,
         (tenant, user): (&TenantId, &EntraUserId),
@@ -229,9 +191,6 @@ impl Store {
     }
 
     /// What this very person wanted to do, if it is still of interest.
-    ///
-    /// # Errors
-    /// As [`Store::link`].
     pub async fn wanted(
         &self,
         tenant: &TenantId,
@@ -243,14 +202,7 @@ impl Store {
     }
 
     /// A person's private chat, if there has been one.
-    ///
-    /// # Errors
-    /// As [`Store::link`].
     pub async fn personal_chat(&self, tenant: &TenantId, user: &EntraUserId) -> Result<Option<PersonalChat>, Error> {
         self.read_data(&keys::personal_chat(tenant, user)).await
     }
-}
-
-fn held_by(holder: &str) -> Condition {
-    Condition::new("lease_holder = :holder").text(":holder", holder)
 }

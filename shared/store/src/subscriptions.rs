@@ -17,15 +17,11 @@ const KEEP_UNREADABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// A webhook subscription of ours at PagerDuty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
-    /// PagerDuty's id.
     pub id: SubscriptionId,
-    /// The account that it belongs to.
     pub account: AccountId,
-    /// The service whose events it delivers.
     pub service: ServiceId,
     /// The secrets that a delivery may be signed with, sealed with the subscription's id; several while one is replaced.
     pub secrets: Vec<Sealed>,
-    /// When it was made.
     pub created_at: Timestamp,
     /// Where its deliveries go; PagerDuty cannot change that later. `None`: not noted.
     #[serde(default)]
@@ -41,9 +37,6 @@ struct Unreadable<'a> {
 
 impl Store {
     /// Stores a subscription.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_subscription(&self, subscription: &Subscription) -> Result<(), Error> {
         let index = keys::subscription_of_account(&subscription.account, &subscription.id);
         let item = Item::new(keys::subscription(&subscription.id), "subscription", subscription)?;
@@ -52,18 +45,12 @@ impl Store {
     }
 
     /// Every subscription of an account, also those that no service uses any more; one made a moment ago may be missing.
-    ///
-    /// # Errors
-    /// As [`Store::subscription`].
     pub async fn subscriptions_of_account(&self, account: &AccountId) -> Result<Vec<Subscription>, Error> {
         self.index(&keys::account(account).pk, Some(keys::SUBSCRIPTION)).await?.iter().map(data).collect()
     }
 
     /// Takes a subscription out of use: whoever connects the service from now on makes a new one. `false`: it was not the
     /// one in use.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn retire_subscription(&self, subscription: &Subscription) -> Result<bool, Error> {
         let key = keys::subscription_of(&subscription.account, &subscription.service);
         let in_use = Condition::new(format!("{IN_USE} = :id")).text(":id", subscription.id.as_str());
@@ -71,18 +58,12 @@ impl Store {
     }
 
     /// Takes a retired subscription into use again. `false`: the service uses another one by now.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn reuse_subscription(&self, subscription: &Subscription) -> Result<bool, Error> {
         let free = Condition::new(format!("attribute_not_exists(pk) OR {IN_USE} = :id"));
         self.put_if(pointer(subscription)?, free.text(":id", subscription.id.as_str())).await
     }
 
     /// The subscription of a service, if it has one.
-    ///
-    /// # Errors
-    /// As [`Store::subscription`].
     pub async fn subscription_of_service(
         &self,
         account: &AccountId,
@@ -96,26 +77,17 @@ impl Store {
     }
 
     /// Forgets a subscription. Its deliveries are answered as a stranger's from now on.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn delete_subscription(&self, subscription: &Subscription) -> Result<(), Error> {
         self.retire_subscription(subscription).await?;
         self.take(&keys::subscription(&subscription.id)).await.map(drop)
     }
 
     /// A subscription, by the id in PagerDuty's header.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer or the item cannot be read.
     pub async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, Error> {
         self.read_data(&keys::subscription(id)).await
     }
 
     /// Keeps a signed event that could not be read, for two weeks.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_unreadable(
         &self,
         subscription: &SubscriptionId,

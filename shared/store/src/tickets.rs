@@ -2,16 +2,15 @@
 //!
 //! The secrets in links and cookies are stored as SHA-256 only, so reading the table gives nobody a working link.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, Delete, Put, TransactWriteItem};
 use domain::linking::{AccountLink, TICKET_LIFETIME, Ticket};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::hash::sha256;
 use crate::item::{Condition, Item, key_attributes};
 use crate::keys::Key;
-use crate::once::{call_name, hex};
 use crate::people::{link_item, unchanged};
 use crate::seal::Sealed;
 use crate::table::EXPIRES_AT;
@@ -36,7 +35,7 @@ impl SecretHash {
 /// What is stored instead of a secret.
 #[must_use]
 pub fn secret_hash(secret: &str) -> SecretHash {
-    SecretHash(hex(digest(&SHA256, secret.as_bytes()).as_ref()))
+    SecretHash(sha256(secret))
 }
 
 /// A log-in at PagerDuty that has begun; known by its `state`.
@@ -46,24 +45,18 @@ pub struct Attempt {
     pub ticket: Option<SecretHash>,
     /// The PKCE verifier, sealed with the state.
     pub verifier: Sealed,
-    /// The browser that began it.
     pub browser: SecretHash,
-    /// When it began.
     pub created_at: Timestamp,
 }
 
 /// A finished log-in that waits for the person's confirmation; known by the browser's secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingLink {
-    /// The ticket that it is for.
     pub ticket: SecretHash,
-    /// What would be linked.
     pub link: AccountLink,
     /// The tokens, sealed as they will be in the link.
     pub tokens: Sealed,
-    /// The browser that may confirm.
     pub browser: SecretHash,
-    /// When PagerDuty sent the browser back.
     pub created_at: Timestamp,
 }
 
@@ -82,82 +75,54 @@ fn end(created_at: Timestamp) -> Timestamp {
 
 impl Store {
     /// Stores a ticket under its secret.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_ticket(&self, secret: &str, ticket: &Ticket) -> Result<(), Error> {
         let item = Item::new(keys::ticket(&secret_hash(secret).0), "ticket", ticket)?.expires(ticket.expires_at());
         self.put(item).await
     }
 
     /// The ticket with this secret, if it can still be used.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer or the item cannot be read.
     pub async fn ticket(&self, secret: &str, now: Timestamp) -> Result<Option<Ticket>, Error> {
         self.ticket_by_hash(&secret_hash(secret), now).await
     }
 
     /// The ticket whose secret has this hash, if it can still be used.
-    ///
-    /// # Errors
-    /// As [`Store::ticket`].
     pub async fn ticket_by_hash(&self, hash: &SecretHash, now: Timestamp) -> Result<Option<Ticket>, Error> {
         self.read_alive(&keys::ticket(&hash.0), now).await
     }
 
     /// Stores a log-in under its state.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_attempt(&self, state: &str, attempt: &Attempt) -> Result<(), Error> {
         let key = keys::attempt(&secret_hash(state).0);
         self.put(Item::new(key, "attempt", attempt)?.expires(end(attempt.created_at))).await
     }
 
     /// Takes the log-in with this state: exactly one caller gets it. It is marked and not deleted (its expiry does that),
-    /// since a deletion whose answer is lost could not be told from somebody else's.
-    ///
-    /// # Errors
-    /// As [`Store::ticket`].
-    pub async fn take_attempt(&self, state: &str, now: Timestamp) -> Result<Option<Attempt>, Error> {
+    /// since a deletion whose answer is lost could not be told from somebody else's. `call` is a name that no other call has.
+    pub async fn take_attempt(&self, state: &str, call: &str, now: Timestamp) -> Result<Option<Attempt>, Error> {
         let key = keys::attempt(&secret_hash(state).0);
         let Some(attempt) = self.read_alive::<Attempt>(&key, now).await? else { return Ok(None) };
-        let me = call_name()?;
-        let taken = Item::new(key, "attempt", &attempt)?.expires(end(attempt.created_at)).text(TAKEN_BY, &me);
+        let taken = Item::new(key, "attempt", &attempt)?.expires(end(attempt.created_at)).text(TAKEN_BY, call);
         let free = format!("attribute_exists(pk) AND (attribute_not_exists({TAKEN_BY}) OR {TAKEN_BY} = :me)");
-        Ok(self.put_if(taken, Condition::new(free).text(":me", &me)).await?.then_some(attempt))
+        Ok(self.put_if(taken, Condition::new(free).text(":me", call)).await?.then_some(attempt))
     }
 
     /// Stores a log-in that waits for confirmation, under the browser's secret. A newer one replaces it.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn put_pending(&self, browser: &str, pending: &PendingLink) -> Result<(), Error> {
         let key = keys::pending(&secret_hash(browser).0);
         self.put(Item::new(key, "pending_link", pending)?.expires(end(pending.created_at))).await
     }
 
     /// The log-in that this browser may confirm.
-    ///
-    /// # Errors
-    /// As [`Store::ticket`].
     pub async fn pending(&self, browser: &str, now: Timestamp) -> Result<Option<PendingLink>, Error> {
         self.read_alive(&keys::pending(&secret_hash(browser).0), now).await
     }
 
     /// Forgets the log-in of this browser.
-    ///
-    /// # Errors
-    /// [`Error`] if the table does not answer.
     pub async fn delete_pending(&self, browser: &str) -> Result<(), Error> {
         self.take(&keys::pending(&secret_hash(browser).0)).await.map(drop)
     }
 
     /// Makes exactly the link that the person was shown: log-in and ticket end and the link begins, all or nothing.
-    ///
-    /// # Errors
-    /// As [`Store::ticket`].
     pub async fn confirm_link(&self, browser: &str, pending: &PendingLink, now: Timestamp) -> Result<Confirm, Error> {
         for _ in 0..CONFIRM_TRIES {
             let known = self.link(&pending.link.tenant, &pending.link.user, &pending.link.account).await?;

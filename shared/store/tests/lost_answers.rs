@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, retry::RetryConfig};
-use domain::ids::{AccountId, ConversationId, EntraUserId, PdUserId, TenantId};
+use domain::ids::{AccountId, ConversationId, EntraUserId, PdUserId, ServiceUrl, TenantId};
 use domain::linking::{AccountLink, Purpose, Ticket};
 use jiff::{SignedDuration, Timestamp};
 use store::seal::{KeyRing, Sealed, TokenKey};
-use store::{Attempt, Once, PendingLink, RefreshClaim, Saved, Store, secret_hash};
+use store::{Attempt, Once, OnceKey, PendingLink, RefreshLease, Saved, Store, secret_hash};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -139,7 +139,7 @@ async fn put_link(store: &Store) {
         teams_name: "Ada".to_owned(),
         purpose: Purpose::Link { account: None, wanted: None },
         conversation: ConversationId::new("a:1chat").unwrap(),
-        service_url: "https://smba.trafficmanager.net/amer/".to_owned(),
+        service_url: ServiceUrl::new("https://smba.trafficmanager.net/amer/").unwrap(),
         created_at: T0,
     };
     let pending = PendingLink {
@@ -154,15 +154,20 @@ async fn put_link(store: &Store) {
     store.confirm_link("canary-browser", &pending, T0).await.unwrap();
 }
 
+async fn claim(store: &Store, holder: &str, now: Timestamp) -> Option<RefreshLease> {
+    store.claim_refresh(&link(), 1, holder, now, HOLD).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_claim_is_recognised_as_ones_own_and_stays_closed_to_others() {
     let table = Table::new().await;
+    let begin = async |call| table.store.begin_once(OnceKey::Form("k"), call, T0, HOLD).await.unwrap();
     table.lose_next_put();
-    assert_eq!(table.store.begin_once("k", T0, HOLD).await.unwrap(), Once::First);
+    assert_eq!(begin("one").await, Once::First);
     assert!(table.nothing_left_to_lose());
-    assert_eq!(table.store.begin_once("k", T0, HOLD).await.unwrap(), Once::InProgress);
+    assert_eq!(begin("two").await, Once::InProgress);
     table.lose_next_put();
-    assert_eq!(table.store.begin_once("k", T0, HOLD).await.unwrap(), Once::InProgress, "not another one's");
+    assert_eq!(begin("three").await, Once::InProgress, "not another one's");
 }
 
 #[tokio::test]
@@ -170,9 +175,9 @@ async fn a_log_in_is_not_lost_and_taken_once() {
     let table = Table::new().await;
     table.store.put_attempt("canary-state", &attempt()).await.unwrap();
     table.lose_next_put();
-    assert_eq!(table.store.take_attempt("canary-state", T0).await.unwrap(), Some(attempt()));
+    assert_eq!(table.store.take_attempt("canary-state", "one", T0).await.unwrap(), Some(attempt()));
     assert!(table.nothing_left_to_lose());
-    assert_eq!(table.store.take_attempt("canary-state", T0).await.unwrap(), None);
+    assert_eq!(table.store.take_attempt("canary-state", "two", T0).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -180,11 +185,10 @@ async fn a_refresher_keeps_the_lease_that_it_has_won() {
     let table = Table::new().await;
     put_link(&table.store).await;
     table.lose_next_put();
-    let claim = table.store.claim_refresh(&link(), 1, "me", T0, HOLD).await.unwrap();
-    assert_eq!(claim, RefreshClaim::Won);
+    let lease = claim(&table.store, "me", T0).await.unwrap();
     assert!(table.nothing_left_to_lose());
-    assert_eq!(table.store.claim_refresh(&link(), 1, "other", T0, HOLD).await.unwrap(), RefreshClaim::Lost);
-    assert_eq!(table.store.save_tokens(&link(), "me", 1, &sealed("second")).await.unwrap(), Saved::Yes);
+    assert_eq!(claim(&table.store, "other", T0).await, None);
+    assert_eq!(table.store.save_tokens(&lease, &sealed("second")).await.unwrap(), Saved::Yes);
 }
 
 /// The first refresher was frozen past its lease: the second one's refresh failed, since the token was used up.
@@ -192,14 +196,13 @@ async fn a_refresher_keeps_the_lease_that_it_has_won() {
 async fn the_only_valid_pair_is_kept_even_if_it_comes_late_but_never_over_a_newer_one() {
     let table = Table::new().await;
     put_link(&table.store).await;
-    let late = T0 + HOLD;
-    table.store.claim_refresh(&link(), 1, "frozen", T0, HOLD).await.unwrap();
-    assert_eq!(table.store.claim_refresh(&link(), 1, "second", late, HOLD).await.unwrap(), RefreshClaim::Won);
+    let frozen = claim(&table.store, "frozen", T0).await.unwrap();
+    let second = claim(&table.store, "second", T0 + HOLD).await.unwrap();
     let pair = sealed("frozen");
-    assert_eq!(table.store.save_tokens(&link(), "frozen", 1, &pair).await.unwrap(), Saved::Overtaken, "not yet");
-    table.store.release_refresh(&link(), "second").await.unwrap();
-    assert_eq!(table.store.save_tokens(&link(), "frozen", 1, &pair).await.unwrap(), Saved::Yes);
-    assert_eq!(table.store.save_tokens(&link(), "frozen", 1, &pair).await.unwrap(), Saved::Overtaken, "a newer one");
+    assert_eq!(table.store.save_tokens(&frozen, &pair).await.unwrap(), Saved::Overtaken, "not yet");
+    table.store.release_refresh(&second).await.unwrap();
+    assert_eq!(table.store.save_tokens(&frozen, &pair).await.unwrap(), Saved::Yes);
+    assert_eq!(table.store.save_tokens(&frozen, &pair).await.unwrap(), Saved::Overtaken, "a newer one");
     let stored = table.store.link(&link().tenant, &link().user, &link().account).await.unwrap().unwrap();
     assert_eq!((stored.tokens, stored.tokens_version), (pair, 2));
 }

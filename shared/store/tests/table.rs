@@ -9,21 +9,21 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::failure::Class;
 use domain::ids::{
-    AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, EventId, IncidentId, PdUserId, ServiceId,
-    SubscriptionId, TeamId, TenantId,
+    AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, EventId, IncidentId, PdUserId, PriorityId,
+    ServiceId, ServiceUrl, SubscriptionId, TeamId, TenantId,
 };
 use domain::incident::{
-    Happening, IncidentEvent, IncidentRecord, RecordVersion, ServiceRef, Snapshot, Status, Urgency,
+    Happening, IncidentEvent, IncidentRecord, Priority, RecordVersion, ServiceRef, Snapshot, Status, Urgency,
 };
 use domain::linking::{AccountLink, Purpose, Ticket};
-use domain::plan::CardRecord;
+use domain::plan::{CardKey, CardRecord};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use store::seal::{KeyRing, TokenKey};
 use store::{
-    Attempt, AuditEntry, Claim, Confirm, Once, PendingLink, PersonalChat, RefreshClaim, Saved, Store, Subscription,
-    Tokens, Via, secret_hash,
+    Attempt, AuditEntry, Claim, Confirm, LockKey, Once, OnceKey, PendingLink, PersonalChat, RefreshLease, Saved, Store,
+    Subscription, Tokens, Via, secret_hash,
 };
 
 const TABLE: &str = "pagerbridge";
@@ -71,6 +71,10 @@ fn channel() -> ChannelId {
     ChannelId::new("19:incidents@thread.tacv2").unwrap()
 }
 
+fn address(url: &str) -> ServiceUrl {
+    ServiceUrl::new(url).unwrap()
+}
+
 fn tenant() -> TenantId {
     TenantId::new("tenant-1").unwrap()
 }
@@ -92,7 +96,7 @@ fn event(number: i64, what: Happening, status: Option<Status>) -> IncidentRecord
                 title: format!("title {number}"),
                 status,
                 urgency: Urgency::High,
-                priority: None,
+                priority: Some(Priority { id: PriorityId::new("PPRIO1").ok(), name: "P1".to_owned() }),
                 service: ServiceRef { id: ServiceId::new("PSVC").unwrap(), name: "Payments".to_owned() },
                 escalation_policy: None,
                 assignees: Vec::new(),
@@ -107,6 +111,10 @@ fn event(number: i64, what: Happening, status: Option<Status>) -> IncidentRecord
 
 fn note(number: i64) -> IncidentRecord {
     event(number, Happening::Note { content: format!("note {number}") }, None)
+}
+
+fn card_key() -> CardKey {
+    CardKey { account: account(), incident: incident(), channel: channel() }
 }
 
 fn unposted() -> CardRecord {
@@ -146,7 +154,7 @@ fn ticket() -> Ticket {
         teams_name: "Ada".to_owned(),
         purpose: Purpose::Link { account: None, wanted: None },
         conversation: ConversationId::new("a:1chat").unwrap(),
-        service_url: "https://smba.trafficmanager.net/amer/".to_owned(),
+        service_url: address("https://smba.trafficmanager.net/amer/"),
         created_at: T0,
     }
 }
@@ -186,6 +194,26 @@ async fn racing_merges_lose_nothing_and_count_only_real_changes() {
 }
 
 #[tokio::test]
+async fn a_priority_is_read_with_its_id_and_also_as_the_version_before_stored_it() {
+    let (store, client) = table().await;
+    let priority = async || {
+        let stored = store.record(&account(), &incident()).await.unwrap().unwrap();
+        stored.record.state().unwrap().priority.clone().unwrap()
+    };
+    store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered))).await.unwrap();
+    assert_eq!(priority().await, Priority { id: PriorityId::new("PPRIO1").ok(), name: "P1".to_owned() });
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let update =
+        client.update_item().table_name(TABLE).update_expression("SET #data.#snapshot.#value.priority = :name");
+    let update = ["data", "snapshot", "value"]
+        .into_iter()
+        .fold(update, |update, name| update.expression_attribute_names(format!("#{name}"), name));
+    let update = update.key("pk", text("INCIDENT#PACCT#PINC")).key("sk", text("RECORD"));
+    update.expression_attribute_values(":name", text("P2")).send().await.unwrap();
+    assert_eq!(priority().await, Priority { id: None, name: "P2".to_owned() });
+}
+
+#[tokio::test]
 async fn an_open_incident_is_indexed_and_a_resolved_one_is_not() {
     let (store, client) = table().await;
     let open = || async {
@@ -210,28 +238,24 @@ async fn an_open_incident_is_indexed_and_a_resolved_one_is_not() {
 async fn one_of_two_senders_may_post_and_a_posted_card_is_never_claimed_again() {
     let (store, _) = table().await;
     let lease = SignedDuration::from_secs(20);
-    let (account, incident) = (account(), incident());
-    let claim = |holder: &'static str, now| {
-        store.claim_post((&account, &incident), CARD.get_or_init(unposted), holder, now, lease)
-    };
+    let (key, card) = (card_key(), unposted());
+    let claim = |holder: &'static str, now| store.claim_post(&key, &card, holder, now, lease);
     let (a, b) = tokio::join!(claim("a", T0), claim("b", T0));
     assert_eq!([a.unwrap(), b.unwrap()].iter().filter(|claim| **claim == Claim::Won).count(), 1);
     assert_eq!(claim("c", at(19)).await.unwrap(), Claim::Lost);
     assert_eq!(claim("c", at(20)).await.unwrap(), Claim::Won, "a lease ends");
-    store.release_claim(&account, &incident, &channel(), "somebody else").await.unwrap();
+    store.release_claim(&key, "somebody else").await.unwrap();
     assert_eq!(claim("d", at(21)).await.unwrap(), Claim::Lost, "only its holder gives a claim back");
-    store.release_claim(&account, &incident, &channel(), "c").await.unwrap();
+    store.release_claim(&key, "c").await.unwrap();
     assert_eq!(claim("d", at(21)).await.unwrap(), Claim::Won);
     let posted =
         CardRecord { activity: Some(ActivityId::new("17").unwrap()), rendered: RecordVersion(3), ..unposted() };
-    assert_eq!(store.save_card(&account, &incident, &posted).await.unwrap(), Saved::Yes);
+    assert_eq!(store.save_card(&key, &posted).await.unwrap(), Saved::Yes);
     assert_eq!(claim("e", at(9999)).await.unwrap(), Claim::Lost);
     let older = CardRecord { rendered: RecordVersion(2), ..posted.clone() };
-    assert_eq!(store.save_card(&account, &incident, &older).await.unwrap(), Saved::Overtaken);
-    assert_eq!(store.card(&account, &incident, &channel()).await.unwrap(), Some(posted));
+    assert_eq!(store.save_card(&key, &older).await.unwrap(), Saved::Overtaken);
+    assert_eq!(store.card(&key).await.unwrap(), Some(posted));
 }
-
-static CARD: std::sync::OnceLock<CardRecord> = std::sync::OnceLock::new();
 
 #[tokio::test]
 async fn a_partition_is_read_through_all_of_its_pages() {
@@ -241,8 +265,9 @@ async fn a_partition_is_read_through_all_of_its_pages() {
     for number in 0..6 {
         let channel = ChannelId::new(format!("19:channel{number}@thread.tacv2")).unwrap();
         // Together more than the 1 MB of one page.
+        let key = CardKey { channel: channel.clone(), ..card_key() };
         let card = CardRecord { channel, shown: Some("x".repeat(300_000)), ..unposted() };
-        store.save_card(&account(), &incident(), &card).await.unwrap();
+        store.save_card(&key, &card).await.unwrap();
     }
     let (record, cards) = store.incident_with_cards(&account(), &incident()).await.unwrap();
     assert_eq!((record.is_some(), cards.len()), (true, 6));
@@ -272,8 +297,7 @@ async fn a_broken_connection_is_news_once() {
     );
     let marks = join_all((0..5).map(|_| store.mark_connection_broken(&connection, "gone", T0))).await;
     assert_eq!(marks.into_iter().filter(|first| *first.as_ref().unwrap()).count(), 1);
-    let stored =
-        store.connection(&connection.account, &connection.service, &connection.channel).await.unwrap().unwrap();
+    let stored = store.connection(&connection.key()).await.unwrap().unwrap();
     assert_eq!(stored.health, Health::Broken { reason: "gone".to_owned(), since: T0 });
     assert!(store.mark_connection_healthy(&connection).await.unwrap());
     assert!(!store.mark_connection_healthy(&connection).await.unwrap());
@@ -288,7 +312,7 @@ async fn a_service_url_changes_only_for_the_teams_own_tenant() {
         team: team.clone(),
         tenant: tenant(),
         team_name: None,
-        service_url: "https://old.example.com/".to_owned(),
+        service_url: address("https://old.example.com/"),
         account: Some(account()),
         installed_at: T0,
         installer: None,
@@ -297,13 +321,16 @@ async fn a_service_url_changes_only_for_the_teams_own_tenant() {
         added_at: None,
         leaving: None,
     };
-    store.refresh_service_url(&team, &tenant(), "https://new.example.com/").await.unwrap();
+    store.refresh_service_url(&team, &tenant(), &address("https://new.example.com/")).await.unwrap();
     assert_eq!(store.installation(&team).await.unwrap(), None, "an unknown team is not made up");
     store.change_installation(&team, |_| Some(installed.clone())).await.unwrap();
-    store.refresh_service_url(&team, &TenantId::new("tenant-2").unwrap(), "https://evil.example.com/").await.unwrap();
+    store
+        .refresh_service_url(&team, &TenantId::new("tenant-2").unwrap(), &address("https://evil.example.com/"))
+        .await
+        .unwrap();
     assert_eq!(store.installation(&team).await.unwrap(), Some(installed.clone()));
-    store.refresh_service_url(&team, &tenant(), "https://new.example.com/").await.unwrap();
-    let expected = Installation { service_url: "https://new.example.com/".to_owned(), ..installed };
+    store.refresh_service_url(&team, &tenant(), &address("https://new.example.com/")).await.unwrap();
+    let expected = Installation { service_url: address("https://new.example.com/"), ..installed };
     assert_eq!(store.installation(&team).await.unwrap(), Some(expected));
 }
 
@@ -311,11 +338,12 @@ async fn a_service_url_changes_only_for_the_teams_own_tenant() {
 async fn fifty_callbacks_redeem_a_state_once_and_never_too_late() {
     let (store, _) = table().await;
     store.put_attempt("canary-state", &attempt()).await.unwrap();
-    let takers = join_all((0..50).map(|_| store.take_attempt("canary-state", at(1)))).await;
+    let calls: Vec<String> = (0..50).map(|call| call.to_string()).collect();
+    let takers = join_all(calls.iter().map(|call| store.take_attempt("canary-state", call, at(1)))).await;
     let taken: Vec<Attempt> = takers.into_iter().filter_map(|taken| taken.unwrap()).collect();
     assert_eq!(taken, vec![attempt()]);
     store.put_attempt("late", &attempt()).await.unwrap();
-    assert_eq!(store.take_attempt("late", at(600)).await.unwrap(), None);
+    assert_eq!(store.take_attempt("late", "call", at(600)).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -370,43 +398,40 @@ async fn one_refresher_at_a_time_and_only_its_tokens_are_kept() {
     store.put_pending("canary-browser", &pending("a")).await.unwrap();
     store.confirm_link("canary-browser", &pending("a"), T0).await.unwrap();
     let (link, lease) = (link(), SignedDuration::from_secs(10));
-    let claims = join_all(["a", "b", "c"].map(|holder| store.claim_refresh(&link, 1, holder, T0, lease))).await;
-    let won: Vec<usize> =
-        (0..3).filter(|index| claims.get(*index).is_some_and(|c| *c.as_ref().unwrap() == RefreshClaim::Won)).collect();
+    let claim = async |holder, version, now| store.claim_refresh(&link, version, holder, now, lease).await.unwrap();
+    let claims = join_all(["a", "b", "c"].map(|holder| claim(holder, 1, T0))).await;
+    let won: Vec<RefreshLease> = claims.into_iter().flatten().collect();
     assert_eq!(won.len(), 1);
-    assert_eq!(store.claim_refresh(&link, 1, "d", at(10), lease).await.unwrap(), RefreshClaim::Won, "a lease ends");
-    let loser = ["a", "b", "c"].get(*won.first().unwrap()).copied().unwrap();
-    assert_eq!(store.save_tokens(&link, loser, 1, &tokens("stale")).await.unwrap(), Saved::Overtaken);
-    assert_eq!(store.save_tokens(&link, "d", 1, &tokens("fresh")).await.unwrap(), Saved::Yes);
-    assert_eq!(
-        store.claim_refresh(&link, 1, "e", at(20), lease).await.unwrap(),
-        RefreshClaim::Lost,
-        "already refreshed"
-    );
+    // A lease ends.
+    let next = claim("d", 1, at(10)).await.unwrap();
+    let stale = won.first().unwrap();
+    assert_eq!(store.save_tokens(stale, &tokens("stale")).await.unwrap(), Saved::Overtaken);
+    assert_eq!(store.save_tokens(&next, &tokens("fresh")).await.unwrap(), Saved::Yes);
+    assert_eq!(claim("e", 1, at(20)).await, None, "already refreshed");
     let stored = store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
     assert_eq!(Tokens::open(&ring(), &stored.tokens, &stored.link).unwrap().access.expose_secret(), "fresh");
+    let ghost = claim("f", 2, at(30)).await.unwrap();
     assert_eq!(store.delete_links(&tenant(), &user()).await.unwrap(), vec![link.clone()]);
     assert_eq!(store.delete_links(&tenant(), &user()).await.unwrap(), Vec::new());
-    assert_eq!(
-        store.save_tokens(&link, "d", 2, &tokens("ghost")).await.unwrap(),
-        Saved::Overtaken,
-        "unlinked stays unlinked"
-    );
+    assert_eq!(store.save_tokens(&ghost, &tokens("ghost")).await.unwrap(), Saved::Overtaken, "unlinked stays unlinked");
 }
 
 #[tokio::test]
 async fn something_done_once_is_not_done_again() {
     let (store, _) = table().await;
     let (hold, keep) = (SignedDuration::from_secs(20), SignedDuration::from_hours(1));
-    let racers = join_all((0..10).map(|_| store.begin_once("k", T0, hold))).await;
-    assert_eq!(racers.into_iter().filter(|turn| *turn.as_ref().unwrap() == Once::First).count(), 1);
-    assert_eq!(store.begin_once("k", at(19), hold).await.unwrap(), Once::InProgress);
-    assert_eq!(store.begin_once("k", at(20), hold).await.unwrap(), Once::First, "a crashed flow may be tried again");
-    store.finish_once("k", "done", at(21), keep).await.unwrap();
-    assert_eq!(store.begin_once("k", at(22), hold).await.unwrap(), Once::Done("done".to_owned()));
-    assert_eq!(store.begin_once("k", at(21 + 3600), hold).await.unwrap(), Once::First);
-    store.abandon_once("k").await.unwrap();
-    assert_eq!(store.begin_once("k", at(22), hold).await.unwrap(), Once::First);
+    let key = OnceKey::Form("k");
+    let begin = async |call: &str, now| store.begin_once(key, call, now, hold).await.unwrap();
+    let calls: Vec<String> = (0..10).map(|call| call.to_string()).collect();
+    let racers = join_all(calls.iter().map(|call| begin(call, T0))).await;
+    assert_eq!(racers.into_iter().filter(|turn| *turn == Once::First).count(), 1);
+    assert_eq!(begin("a", at(19)).await, Once::InProgress);
+    assert_eq!(begin("b", at(20)).await, Once::First, "a crashed flow may be tried again");
+    store.finish_once(key, "done", at(21), keep).await.unwrap();
+    assert_eq!(begin("c", at(22)).await, Once::Done("done".to_owned()));
+    assert_eq!(begin("d", at(21 + 3600)).await, Once::First);
+    store.abandon_once(key).await.unwrap();
+    assert_eq!(begin("e", at(22)).await, Once::First);
 }
 
 #[tokio::test]
@@ -430,7 +455,7 @@ async fn subscriptions_chats_and_unreadable_events_are_kept() {
     );
     let chat = PersonalChat {
         conversation: ConversationId::new("a:1chat").unwrap(),
-        service_url: "https://smba.trafficmanager.net/amer/".to_owned(),
+        service_url: address("https://smba.trafficmanager.net/amer/"),
         teams_user: None,
     };
     store.put_personal_chat(&tenant(), &user(), &chat).await.unwrap();
@@ -460,7 +485,7 @@ async fn failures_say_whether_a_retry_can_help() {
     put.send().await.unwrap();
     assert_eq!(store.record(&account(), &incident()).await.unwrap_err().class(), Class::Bug);
     let huge = CardRecord { shown: Some("x".repeat(500_000)), ..unposted() };
-    assert_eq!(store.save_card(&account(), &incident(), &huge).await.unwrap_err().class(), Class::Invalid);
+    assert_eq!(store.save_card(&card_key(), &huge).await.unwrap_err().class(), Class::Invalid);
     let nowhere = Store::new(self::client("http://127.0.0.1:1"), TABLE.to_owned());
     assert_eq!(nowhere.reachable().await.unwrap_err().class(), Class::Retry { after: None });
 }
@@ -473,7 +498,7 @@ async fn ten_changes_of_an_installation_at_once_all_count() {
         team: team.clone(),
         tenant: tenant(),
         team_name: Some(String::new()),
-        service_url: String::new(),
+        service_url: address("https://smba.trafficmanager.net/amer/"),
         account: None,
         installed_at: T0,
         installer: None,
@@ -541,12 +566,12 @@ async fn tokens_of_a_link_that_has_ended_do_not_enter_the_next_one() {
         made.link
     };
     let ended = link_at("a", T0).await;
-    store.claim_refresh(&ended, 1, "frozen", T0, SignedDuration::from_secs(10)).await.unwrap();
+    let frozen = store.claim_refresh(&ended, 1, "frozen", T0, SignedDuration::from_secs(10)).await.unwrap().unwrap();
     store.delete_links(&tenant(), &user()).await.unwrap();
     let next = link_at("b", at(5)).await;
-    assert_eq!(store.save_tokens(&ended, "frozen", 1, &tokens("ghost")).await.unwrap(), Saved::Overtaken);
+    assert_eq!(store.save_tokens(&frozen, &tokens("ghost")).await.unwrap(), Saved::Overtaken);
     let late = store.claim_refresh(&ended, 1, "frozen", at(20), SignedDuration::from_secs(10)).await.unwrap();
-    assert_eq!(late, RefreshClaim::Lost);
+    assert_eq!(late, None);
     let stored = store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
     assert_eq!(stored.link, next);
     assert_eq!(Tokens::open(&ring(), &stored.tokens, &stored.link).unwrap().access.expose_secret(), "b");
@@ -555,12 +580,12 @@ async fn tokens_of_a_link_that_has_ended_do_not_enter_the_next_one() {
 #[tokio::test]
 async fn a_lock_belongs_to_its_holder() {
     let (store, _) = table().await;
-    let hold = SignedDuration::from_secs(60);
-    assert!(store.lock("service", "one", T0, hold).await.unwrap());
-    assert!(!store.lock("service", "two", at(59), hold).await.unwrap());
-    assert!(store.lock("service", "two", at(60), hold).await.unwrap(), "its time is over");
-    store.unlock("service", "one").await.unwrap();
-    assert!(!store.lock("service", "three", at(61), hold).await.unwrap(), "who is late gives nothing back");
-    store.unlock("service", "two").await.unwrap();
-    assert!(store.lock("service", "three", at(61), hold).await.unwrap());
+    let (hold, key) = (SignedDuration::from_secs(60), LockKey::Reconciler(account()));
+    assert!(store.lock(&key, "one", T0, hold).await.unwrap());
+    assert!(!store.lock(&key, "two", at(59), hold).await.unwrap());
+    assert!(store.lock(&key, "two", at(60), hold).await.unwrap(), "its time is over");
+    store.unlock(&key, "one").await.unwrap();
+    assert!(!store.lock(&key, "three", at(61), hold).await.unwrap(), "who is late gives nothing back");
+    store.unlock(&key, "two").await.unwrap();
+    assert!(store.lock(&key, "three", at(61), hold).await.unwrap());
 }
