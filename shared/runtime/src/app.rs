@@ -35,44 +35,29 @@ pub enum StartError {
 /// The configuration and a client for each border. Cloning is cheap; all clones share connections and caches.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// The checked environment.
     pub config: std::sync::Arc<Config>,
-    /// The time.
     pub clock: Clock,
-    /// Randomness.
     pub random: Random,
-    /// The table.
     pub store: Store,
-    /// The secret.
     pub secrets: Secrets,
-    /// The queue.
     pub queue: Queue,
-    /// PagerDuty's REST API.
     pub pagerduty: Api,
-    /// PagerDuty's OAuth.
     pub oauth: OAuth,
     /// Teams' connector.
     pub connector: Connector,
     /// The check of what comes from Teams.
     pub bot_auth: std::sync::Arc<BotAuth>,
-    /// Figures for CloudWatch.
     pub metrics: Metrics,
-    pub(crate) app_token: crate::app_token::CachedAppToken,
+    pub(crate) app_token: crate::as_app::CachedAppToken,
 }
 
 impl App {
     /// Builds everything from the process's environment, with the system's clock.
-    ///
-    /// # Errors
-    /// [`StartError`] says which part of the configuration cannot be used.
     pub fn from_env() -> Result<Self, StartError> {
         Self::new(Config::from_process()?, Clock::System)
     }
 
     /// Builds everything from a configuration. No connection is opened yet.
-    ///
-    /// # Errors
-    /// [`StartError`] says which part of the configuration cannot be used.
     pub fn new(config: Config, clock: Clock) -> Result<Self, StartError> {
         let http = http_client()?;
         let aws = AwsClients::new(&config.aws);
@@ -104,7 +89,7 @@ impl App {
                 hosts,
             )),
             metrics: Metrics::new(config.function_name.clone()),
-            app_token: crate::app_token::CachedAppToken::default(),
+            app_token: crate::as_app::CachedAppToken::default(),
             config: std::sync::Arc::new(config),
             clock,
             random: Random,

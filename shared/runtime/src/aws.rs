@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::Mistake;
+use crate::mistake::Mistake;
 
 /// Where AWS is and who we are there.
 #[derive(Debug, Clone)]
@@ -63,11 +63,8 @@ impl AwsSettings {
 /// The three clients; building them opens no connection.
 #[derive(Debug, Clone)]
 pub struct AwsClients {
-    /// The table.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// The queue.
     pub sqs: aws_sdk_sqs::Client,
-    /// The secret.
     pub secrets_manager: aws_sdk_secretsmanager::Client,
 }
 

@@ -8,15 +8,14 @@ use pagerduty::Region;
 use url::Url;
 
 use crate::aws::AwsSettings;
+use crate::mistake::Mistake;
 
 /// One environment variable, for the check, the README and the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name.
     pub name: &'static str,
     /// Its default; `None` if it must be given.
     pub default: Option<&'static str>,
-    /// What it means.
     pub meaning: &'static str,
 }
 
@@ -70,9 +69,7 @@ pub const VARIABLES: &[Variable] = &[
 pub struct Config {
     /// `DynamoDB` table.
     pub table: String,
-    /// SQS FIFO queue.
     pub queue_url: String,
-    /// Secret in Secrets Manager.
     pub secret_id: String,
     /// External base URL, without a trailing slash in its path.
     pub public_url: Url,
@@ -80,48 +77,21 @@ pub struct Config {
     pub retention: SignedDuration,
     /// Lambda's name of this function; `None` outside of Lambda.
     pub function_name: Option<String>,
-    /// The bot's application id.
     pub teams_app_id: String,
-    /// The bot's tenant.
     pub teams_tenant: TenantId,
     /// Tenants whose people may use the bot.
     pub allowed_tenants: Vec<TenantId>,
-    /// The Bot Connector's OpenID metadata.
     pub openid_metadata_url: Url,
-    /// Where the bot gets its token.
     pub teams_token_url: Url,
-    /// Scope of the bot's token.
     pub teams_token_scope: String,
     /// Exact hosts that may receive the bot's token.
     pub service_url_hosts: Vec<String>,
-    /// Client id of the PagerDuty app.
     pub pagerduty_client_id: String,
-    /// The account's subdomain.
     pub pagerduty_subdomain: String,
-    /// The account's region.
     pub pagerduty_region: Region,
-    /// Base of the REST API.
     pub pagerduty_api_url: Url,
-    /// Base of OAuth.
     pub pagerduty_identity_url: Url,
-    /// Region, credentials and endpoints of AWS.
     pub aws: AwsSettings,
-}
-
-/// One thing that is wrong with the environment. It names the variable and never repeats a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Mistake {
-    /// A required variable is missing or empty.
-    #[error("{0} is not set")]
-    Missing(&'static str),
-    /// A variable's value cannot be used.
-    #[error("{name} is not {expected}")]
-    Malformed {
-        /// The variable.
-        name: &'static str,
-        /// What it should be.
-        expected: &'static str,
-    },
 }
 
 /// Everything that is wrong with the environment, at once.
@@ -193,18 +163,12 @@ fn comma_list(text: &str) -> Vec<String> {
 
 impl Config {
     /// Reads the process's environment.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names every missing or malformed variable.
     pub fn from_process() -> Result<Self, ConfigError> {
         #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
         Self::from_env(&|name| std::env::var(name).ok())
     }
 
     /// Reads the environment through `read`, which gives a variable's value.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names every missing or malformed variable.
     pub fn from_env(read: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut env = Reader { read, mistakes: Vec::new() };
         let table = env.text("PAGERBRIDGE_TABLE");

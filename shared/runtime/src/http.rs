@@ -16,9 +16,6 @@ pub enum HttpClientError {
 
 /// Builds the client: compiled-in Mozilla roots (reading the system's store is most of a cold start), no redirects (a
 /// redirect would carry a bearer token to a host that nobody checked), no proxies.
-///
-/// # Errors
-/// [`HttpClientError`] if TLS or the client cannot be set up.
 pub fn http_client() -> Result<reqwest::Client, HttpClientError> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))

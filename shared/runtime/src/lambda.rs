@@ -9,17 +9,11 @@ use serde::de::DeserializeOwned;
 pub type LambdaError = lambda_runtime::Error;
 
 /// Serves an HTTP function until Lambda ends the process.
-///
-/// # Errors
-/// [`LambdaError`] if the Runtime API cannot be used.
 pub async fn serve_http(router: Router) -> Result<(), LambdaError> {
     lambda_http::run(router).await
 }
 
 /// Serves a function that takes events of type `E`, for example an SQS batch.
-///
-/// # Errors
-/// [`LambdaError`] if the Runtime API cannot be used.
 pub async fn serve_sqs<E, A, F, Fut>(flow: F) -> Result<(), LambdaError>
 where
     E: DeserializeOwned + Send + 'static,
@@ -36,9 +30,6 @@ where
 }
 
 /// Serves a function that runs on a schedule; what the event says does not matter. A failure is Lambda's to count.
-///
-/// # Errors
-/// [`LambdaError`] if the Runtime API cannot be used.
 pub async fn serve_schedule<E, F, Fut>(flow: F) -> Result<(), LambdaError>
 where
     E: std::error::Error + Send + Sync + 'static,

@@ -3,14 +3,19 @@
 //! Only this crate reads the environment, the clock and randomness, so that everything else is a function of its inputs.
 
 mod app;
-mod app_token;
+mod as_app;
 mod aws;
+mod bot;
 mod clock;
 mod config;
 mod finish;
 mod http;
 mod lambda;
+mod lock;
 mod metrics;
+mod mistake;
+pub mod once;
+mod person;
 mod queue;
 mod random;
 mod secrets;
@@ -18,14 +23,19 @@ mod telemetry;
 mod web;
 
 pub use app::{App, StartError};
-pub use app_token::AppTokenError;
+pub use as_app::{AppTokenError, AsApp, AsAppError};
 pub use aws::{AwsClients, AwsSettings};
+pub use bot::{Bot, BotError};
 pub use clock::Clock;
-pub use config::{Config, ConfigError, Mistake, VARIABLES, Variable, is_loopback};
+pub use config::{Config, ConfigError, VARIABLES, Variable, is_loopback};
 pub use finish::{BrokenOff, finish};
 pub use http::{HttpClientError, http_client};
 pub use lambda::{LambdaError, serve_http, serve_schedule, serve_sqs};
+pub use lock::Lock;
 pub use metrics::{Metric, Metrics};
+pub use mistake::Mistake;
+pub use once::OnceError;
+pub use person::{Person, PersonError};
 pub use queue::{MAX_RECEIVES, Queue, QueueError, digest};
 pub use random::{Random, RandomError};
 pub use secrets::{SecretError, SecretValues, Secrets};

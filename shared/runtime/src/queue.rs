@@ -25,7 +25,6 @@ pub enum QueueError {
     /// SQS did not take the call.
     #[error("the queue refused or did not answer {operation}")]
     Call {
-        /// Which call.
         operation: &'static str,
         /// What the SDK says.
         #[source]
@@ -68,9 +67,6 @@ impl Queue {
     }
 
     /// Sends jobs: grouped by channel (one writer per channel, in order), de-duplicated by cause and channel.
-    ///
-    /// # Errors
-    /// [`QueueError`] if not every job was taken. Sending all of them again is harmless.
     pub async fn send(&self, jobs: &[CardJob]) -> Result<(), QueueError> {
         for batch in jobs.chunks(BATCH) {
             let entries =
@@ -81,9 +77,6 @@ impl Queue {
     }
 
     /// Sends the wish for a test card, in the same group as the channel's incidents.
-    ///
-    /// # Errors
-    /// [`QueueError`] if it was not taken.
     pub async fn send_test(&self, job: &TestJob) -> Result<(), QueueError> {
         let entry = entry(0, job, &job.channel, &["test", &job.test])?;
         self.send_batch(vec![entry]).await
@@ -136,7 +129,7 @@ impl Queue {
 }
 
 fn card_entry(index: usize, job: &CardJob) -> Result<SendMessageBatchRequestEntry, QueueError> {
-    let cause = [&job.cause, job.account.as_str(), job.incident.as_str(), job.channel.as_str()];
+    let cause = [job.cause.as_str(), job.account.as_str(), job.incident.as_str(), job.channel.as_str()];
     entry(index, job, &job.channel, &cause)
 }
 
@@ -175,7 +168,7 @@ mod tests {
             account: AccountId::new("A").unwrap(),
             incident: IncidentId::new("I").unwrap(),
             channel: ChannelId::new(channel).unwrap(),
-            cause: cause.to_owned(),
+            cause: domain::ids::CauseId::new(cause).unwrap(),
             occasion: domain::job::Occasion::Webhook,
             received_at: Timestamp::UNIX_EPOCH,
         }

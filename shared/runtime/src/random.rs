@@ -14,9 +14,6 @@ pub struct Random;
 
 impl Random {
     /// `N` random bytes.
-    ///
-    /// # Errors
-    /// [`RandomError`] if the operating system has none.
     pub fn bytes<const N: usize>(self) -> Result<[u8; N], RandomError> {
         let mut bytes = [0; N];
         #[expect(clippy::disallowed_methods, reason = "this is the one place that makes randomness")]
@@ -25,9 +22,6 @@ impl Random {
     }
 
     /// 256 random bits as text that is safe in addresses: a ticket, a state, a session.
-    ///
-    /// # Errors
-    /// [`RandomError`] if the operating system has none.
     pub fn token(self) -> Result<String, RandomError> {
         Ok(BASE64_URL_SAFE_NO_PAD.encode(self.bytes::<32>()?))
     }

@@ -22,11 +22,9 @@ const TRY_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
 pub struct SecretValues {
     /// Client secret of the bot's Entra application.
     pub teams_client_secret: SecretString,
-    /// Client secret of the PagerDuty app.
     pub pagerduty_client_secret: SecretString,
     /// Keys that tokens and webhook secrets are sealed with.
     pub token_keys: KeyRing,
-    /// Key that sessions are signed with.
     pub session_key: SecretString,
 }
 
@@ -102,9 +100,6 @@ impl Secrets {
     }
 
     /// The values, at most five minutes old. If a refresh fails, the old values stay in use.
-    ///
-    /// # Errors
-    /// [`SecretError`] if there are no values yet and none can be read.
     pub async fn values(&self, now: Timestamp) -> Result<Arc<SecretValues>, SecretError> {
         let mut cached = self.cached.lock().await;
         let known = cached.as_ref().map(|c| (Arc::clone(&c.values), c.read_at));

@@ -1,0 +1,136 @@
+//! The bot's voice in Teams: whoever speaks through it needs neither the secret nor the time.
+
+use domain::connection::{Channel, Installation};
+use domain::failure::Class;
+use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, ServiceUrl, TenantId};
+use teams::connector::{ConnectorAuth, ConnectorError};
+
+use crate::{App, SecretError};
+
+/// Teams did not do what the bot asked.
+#[derive(Debug, thiserror::Error)]
+pub enum BotError {
+    /// The bot's secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Teams refused or did not answer, or Entra gave no token.
+    #[error(transparent)]
+    Teams(#[from] ConnectorError),
+}
+
+impl BotError {
+    /// What the caller can do about it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Secret(error) => error.class(),
+            Self::Teams(error) => error.class(),
+        }
+    }
+
+    /// A short code for people who look for the cause.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Secret(_) => "the secret cannot be read",
+            Self::Teams(error) => error.reason(),
+        }
+    }
+
+    /// Whether Teams does not let the bot write there.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.class(), Class::Gone | Class::Forbidden)
+    }
+
+    /// Whether nothing at all can be said to Teams: the bot has no secret or no token.
+    #[must_use]
+    pub fn is_speechless(&self) -> bool {
+        matches!(self, Self::Secret(_) | Self::Teams(ConnectorError::Token(_)))
+    }
+}
+
+/// Speaks to Teams as the bot. After an [`Unclear`](Class::Unclear) error of a post, a reply or a message, it may be there.
+#[derive(Debug, Clone, Copy)]
+pub struct Bot<'a>(&'a App);
+
+macro_rules! say {
+    ($self:ident.$call:ident($($argument:expr),*)) => {{
+        let now = $self.0.clock.now();
+        let values = $self.0.secrets.values(now).await?;
+        let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
+        Ok($self.0.connector.$call(&auth, $($argument),*).await?)
+    }};
+}
+
+impl App {
+    /// The bot's voice in Teams.
+    #[must_use]
+    pub fn bot(&self) -> Bot<'_> {
+        Bot(self)
+    }
+}
+
+impl Bot<'_> {
+    /// Starts a new post in a channel of a team. The answer is the id of its message, which is also the thread's root.
+    pub async fn post(
+        self,
+        team: &Installation,
+        channel: &ChannelId,
+        card: &cards::Card,
+    ) -> Result<ActivityId, BotError> {
+        say!(self.post_to_channel(&team.service_url, channel, &team.tenant, card))
+    }
+
+    /// Replaces a message of a channel by a card, for everybody; harmless to repeat.
+    pub async fn edit(
+        self,
+        team: &Installation,
+        channel: &ChannelId,
+        message: &ActivityId,
+        card: &cards::Card,
+    ) -> Result<(), BotError> {
+        say!(self.edit(&team.service_url, channel, message, card))
+    }
+
+    /// Writes a text into the thread that begins with `root`. It is shown as it is, without Markdown or mentions.
+    pub async fn reply(
+        self,
+        team: &Installation,
+        channel: &ChannelId,
+        root: &ActivityId,
+        text: &str,
+    ) -> Result<ActivityId, BotError> {
+        say!(self.reply_in_thread(&team.service_url, channel, root, text))
+    }
+
+    /// Sends a card to a chat, or into the thread or channel in which somebody wrote.
+    pub async fn send(
+        self,
+        service_url: &ServiceUrl,
+        conversation: &ConversationId,
+        card: &cards::Card,
+    ) -> Result<ActivityId, BotError> {
+        say!(self.send_to_chat(service_url, conversation, card))
+    }
+
+    /// Opens the chat with a person, or finds the one that there is. Forbidden if the person has not got the app.
+    pub async fn open_chat(
+        self,
+        service_url: &ServiceUrl,
+        tenant: &TenantId,
+        user: &EntraUserId,
+    ) -> Result<ConversationId, BotError> {
+        say!(self.open_personal_chat(service_url, tenant, user))
+    }
+
+    /// The channels of a team in which the bot is: standard ones, and the private and shared ones to which it was added.
+    pub async fn channels(self, team: &Installation) -> Result<Vec<Channel>, BotError> {
+        say!(self.channels(&team.service_url, &team.team))
+    }
+
+    /// Whether Entra gives the bot a token.
+    pub async fn check(self) -> Result<(), BotError> {
+        say!(self.check_token())
+    }
+}

@@ -1,0 +1,212 @@
+//! A linked person's voice in PagerDuty: their token, refreshed when it is about to end or when PagerDuty refuses it.
+//!
+//! A refresh token works once (PagerDuty OAuth docs: a refresh gives a new pair). So one refresher at a time, under a
+//! lease in the table, and the new pair is stored before it is used, even if the click that asked for it has run out of
+//! time meanwhile.
+
+use std::time::Duration;
+
+use domain::failure::Class;
+use domain::linking::AccountLink;
+use jiff::SignedDuration;
+use pagerduty::oauth::OAuthError;
+use pagerduty::rest::{Api, ApiError, Auth};
+use secrecy::SecretString;
+use store::{RefreshLease, Saved, StoredLink, Tokens};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{App, Metric};
+
+/// Refresh early, so that a token does not end between the check and its use.
+const MARGIN: SignedDuration = SignedDuration::from_mins(2);
+
+/// A refresh takes one request; after this time a crashed refresher no longer blocks others.
+const LEASE: SignedDuration = SignedDuration::from_secs(10);
+
+/// With less time left no refresh begins: its end would be frozen together with the function that has answered.
+const LEAST_FOR_REFRESH: Duration = Duration::from_secs(1);
+
+/// With less time left nothing is asked of PagerDuty any more: its answer would come too late.
+const LEAST_FOR_CALL: Duration = Duration::from_millis(250);
+
+/// PagerDuty did not do what the person asked.
+#[derive(Debug, thiserror::Error)]
+pub enum PersonError {
+    /// Their log-in is gone: they have to link again.
+    #[error("the account link is no longer valid")]
+    NeedsLink,
+    /// There is no time left, or the token is being refreshed: nothing was asked.
+    #[error("there is no time to ask PagerDuty")]
+    Busy,
+    /// PagerDuty refused or did not answer.
+    #[error(transparent)]
+    PagerDuty(#[from] ApiError),
+    /// PagerDuty gives no new token for now.
+    #[error("the person's token is not refreshed")]
+    OAuth(#[from] OAuthError),
+    /// The table did not answer.
+    #[error(transparent)]
+    Table(#[from] store::Error),
+    /// The secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] crate::SecretError),
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] crate::RandomError),
+    /// The stored token cannot be opened, or a new one not sealed.
+    #[error(transparent)]
+    Seal(#[from] store::seal::SealError),
+}
+
+/// Speaks to PagerDuty as a linked person, until a deadline.
+#[derive(Debug)]
+pub struct Person<'a> {
+    app: &'a App,
+    stored: StoredLink,
+    deadline: Instant,
+    token: Option<SecretString>,
+}
+
+impl App {
+    /// The voice of a linked person. Nothing is asked of PagerDuty after `deadline`.
+    #[must_use]
+    pub fn person(&self, link: &StoredLink, deadline: Instant) -> Person<'_> {
+        Person { app: self, stored: link.clone(), deadline, token: None }
+    }
+}
+
+impl Person<'_> {
+    /// Who is linked to whom.
+    #[must_use]
+    pub fn link(&self) -> &AccountLink {
+        &self.stored.link
+    }
+
+    /// Makes sure that the person has a token, without asking PagerDuty for anything else.
+    pub async fn ready(&mut self) -> Result<(), PersonError> {
+        self.token().await.map(drop)
+    }
+
+    /// Asks PagerDuty; once more with a renewed token if the first one is refused. What a closure does before its refusal is
+    /// done twice, so it asks for one thing, or for several at the same time.
+    pub async fn call<T>(
+        &mut self,
+        ask: impl AsyncFnOnce(&Api, Auth<'_>) -> Result<T, ApiError> + Clone,
+    ) -> Result<T, PersonError> {
+        let token = self.token().await?;
+        match self.ask(&token, ask.clone()).await {
+            Err(PersonError::PagerDuty(error)) if error.refuses_token() => {}
+            answer => return answer,
+        }
+        let token = self.usable(true).await?;
+        self.token = Some(token.clone());
+        match self.ask(&token, ask).await {
+            Err(PersonError::PagerDuty(error)) if error.refuses_token() => Err(PersonError::NeedsLink),
+            answer => answer,
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        token: &SecretString,
+        ask: impl AsyncFnOnce(&Api, Auth<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, PersonError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left < LEAST_FOR_CALL {
+            return Err(PersonError::Busy);
+        }
+        let api = self.app.pagerduty.clone().within(left);
+        Ok(ask(&api, Auth::User { token, email: &self.stored.link.pd_email }).await?)
+    }
+
+    async fn token(&mut self) -> Result<SecretString, PersonError> {
+        if let Some(token) = &self.token {
+            return Ok(token.clone());
+        }
+        let token = self.usable(false).await?;
+        self.token = Some(token.clone());
+        Ok(token)
+    }
+
+    /// A token that is good for the next minutes. `rejected`: PagerDuty has just refused the stored one, although it should
+    /// still be good. A refresh that has begun before the deadline ends in any case.
+    async fn usable(&self, rejected: bool) -> Result<SecretString, PersonError> {
+        let Self { app, stored, deadline, .. } = self;
+        let now = app.clock.now();
+        let values = app.secrets.values(now).await?;
+        let tokens = Tokens::open(&values.token_keys, &stored.tokens, &stored.link)?;
+        let ends_soon = tokens.expires_at.duration_since(now) < MARGIN;
+        if !ends_soon && !rejected {
+            return Ok(tokens.access);
+        }
+        let still_good = tokens.expires_at > now && !rejected;
+        if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_REFRESH {
+            return if still_good { Ok(tokens.access) } else { Err(PersonError::Busy) };
+        }
+        let holder = app.random.token()?;
+        let lease = match app.store.claim_refresh(&stored.link, stored.tokens_version, &holder, now, LEASE).await? {
+            Some(lease) => lease,
+            // Another click refreshes it; until it is done the old token still serves, if it has not ended.
+            None if still_good => return Ok(tokens.access),
+            None => return reread(app, stored).await,
+        };
+        let work = crate::finish(renew((*app).clone(), stored.clone(), tokens.clone(), lease));
+        match timeout_at(*deadline, work).await {
+            Ok(Ok(Ok(access))) => Ok(access),
+            _ if still_good => Ok(tokens.access),
+            Ok(Ok(Err(error))) => Err(error),
+            // Too late for this caller, or broken off: either way nothing was done in PagerDuty yet.
+            Ok(Err(crate::BrokenOff)) | Err(_) => Err(PersonError::Busy),
+        }
+    }
+}
+
+/// Refreshes, as the holder of the lease. Must not be dropped between PagerDuty's answer and its storing.
+async fn renew(app: App, stored: StoredLink, tokens: Tokens, lease: RefreshLease) -> Result<SecretString, PersonError> {
+    let refreshed = refresh(&app, &stored, &tokens, &lease).await;
+    if refreshed.is_err() {
+        app.metrics.count(Metric::TokenRefreshFailures, app.clock.now());
+        if let Err(error) = app.store.release_refresh(&lease).await {
+            tracing::warn!(error = crate::chain(&error), "refresh lease runs out by itself");
+        }
+    }
+    refreshed
+}
+
+/// Somebody else held the lease, or saved first: use what they stored meanwhile.
+async fn reread(app: &App, stored: &StoredLink) -> Result<SecretString, PersonError> {
+    let link = &stored.link;
+    let newer = app.store.link(&link.tenant, &link.user, &link.account).await?.ok_or(PersonError::NeedsLink)?;
+    if newer.tokens_version == stored.tokens_version {
+        return Err(PersonError::Busy);
+    }
+    let values = app.secrets.values(app.clock.now()).await?;
+    Ok(Tokens::open(&values.token_keys, &newer.tokens, &newer.link)?.access)
+}
+
+async fn refresh(
+    app: &App,
+    stored: &StoredLink,
+    old: &Tokens,
+    lease: &RefreshLease,
+) -> Result<SecretString, PersonError> {
+    let now = app.clock.now();
+    let refresh_token = old.refresh.as_ref().ok_or(PersonError::NeedsLink)?;
+    let values = app.secrets.values(now).await?;
+    let grant = match app.oauth.refresh(&values.pagerduty_client_secret, refresh_token, now).await {
+        Ok(grant) => grant,
+        Err(error) if error.class() == Class::Relink => return Err(PersonError::NeedsLink),
+        Err(error) => return Err(error.into()),
+    };
+    // An answer without a new refresh token leaves the old one in force.
+    let refresh = grant.refresh_token.or_else(|| old.refresh.clone());
+    let tokens = Tokens { access: grant.access_token, refresh, expires_at: grant.expires_at };
+    let sealed = tokens.seal(&values.token_keys, &stored.link, app.random.bytes()?)?;
+    match app.store.save_tokens(lease, &sealed).await? {
+        Saved::Yes => Ok(tokens.access),
+        Saved::Overtaken => {
+            tracing::warn!("a newer link or refresh came before these tokens");
+            reread(app, stored).await
+        }
+    }
+}
