@@ -1,0 +1,232 @@
+//! A person does something to an incident: as themselves, with PagerDuty's newest word where that matters, and once.
+
+use domain::deed::{Decision, Deed, Refusal, Repetition, Request};
+use domain::failure::Class;
+use domain::ids::{AccountId, CauseId, EntraUserId, IncidentId, TenantId};
+use domain::incident::{Actor, IncidentRecord};
+use domain::job::{Cause, Occasion};
+use jiff::{SignedDuration, Timestamp};
+use pagerduty::rest::{ApiError, RestIncident};
+use runtime::once::{self, Ended, Turn};
+use runtime::{App, Metric, OnceError, Person, PersonError};
+use store::OnceKey;
+use tokio::time::Instant;
+
+use crate::{What, observe};
+
+/// Outcome of something that PagerDuty may or may not have done.
+const UNCLEAR: &str = "unclear";
+
+/// What became of a deed.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is done; the incident as it is now.
+    Done(Box<IncidentRecord>),
+    /// It was so already.
+    AlreadyDone {
+        /// Who did it, as far as that is known.
+        by: Option<Actor>,
+        at: Option<Timestamp>,
+    },
+    /// It is not done, for a reason that is the incident's or the deed's own.
+    Refused(Refusal),
+    /// The person is not linked, or not any more.
+    NeedsLink,
+    /// PagerDuty may or may not have done it.
+    Unclear,
+    /// An equal deed of the same person is being done right now.
+    InProgress,
+    /// There was no time to ask PagerDuty: nothing was done.
+    Busy,
+    /// Nothing was done.
+    Failed(ActError),
+}
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// PagerDuty refused or did not answer.
+    #[error(transparent)]
+    PagerDuty(ApiError),
+    /// The person's token cannot be had for now.
+    #[error("the person cannot speak to PagerDuty")]
+    Person(#[source] PersonError),
+    /// The table did not answer.
+    #[error(transparent)]
+    Table(#[from] store::Error),
+    /// It is not known whether it was done before.
+    #[error(transparent)]
+    Once(#[from] OnceError),
+}
+
+/// On which incident a deed is done, by whom, and what asked for it.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    pub account: &'a AccountId,
+    pub incident: &'a IncidentId,
+    pub tenant: &'a TenantId,
+    pub user: &'a EntraUserId,
+    pub cause: &'a CauseId,
+}
+
+impl From<PersonError> for Outcome {
+    fn from(error: PersonError) -> Self {
+        match error {
+            PersonError::NeedsLink => Self::NeedsLink,
+            PersonError::Busy => Self::Busy,
+            PersonError::PagerDuty(error) => Self::Failed(ActError::PagerDuty(error)),
+            PersonError::Table(error) => Self::Failed(ActError::Table(error)),
+            error
+            @ (PersonError::OAuth(_) | PersonError::Secret(_) | PersonError::Random(_) | PersonError::Seal(_)) => {
+                Self::Failed(ActError::Person(error))
+            }
+        }
+    }
+}
+
+impl<E: Into<ActError>> From<E> for Outcome {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Does a deed. Nothing is asked of PagerDuty after `deadline`, so an answer is there soon after it.
+///
+/// What PagerDuty said on the way is observed whatever came of the deed. If that fails, the deed is done all the same, and the
+/// webhook of the same change tells it again.
+pub async fn act(app: &App, deed: &Deed, at: At<'_>, deadline: Instant) -> Outcome {
+    let link = match app.store.link(at.tenant, at.user, at.account).await {
+        Ok(Some(link)) => link,
+        Ok(None) => return Outcome::NeedsLink,
+        Err(error) => return error.into(),
+    };
+    let mut desk = Desk { app, at, person: app.person(&link, deadline), said: None };
+    let outcome = Box::pin(desk.carry_out(deed)).await.unwrap_or_else(|failed| failed);
+    let Some(said) = desk.said.take() else { return outcome };
+    let told = said.clone().into_record(at.account.clone());
+    let cause = Cause { id: at.cause.clone(), occasion: Occasion::Action, at: app.clock.now() };
+    let record = match Box::pin(observe(app, at.account, What::Answer(said), &cause)).await {
+        Ok(observed) => overlaid(observed.record, told),
+        Err(error) => {
+            tracing::warn!(error = runtime::chain(&error), incident.id = %at.incident, "not observed after a click");
+            told
+        }
+    };
+    match outcome {
+        Outcome::Done(_) => Outcome::Done(Box::new(record)),
+        other => other,
+    }
+}
+
+/// What PagerDuty said just now, even where an event of the same second outranks it in the record.
+fn overlaid(known: IncidentRecord, said: IncidentRecord) -> IncidentRecord {
+    IncidentRecord { snapshot: said.snapshot, status_change: said.status_change, ..known }
+}
+
+struct Desk<'a> {
+    app: &'a App,
+    at: At<'a>,
+    person: Person<'a>,
+    /// The newest that PagerDuty said of the incident.
+    said: Option<RestIncident>,
+}
+
+impl Desk<'_> {
+    async fn carry_out(&mut self, deed: &Deed) -> Result<Outcome, Outcome> {
+        let record = if deed.kind().needs_newest() { self.newest().await? } else { self.known().await? };
+        match deed.decide(&record, &self.person.link().pd_user) {
+            Decision::Refuse(refusal) => Ok(Outcome::Refused(refusal)),
+            Decision::AlreadyDone { by, at } => Ok(Outcome::AlreadyDone { by, at }),
+            Decision::Call(request) => match deed.kind().repetition() {
+                Repetition::Harmless => self.ask(request, record).await,
+                Repetition::Again { within } => Box::pin(self.ask_once(request, record, within)).await,
+            },
+        }
+    }
+
+    async fn known(&self) -> Result<IncidentRecord, Outcome> {
+        let At { account, incident, .. } = self.at;
+        let stored = self.app.store.record(account, incident).await?;
+        Ok(stored.map_or_else(|| IncidentRecord::empty(account.clone(), incident.clone()), |stored| stored.record))
+    }
+
+    async fn newest(&mut self) -> Result<IncidentRecord, Outcome> {
+        let At { account, incident, .. } = self.at;
+        let answer = self.person.call(async |api, auth| api.incident(auth, incident).await).await?;
+        let record = answer.clone().into_record(account.clone());
+        self.said = Some(answer);
+        Ok(record)
+    }
+
+    /// Asks PagerDuty for it. `record`: what is known of the incident.
+    async fn ask(&mut self, request: Request, record: IncidentRecord) -> Result<Outcome, Outcome> {
+        let incident = self.at.incident;
+        let answer = match &request {
+            Request::SetStatus(status) => {
+                let call = async |api: &pagerduty::rest::Api, auth: pagerduty::rest::Auth<'_>| {
+                    api.set_status(auth, incident, *status).await.map(Some)
+                };
+                self.person.call(call).await
+            }
+            Request::CreateNote(text) => {
+                self.person.call(async |api, auth| api.create_note(auth, incident, text).await.map(|_| None)).await
+            }
+        };
+        let error = match answer {
+            Ok(said) => {
+                self.app.metrics.count(Metric::ActionsTaken, self.app.clock.now());
+                self.said = said.or(self.said.take());
+                return Ok(Outcome::Done(Box::new(record)));
+            }
+            Err(PersonError::PagerDuty(error)) => error,
+            Err(error) => return Err(error.into()),
+        };
+        if error.already_done() {
+            return Ok(self.somebody_was_faster().await);
+        }
+        // A success that cannot be read is one all the same.
+        if error.class() == Class::Unclear || matches!(error, ApiError::Unreadable { .. }) {
+            tracing::warn!(error = runtime::chain(&error), "PagerDuty may or may not have done it");
+            return Ok(Outcome::Unclear);
+        }
+        Err(Outcome::Failed(ActError::PagerDuty(error)))
+    }
+
+    /// Who it was is worth a question, and its failure is none of the deed's.
+    async fn somebody_was_faster(&mut self) -> Outcome {
+        let since = match self.newest().await {
+            Ok(record) => record.in_status_since().map(|(at, by)| (at, by.cloned())),
+            Err(_) => None,
+        };
+        let (at, by) = since.unzip();
+        Outcome::AlreadyDone { by: by.flatten(), at }
+    }
+
+    /// The same, but an equal request of the same person is not repeated within a while. The claim is held as long as it is
+    /// kept: a flow that was dropped in the middle leaves it open whether the request was carried out.
+    async fn ask_once(
+        &mut self,
+        request: Request,
+        record: IncidentRecord,
+        within: SignedDuration,
+    ) -> Result<Outcome, Outcome> {
+        let (app, incident) = (self.app, self.at.incident);
+        let digest = match &request {
+            Request::CreateNote(text) => runtime::digest(format!("{}#{text}", self.at.user).as_bytes()),
+            Request::SetStatus(status) => runtime::digest(format!("{}#{status:?}", self.at.user).as_bytes()),
+        };
+        let work = Box::pin(async {
+            match self.ask(request, record).await {
+                Ok(Outcome::Unclear) => Ended::Done(Outcome::Unclear, UNCLEAR.to_owned()),
+                Ok(outcome) => Ended::Done(outcome, "done".to_owned()),
+                Err(outcome) => Ended::Undone(outcome),
+            }
+        });
+        match once::run(app, OnceKey::Note(incident, &digest), within, within, work).await? {
+            Turn::Mine(outcome) => Ok(outcome),
+            Turn::InProgress => Ok(Outcome::InProgress),
+            Turn::Before(outcome) if outcome == UNCLEAR => Ok(Outcome::Unclear),
+            Turn::Before(_) => Ok(Outcome::AlreadyDone { by: None, at: None }),
+        }
+    }
+}
