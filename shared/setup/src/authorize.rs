@@ -1,13 +1,15 @@
 //! Connecting a team to a PagerDuty account.
 
 use domain::connection::{Account, Installation};
-use domain::ids::{ConversationId, EntraUserId, TeamId};
+use domain::ids::{ConversationId, EntraUserId, ServiceUrl, TeamId};
 use domain::linking::{AuthorizationKey, Purpose, Ticket};
 use jiff::Timestamp;
 use runtime::App;
-use teams::connector::ConnectorAuth;
 
-use crate::{Actor, SetupError, note, refresh_channels, tell_team};
+use crate::audit::{Actor, note, tell_team};
+use crate::channels::refresh_channels;
+use crate::disconnect::finish_leaving;
+use crate::error::SetupError;
 
 /// The letters of a key: Crockford's alphabet, without those that look alike.
 const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -18,27 +20,20 @@ const KEY_LETTERS: usize = 24;
 /// Whom a personal authorization link is for, and where it is sent.
 #[derive(Debug, Clone)]
 pub struct Authorized {
-    /// The person.
     pub user: EntraUserId,
     /// As Teams shows them.
     pub name: String,
-    /// The private chat.
     pub conversation: ConversationId,
-    /// Where the chat is reached.
-    pub service_url: String,
+    pub service_url: ServiceUrl,
 }
 
 /// Sends a person a personal authorization link for a team. `first`: with the words that belong to an installation.
-///
-/// # Errors
-/// [`SetupError`] if it could not be sent.
 pub async fn send_authorization(
     app: &App,
     installation: &Installation,
     person: &Authorized,
     first: bool,
 ) -> Result<(), SetupError> {
-    let now = app.clock.now();
     let ticket = Ticket {
         tenant: installation.tenant.clone(),
         user: person.user.clone(),
@@ -46,7 +41,7 @@ pub async fn send_authorization(
         purpose: Purpose::Authorize { team: installation.team.clone(), installed_at: installation.installed_at },
         conversation: person.conversation.clone(),
         service_url: person.service_url.clone(),
-        created_at: now,
+        created_at: app.clock.now(),
     };
     let secret = app.random.token()?;
     app.store.put_ticket(&secret, &ticket).await?;
@@ -54,16 +49,11 @@ pub async fn send_authorization(
     let url = app.config.public(&format!("/oauth/start?ticket={secret}"));
     let build = if first { cards::setup::installed } else { cards::setup::authorization_link };
     let card = build(&installation.team, installation.shown_name(), &url, ticket.expires_at());
-    let values = app.secrets.values(now).await?;
-    let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
-    app.connector.send_to_chat(&auth, &person.service_url, &person.conversation, &card).await?;
+    app.bot().send(&person.service_url, &person.conversation, &card).await?;
     Ok(())
 }
 
 /// Makes a key with which a PagerDuty admin can get a personal authorization link for this installation.
-///
-/// # Errors
-/// [`SetupError`] if it cannot be stored.
 pub async fn new_key(app: &App, installation: &Installation) -> Result<(String, Timestamp), SetupError> {
     let letters: [u8; KEY_LETTERS] = app.random.bytes()?;
     let letters = letters.map(|byte| LETTERS.get(usize::from(byte) % LETTERS.len()).copied().unwrap_or(b'0'));
@@ -100,7 +90,7 @@ pub fn key_from_text(text: &str) -> Option<String> {
 ///
 /// # Errors
 /// [`SetupError::Outdated`] if that installation is over, [`SetupError::OtherAccount`] if the team belongs to another
-/// account, else [`SetupError`] if the table does not answer.
+/// account.
 pub async fn authorize(
     app: &App,
     team: &TeamId,
@@ -113,7 +103,7 @@ pub async fn authorize(
     if let Some(known) = app.store.installation(team).await?
         && known.account.is_none()
     {
-        crate::finish_leaving(app, &known).await?;
+        finish_leaving(app, &known).await?;
     }
     app.store.put_account(account).await?;
     app.store.put_team_of_account(&account.id, team).await?;

@@ -3,27 +3,25 @@
 use std::collections::BTreeSet;
 
 use domain::connection::{Channel, ChannelKind, Connection, Installation};
-use domain::ids::{AccountId, ChannelId};
-use domain::job::{CardJob, Cause, Occasion};
+use domain::ids::{AccountId, CauseId, ChannelId};
+use domain::incident::IncidentRecord;
+use domain::job::{Cause, Occasion};
+use domain::routing;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use incidents::{What, observe};
 use runtime::App;
-use teams::connector::ConnectorAuth;
 
-use crate::SetupError;
+use crate::error::SetupError;
+
+/// How many incidents are looked at at the same time.
+const AT_ONCE: usize = 8;
 
 /// Asks Teams for the team's channels and stores what has changed. Standard channels that Teams does not list any more are
 /// deleted ones; private and shared ones are listed only where the bot is in.
-///
-/// # Errors
-/// [`SetupError`] if Teams or the table does not answer.
 pub async fn refresh_channels(app: &App, installation: &Installation) -> Result<Vec<Channel>, SetupError> {
-    let now = app.clock.now();
-    let values = app.secrets.values(now).await?;
-    let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
-    let team = &installation.team;
+    let listed = async { Ok::<_, SetupError>(app.bot().channels(installation).await?) };
     let (listed, known) =
-        tokio::try_join!(async { Ok(app.connector.channels(&auth, &installation.service_url, team).await?) }, async {
-            Ok::<_, SetupError>(app.store.channels_of_team(team).await?)
-        })?;
+        tokio::try_join!(listed, async { Ok(app.store.channels_of_team(&installation.team).await?) })?;
     for channel in listed.iter().filter(|channel| !known.contains(channel)) {
         app.store.put_channel(channel).await?;
     }
@@ -41,9 +39,6 @@ pub async fn refresh_channels(app: &App, installation: &Installation) -> Result<
 }
 
 /// Marks connections as broken, so that the configuration page says why nothing arrives. Gives how many were in order before.
-///
-/// # Errors
-/// [`SetupError`] if the table does not answer.
 pub async fn suspend_connections(app: &App, connections: &[Connection], reason: &str) -> Result<usize, SetupError> {
     let mut changed = 0;
     for connection in connections {
@@ -54,24 +49,20 @@ pub async fn suspend_connections(app: &App, connections: &[Connection], reason: 
 
 /// Marks connections as healthy again and has the card of every open incident looked at, since changes may have been missed.
 /// Gives how many connections there are.
-///
-/// # Errors
-/// [`SetupError`] if the table or the queue does not answer.
-pub async fn restore_connections(app: &App, connections: &[Connection], cause: &str) -> Result<usize, SetupError> {
-    let cause = Cause { id: cause.to_owned(), occasion: Occasion::Restored, at: app.clock.now() };
+pub async fn restore_connections(app: &App, connections: &[Connection], cause: CauseId) -> Result<usize, SetupError> {
+    let cause = Cause { id: cause, occasion: Occasion::Restored, at: app.clock.now() };
     let accounts: BTreeSet<&AccountId> = connections.iter().map(|connection| &connection.account).collect();
     for account in accounts {
+        let theirs: Vec<Connection> = connections.iter().filter(|c| &c.account == account).cloned().collect();
         let open = app.store.open_incidents(account).await?;
-        let theirs = || connections.iter().filter(|connection| &connection.account == account);
-        let jobs: Vec<CardJob> = open
-            .iter()
-            .filter_map(|record| Some((record, record.state()?)))
-            .flat_map(|(record, state)| {
-                let channels = theirs().filter(|connection| connection.wants(state));
-                cause.jobs(account, &record.id, channels.map(|connection| connection.channel.clone()))
-            })
-            .collect();
-        app.queue.send(&jobs).await?;
+        let look = async |record: IncidentRecord| {
+            let channels = routing::targets(&record, &theirs, &[]);
+            if channels.is_empty() {
+                return Ok(());
+            }
+            Box::pin(observe(app, account, What::Again(&record, channels), &cause)).await.map(drop)
+        };
+        stream::iter(open.into_iter().map(look)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     }
     // Last: who sees a failure before this tries everything again.
     for connection in connections {

@@ -1,13 +1,14 @@
 //! Undoing: one connection, or everything between a team and its account.
 
-use domain::connection::{Connection, Installation};
-use domain::ids::{AccountId, ChannelId, ServiceId};
+use domain::connection::{Connection, ConnectionKey, Installation};
+use domain::ids::{AccountId, ChannelId};
 use futures_util::{StreamExt as _, stream};
 use runtime::App;
 
-use crate::connect::end_unused;
-use crate::lock::one_at_a_time;
-use crate::{Actor, SetupError, note, tell_team};
+use crate::audit::{Actor, note, tell_team};
+use crate::error::SetupError;
+use crate::lock::{ServiceLock, one_at_a_time};
+use crate::subscription::{SubscriptionEnd, end_unused};
 
 /// How many connections are removed at the same time.
 const AT_ONCE: usize = 6;
@@ -18,59 +19,43 @@ const ROUNDS: usize = 5;
 /// A connection that is no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
-    /// What it was.
     pub connection: Connection,
     /// What became of the service's webhook subscription.
     pub subscription: SubscriptionEnd,
-}
-
-/// What becomes of a webhook subscription when a connection goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SubscriptionEnd {
-    /// Other channels still need it.
-    Kept,
-    /// It is gone.
-    Deleted,
-    /// PagerDuty did not delete it. Its deliveries find no channel, and the next connection of the service uses it again.
-    Left,
 }
 
 /// Removes a connection, and with the last one of a service its webhook subscription. `None`: there was none. `actor`: who
 /// is noted in the audit; nobody when a connection is taken back that was just made.
 ///
 /// # Errors
-/// [`SetupError`] if the table does not answer or somebody else changes the same service.
-pub async fn remove(
-    app: &App,
-    account: &AccountId,
-    service: &ServiceId,
-    channel: &ChannelId,
-    actor: Option<&Actor>,
-) -> Result<Option<Removed>, SetupError> {
+/// [`SetupError::Busy`] if somebody else changes the same service.
+pub async fn remove(app: &App, key: &ConnectionKey, actor: Option<&Actor>) -> Result<Option<Removed>, SetupError> {
     // To the end even if the caller stops waiting: a subscription without a connection would be left.
-    let (worker, of, what, from) = (app.clone(), account.clone(), service.clone(), channel.clone());
-    let work =
-        async move { one_at_a_time(&worker, &of, &what, Box::pin(remove_locked(&worker, &of, &what, &from))).await };
+    let (worker, of) = (app.clone(), key.clone());
+    let work = async move {
+        let ConnectionKey { account, service, channel } = &of;
+        one_at_a_time(&worker, account, service, async |lock| remove_locked(&worker, lock, channel).await).await
+    };
     let removed = runtime::finish(work).await??;
     if let (Some(actor), Some(removed)) = (actor, &removed) {
         let text = format!("disconnected the service {} from a channel", removed.connection.service_name);
-        note(app, account, actor, text).await;
+        note(app, &key.account, actor, text).await;
     }
     Ok(removed)
 }
 
 pub(crate) async fn remove_locked(
     app: &App,
-    account: &AccountId,
-    service: &ServiceId,
+    lock: &ServiceLock,
     channel: &ChannelId,
 ) -> Result<Option<Removed>, SetupError> {
-    let Some(connection) = app.store.remove_connection(account, service, channel).await? else { return Ok(None) };
+    let Some(connection) = app.store.remove_connection(&lock.connection(channel)).await? else { return Ok(None) };
+    let ServiceLock { account, service, .. } = lock;
     let others = app.store.connections_of_service(account, service).await?;
     let subscription = match app.store.subscription_of_service(account, service).await? {
         _ if !others.is_empty() => SubscriptionEnd::Kept,
         None => SubscriptionEnd::Deleted,
-        Some(subscription) => end_unused(app, &subscription).await?,
+        Some(subscription) => end_unused(app, lock, &subscription).await?,
     };
     Ok(Some(Removed { connection, subscription }))
 }
@@ -78,9 +63,7 @@ pub(crate) async fn remove_locked(
 /// What a disconnection has taken away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Disconnected {
-    /// Connections.
     pub connections: usize,
-    /// Account links.
     pub links: usize,
     /// Webhook subscriptions that PagerDuty did not delete now.
     pub left: usize,
@@ -93,7 +76,7 @@ pub struct Disconnected {
 /// finished by [`finish_leaving`].
 ///
 /// # Errors
-/// [`SetupError`] if the table does not answer, or the team belongs to no account.
+/// [`SetupError::NotConnected`] if the team belongs to no account.
 pub async fn disconnect_team(
     app: &App,
     installation: &Installation,
@@ -121,10 +104,7 @@ pub async fn disconnect_team(
 }
 
 /// Takes away what a disconnection has left of an account in a team, and forgets that it was going on. The index that lists
-/// a team's connections may have been behind, so this belongs some minutes after the disconnection.
-///
-/// # Errors
-/// [`SetupError`] if the table does not answer; can be repeated.
+/// a team's connections may have been behind, so this belongs some minutes after the disconnection. Can be repeated.
 pub async fn finish_leaving(app: &App, installation: &Installation) -> Result<(), SetupError> {
     let Some(account) = &installation.leaving else { return Ok(()) };
     if installation.belongs_to(account) {
@@ -160,8 +140,7 @@ async fn sweep(app: &App, installation: &Installation, account: &AccountId) -> R
         if theirs.is_empty() {
             break;
         }
-        let removals =
-            theirs.into_iter().map(|c| async move { remove(app, &c.account, &c.service, &c.channel, None).await });
+        let removals = theirs.into_iter().map(|c| async move { remove(app, &c.key(), None).await });
         let removals: Vec<_> = stream::iter(removals).buffer_unordered(AT_ONCE).collect().await;
         for removed in removals {
             if let Some(removed) = removed? {

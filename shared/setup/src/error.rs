@@ -2,19 +2,16 @@
 
 use domain::failure::Class;
 use domain::ids::ServiceId;
+use incidents::ObserveError;
 use pagerduty::rest::ApiError;
-use runtime::AppTokenError;
-use teams::connector::ConnectorError;
+use runtime::{AppTokenError, AsAppError, BotError, OnceError};
 
 /// It could not be done, and nothing of it is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// PagerDuty has no such service.
     #[error("PagerDuty does not know the service {service}, or it was deleted.")]
-    ServiceUnknown {
-        /// Its id.
-        service: ServiceId,
-    },
+    ServiceUnknown { service: ServiceId },
     /// PagerDuty's limit of subscriptions per service.
     #[error(
         "PagerDuty allows ten webhook subscriptions for a service, and this one has ten already. Delete one that is not \
@@ -49,16 +46,19 @@ pub enum SetupError {
     #[error(
         "PagerDuty does not accept PagerBridge's own log-in. The person who operates PagerBridge has to look into it."
     )]
-    AppToken(#[from] AppTokenError),
+    AppToken(#[source] AppTokenError),
     /// Teams did not do it.
     #[error("Microsoft Teams does not answer. Please try again in a minute.")]
-    Teams(#[from] ConnectorError),
+    Teams(#[source] BotError),
     /// The table did not do it.
     #[error("This did not work. Please try again in a minute.")]
     Table(#[from] store::Error),
     /// The queue did not take it.
     #[error("This did not work. Please try again in a minute.")]
     Queue(#[from] runtime::QueueError),
+    /// An incident's cards could not be looked at.
+    #[error("This did not work. Please try again in a minute.")]
+    Observe(#[from] ObserveError),
     /// The secret cannot be read.
     #[error("This did not work. Please try again in a minute.")]
     Secret(#[from] runtime::SecretError),
@@ -83,9 +83,31 @@ fn said(error: &ApiError) -> &str {
     }
 }
 
-impl From<ApiError> for SetupError {
-    fn from(error: ApiError) -> Self {
-        if error.is_limit() { Self::TooManySubscriptions } else { Self::PagerDuty(error) }
+impl From<AsAppError> for SetupError {
+    fn from(error: AsAppError) -> Self {
+        match error {
+            AsAppError::Token(error) => Self::AppToken(error),
+            AsAppError::PagerDuty(error) if error.is_limit() => Self::TooManySubscriptions,
+            AsAppError::PagerDuty(error) => Self::PagerDuty(error),
+        }
+    }
+}
+
+impl From<BotError> for SetupError {
+    fn from(error: BotError) -> Self {
+        match error {
+            BotError::Secret(error) => Self::Secret(error),
+            error @ BotError::Teams(_) => Self::Teams(error),
+        }
+    }
+}
+
+impl From<OnceError> for SetupError {
+    fn from(error: OnceError) -> Self {
+        match error {
+            OnceError::Table(error) => Self::Table(error),
+            OnceError::Random(error) => Self::Random(error),
+        }
     }
 }
 
@@ -102,6 +124,7 @@ impl SetupError {
             Self::Teams(error) => error.class(),
             Self::Table(error) => error.class(),
             Self::Queue(error) => error.class(),
+            Self::Observe(error) => error.class(),
             Self::Secret(error) => error.class(),
             Self::Random(_) | Self::Seal(_) | Self::PublicUrl(_) => Class::Bug,
         }

@@ -1,12 +1,15 @@
-//! Locks that save work and quarrels. Whoever is frozen beyond a lock's time goes on without it, so nothing relies on one.
+//! One at a time per service: the first connection makes the subscription and the last one takes it away. What needs that
+//! takes the lock, so nobody calls it without.
 
 use std::time::Duration;
 
-use domain::ids::{AccountId, ServiceId};
+use domain::connection::ConnectionKey;
+use domain::ids::{AccountId, ChannelId, ServiceId};
 use jiff::SignedDuration;
-use runtime::App;
+use runtime::{App, Lock};
+use store::LockKey;
 
-use crate::SetupError;
+use crate::error::SetupError;
 
 /// Longer than everything that is done to a service under its lock may take.
 const OF_SERVICE: SignedDuration = SignedDuration::from_secs(60);
@@ -15,47 +18,52 @@ const OF_SERVICE: SignedDuration = SignedDuration::from_secs(60);
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 
-/// A lock that is held.
+/// The right to change a service's connections and its subscription.
 #[derive(Debug)]
-pub struct Lock {
-    name: String,
-    holder: String,
+pub struct ServiceLock {
+    pub(crate) account: AccountId,
+    pub(crate) service: ServiceId,
+    lock: Lock,
 }
 
-impl Lock {
-    /// Takes a lock for `hold`; `None`: somebody else has it.
+impl ServiceLock {
+    /// Takes it, and waits if somebody else has it.
     ///
     /// # Errors
-    /// [`SetupError`] if the table does not answer.
-    pub async fn take(app: &App, name: String, hold: SignedDuration) -> Result<Option<Self>, SetupError> {
-        let holder = app.random.token()?;
-        let taken = app.store.lock(&name, &holder, app.clock.now(), hold).await?;
-        Ok(taken.then_some(Self { name, holder }))
+    /// [`SetupError::Busy`] if they still have it after 5 s.
+    pub async fn take(app: &App, account: &AccountId, service: &ServiceId) -> Result<Self, SetupError> {
+        let (account, service) = (account.clone(), service.clone());
+        let key = LockKey::Connections(account.clone(), service.clone());
+        for _ in 0..TRIES {
+            if let Some(lock) = Lock::take(app, key.clone(), OF_SERVICE).await? {
+                return Ok(Self { account, service, lock });
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        Err(SetupError::Busy)
     }
 
     /// Gives it back.
     pub async fn release(self, app: &App) {
-        if let Err(error) = app.store.unlock(&self.name, &self.holder).await {
-            tracing::warn!(error = runtime::chain(&error), lock = self.name, "the lock ends by itself");
-        }
+        self.lock.release(app).await;
+    }
+
+    /// The service's connection to a channel.
+    pub(crate) fn connection(&self, channel: &ChannelId) -> ConnectionKey {
+        let (account, service) = (self.account.clone(), self.service.clone());
+        ConnectionKey { account, service, channel: channel.clone() }
     }
 }
 
-/// One at a time per service: the first connection makes the subscription and the last one takes it away. Does `work` when
-/// it is its turn.
+/// Does `work` when it is its turn.
 pub(crate) async fn one_at_a_time<T>(
     app: &App,
     account: &AccountId,
     service: &ServiceId,
-    work: impl Future<Output = Result<T, SetupError>>,
+    work: impl AsyncFnOnce(&ServiceLock) -> Result<T, SetupError>,
 ) -> Result<T, SetupError> {
-    for _ in 0..TRIES {
-        if let Some(lock) = Lock::take(app, format!("connections/{account}/{service}"), OF_SERVICE).await? {
-            let done = work.await;
-            lock.release(app).await;
-            return done;
-        }
-        tokio::time::sleep(BETWEEN_TRIES).await;
-    }
-    Err(SetupError::Busy)
+    let lock = ServiceLock::take(app, account, service).await?;
+    let done = Box::pin(work(&lock)).await;
+    lock.release(app).await;
+    done
 }

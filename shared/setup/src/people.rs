@@ -6,7 +6,7 @@ use pagerduty::rest::{Role, User};
 use runtime::App;
 use store::Admin;
 
-use crate::{SetupError, as_app};
+use crate::error::SetupError;
 
 /// What a base role allows (guide, "App Commands": Admins, and Admins and Managers).
 fn rank(role: &Role) -> Rank {
@@ -18,11 +18,8 @@ fn rank(role: &Role) -> Rank {
 }
 
 /// A PagerDuty user as the app sees them now. `None`: the account that the app belongs to has no such user.
-///
-/// # Errors
-/// [`SetupError`] if PagerDuty does not answer.
 pub async fn admin(app: &App, user: &PdUserId) -> Result<Option<Admin>, SetupError> {
-    match as_app!(app, |auth| app.pagerduty.user(auth, user)) {
+    match app.as_app().call(async |api, auth| api.user(auth, user).await).await {
         Ok(user) => Ok(Some(known(user))),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
@@ -30,9 +27,6 @@ pub async fn admin(app: &App, user: &PdUserId) -> Result<Option<Admin>, SetupErr
 }
 
 /// What a linked Teams user may set up; `None`: they are not linked to the account.
-///
-/// # Errors
-/// [`SetupError`] if the table or PagerDuty does not answer.
 pub async fn rank_of(
     app: &App,
     tenant: &TenantId,

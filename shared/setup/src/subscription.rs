@@ -1,0 +1,241 @@
+//! A service's webhook subscription: made for its first connection, mended when PagerDuty or the table has lost it, and ended
+//! with its last connection.
+
+use domain::ids::{AccountId, ServiceId, SubscriptionId};
+use pagerduty::rest::{ListedSubscription, NewSubscription, SubscriptionState};
+use runtime::App;
+use secrecy::ExposeSecret;
+use store::Subscription;
+use store::seal::SealError;
+use url::Url;
+
+use crate::error::SetupError;
+use crate::lock::{ServiceLock, one_at_a_time};
+
+/// What becomes of a webhook subscription when a connection goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionEnd {
+    /// Other channels still need it.
+    Kept,
+    /// It is gone.
+    Deleted,
+    /// PagerDuty did not delete it. Its deliveries find no channel, and the next connection of the service uses it again.
+    Left,
+}
+
+/// The webhook subscriptions of the account that deliver to us.
+pub async fn own_subscriptions(app: &App) -> Result<Vec<ListedSubscription>, SetupError> {
+    let ours = webhook_url(app)?;
+    let (mut found, mut offset) = (Vec::new(), Some(0));
+    while let Some(start) = offset {
+        let page = app.as_app().call(async |api, auth| api.subscriptions(auth, start).await).await?;
+        found.extend(page.items.into_iter().filter(|listed| listed.url == ours));
+        offset = page.next;
+    }
+    Ok(found)
+}
+
+/// Whether PagerDuty delivers what a subscription is for.
+pub async fn subscription_state(app: &App, id: &SubscriptionId) -> Result<SubscriptionState, SetupError> {
+    Ok(app.as_app().call(async |api, auth| api.subscription_state(auth, id).await).await?)
+}
+
+/// Sees to it that a connected service has a subscription that delivers: one that is disabled is switched on, one that is
+/// gone is made anew.
+///
+/// # Errors
+/// [`SetupError::Busy`] if somebody else changes the same service.
+pub async fn mend_subscription(app: &App, account: &AccountId, service: &ServiceId) -> Result<(), SetupError> {
+    let (app, account, service) = (app.clone(), account.clone(), service.clone());
+    let mend = async move {
+        let mend = async |lock: &ServiceLock| {
+            let made = subscribe(&app, lock).await?;
+            // The last connection may have gone meanwhile.
+            if let Some(made) = made
+                && app.store.connections_of_service(&account, &service).await?.is_empty()
+            {
+                end_unused(&app, lock, &made).await?;
+            }
+            Ok(())
+        };
+        one_at_a_time(&app, &account, &service, mend).await
+    };
+    runtime::finish(mend).await?
+}
+
+/// Deletes a subscription of ours at PagerDuty that no service uses. `false`: it is in use after all.
+///
+/// # Errors
+/// [`SetupError::Busy`] if somebody else changes the same service.
+pub async fn remove_orphan(
+    app: &App,
+    account: &AccountId,
+    service: &ServiceId,
+    id: &SubscriptionId,
+) -> Result<bool, SetupError> {
+    // Under the lock: somebody may have made it a moment ago, and be about to store it.
+    let remove = async |lock: &ServiceLock| {
+        let used = app.store.subscription_of_service(account, service).await?;
+        if let Some(used) = used.filter(|used| &used.id == id) {
+            if !app.store.connections_of_service(account, service).await?.is_empty() {
+                return Ok(false);
+            }
+            return Ok(end_unused(app, lock, &used).await? == SubscriptionEnd::Deleted);
+        }
+        match app.store.subscription(id).await? {
+            Some(retired) => unsubscribe(app, &retired).await?,
+            None => delete_at_pagerduty(app, id).await?,
+        }
+        Ok(true)
+    };
+    one_at_a_time(app, account, service, remove).await
+}
+
+/// Makes the service's webhook subscription, unless it has one. Gives the one that was made.
+pub(crate) async fn subscribe(app: &App, lock: &ServiceLock) -> Result<Option<Subscription>, SetupError> {
+    let ServiceLock { account, service, .. } = lock;
+    let now = app.clock.now();
+    let url = webhook_url(app)?;
+    let known = app.store.subscription_of_service(account, service).await?;
+    // PagerBridge has moved to another address since, and PagerDuty cannot change a subscription's.
+    let delivers_to = known.as_ref().and_then(|known| known.url.as_deref());
+    let elsewhere = delivers_to.is_some_and(|address| address != url.as_str());
+    if let Some(known) = known.as_ref().filter(|_| !elsewhere)
+        && still_delivers(app, known).await?
+    {
+        return Ok(None);
+    }
+    let events = domain::event::subscribed();
+    let wanted = NewSubscription { service, url: &url, description: "PagerBridge", events: &events };
+    let values = app.secrets.values(now).await?;
+    let nonce = app.random.bytes()?;
+    let made = app.as_app().call(async |api, auth| api.create_subscription(auth, &wanted).await).await?;
+    // The secret is shown this once: whatever fails from here on, the subscription must go again.
+    let sealed = values.token_keys.seal(made.secret.expose_secret().as_bytes(), made.id.as_str(), nonce);
+    let subscription = Subscription {
+        id: made.id,
+        account: account.clone(),
+        service: service.clone(),
+        secrets: sealed.as_ref().ok().into_iter().cloned().collect(),
+        created_at: now,
+        url: Some(url.to_string()),
+    };
+    if let Err(error) = keep_and_ping(app, &subscription, sealed.map(drop)).await {
+        undo(app, lock, &subscription).await;
+        return Err(error);
+    }
+    if let Some(old) = known.filter(|_| elsewhere)
+        && let Err(error) = unsubscribe(app, &old).await
+    {
+        tracing::warn!(subscription.id = %old.id, error = runtime::chain(&error), "subscription of an old address left");
+    }
+    Ok(Some(subscription))
+}
+
+/// Whether a known subscription can be used again. One that PagerDuty has disabled is switched on, one that somebody has
+/// deleted there is forgotten here.
+async fn still_delivers(app: &App, known: &Subscription) -> Result<bool, SetupError> {
+    match subscription_state(app, &known.id).await? {
+        SubscriptionState::Active => Ok(true),
+        SubscriptionState::Disabled => {
+            app.as_app().call(async |api, auth| api.enable_subscription(auth, &known.id).await).await?;
+            Ok(true)
+        }
+        SubscriptionState::Gone => {
+            app.store.delete_subscription(known).await?;
+            Ok(false)
+        }
+    }
+}
+
+async fn keep_and_ping(
+    app: &App,
+    subscription: &Subscription,
+    sealed: Result<(), SealError>,
+) -> Result<(), SetupError> {
+    sealed?;
+    app.store.put_subscription(subscription).await?;
+    Ok(app.as_app().call(async |api, auth| api.ping_subscription(auth, &subscription.id).await).await?)
+}
+
+/// Takes back a subscription that was just made, unless somebody else uses it already.
+pub(crate) async fn undo(app: &App, lock: &ServiceLock, subscription: &Subscription) {
+    let undone = async {
+        match app.store.retire_subscription(subscription).await? {
+            true => end_retired(app, lock, subscription).await.map(drop),
+            // It was never in use.
+            false => unsubscribe(app, subscription).await,
+        }
+    };
+    if let Err(error) = undone.await {
+        tracing::error!(
+            subscription.id = %subscription.id,
+            error = runtime::chain(&error),
+            "a webhook subscription is left over at PagerDuty"
+        );
+    }
+}
+
+/// Ends the subscription of the locked service, if that has no connection any more.
+///
+/// The lock does not make this safe, since Lambda can freeze its holder beyond the lock's time. So the subscription is taken
+/// out of use first, and the connections are counted again afterwards; who connects adds the connection first, and looks
+/// afterwards whether a subscription is in use. Whatever the order, one of the two notices the other.
+pub async fn end_unused(
+    app: &App,
+    lock: &ServiceLock,
+    subscription: &Subscription,
+) -> Result<SubscriptionEnd, SetupError> {
+    if !app.store.retire_subscription(subscription).await? {
+        return Ok(SubscriptionEnd::Kept);
+    }
+    end_retired(app, lock, subscription).await
+}
+
+async fn end_retired(
+    app: &App,
+    lock: &ServiceLock,
+    subscription: &Subscription,
+) -> Result<SubscriptionEnd, SetupError> {
+    let needed = match app.store.connections_of_service(&lock.account, &lock.service).await {
+        Ok(connections) => !connections.is_empty(),
+        Err(error) => {
+            app.store.reuse_subscription(subscription).await?;
+            return Err(error.into());
+        }
+    };
+    if needed && app.store.reuse_subscription(subscription).await? {
+        return Ok(SubscriptionEnd::Kept);
+    }
+    match unsubscribe(app, subscription).await {
+        Ok(()) => Ok(SubscriptionEnd::Deleted),
+        Err(error) => {
+            tracing::error!(
+                subscription.id = %subscription.id,
+                error = runtime::chain(&error),
+                "webhook subscription not deleted"
+            );
+            // The next connection of the service uses it again.
+            app.store.reuse_subscription(subscription).await?;
+            Ok(SubscriptionEnd::Left)
+        }
+    }
+}
+
+/// Deletes a subscription at PagerDuty and, when that is certain, in the table.
+async fn unsubscribe(app: &App, subscription: &Subscription) -> Result<(), SetupError> {
+    delete_at_pagerduty(app, &subscription.id).await?;
+    Ok(app.store.delete_subscription(subscription).await?)
+}
+
+async fn delete_at_pagerduty(app: &App, id: &SubscriptionId) -> Result<(), SetupError> {
+    match app.as_app().call(async |api, auth| api.delete_subscription(auth, id).await).await {
+        Err(error) if !error.is_not_found() => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Where PagerDuty delivers to.
+fn webhook_url(app: &App) -> Result<Url, SetupError> {
+    Ok(Url::parse(&app.config.public("/webhooks/pagerduty"))?)
+}
