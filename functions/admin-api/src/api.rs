@@ -1,7 +1,5 @@
 //! The routes of the JSON API, and the OpenAPI document that is generated from them.
 
-use std::collections::BTreeMap;
-
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -9,10 +7,11 @@ use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use domain::connection::{Channel, Connection, Installation};
+use domain::connection::{Channel, Connection, ConnectionKey, Installation};
 use domain::ids::{ChannelId, ServiceId};
 use domain::incident::ServiceRef;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use incidents::place;
 use pagerduty::rest::SubscriptionState;
 use runtime::App;
 use serde::Deserialize;
@@ -29,6 +28,7 @@ use crate::model::{
     NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView, UNKNOWN_CHANNEL, UserView, end,
 };
 use crate::page;
+use crate::reply::{answer, body, ok};
 use crate::session::Caller;
 
 /// Services per page: a list that a person looks through.
@@ -77,21 +77,6 @@ pub(crate) fn router() -> Router<App> {
     router.route("/openapi.json", document).fallback(|| async { Refusal::NotFound("route") })
 }
 
-pub(crate) fn ok(body: impl serde::Serialize) -> Response {
-    answer(StatusCode::OK, body)
-}
-
-pub(crate) fn answer(status: StatusCode, body: impl serde::Serialize) -> Response {
-    (status, page::headers(), Json(body)).into_response()
-}
-
-/// A body that is not what it should be gets a sentence that says so, not the parser's page.
-pub(crate) fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
-    given
-        .map(|Json(body)| body)
-        .map_err(|error| Refusal::Invalid(format!("The request is not understood: {}.", error.body_text())))
-}
-
 /// Who is logged in.
 #[utoipa::path(get, path = "/session", responses((status = 200, body = SessionView), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn show_session(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
@@ -128,8 +113,7 @@ async fn teams(State(app): State<App>, caller: Caller) -> Result<Response, Refus
             connections,
         })
     });
-    let counted: Vec<_> = stream::iter(counted).buffered(AT_ONCE).collect().await;
-    let mut teams = counted.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut teams: Vec<_> = stream::iter(counted).buffered(AT_ONCE).try_collect().await?;
     teams.sort_by_key(|team| team.name.to_lowercase());
     Ok(ok(Teams { teams }))
 }
@@ -160,7 +144,7 @@ async fn channels(
         found = matching(fresh, &wanted);
     }
     // General first, then by name.
-    found.sort_by_key(|channel| (channel.id.as_str() != team.team.as_str(), channel.shown_name().to_lowercase()));
+    found.sort_by_key(|channel| (!channel.id.is_general(&team.team), channel.shown_name().to_lowercase()));
     let more = found.len() > CHANNELS;
     let view = |channel: Channel| ChannelView {
         name: channel.shown_name().to_owned(),
@@ -209,29 +193,20 @@ async fn connections(State(app): State<App>, caller: Caller, Path(team): Path<St
 }
 
 async fn views(app: &App, team: &Installation, connections: Vec<Connection>) -> Result<Vec<ConnectionView>, Refusal> {
-    let names: BTreeMap<ChannelId, String> = app
-        .store
-        .channels_of_team(&team.team)
-        .await?
-        .into_iter()
-        .map(|channel| (channel.id.clone(), channel.shown_name().to_owned()))
-        .collect();
+    let channels = app.store.channels_of_team(&team.team).await?;
     let web = match &team.account {
         Some(account) => app.store.account(account).await?.map(|account| account.web).unwrap_or_default(),
         None => String::new(),
     };
-    let seen = connections.into_iter().map(|connection| {
-        let (names, web) = (&names, web.as_str());
-        async move {
-            let Connection { account, service, channel, .. } = &connection;
-            let (delivery, subscription) =
-                tokio::join!(app.store.last_delivery(account, service, channel), subscription(app, &connection));
-            let name = names.get(channel).cloned().unwrap_or_else(|| UNKNOWN_CHANNEL.to_owned());
-            Ok::<_, store::Error>(ConnectionView::new(connection.clone(), name, web, subscription, delivery?))
-        }
+    let (channels, web) = (&channels, web.as_str());
+    let seen = connections.into_iter().map(|connection| async move {
+        let key = connection.key();
+        let (delivery, subscription) = tokio::join!(app.store.last_delivery(&key), subscription(app, &connection));
+        let channel = channels.iter().find(|known| known.id == key.channel);
+        let name = channel.map_or(UNKNOWN_CHANNEL, Channel::shown_name).to_owned();
+        Ok::<_, store::Error>(ConnectionView::new(connection, name, web, subscription, delivery?))
     });
-    let seen: Vec<_> = stream::iter(seen).buffered(AT_ONCE).collect().await;
-    Ok(seen.into_iter().collect::<Result<_, _>>()?)
+    Ok(stream::iter(seen).buffered(AT_ONCE).try_collect().await?)
 }
 
 /// `None`: neither the table nor PagerDuty can say.
@@ -261,13 +236,10 @@ async fn connect(
     let wanted = body(given)?;
     let service = ServiceId::new(wanted.service)
         .map_err(|_| Refusal::Invalid("Please choose a PagerDuty service from the list.".to_owned()))?;
-    let channel = ChannelId::new(wanted.channel).ok();
-    let known = match &channel {
-        Some(channel) => app.store.channel(&team.team, channel).await?.filter(|known| !known.deleted),
-        None => None,
-    };
-    let channel =
-        known.ok_or_else(|| Refusal::Invalid("Please choose a channel of this team from the list.".to_owned()))?;
+    let no_channel = || Refusal::Invalid("Please choose a channel of this team from the list.".to_owned());
+    let channel = ChannelId::new(wanted.channel).map_err(|_| no_channel())?;
+    let channel = app.store.channel(&team.team, &channel).await?.filter(|known| !known.deleted);
+    let channel = channel.ok_or_else(no_channel)?;
     let service = setup::service(&app, &service).await?;
     let service = ServiceRef { id: service.id, name: service.name };
     let actor = caller.actor();
@@ -291,8 +263,9 @@ async fn found(
     let missing = || Refusal::NotFound("connection");
     let service = ServiceId::new(service).map_err(|_| missing())?;
     let channel = ChannelId::new(channel).map_err(|_| missing())?;
-    let known = app.store.connection(&caller.session.account, &service, &channel).await?;
-    known.filter(|known| known.team == team.team).ok_or_else(missing)
+    let account = caller.session.account.clone();
+    let known = place::connection(app, &ConnectionKey { account, service, channel }).await?;
+    known.map(|(known, _)| known).filter(|known| known.team == team.team).ok_or_else(missing)
 }
 
 /// Removes a connection.
@@ -305,8 +278,7 @@ async fn remove(
     Path(path): Path<(String, String, String)>,
 ) -> Result<Response, Refusal> {
     let connection = found(&app, &caller, path).await?;
-    let Connection { account, service, channel, .. } = &connection;
-    let removed = setup::remove(&app, account, service, channel, Some(&caller.actor())).await?;
+    let removed = setup::remove(&app, &connection.key(), Some(&caller.actor())).await?;
     let removed = removed.ok_or(Refusal::NotFound("connection"))?;
     Ok(ok(RemovedView { subscription: end(removed.subscription) }))
 }

@@ -7,9 +7,12 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::ids::{ChannelId, IncidentId, TeamId};
+use domain::connection::ConnectionKey;
+use domain::ids::{CauseId, ChannelId, IncidentId, TeamId};
 use domain::job::{Cause, Occasion};
 use domain::ledger::{LedgerEntry, Progress};
+use domain::routing::Channels;
+use incidents::{What, observe, place};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use runtime::App;
@@ -17,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use setup::SetupError;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::{answer, body, ok};
 use crate::error::{Problem, Refusal};
 use crate::model::{NamedView, UNKNOWN_CHANNEL};
+use crate::reply::{answer, body, ok};
 use crate::session::Caller;
 
 /// Deliveries per answer.
@@ -206,7 +209,7 @@ impl DeliveryView {
     fn new(line: LedgerEntry, channel: Option<ChannelOfTeam>, web: &str) -> Self {
         let took = line.at.duration_since(line.received_at).as_millis();
         Self {
-            event: line.cause,
+            event: line.cause.into(),
             occasion: line.occasion,
             url: format!("{web}/incidents/{}", line.incident),
             incident: line.incident.into(),
@@ -239,17 +242,21 @@ pub(crate) async fn replay(
     let incident = IncidentId::new(wanted.incident).map_err(|_| unknown_incident())?;
     let channel = ChannelId::new(wanted.channel).map_err(|_| unknown_connection())?;
     let (stored, cards) = app.store.incident_with_cards(&account, &incident).await?;
-    let state = stored.as_ref().and_then(|stored| stored.record.state()).ok_or_else(unknown_incident)?;
-    let connected = app.store.connection(&account, &state.service.id, &channel).await?.is_some();
-    if !connected && !cards.iter().any(|card| card.channel == channel) {
-        return Err(unknown_connection());
-    }
-    let event = app.random.token().map_err(|_| Refusal::Failed)?;
+    let record = stored.ok_or_else(unknown_incident)?.record;
+    let state = record.state().ok_or_else(unknown_incident)?;
+    let key = ConnectionKey { account: account.clone(), service: state.service.id.clone(), channel };
+    let home = match (place::connection(&app, &key).await?, cards.iter().find(|card| card.channel == key.channel)) {
+        (Some((_, home)), _) => Some(home),
+        (None, Some(card)) => place::team(&app, &account, &card.team).await?,
+        (None, None) => None,
+    };
+    let channels = Channels::from([(key.channel, home.ok_or_else(unknown_connection)?.team)]);
+    let event = app.random.token().ok().and_then(|token| CauseId::new(token).ok()).ok_or(Refusal::Failed)?;
     let cause = Cause { id: event.clone(), occasion: Occasion::Replayed, at: app.clock.now() };
-    app.queue.send(&cause.jobs(&account, &incident, [channel])).await.map_err(SetupError::from)?;
+    Box::pin(observe(&app, &account, What::Again(&record, channels), &cause)).await.map_err(SetupError::from)?;
     let text = format!("asked for the card of incident #{} of {} again", state.number, state.service.name);
     setup::note(&app, &account, &caller.actor(), text).await;
-    Ok(answer(StatusCode::ACCEPTED, Replayed { event }))
+    Ok(answer(StatusCode::ACCEPTED, Replayed { event: event.into() }))
 }
 
 fn missing(code: &'static str, message: &str) -> Refusal {

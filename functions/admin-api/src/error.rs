@@ -105,6 +105,7 @@ impl From<SetupError> for Refusal {
             SetupError::Teams(_) => "teams",
             SetupError::Table(_)
             | SetupError::Queue(_)
+            | SetupError::Observe(_)
             | SetupError::BrokenOff(_)
             | SetupError::Secret(_)
             | SetupError::Random(_)
@@ -112,10 +113,10 @@ impl From<SetupError> for Refusal {
             | SetupError::PublicUrl(_) => "try_again",
         };
         let status = match error.class() {
+            class if class.may_pass() => StatusCode::SERVICE_UNAVAILABLE,
             Class::Invalid | Class::Gone => StatusCode::CONFLICT,
-            Class::Retry { .. } | Class::Unclear => StatusCode::SERVICE_UNAVAILABLE,
-            Class::Forbidden | Class::Relink => StatusCode::BAD_GATEWAY,
             Class::Bug => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_GATEWAY,
         };
         Self::Setup { status, code, message: error.to_string() }
     }

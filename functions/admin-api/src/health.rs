@@ -47,8 +47,8 @@ pub(crate) async fn health(State(app): State<App>) -> Response {
         app.store.reachable(),
         app.queue.reachable(),
         app.secrets.values(app.clock.now()),
-        setup::check_bot_token(&app),
-        app.pagerduty_token(false),
+        app.bot().check(),
+        app.as_app().check(),
         reconciled(&app),
     );
     let (table, queue, secret) = (Part::of("table", &table), Part::of("queue", &queue), Part::of("secret", &secret));

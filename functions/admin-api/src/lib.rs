@@ -8,6 +8,7 @@ mod error;
 mod health;
 mod model;
 mod page;
+mod reply;
 mod session;
 
 use axum::Router;

@@ -163,15 +163,12 @@ impl ConnectionView {
 
 impl HealthView {
     fn new(health: Health) -> Self {
-        match health {
-            Health::Healthy => Self { state: "healthy", reason: None, since: None },
-            Health::Broken { reason, since } => {
-                Self { state: "channel_gone", reason: Some(reason), since: Some(since.to_string()) }
-            }
-            Health::ServiceGone { since } => {
-                Self { state: "service_gone", reason: None, since: Some(since.to_string()) }
-            }
-        }
+        let (state, reason, since) = match health {
+            Health::Healthy => ("healthy", None, None),
+            Health::Broken { reason, since } => ("channel_gone", Some(reason), Some(since)),
+            Health::ServiceGone { since } => ("service_gone", None, Some(since)),
+        };
+        Self { state, reason, since: since.map(|at| at.to_string()) }
     }
 }
 

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use domain::connection::Installation;
 use domain::ids::TeamId;
 use domain::permission::Rank;
+use incidents::place;
 use jiff::SignedDuration;
 use runtime::{App, SecretValues};
 use setup::{Actor, SESSION_COOKIE};
@@ -49,19 +50,16 @@ impl FromRequestParts<App> for Caller {
 }
 
 /// A role that was taken away at PagerDuty counts here as well.
-async fn confirmed(app: &App, secret: &str, session: Session, writes: bool) -> Result<Session, Refusal> {
+async fn confirmed(app: &App, secret: &str, mut session: Session, writes: bool) -> Result<Session, Refusal> {
     let now = app.clock.now();
-    let session = if writes || now.duration_since(session.checked_at) >= BELIEVED {
-        let admin = setup::admin(app, &session.admin.user).await?.ok_or(Refusal::NotAdmin)?;
-        let session = Session { admin, checked_at: now, ..session };
+    if writes || now.duration_since(session.checked_at) >= BELIEVED {
+        session.admin = setup::admin(app, &session.admin.user).await?.ok_or(Refusal::NotAdmin)?;
+        session.checked_at = now;
         // Somebody who logs out at the same time stays logged out.
         if !app.store.update_session(secret, &session).await? {
             return Err(Refusal::NotLoggedIn);
         }
-        session
-    } else {
-        session
-    };
+    }
     if session.admin.rank < Rank::Admin { Err(Refusal::NotAdmin) } else { Ok(session) }
 }
 
@@ -69,8 +67,7 @@ impl Caller {
     /// A team of the caller's own account.
     pub(crate) async fn team(&self, app: &App, team: &str) -> Result<Installation, Refusal> {
         let id = TeamId::new(team).map_err(|_| Refusal::NotFound("team"))?;
-        let known = app.store.installation(&id).await?;
-        known.filter(|known| known.belongs_to(&self.session.account)).ok_or(Refusal::NotFound("team"))
+        place::team(app, &self.session.account, &id).await?.ok_or(Refusal::NotFound("team"))
     }
 
     pub(crate) fn actor(&self) -> Actor {

@@ -6,54 +6,45 @@ mod lists;
 mod manage;
 
 use cards::{Command, CommandName};
-use domain::failure::Class;
-use domain::ids::AccountId;
 use domain::linking::{AccountLink, Wanted};
 use domain::permission::Rank;
-use pagerduty::rest::ApiError;
-use runtime::App;
-use teams::activity::Activity;
+use runtime::once::{self, Ended, HOLD, KEEP};
+use runtime::{App, PersonError};
+use store::OnceKey;
+use teams::auth::Verified;
 
-use crate::once::{self, Turn};
-use crate::place::{Person, Place};
-use crate::private::{self, PrivateError, reply};
+use crate::error::FlowError;
+use crate::who::Who;
 
-/// Runs the command in `text`.
-pub(crate) async fn run(app: &App, activity: &Activity, text: &str) {
-    let key = once::key_of(activity);
-    match once::begin(app, &key).await {
-        Ok(Turn::Act) => {}
-        Ok(Turn::InProgress | Turn::Done) => return,
-        Err(error) => {
-            tracing::error!(error = runtime::chain(&error), "command not run");
-            return;
-        }
-    }
-    let place = Place::of(activity);
+/// Runs the command in `text`, once.
+pub(crate) async fn run(app: &App, who: &Who, verified: &Verified, text: &str) {
+    let activity = verified.activity();
     let bot = activity.recipient.as_ref().and_then(|bot| bot.name.as_deref()).unwrap_or_default();
-    match answer(app, &place, without_name(text, bot)).await {
-        Ok(()) => once::finish(app, &key).await,
-        Err(error) => {
-            tracing::error!(error = runtime::chain(&error), "command failed");
-            tell_failure(app, &place, &error).await;
-            once::give_up(app, &key).await;
+    let work = Box::pin(async {
+        match answer(app, who, without_name(text, bot)).await {
+            Ok(()) => Ended::Done((), "done".to_owned()),
+            Err(error) => {
+                tracing::error!(error = runtime::chain(&error), "command failed");
+                tell_failure(app, who, &error).await;
+                Ended::Undone(())
+            }
         }
+    });
+    let key = OnceKey::Activity(&activity.conversation.id, &activity.id);
+    if let Err(error) = once::run(app, key, HOLD, KEEP, work).await {
+        tracing::error!(error = runtime::chain(&error), "command not run");
     }
 }
 
 /// A person who hears nothing tries again and again, or gives up.
-async fn tell_failure(app: &App, place: &Place, error: &PrivateError) {
+async fn tell_failure(app: &App, who: &Who, error: &FlowError) {
     let card = match error {
-        PrivateError::NoUser => cards::setup::failed(cards::text::unknown_person()),
-        PrivateError::Setup(error) => cards::setup::failed(&error.to_string()),
-        closed if closed.is_closed() => cards::setup::failed(cards::text::no_private_message()),
-        PrivateError::Table(_)
-        | PrivateError::Teams(_)
-        | PrivateError::Secret(_)
-        | PrivateError::Random(_)
-        | PrivateError::Token(_) => cards::setup::failed(cards::text::try_again()),
+        FlowError::NoUser => cards::setup::failed(cards::text::UNKNOWN_PERSON),
+        FlowError::Setup(error) => cards::setup::failed(&error.to_string()),
+        closed if closed.is_closed() => cards::setup::failed(cards::text::NO_PRIVATE_MESSAGE),
+        _ => cards::setup::failed(cards::text::TRY_AGAIN),
     };
-    if let Err(error) = reply(app, place, &card).await {
+    if let Err(error) = who.reply(app, &card).await {
         tracing::warn!(error = runtime::chain(&error), "failure not told");
     }
 }
@@ -74,142 +65,98 @@ fn without_name<'t>(text: &'t str, bot: &str) -> &'t str {
 }
 
 /// Answers a command. Called again with the same text when somebody had to link first.
-pub(crate) async fn answer(app: &App, place: &Place, text: &str) -> Result<(), PrivateError> {
+pub(crate) async fn answer(app: &App, who: &Who, text: &str) -> Result<(), FlowError> {
+    let error = match carry_out(app, who, text).await {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    match &error {
+        FlowError::NotConnected => who.reply(app, &cards::setup::not_authorized()).await,
+        FlowError::Person(PersonError::NeedsLink) => {
+            let (conversation, team) = (who.conversation.clone(), who.team.clone());
+            let what = Wanted::Command { text: text.to_owned(), conversation, team };
+            who.ask_to_link(app, text, what).await
+        }
+        FlowError::Person(PersonError::Busy) => {
+            who.reply(app, &cards::setup::failed(cards::text::BUSY_PAGERDUTY)).await
+        }
+        FlowError::Person(PersonError::PagerDuty(said)) => {
+            tracing::warn!(error = runtime::chain(said), "PagerDuty did not answer a command");
+            let why = cards::text::not_done(said.class(), said.message(), None);
+            who.reply(app, &cards::setup::failed(&why)).await
+        }
+        _ => Err(error),
+    }
+}
+
+async fn carry_out(app: &App, who: &Who, text: &str) -> Result<(), FlowError> {
     let (word, argument) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let argument = argument.trim();
     let Some(command) = cards::find_command(if word.is_empty() { "help" } else { word }) else {
-        return reply(app, place, &cards::unknown_command(word)).await;
+        return who.reply(app, &cards::unknown_command(word)).await;
     };
     let here = match command.place {
         cards::Place::Anywhere => true,
-        cards::Place::Channel => place.channel.is_some(),
-        cards::Place::Private => place.private,
+        cards::Place::Channel => who.channel.is_some(),
+        cards::Place::Private => who.private,
     };
     if !here {
-        return reply(app, place, &cards::wrong_place(command)).await;
+        return who.reply(app, &cards::wrong_place(command)).await;
     }
     match command.name {
-        CommandName::Help => help(app, place).await,
-        CommandName::Open => open(app, place).await,
-        CommandName::LinkUser => link(app, place).await,
-        CommandName::UnlinkUser => unlink(app, place).await,
-        CommandName::Trigger => trigger(app, place).await,
-        CommandName::Incidents => lists::incidents(app, place, text, argument).await,
-        CommandName::OnCall => lists::oncall(app, place, text, argument).await,
-        CommandName::Connections => lists::connections(app, place).await,
-        CommandName::Connect => manage::connect(app, place, command, text, argument).await,
-        CommandName::Disconnect => manage::disconnect(app, place, command, text, argument).await,
-        CommandName::Authorize => manage::authorize(app, place, argument).await,
-        CommandName::Configure => manage::configure(app, place, command).await,
+        CommandName::Help => help(app, who).await,
+        CommandName::Open => open(app, who).await,
+        CommandName::LinkUser => who.send_link(app, who.account(app).await?, None).await,
+        CommandName::UnlinkUser => unlink(app, who).await,
+        CommandName::Trigger => trigger(app, who).await,
+        CommandName::Incidents => lists::incidents(app, who, argument).await,
+        CommandName::OnCall => lists::oncall(app, who, argument).await,
+        CommandName::Connections => lists::connections(app, who).await,
+        CommandName::Connect => manage::connect(app, who, command, argument).await,
+        CommandName::Disconnect => manage::disconnect(app, who, command, argument).await,
+        CommandName::Authorize => manage::authorize(app, who, argument).await,
+        CommandName::Configure => manage::configure(app, who, command).await,
     }
 }
 
-async fn help(app: &App, place: &Place) -> Result<(), PrivateError> {
-    let rank = match (place.account(app).await, &place.user) {
-        (Ok(Some(account)), Some(user)) => setup::rank_of(app, &place.tenant, user, &account).await.unwrap_or(None),
+async fn help(app: &App, who: &Who) -> Result<(), FlowError> {
+    let rank = match (who.account(app).await, &who.user) {
+        (Ok(Some(account)), Some(user)) => setup::rank_of(app, &who.tenant, user, &account).await.unwrap_or(None),
         _ => None,
     };
-    let reader = cards::Reader { private: place.private, rank };
-    reply(app, place, &cards::help(reader, env!("CARGO_PKG_VERSION"))).await
+    let reader = cards::Reader { private: who.private, rank };
+    who.reply(app, &cards::help(reader, env!("CARGO_PKG_VERSION"))).await
 }
 
-async fn open(app: &App, place: &Place) -> Result<(), PrivateError> {
-    let account = match place.account(app).await? {
-        Some(account) => app.store.account(&account).await?,
-        None => None,
-    };
-    let card = match account {
-        Some(account) => cards::setup::open_pagerduty(&account.subdomain, &account.web),
-        None => cards::setup::not_authorized(),
-    };
-    reply(app, place, &card).await
-}
-
-async fn link(app: &App, place: &Place) -> Result<(), PrivateError> {
-    let account = place.account(app).await?;
-    private::send_link(app, place, account, None).await
+async fn open(app: &App, who: &Who) -> Result<(), FlowError> {
+    let account = who.account(app).await?.ok_or(FlowError::NotConnected)?;
+    let account = app.store.account(&account).await?.ok_or(FlowError::NotConnected)?;
+    who.reply(app, &cards::setup::open_pagerduty(&account.subdomain, &account.web)).await
 }
 
 /// Deletes the links and with them the tokens; PagerDuty keeps nothing that could still act.
-async fn unlink(app: &App, place: &Place) -> Result<(), PrivateError> {
-    let deleted: Vec<AccountLink> = app.store.delete_links(&place.tenant, place.user()?).await?;
+async fn unlink(app: &App, who: &Who) -> Result<(), FlowError> {
+    let deleted: Vec<AccountLink> = app.store.delete_links(&who.tenant, who.user()?).await?;
     let card = if deleted.is_empty() { cards::nothing_to_unlink() } else { cards::unlinked(&deleted) };
-    private::send(app, place, &card).await
+    who.tell(app, &card).await
 }
 
-async fn trigger(app: &App, place: &Place) -> Result<(), PrivateError> {
-    let Some(account) = place.account(app).await? else {
-        return reply(app, place, &cards::setup::not_authorized()).await;
-    };
-    if place.person(app, &account).await?.is_none() {
-        return place.ask_to_link(app, &account, "a new incident", Wanted::Trigger).await;
+async fn trigger(app: &App, who: &Who) -> Result<(), FlowError> {
+    match who.linked(app).await {
+        Ok(_) => who.reply(app, &cards::trigger::trigger_offer()).await,
+        Err(error) if error.needs_link() => who.ask_to_link(app, "a new incident", Wanted::Trigger).await,
+        Err(error) => Err(error),
     }
-    reply(app, place, &cards::trigger::trigger_offer()).await
-}
-
-/// The account of this place and the person in it, for a command that needs both. `None`: they were told what is missing.
-async fn linked(app: &App, place: &Place, text: &str) -> Result<Option<(AccountId, Person)>, PrivateError> {
-    let Some(account) = place.account(app).await? else {
-        reply(app, place, &cards::setup::not_authorized()).await?;
-        return Ok(None);
-    };
-    if let Some(person) = place.person(app, &account).await? {
-        return Ok(Some((account, person)));
-    }
-    relink(app, place, &account, text).await?;
-    Ok(None)
-}
-
-async fn relink(app: &App, place: &Place, account: &AccountId, text: &str) -> Result<(), PrivateError> {
-    let (conversation, team) = (place.conversation.clone(), place.team.clone());
-    let what = Wanted::Command { text: text.to_owned(), conversation, team };
-    place.ask_to_link(app, account, text, what).await
 }
 
 /// Whether PagerDuty's role allows the command; if not, the person is told.
-async fn may(app: &App, place: &Place, command: &Command, rank: Rank) -> Result<bool, PrivateError> {
+async fn may(app: &App, who: &Who, command: &Command, rank: Rank) -> Result<bool, FlowError> {
     if rank >= command.rank {
         return Ok(true);
     }
-    reply(app, place, &cards::not_allowed(command)).await?;
+    who.reply(app, &cards::not_allowed(command)).await?;
     Ok(false)
 }
-
-/// Tells the person what PagerDuty said instead of an answer.
-async fn explain(app: &App, place: &Place, error: &ApiError) -> Result<(), PrivateError> {
-    tracing::warn!(error = runtime::chain(error), "PagerDuty did not answer a command");
-    let why = match error.class() {
-        Class::Unclear | Class::Retry { .. } => cards::text::busy_pagerduty().to_owned(),
-        Class::Forbidden => cards::text::forbidden().to_owned(),
-        Class::Relink | Class::Gone | Class::Invalid | Class::Bug => cards::text::pagerduty_refused(error.message()),
-    };
-    reply(app, place, &cards::setup::failed(&why)).await
-}
-
-/// Asks PagerDuty as the person; a token that it refuses is replaced once, and then the person is asked to link again.
-macro_rules! as_person {
-    ($app:expr, $place:expr, $account:expr, $text:expr, $person:expr, |$auth:ident| $call:expr) => {{
-        let mut renewed = false;
-        loop {
-            let outcome = {
-                let $auth = $person.auth();
-                $call.await
-            };
-            match outcome {
-                Ok(answer) => break answer,
-                Err(error) if error.class() == domain::failure::Class::Relink => {
-                    if !renewed && $person.renew($app).await? {
-                        renewed = true;
-                    } else {
-                        return crate::commands::relink($app, $place, $account, $text).await;
-                    }
-                }
-                Err(error) => return crate::commands::explain($app, $place, &error).await,
-            }
-        }
-    }};
-}
-pub(crate) use as_person;
 
 #[cfg(test)]
 mod tests {

@@ -5,15 +5,13 @@
 //! failure when it could not be noted, so that it is resent: those steps can be repeated, and a lost one would leave a team
 //! without its incidents.
 
+mod answer;
 mod click;
 mod commands;
-mod dialog;
-mod install;
-mod once;
-mod personal;
-mod place;
-mod private;
-mod tokens;
+mod error;
+mod forms;
+mod team;
+mod who;
 
 use std::time::Duration;
 
@@ -24,12 +22,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use runtime::App;
-use teams::activity::{Activity, Inbound};
-use teams::auth::AuthError;
-use teams::reply;
+use teams::activity::Inbound;
+use teams::auth::{AuthError, Verified};
 use tokio::time::Instant;
 
-use crate::private::PrivateError;
+use crate::who::Who;
 
 /// Far above any activity that Teams sends.
 const MAX_BODY_BYTES: usize = 512 * 1024;
@@ -39,6 +36,9 @@ const CLICK_BUDGET: Duration = Duration::from_millis(4000);
 
 /// Teams resends a message that is not answered within 15 s.
 const MESSAGE_BUDGET: Duration = Duration::from_secs(12);
+
+/// Kept of that for what is noted and told after PagerDuty's last answer: the limits above drop the flow.
+const AFTER_PAGERDUTY: Duration = Duration::from_secs(1);
 
 /// The function's HTTP surface: `POST /api/messages`.
 pub fn router(app: App) -> Router {
@@ -53,7 +53,7 @@ async fn receive(State(app): State<App>, headers: HeaderMap, body: Body) -> Resp
     };
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match app.bot_auth.check(authorization, &body, app.clock.now()).await {
-        Ok(verified) => answer(&app, verified.activity(), started).await,
+        Ok(verified) => answer(&app, &verified, started).await,
         Err(error) => refuse(&error),
     }
 }
@@ -63,8 +63,8 @@ fn refuse(error: &AuthError) -> Response {
     StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED).into_response()
 }
 
-async fn answer(app: &App, activity: &Activity, started: Instant) -> Response {
-    let inbound = activity.inbound();
+async fn answer(app: &App, verified: &Verified, started: Instant) -> Response {
+    let inbound = verified.activity().inbound();
     let budget = match &inbound {
         Inbound::Click(_)
         | Inbound::TaskFetch { .. }
@@ -78,10 +78,11 @@ async fn answer(app: &App, activity: &Activity, started: Instant) -> Response {
         | Inbound::ConversationUpdate { .. }
         | Inbound::Other => MESSAGE_BUDGET,
     };
-    let late = late(&inbound);
+    let late = answer::late(&inbound);
+    let who = Who::of(verified, started + budget - AFTER_PAGERDUTY);
     let flow = async {
-        let refreshed = Box::pin(install::refresh_service_url(app, activity));
-        let acted = Box::pin(act(app, activity, inbound));
+        let refreshed = Box::pin(team::refresh_service_url(app, &who, verified));
+        let acted = Box::pin(act(app, &who, verified, inbound));
         tokio::join!(refreshed, acted).1
     };
     tokio::time::timeout_at(started + budget, flow).await.unwrap_or_else(|_| {
@@ -90,52 +91,23 @@ async fn answer(app: &App, activity: &Activity, started: Instant) -> Response {
     })
 }
 
-/// What is answered when there is no time left.
-fn late(inbound: &Inbound) -> Response {
+async fn act(app: &App, who: &Who, verified: &Verified, inbound: Inbound) -> Response {
     match inbound {
-        Inbound::Click(_) => axum::Json(reply::message(cards::text::slow_pagerduty())).into_response(),
-        Inbound::TaskFetch { .. } => axum::Json(reply::task_message(cards::text::busy_pagerduty())).into_response(),
-        Inbound::TaskSubmit { .. } => axum::Json(reply::task_message(cards::text::slow_pagerduty())).into_response(),
-        Inbound::Search { .. } => axum::Json(reply::choices([])).into_response(),
-        Inbound::Installed
-        | Inbound::Uninstalled
-        | Inbound::MembersAdded { bot: true, .. }
-        | Inbound::ConversationUpdate { .. } => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        Inbound::MembersAdded { bot: false, .. }
-        | Inbound::OtherInvoke { .. }
-        | Inbound::Message { .. }
-        | Inbound::Other => StatusCode::OK.into_response(),
-    }
-}
-
-/// The answer to a change in Teams.
-fn noted(what: &str, done: Result<(), PrivateError>) -> Response {
-    let Err(error) = done else { return StatusCode::OK.into_response() };
-    tracing::error!(what, error = runtime::chain(&error), "change in Teams not noted");
-    if error.may_pass() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }.into_response()
-}
-
-async fn act(app: &App, activity: &Activity, inbound: Inbound) -> Response {
-    match inbound {
-        Inbound::Click(click) => axum::Json(Box::pin(click::answer(app, activity, &click)).await).into_response(),
-        Inbound::TaskFetch { data } => axum::Json(dialog::open(app, activity, &data).await).into_response(),
-        Inbound::TaskSubmit { data } => axum::Json(dialog::submit(app, activity, &data).await).into_response(),
-        Inbound::Search { dataset, text } => {
-            axum::Json(dialog::search(app, activity, &dataset, &text).await).into_response()
-        }
-        Inbound::OtherInvoke { .. } => {
-            axum::Json(reply::error("NotSupported", cards::text::not_supported())).into_response()
-        }
+        Inbound::Click(click) => answer::click(click::click(app, who, verified, &click).await),
+        Inbound::TaskFetch { data } => answer::page(forms::open(app, who, &data).await),
+        Inbound::TaskSubmit { data } => answer::page(forms::submit(app, who, &data).await),
+        Inbound::Search { dataset, text } => answer::choices(forms::search(app, who, &dataset, &text).await),
+        Inbound::OtherInvoke { .. } => answer::not_supported(),
         Inbound::Message { text, .. } => {
-            Box::pin(commands::run(app, activity, &text)).await;
+            Box::pin(commands::run(app, who, verified, &text)).await;
             StatusCode::OK.into_response()
         }
         Inbound::Installed | Inbound::MembersAdded { bot: true, .. } => {
-            noted("added", Box::pin(install::added(app, activity)).await)
+            answer::noted("added", Box::pin(team::added(app, who, verified)).await)
         }
-        Inbound::Uninstalled => noted("removed", Box::pin(install::removed(app, activity)).await),
+        Inbound::Uninstalled => answer::noted("removed", Box::pin(team::removed(app, who, verified)).await),
         Inbound::ConversationUpdate { event_type } => {
-            noted("changed", Box::pin(install::changed(app, activity, &event_type)).await)
+            answer::noted("changed", Box::pin(team::changed(app, who, verified, &event_type)).await)
         }
         // Teams adds activity types; one that is not answered with 200 would be sent again and again.
         Inbound::MembersAdded { bot: false, .. } | Inbound::Other => StatusCode::OK.into_response(),

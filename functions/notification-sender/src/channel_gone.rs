@@ -3,11 +3,11 @@
 
 use domain::connection::{Connection, Health};
 use domain::ids::ConversationId;
-use runtime::App;
-use teams::connector::{ConnectorAuth, ConnectorError};
+use incidents::place;
+use runtime::{App, BotError};
 
 /// Marks the connection broken. Whoever marks it first also tells the team's General channel, whose id is the team's.
-pub(crate) async fn note(app: &App, connection: &Connection, error: &ConnectorError) {
+pub(crate) async fn note(app: &App, connection: &Connection, error: &BotError) {
     let now = app.clock.now();
     let first = app.store.mark_connection_broken(connection, error.reason(), now).await;
     match first {
@@ -23,7 +23,7 @@ pub(crate) async fn note(app: &App, connection: &Connection, error: &ConnectorEr
         return;
     }
     if let Err(error) = tell_team(app, connection).await {
-        tracing::warn!(error, team.id = %connection.team, "team not told about its broken connection");
+        tracing::warn!(error = runtime::chain(&*error), team.id = %connection.team, "team not told about its broken connection");
     }
 }
 
@@ -39,14 +39,10 @@ pub(crate) async fn is_back(app: &App, connection: &Connection) {
     }
 }
 
-async fn tell_team(app: &App, connection: &Connection) -> Result<(), String> {
-    let describe = |error: &dyn std::error::Error| error.to_string();
-    let installation = app.store.installation(&connection.team).await.map_err(|e| describe(&e))?;
-    let installation = installation.ok_or("the bot is not installed in the team")?;
-    let secrets = app.secrets.values(app.clock.now()).await.map_err(|e| describe(&e))?;
-    let auth = ConnectorAuth { secret: &secrets.teams_client_secret, now: app.clock.now() };
-    let general = ConversationId::new(connection.team.as_str()).map_err(|e| describe(&e))?;
-    let card = cards::channel_gone(&connection.service_name);
-    app.connector.send_to_chat(&auth, &installation.service_url, &general, &card).await.map_err(|e| describe(&e))?;
+async fn tell_team(app: &App, connection: &Connection) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let team = place::team(app, &connection.account, &connection.team).await?;
+    let team = team.ok_or("the team is not connected to the account")?;
+    let general = ConversationId::new(connection.team.as_str())?;
+    app.bot().send(&team.service_url, &general, &cards::channel_gone(&connection.service_name)).await?;
     Ok(())
 }

@@ -1,17 +1,19 @@
 //! One job: ask `domain::plan` for the next step, do it, record it, ask again.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::connection::{Connection, DeliveryOutcome};
+use domain::connection::{Connection, ConnectionKey, DeliveryOutcome, Installation};
 use domain::failure::Class;
 use domain::ids::ActivityId;
 use domain::incident::LogEntry;
 use domain::job::CardJob;
-use domain::plan::{CardRecord, PostClaim, Step, Why, plan};
+use domain::plan::{CardKey, CardRecord, PostClaim, Step, Why, plan};
+use incidents::place;
 use jiff::{SignedDuration, Timestamp};
-use runtime::{App, SecretValues};
+use runtime::{App, BotError};
 use store::{Claim, StoredRecord};
-use teams::connector::{ConnectorAuth, ConnectorError};
+use teams::connector::ConnectorError;
 
 use crate::channel_gone;
 use crate::last_delivery;
@@ -34,6 +36,7 @@ struct Facts {
 struct Delivery<'a> {
     app: &'a App,
     job: &'a CardJob,
+    key: CardKey,
     attempts: u32,
     told: Mutex<Told>,
 }
@@ -45,7 +48,7 @@ pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32, deadline: T
         tracing::warn!(incident.id = %job.incident, "no time left in this invocation");
         return (Outcome::later(Scope::Channel, backoff(attempts)), Told::default());
     }
-    let delivery = Delivery { app, job, attempts, told: Mutex::default() };
+    let delivery = Delivery { app, job, key: job.card(), attempts, told: Mutex::default() };
     let outcome = delivery.run(deadline).await;
     let told = delivery.told.into_inner().unwrap_or_else(PoisonError::into_inner);
     note::ended(app, job, attempts, outcome, &told).await;
@@ -90,7 +93,7 @@ impl Delivery<'_> {
                 Step::Edit(activity) => self.edit(facts, &activity).await,
                 Step::Reply(activity, news) => self.reply(facts, &activity, &news).await,
             };
-            if let Some(outcome) = flow {
+            if let Break(outcome) = flow {
                 return outcome;
             }
         }
@@ -99,15 +102,16 @@ impl Delivery<'_> {
     }
 
     async fn gather(&self) -> Result<Option<Facts>, store::Error> {
-        let CardJob { account, incident, channel, .. } = self.job;
-        let (stored, card) = tokio::try_join!(
-            self.app.store.record(account, incident),
-            self.app.store.card(account, incident, channel)
-        )?;
+        let CardKey { account, incident, channel } = &self.key;
+        let (stored, card) =
+            tokio::try_join!(self.app.store.record(account, incident), self.app.store.card(&self.key))?;
         let Some(stored) = stored else { return Ok(None) };
         self.told().of(&stored.record);
         let connection = match stored.record.state() {
-            Some(state) => self.app.store.connection(account, &state.service.id, channel).await?,
+            Some(state) => {
+                let (account, service, channel) = (account.clone(), state.service.id.clone(), channel.clone());
+                self.app.store.connection(&ConnectionKey { account, service, channel }).await?
+            }
             None => None,
         };
         self.told().team = match (&card, &connection) {
@@ -118,32 +122,28 @@ impl Delivery<'_> {
         Ok(Some(Facts { stored, card, connection }))
     }
 
-    async fn post(&self, facts: Facts, doubtful: bool) -> Option<Outcome> {
-        let CardJob { account, incident, channel, .. } = self.job;
-        let Some(connection) = facts.connection else { return Some(Outcome::Done) };
+    async fn post(&self, facts: Facts, doubtful: bool) -> ControlFlow<Outcome> {
+        let Some(connection) = facts.connection else { return Break(Outcome::Done) };
+        let channel = &self.key.channel;
         let unposted = facts.card.unwrap_or_else(|| {
             CardRecord::unposted(channel.clone(), connection.team.clone(), connection.tenant.clone())
         });
         let now = self.app.clock.now();
-        let Ok(holder) = self.app.random.token() else { return Some(self.later(Scope::Channel)) };
-        match self.app.store.claim_post((account, incident), &unposted, &holder, now, POST_LEASE).await {
+        let Ok(holder) = self.app.random.token() else { return Break(self.later(Scope::Channel)) };
+        match self.app.store.claim_post(&self.key, &unposted, &holder, now, POST_LEASE).await {
             Ok(Claim::Won) => {}
-            Ok(Claim::Lost) => return Some(self.later(Scope::Incident)),
-            Err(error) => return Some(self.table_failed(&error)),
+            Ok(Claim::Lost) => return Break(self.later(Scope::Incident)),
+            Err(error) => return Break(self.table_failed(&error)),
         }
-        let reached = match self.reach(&unposted).await {
-            Ok(reached) => reached,
-            Err(outcome) => {
+        let team = match self.reach(&unposted).await {
+            Continue(team) => team,
+            Break(outcome) => {
                 self.release(&holder).await;
-                return Some(outcome);
+                return Break(outcome);
             }
         };
         let card = cards::incident(&cards::IncidentView { record: &facts.stored.record, can_act: true });
-        let posted = self
-            .app
-            .connector
-            .post_to_channel(&self.auth(&reached.secrets), &reached.service_url, channel, &unposted.tenant, &card)
-            .await;
+        let posted = self.app.bot().post(&team, channel, &card).await;
         let mut saved = unposted;
         if doubtful {
             saved.possible_doubles += 1;
@@ -157,53 +157,43 @@ impl Delivery<'_> {
                 saved.shown = Some(digest(&card));
                 saved.mark_announced(&facts.stored.record.log, &facts.stored.record);
                 // First of all: until it is written, another sender would post a second card.
-                let failed = self.save(&saved).await;
+                let flow = self.save(&saved).await;
                 self.delivered(Some(&connection), DeliveryOutcome::Posted).await;
-                failed
+                flow
             }
             Err(error) => {
                 let outcome = self.refused(&error, Some(&connection)).await;
                 if matches!(error.class(), Class::Unclear) {
                     // Kept and expired: the next try knows that this one may have left a message.
                     saved.claim = Some(PostClaim { holder, until: now });
-                    if let Some(failed) = self.save(&saved).await {
-                        return Some(failed);
-                    }
+                    self.save(&saved).await?;
                 } else {
                     self.release(&holder).await;
                 }
-                Some(outcome)
+                Break(outcome)
             }
         }
     }
 
-    async fn edit(&self, facts: Facts, activity: &ActivityId) -> Option<Outcome> {
-        let Some(mut saved) = facts.card else { return Some(Outcome::Done) };
+    async fn edit(&self, facts: Facts, activity: &ActivityId) -> ControlFlow<Outcome> {
+        let Some(mut saved) = facts.card else { return Break(Outcome::Done) };
         let card = cards::incident(&cards::IncidentView { record: &facts.stored.record, can_act: true });
         let shown = digest(&card);
         if saved.shown.as_deref() != Some(shown.as_str()) {
-            let reached = match self.reach(&saved).await {
-                Ok(reached) => reached,
-                Err(outcome) => return Some(outcome),
-            };
-            let edited = self
-                .app
-                .connector
-                .edit(&self.auth(&reached.secrets), &reached.service_url, &self.job.channel, activity, &card)
-                .await;
-            match edited {
+            let team = self.reach(&saved).await?;
+            match self.app.bot().edit(&team, &self.key.channel, activity, &card).await {
                 Ok(()) => {
                     self.delivered(facts.connection.as_ref(), DeliveryOutcome::Edited).await;
                     self.log(Done::Edited);
                 }
-                Err(ConnectorError::ActivityGone { .. }) => {
+                Err(BotError::Teams(ConnectorError::ActivityGone { .. })) => {
                     // Somebody deleted the message; an incident without a card would be a lost incident.
                     self.log(Done::MessageGone);
                     saved.activity = None;
                     saved.claim = None;
                     return self.save(&saved).await;
                 }
-                Err(error) => return Some(self.refused(&error, facts.connection.as_ref()).await),
+                Err(error) => return Break(self.refused(&error, facts.connection.as_ref()).await),
             }
         }
         saved.rendered = facts.stored.version;
@@ -211,74 +201,54 @@ impl Delivery<'_> {
         self.save(&saved).await
     }
 
-    async fn reply(&self, facts: Facts, activity: &ActivityId, news: &[LogEntry]) -> Option<Outcome> {
-        let Some(mut saved) = facts.card else { return Some(Outcome::Done) };
-        let reached = match self.reach(&saved).await {
-            Ok(reached) => reached,
-            Err(outcome) => return Some(outcome),
-        };
-        let text = cards::text::thread_reply(news);
-        let sent = self
-            .app
-            .connector
-            .reply_in_thread(&self.auth(&reached.secrets), &reached.service_url, &self.job.channel, activity, &text)
-            .await;
-        match sent {
+    async fn reply(&self, facts: Facts, activity: &ActivityId, news: &[LogEntry]) -> ControlFlow<Outcome> {
+        let Some(mut saved) = facts.card else { return Break(Outcome::Done) };
+        let team = self.reach(&saved).await?;
+        match self.app.bot().reply(&team, &self.key.channel, activity, &cards::text::thread_reply(news)).await {
             Ok(_) => {
                 self.delivered(facts.connection.as_ref(), DeliveryOutcome::Replied).await;
                 self.log(Done::Replied);
             }
             // The edited card already tells it; a thread that is gone cannot be told.
-            Err(ConnectorError::ActivityGone { .. }) => self.log(Done::ThreadGone),
+            Err(BotError::Teams(ConnectorError::ActivityGone { .. })) => self.log(Done::ThreadGone),
             // The same text would be refused for ever, and nothing after it would be told.
             Err(error) if error.class() == Class::Invalid => {
                 tracing::error!(incident.id = %self.job.incident, error = runtime::chain(&error), "reply is never taken");
             }
-            Err(error) => return Some(self.refused(&error, facts.connection.as_ref()).await),
+            Err(error) => return Break(self.refused(&error, facts.connection.as_ref()).await),
         }
         saved.mark_announced(news, &facts.stored.record);
         self.save(&saved).await
     }
 
-    /// Where the card's team is reached, and with which secret.
-    async fn reach(&self, card: &CardRecord) -> Result<Reached, Outcome> {
-        let (installation, secrets) = tokio::join!(
-            self.app.store.team_of_account(&self.job.account, &card.team),
-            self.app.secrets.values(self.app.clock.now())
-        );
-        let secrets = secrets.map_err(|error| {
-            tracing::error!(error = runtime::chain(&error), "secret cannot be read");
-            self.later(Scope::Channel)
-        })?;
-        // The team may have left the account a moment ago, or for another one: nothing of the old one is shown there.
-        let Some(installation) = installation.map_err(|error| self.table_failed(&error))? else {
-            tracing::warn!(team.id = %card.team, "the card's team is not connected to the account");
-            self.log(Done::NotConnected);
-            return Err(Outcome::Done);
-        };
-        Ok(Reached { service_url: installation.service_url, secrets })
+    /// The card's team. It may have left the account a moment ago, or for another one: nothing of the old one is shown there.
+    async fn reach(&self, card: &CardRecord) -> ControlFlow<Outcome, Installation> {
+        match place::team(self.app, &self.key.account, &card.team).await {
+            Ok(Some(team)) => Continue(team),
+            Ok(None) => {
+                tracing::warn!(team.id = %card.team, "the card's team is not connected to the account");
+                self.log(Done::NotConnected);
+                Break(Outcome::Done)
+            }
+            Err(error) => Break(self.table_failed(&error)),
+        }
     }
 
-    fn auth<'s>(&self, secrets: &'s SecretValues) -> ConnectorAuth<'s> {
-        ConnectorAuth { secret: &secrets.teams_client_secret, now: self.app.clock.now() }
-    }
-
-    async fn save(&self, card: &CardRecord) -> Option<Outcome> {
-        match self.app.store.save_card(&self.job.account, &self.job.incident, card).await {
-            Ok(_) => None,
-            Err(error) => Some(self.table_failed(&error)),
+    async fn save(&self, card: &CardRecord) -> ControlFlow<Outcome> {
+        match self.app.store.save_card(&self.key, card).await {
+            Ok(_) => Continue(()),
+            Err(error) => Break(self.table_failed(&error)),
         }
     }
 
     async fn release(&self, holder: &str) {
-        let CardJob { account, incident, channel, .. } = self.job;
-        if let Err(error) = self.app.store.release_claim(account, incident, channel, holder).await {
+        if let Err(error) = self.app.store.release_claim(&self.key, holder).await {
             tracing::warn!(error = runtime::chain(&error), "claim runs out by itself");
         }
     }
 
     /// Teams said no, or nothing.
-    async fn refused(&self, error: &ConnectorError, connection: Option<&Connection>) -> Outcome {
+    async fn refused(&self, error: &BotError, connection: Option<&Connection>) -> Outcome {
         tracing::warn!(
             incident.id = %self.job.incident,
             channel.id = %self.job.channel,
@@ -330,17 +300,12 @@ impl Delivery<'_> {
         tracing::info!(
             incident.id = %self.job.incident,
             channel.id = %self.job.channel,
-            event.id = self.job.cause,
+            event.id = %self.job.cause,
             outcome = done.name(),
             latency_ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX),
             "card"
         );
     }
-}
-
-struct Reached {
-    service_url: String,
-    secrets: Arc<SecretValues>,
 }
 
 /// Names what a card shows, so that an edit that changes nothing visible is not sent.
@@ -350,7 +315,7 @@ fn digest(card: &cards::Card) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::ids::{AccountId, ChannelId, IncidentId};
+    use domain::ids::{AccountId, CauseId, ChannelId, IncidentId};
     use runtime::{Clock, Config};
 
     use super::*;
@@ -379,7 +344,7 @@ mod tests {
             account: AccountId::new("A").unwrap(),
             incident: IncidentId::new("I").unwrap(),
             channel: ChannelId::new("19:c@thread.tacv2").unwrap(),
-            cause: "E".to_owned(),
+            cause: CauseId::new("E").unwrap(),
             occasion: domain::job::Occasion::Webhook,
             received_at: deadline,
         };

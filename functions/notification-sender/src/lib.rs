@@ -14,12 +14,12 @@ mod note;
 mod outcome;
 mod test;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::ids::{AccountId, IncidentId};
 use domain::job::Job;
+use domain::plan::CardKey;
 use futures_util::future::join_all;
 use runtime::App;
 use tracing::Instrument as _;
@@ -69,8 +69,8 @@ async fn deliver_group(app: &App, group: Vec<SqsMessage>, deadline: jiff::Timest
     returned
 }
 
-/// What became of the incidents of one batch.
-type Delivered = HashMap<(AccountId, IncidentId), (Outcome, Told)>;
+/// What became of the cards of one batch.
+type Delivered = BTreeMap<CardKey, (Outcome, Told)>;
 
 async fn deliver_one(
     app: &App,
@@ -85,14 +85,14 @@ async fn deliver_one(
         Some(_) if app.clock.now() > deadline => Outcome::later(Scope::Channel, backoff(attempts)),
         Some(Job::Test(job)) => test::deliver(app, &job, attempts).await,
         Some(Job::Card(job)) => {
-            let incident = (job.account.clone(), job.incident.clone());
+            let card = job.card();
             // Whatever came before this batch was received is already in the record that was read for the first job.
-            if let Some((outcome, told)) = done.get(&incident) {
+            if let Some((outcome, told)) = done.get(&card) {
                 note::ended(app, &job, attempts, *outcome, &told.for_another()).await;
                 return *outcome;
             }
             let (outcome, told) = deliver::deliver(app, &job, attempts, deadline).await;
-            done.insert(incident, (outcome, told));
+            done.insert(card, (outcome, told));
             outcome
         }
     }
@@ -115,7 +115,7 @@ async fn hold(app: &App, waiting: Vec<SqsMessage>, delay: Duration) -> Vec<Strin
 /// Every line about a job says which event brought it about: the same id is in the webhook's own lines.
 fn span_of(job: Option<&Job>) -> tracing::Span {
     match job {
-        Some(Job::Card(job)) => tracing::info_span!("job", event.id = job.cause),
+        Some(Job::Card(job)) => tracing::info_span!("job", event.id = %job.cause),
         Some(Job::Test(job)) => tracing::info_span!("job", event.id = job.test),
         None => tracing::Span::none(),
     }

@@ -5,7 +5,7 @@ use domain::ids::TeamId;
 use domain::incident::{IncidentRecord, ServiceRef};
 use domain::job::{CardJob, Occasion};
 use domain::ledger::{LedgerEntry, Progress};
-use runtime::{App, MAX_RECEIVES, Metric};
+use runtime::{App, BotError, MAX_RECEIVES, Metric};
 use teams::connector::ConnectorError;
 
 use crate::outcome::Outcome;
@@ -78,10 +78,10 @@ impl Told {
         self.done.push(done);
     }
 
-    pub(crate) fn failed(&mut self, error: &ConnectorError) {
+    pub(crate) fn failed(&mut self, error: &BotError) {
         self.why = Some(error.reason().to_owned());
         self.refusal = Some(error.class());
-        self.no_token = matches!(error, ConnectorError::Token(_));
+        self.no_token = matches!(error, BotError::Teams(ConnectorError::Token(_)));
     }
 
     pub(crate) fn of(&mut self, record: &IncidentRecord) {
@@ -167,7 +167,7 @@ pub(crate) async fn ended(app: &App, job: &CardJob, attempts: u32, outcome: Outc
 mod tests {
     use std::time::Duration;
 
-    use domain::ids::{AccountId, ChannelId, IncidentId};
+    use domain::ids::{AccountId, CauseId, ChannelId, IncidentId};
     use jiff::Timestamp;
 
     use super::*;
@@ -178,7 +178,7 @@ mod tests {
             account: AccountId::new("A").unwrap(),
             incident: IncidentId::new("I").unwrap(),
             channel: ChannelId::new("C").unwrap(),
-            cause: "E".to_owned(),
+            cause: CauseId::new("E").unwrap(),
             occasion,
             received_at: Timestamp::UNIX_EPOCH,
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::failure::Class;
-use teams::connector::ConnectorError;
+use runtime::BotError;
 
 /// The longest pause between two tries for a channel that nobody has asked us to wait longer for.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
@@ -30,12 +30,7 @@ pub(crate) enum Outcome {
     /// The card is true, or never will be for a reason that waiting does not change.
     Done,
     /// Try again, not before this time has passed.
-    Later {
-        /// Who waits.
-        scope: Scope,
-        /// How long.
-        delay: Duration,
-    },
+    Later { scope: Scope, delay: Duration },
 }
 
 impl Outcome {
@@ -57,13 +52,13 @@ impl Outcome {
         (class != Class::Gone).then(|| Self::of_failure(class, attempts))
     }
 
-    /// What follows from any failure of a call to Teams. Without a token the channel's other cards would not arrive either,
+    /// What follows from any failure of a call to Teams. Without a secret or a token the channel's other cards would not arrive either,
     /// whatever the reason, and each try would cost a receive.
-    pub(crate) fn of_error(error: &ConnectorError, attempts: u32) -> Option<Self> {
-        let class = match (error, error.class()) {
-            (_, class @ Class::Retry { .. }) => class,
-            (ConnectorError::Token(_), _) => Class::Retry { after: None },
-            (_, class) => class,
+    pub(crate) fn of_error(error: &BotError, attempts: u32) -> Option<Self> {
+        let class = match error.class() {
+            class @ Class::Retry { .. } => class,
+            _ if error.is_speechless() => Class::Retry { after: None },
+            class => class,
         };
         Self::of_refusal(class, attempts)
     }
@@ -71,12 +66,11 @@ impl Outcome {
     /// What follows from a failure that leaves something to do. One item of the table that cannot be read concerns one card;
     /// a table that does not answer, all of them.
     pub(crate) fn of_failure(class: Class, attempts: u32) -> Self {
-        match class {
+        if let Class::Retry { after } = class {
             // Asked to wait 1 s for the tenth time, a second is not enough.
-            Class::Retry { after } => Self::later(Scope::Channel, after.unwrap_or_default().max(backoff(attempts))),
-            Class::Unclear | Class::Bug | Class::Relink | Class::Forbidden | Class::Invalid | Class::Gone => {
-                Self::later(Scope::Incident, backoff(attempts))
-            }
+            Self::later(Scope::Channel, after.unwrap_or_default().max(backoff(attempts)))
+        } else {
+            Self::later(Scope::Incident, backoff(attempts))
         }
     }
 }
@@ -89,7 +83,8 @@ pub(crate) fn backoff(attempts: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use teams::connector::TokenError;
+    use runtime::SecretError;
+    use teams::connector::{ConnectorError, TokenError};
 
     use super::*;
 
@@ -121,11 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_the_whole_channel_waits() {
+    fn without_a_secret_or_a_token_the_whole_channel_waits() {
         let busy = TokenError::Busy { status: 503, after: Some(Duration::from_secs(90)) };
-        for (error, attempts, delay) in [(TokenError::Unreadable, 4, 8), (busy, 1, 90)] {
+        let no_token = |error| BotError::Teams(ConnectorError::Token(error));
+        for (error, attempts, delay) in
+            [(no_token(TokenError::Unreadable), 4, 8), (no_token(busy), 1, 90), (SecretError::Shape.into(), 4, 8)]
+        {
             let expected = Outcome::Later { scope: Scope::Channel, delay: Duration::from_secs(delay) };
-            assert_eq!(Outcome::of_error(&ConnectorError::Token(error), attempts), Some(expected));
+            assert_eq!(Outcome::of_error(&error, attempts), Some(expected));
         }
     }
 

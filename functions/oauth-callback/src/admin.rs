@@ -4,22 +4,16 @@
 //! another account, whatever their token says.
 
 use domain::connection::Account;
-use domain::ids::TeamId;
-use domain::linking::{Purpose, TICKET_LIFETIME};
+use domain::linking::Purpose;
 use domain::permission::Rank;
-use jiff::Timestamp;
 use pagerduty::Region;
 use pagerduty::oauth::{ADMIN_SCOPES, Grant};
-use runtime::{App, SecretValues};
+use runtime::App;
 use setup::{Actor, Authorized, SESSION_LIFETIME, SetupError};
-use store::{Admin, PendingAuthorization, SecretHash, Session, Via};
+use store::{Admin, PendingAuthorization, Session, Via};
 
-use crate::flow::{Failure, Step, TeamToConnect, broken, check, described, identity, secrets, table, to_pagerduty};
-
-/// Opens a log-in to the configuration page.
-pub(crate) async fn start(app: &App, browser: Option<String>) -> Result<Step, Failure> {
-    to_pagerduty(app, None, ADMIN_SCOPES, browser).await
-}
+use crate::identity::who;
+use crate::outcome::{Failure, Question, Step, broken, table};
 
 /// An authorization link that was opened too late is replaced by a new one, once, as the page then says. Somebody without
 /// the old link cannot bring this about.
@@ -45,17 +39,16 @@ pub(crate) async fn renew(app: &App, ticket: &str) {
 }
 
 /// Who logged in, if PagerDuty says that they are an admin of our own account.
-async fn identify(app: &App, grant: &Grant) -> Result<(Account, Admin), Failure> {
-    let identity = identity(app, grant, ADMIN_SCOPES)?;
-    let user = described(app, grant, &identity).await?;
-    let admin = setup::admin(app, &identity.user).await.map_err(|error| setting_up(&error))?;
+pub(crate) async fn identify(app: &App, grant: &Grant) -> Result<(Account, Admin), Failure> {
+    let (id, user) = who(app, grant, ADMIN_SCOPES, None).await?;
+    let admin = setup::admin(app, &user.id).await.map_err(setting_up)?;
     // Ids are unique within an account; the address makes sure that it is the same person in the app's own account.
     let admin = admin.filter(|admin| admin.email.eq_ignore_ascii_case(&user.email)).ok_or(Failure::WrongAccount)?;
     if admin.rank < Rank::Admin {
         return Err(Failure::NotAdmin);
     }
-    let own = app.store.account_of_app(&app.config.pagerduty_client_id, &identity.account).await;
-    if own.map_err(|error| table(&error))? != identity.account {
+    let own = app.store.account_of_app(&app.config.pagerduty_client_id, &id).await;
+    if own.map_err(table)? != id {
         tracing::error!("an admin's log-in names another account than the app's first one");
         return Err(Failure::WrongAccount);
     }
@@ -67,40 +60,13 @@ async fn identify(app: &App, grant: &Grant) -> Result<(Account, Admin), Failure>
             Region::Eu => format!("https://{subdomain}.eu.pagerduty.com"),
         },
     };
-    Ok((Account { id: identity.account, subdomain, web }, admin))
-}
-
-/// An admin is back from PagerDuty to authorize a team: keep everything for the question.
-pub(crate) async fn pend(
-    app: &App,
-    browser: &str,
-    ticket: SecretHash,
-    (team, installed_at, asked_by): (&TeamId, Timestamp, &str),
-    grant: &Grant,
-) -> Result<Step, Failure> {
-    let now = app.clock.now();
-    let (account, admin) = identify(app, grant).await?;
-    let pending = PendingAuthorization {
-        ticket,
-        team: team.clone(),
-        installed_at,
-        account,
-        admin,
-        asked_by: asked_by.to_owned(),
-        created_at: now,
-    };
-    // As long as a log-in to link accounts waits for its confirmation: the person is in front of the page.
-    let expires = now.checked_add(TICKET_LIFETIME).unwrap_or(Timestamp::MAX);
-    // A browser is asked one question at a time.
-    app.store.delete_pending(browser).await.map_err(|error| table(&error))?;
-    app.store.put_pending_authorization(browser, &pending, expires).await.map_err(|error| table(&error))?;
-    Ok(Step::ToConfirmation)
+    Ok((Account { id, subdomain, web }, admin))
 }
 
 /// An admin is back from PagerDuty to use the configuration page.
 pub(crate) async fn log_in(app: &App, grant: &Grant) -> Result<Step, Failure> {
     let (account, admin) = identify(app, grant).await?;
-    app.store.put_account(&account).await.map_err(|error| table(&error))?;
+    app.store.put_account(&account).await.map_err(table)?;
     Ok(Step::LoggedIn { session: open_session(app, &account, admin).await? })
 }
 
@@ -109,74 +75,47 @@ async fn open_session(app: &App, account: &Account, admin: Admin) -> Result<Stri
     let secret = app.random.token().map_err(broken)?;
     let expires_at = now.checked_add(SESSION_LIFETIME).unwrap_or(now);
     let session = Session { account: account.id.clone(), admin, checked_at: now, expires_at };
-    app.store.put_session(&secret, &session).await.map_err(|error| table(&error))?;
+    app.store.put_session(&secret, &session).await.map_err(table)?;
     Ok(secret)
 }
 
-async fn pending<'b>(app: &App, browser: Option<&'b str>) -> Result<Option<(&'b str, PendingAuthorization)>, Failure> {
-    let Some(browser) = browser else { return Ok(None) };
-    let found = app.store.pending_authorization(browser, app.clock.now()).await.map_err(|error| table(&error))?;
-    Ok(found.map(|pending| (browser, pending)))
-}
-
-fn csrf(values: &SecretValues, browser: &str, pending: &PendingAuthorization) -> String {
-    let PendingAuthorization { ticket, team, installed_at, account, admin, created_at, .. } = pending;
-    let shown = format!(
-        "team-confirmation#{browser}#{ticket:?}#{team}#{installed_at}#{}#{}#{created_at}",
-        account.id, admin.user
-    );
-    values.tag(&shown)
-}
-
-/// Shows which team would be connected to which account; `None`: this browser is not asked that.
-pub(crate) async fn ask(app: &App, browser: Option<&str>) -> Result<Option<Step>, Failure> {
-    let Some((browser, pending)) = pending(app, browser).await? else { return Ok(None) };
-    let installation = app.store.installation(&pending.team).await.map_err(|error| table(&error))?;
+/// Which team would be connected to which account.
+pub(crate) async fn question(app: &App, pending: &PendingAuthorization) -> Result<Question, Failure> {
+    let installation = app.store.installation(&pending.team).await.map_err(table)?;
     let shown = installation.filter(|known| known.installed_at == pending.installed_at && known.removed_at.is_none());
     let installation = shown.ok_or(Failure::LinkExpired)?;
-    let csrf = csrf(&*secrets(app).await?, browser, &pending);
-    let about = TeamToConnect {
+    Ok(Question::Team {
         team: installation.shown_name().to_owned(),
         tenant: installation.tenant.to_string(),
-        asked_by: pending.asked_by,
-        account: pending.account.subdomain,
+        asked_by: pending.asked_by.clone(),
+        account: pending.account.subdomain.clone(),
         admin: format!("{} ({})", pending.admin.name, pending.admin.email),
-    };
-    Ok(Some(Step::AskTeam { about, csrf }))
+    })
 }
 
-/// Connects the team, once; `None`: this browser was not asked that.
-pub(crate) async fn confirm(app: &App, browser: Option<&str>, given: &str) -> Result<Option<Step>, Failure> {
-    let Some((browser, pending)) = pending(app, browser).await? else { return Ok(None) };
-    check(&csrf(&*secrets(app).await?, browser, &pending), given)?;
+/// Connects the team, once.
+pub(crate) async fn confirm(app: &App, browser: &str, pending: &PendingAuthorization) -> Result<Step, Failure> {
     let now = app.clock.now();
-    if app.store.ticket_by_hash(&pending.ticket, now).await.map_err(|error| table(&error))?.is_none() {
+    if app.store.ticket_by_hash(&pending.ticket, now).await.map_err(table)?.is_none() {
         return Err(Failure::LinkExpired);
     }
     // The role may have been taken away since the log-in.
-    let admin = setup::admin(app, &pending.admin.user).await.map_err(|error| setting_up(&error))?;
+    let admin = setup::admin(app, &pending.admin.user).await.map_err(setting_up)?;
     let admin = admin.filter(|admin| admin.rank >= Rank::Admin).ok_or(Failure::NotAdmin)?;
     let actor = Actor { name: admin.name.clone(), via: Via::Page };
     let installation = setup::authorize(app, &pending.team, pending.installed_at, &pending.account, &actor)
         .await
-        .map_err(|error| setting_up(&error))?;
+        .map_err(setting_up)?;
     // Only now: a failure above leaves the ticket good for another try, and connecting twice is connecting once.
-    app.store.end_ticket(&pending.ticket, now).await.map_err(|error| table(&error))?;
-    app.store.delete_pending_authorization(browser).await.map_err(|error| table(&error))?;
+    app.store.end_ticket(&pending.ticket, now).await.map_err(table)?;
+    app.store.delete_pending_authorization(browser).await.map_err(table)?;
     let team = installation.shown_name().to_owned();
-    Ok(Some(Step::Connected { team, session: open_session(app, &pending.account, admin).await? }))
+    Ok(Step::Connected { team, session: open_session(app, &pending.account, admin).await? })
 }
 
-/// Forgets the log-in; `None`: this browser was not asked that.
-pub(crate) async fn cancel(app: &App, browser: Option<&str>, given: &str) -> Result<Option<Step>, Failure> {
-    let Some((browser, pending)) = pending(app, browser).await? else { return Ok(None) };
-    check(&csrf(&*secrets(app).await?, browser, &pending), given)?;
-    app.store.delete_pending_authorization(browser).await.map_err(|error| table(&error))?;
-    Ok(Some(Step::Cancelled))
-}
-
-fn setting_up(error: &SetupError) -> Failure {
-    tracing::warn!(error = runtime::chain(error), "authorization not completed");
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
+fn setting_up(error: SetupError) -> Failure {
+    tracing::warn!(error = runtime::chain(&error), "authorization not completed");
     match error {
         SetupError::Outdated | SetupError::NotConnected => Failure::LinkExpired,
         SetupError::OtherAccount => Failure::OtherAccount,
@@ -191,6 +130,7 @@ fn setting_up(error: &SetupError) -> Failure {
         | SetupError::Teams(_)
         | SetupError::Table(_)
         | SetupError::Queue(_)
+        | SetupError::Observe(_)
         | SetupError::BrokenOff(_)
         | SetupError::Secret(_) => Failure::TryAgain,
     }

@@ -8,18 +8,24 @@
 
 mod admin;
 mod browser;
-mod flow;
+mod identity;
+mod link;
+mod login;
+mod outcome;
 mod pages;
+mod pending;
 
 use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use pagerduty::oauth::ADMIN_SCOPES;
 use runtime::App;
 use serde::Deserialize;
 
-use crate::flow::{Failure, Step};
+use crate::outcome::{Failure, Step};
+use crate::pending::Pending;
 
 /// The function's HTTP surface.
 pub fn router(app: App) -> Router {
@@ -68,38 +74,53 @@ async fn start(State(app): State<App>, Query(query): Query<Start>, headers: Head
     let ticket = query.ticket.unwrap_or_default();
     let browser = browser::secret(&headers).map(str::to_owned);
     show(match query.wanted {
-        Some(Wanted::Admin) => Box::pin(admin::start(&app, browser)).await,
-        None => Box::pin(flow::start(&app, &ticket, browser)).await,
+        Some(Wanted::Admin) => Box::pin(login::to_pagerduty(&app, None, ADMIN_SCOPES, browser)).await,
+        None => Box::pin(login::start(&app, &ticket, browser)).await,
     })
 }
 
 async fn callback(State(app): State<App>, Query(query): Query<Callback>, headers: HeaderMap) -> Response {
     let browser = browser::secret(&headers);
     let step = match (query.state, query.code, query.error) {
-        (Some(state), Some(code), _) => Box::pin(flow::returned(&app, browser, &state, &code)).await,
-        (_, _, Some(error)) => Err(flow::denied(&error)),
+        (Some(state), Some(code), _) => Box::pin(login::returned(&app, browser, &state, &code)).await,
+        (_, _, Some(error)) => Err(outcome::denied(&error)),
         // Where `returned` leads to, so that neither code nor state stays in the address.
-        (None, None, None) => Box::pin(flow::ask(&app, browser)).await,
+        (None, None, None) => Box::pin(ask(&app, browser)).await,
         (_, _, None) => Err(Failure::LinkExpired),
     };
     show(step)
 }
 
 async fn confirm(State(app): State<App>, headers: HeaderMap, Form(form): Form<Confirm>) -> Response {
-    let browser = browser::secret(&headers);
-    let step = match form.choice {
-        Choice::Link => Box::pin(flow::confirm(&app, browser, &form.csrf)).await,
-        Choice::Cancel => Box::pin(flow::cancel(&app, browser, &form.csrf)).await,
+    show(Box::pin(answer(&app, browser::secret(&headers), &form)).await)
+}
+
+/// Shows what would be done.
+async fn ask(app: &App, browser: Option<&str>) -> Result<Step, Failure> {
+    let (browser, pending) = Pending::load(app, browser).await?;
+    let question = match &pending {
+        Pending::Link(pending) => link::question(&pending.link),
+        Pending::Team(pending) => admin::question(app, pending).await?,
     };
-    show(step)
+    Ok(Step::Ask { question, csrf: pending.csrf(app, browser).await? })
+}
+
+/// Does what was shown, or forgets it.
+async fn answer(app: &App, browser: Option<&str>, form: &Confirm) -> Result<Step, Failure> {
+    let (browser, pending) = Pending::load(app, browser).await?;
+    pending.check(app, browser, &form.csrf).await?;
+    match (form.choice, &pending) {
+        (Choice::Link, Pending::Link(pending)) => link::confirm(app, browser, pending).await,
+        (Choice::Link, Pending::Team(pending)) => admin::confirm(app, browser, pending).await,
+        (Choice::Cancel, _) => pending.forget(app, browser).await.map(|()| Step::Cancelled),
+    }
 }
 
 fn show(step: Result<Step, Failure>) -> Response {
     match step {
         Ok(Step::ToPagerDuty { url, browser }) => browser::redirect(url.as_str(), Some(&browser)),
         Ok(Step::ToConfirmation) => browser::redirect("/oauth/callback", None),
-        Ok(Step::Ask { teams, pagerduty, csrf }) => pages::ask(&teams, &pagerduty, &csrf).into_response(),
-        Ok(Step::AskTeam { about, csrf }) => pages::ask_team(&about, &csrf).into_response(),
+        Ok(Step::Ask { question, csrf }) => pages::ask(&question, &csrf).into_response(),
         Ok(Step::Connected { team, session }) => {
             browser::with_session(pages::connected(&team).into_response(), &session)
         }

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use domain::linking::AccountLink;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::flow::{Failure, TeamToConnect};
+use crate::outcome::{Failure, Question};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -36,40 +36,37 @@ const EXPIRED: &str = "We can't connect Microsoft Teams to PagerDuty. The author
 const NOT_NOW: &str = "We can't connect Microsoft Teams to PagerDuty. Authorization cannot be completed at this time. You \
                        may close this window.";
 
-/// The question before the link is made. Both identities are named, so that nobody links somebody else.
-pub(crate) fn ask(teams: &str, pagerduty: &str, csrf: &str) -> impl IntoResponse + use<> {
-    question(&Question {
-        title: "Link your accounts?",
-        means: "Everything that this person does with PagerDuty cards in Microsoft Teams will happen in the name of this PagerDuty user.",
-        about: &[("Microsoft Teams", teams), ("PagerDuty", pagerduty)],
-        warning: "If you are not both of them, choose Cancel: somebody else's link may have been passed on to you.",
-        yes: "Link accounts",
-        csrf,
-    })
-}
-
-/// The question before a team is connected: an authorization link that was passed on must not connect a stranger's team.
-pub(crate) fn ask_team(about: &TeamToConnect, csrf: &str) -> impl IntoResponse + use<> {
-    // An installation says who, but not their name; a message says both.
-    let asked_by = if about.asked_by.is_empty() { "The person who added the app" } else { &about.asked_by };
-    question(&Question {
-        title: "Connect this team to PagerDuty?",
-        means: "PagerBridge will be able to post this account's incidents in the team's channels. Members can act on them once they have linked their accounts.",
-        about: &[
-            ("Microsoft Teams team", &about.team),
-            ("Microsoft 365 tenant", &about.tenant),
-            ("Asked for by", asked_by),
-            ("PagerDuty account", &about.account),
-            ("You are", &about.admin),
-        ],
-        warning: "If you do not know this team, choose Cancel: somebody may have passed on a link to you.",
-        yes: "Connect team",
-        csrf,
-    })
+/// The question before anything is done. It names all sides, so that a link that was passed on links or connects no stranger.
+pub(crate) fn ask(question: &Question, csrf: &str) -> impl IntoResponse + use<> {
+    match question {
+        Question::Link { teams, pagerduty } => form(&Form {
+            title: "Link your accounts?",
+            means: "Everything that this person does with PagerDuty cards in Microsoft Teams will happen in the name of this PagerDuty user.",
+            about: &[("Microsoft Teams", teams), ("PagerDuty", pagerduty)],
+            warning: "If you are not both of them, choose Cancel: somebody else's link may have been passed on to you.",
+            yes: "Link accounts",
+            csrf,
+        }),
+        Question::Team { team, tenant, asked_by, account, admin } => form(&Form {
+            title: "Connect this team to PagerDuty?",
+            means: "PagerBridge will be able to post this account's incidents in the team's channels. Members can act on them once they have linked their accounts.",
+            about: &[
+                ("Microsoft Teams team", team),
+                ("Microsoft 365 tenant", tenant),
+                // An installation says who, but not their name; a message says both.
+                ("Asked for by", if asked_by.is_empty() { "The person who added the app" } else { asked_by }),
+                ("PagerDuty account", account),
+                ("You are", admin),
+            ],
+            warning: "If you do not know this team, choose Cancel: somebody may have passed on a link to you.",
+            yes: "Connect team",
+            csrf,
+        }),
+    }
 }
 
 /// What is asked before anything is done.
-struct Question<'a> {
+struct Form<'a> {
     title: &'a str,
     means: &'a str,
     about: &'a [(&'a str, &'a str)],
@@ -78,22 +75,22 @@ struct Question<'a> {
     csrf: &'a str,
 }
 
-fn question(question: &Question<'_>) -> impl IntoResponse + use<> {
+fn form(form: &Form<'_>) -> impl IntoResponse + use<> {
     page(
         StatusCode::OK,
-        question.title,
+        form.title,
         &html! {
-            p { (question.means) }
+            p { (form.means) }
             dl {
-                @for (what, which) in question.about {
+                @for (what, which) in form.about {
                     dt { (what) }
                     dd { (which) }
                 }
             }
-            p { (question.warning) }
+            p { (form.warning) }
             form method="post" action="/oauth/confirm" {
-                input type="hidden" name="csrf" value=(question.csrf);
-                button class="primary" type="submit" name="choice" value="link" { (question.yes) }
+                input type="hidden" name="csrf" value=(form.csrf);
+                button class="primary" type="submit" name="choice" value="link" { (form.yes) }
                 button type="submit" name="choice" value="cancel" { "Cancel" }
             }
         },

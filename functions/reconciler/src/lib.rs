@@ -4,20 +4,20 @@
 //! few minutes PagerDuty is asked what is true, and whatever differs here is brought about by the same functions that the
 //! webhooks and the commands use. A run does as much as its time allows; the next one goes on where it stopped.
 
-mod incidents;
+mod missed;
 mod subscriptions;
 mod tidying;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
 
-use domain::connection::Connection;
-use domain::ids::{AccountId, ServiceId, TeamId};
+use domain::ids::{AccountId, ServiceId};
+use domain::round::Round;
+use incidents::Connected;
 use jiff::{SignedDuration, Timestamp};
-use runtime::{App, Metric};
-use setup::{Lock, SetupError};
-use store::Round;
+use runtime::{App, BotError, Lock, Metric};
+use setup::SetupError;
+use store::LockKey;
 
 /// Kept free at the end of an invocation: a page of incidents that was begun is finished in this time.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -33,28 +33,16 @@ const SERVICES_AT_ONCE: usize = 25;
 pub enum ReconcileError {
     /// PagerDuty, the table or the queue did not do it.
     #[error("not everything could be reconciled")]
-    Setup(#[from] SetupError),
+    Setup(#[source] SetupError),
 }
 
-impl From<store::Error> for ReconcileError {
-    fn from(error: store::Error) -> Self {
+impl<E: Into<SetupError>> From<E> for ReconcileError {
+    fn from(error: E) -> Self {
         Self::Setup(error.into())
     }
 }
 
-/// What is connected, as one run sees it.
-#[derive(Debug, Default)]
-pub(crate) struct Connected {
-    /// The teams that belong to the account.
-    pub(crate) teams: BTreeSet<TeamId>,
-    /// The services with their connections; none has none.
-    pub(crate) services: BTreeMap<ServiceId, Vec<Connection>>,
-}
-
-/// One run. `left` is the time until Lambda ends the invocation.
-///
-/// # Errors
-/// [`ReconcileError`] if something could not be looked at; it will be, by a later run.
+/// One run. `left` is the time until Lambda ends the invocation. What could not be looked at will be, by a later run.
 pub async fn run(app: &App, left: Duration) -> Result<(), ReconcileError> {
     let started = app.clock.now();
     let work = SignedDuration::try_from(left.saturating_sub(RESERVE)).unwrap_or_default();
@@ -76,7 +64,7 @@ async fn locked(app: &App, deadline: Timestamp) -> Result<(), ReconcileError> {
         tracing::info!("nobody has authorized anything yet");
         return Ok(());
     };
-    let Some(lock) = Lock::take(app, format!("reconciler/{account}"), LOCK).await? else {
+    let Some(lock) = Lock::take(app, LockKey::Reconciler(account.clone()), LOCK).await? else {
         tracing::warn!("another run is going on");
         return Ok(());
     };
@@ -88,7 +76,7 @@ async fn locked(app: &App, deadline: Timestamp) -> Result<(), ReconcileError> {
 
 /// Whether Entra gives the bot a token is found out here, and not only when the next incident comes.
 async fn check_bot_token(app: &App) {
-    if let Err(SetupError::Teams(error)) = setup::check_bot_token(app).await {
+    if let Err(BotError::Teams(error)) = app.bot().check().await {
         tracing::error!(error = runtime::chain(&error), "the bot gets no token");
         app.metrics.count(Metric::AppTokenFailures, app.clock.now());
     }
@@ -121,7 +109,7 @@ async fn go_round(
             tracing::info!(after = round.after.as_ref().map(ServiceId::as_str), "the next run goes on");
             return Ok(());
         }
-        incidents::refresh(app, account, services, connected, &open, &round).await?;
+        missed::refresh(app, account, services, connected, &open, &round).await?;
         round.after = services.last().cloned();
         app.store.put_round(account, &round).await?;
     }

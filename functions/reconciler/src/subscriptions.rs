@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
+use incidents::Connected;
 use jiff::Timestamp;
 use pagerduty::rest::{ListedSubscription, SubscriptionState};
 use runtime::{App, Metric};
 
-use crate::{Connected, ReconcileError};
+use crate::ReconcileError;
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]

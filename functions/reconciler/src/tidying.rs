@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ids::{AccountId, ServiceId, TeamId};
+use incidents::{Connected, place};
 use runtime::App;
 
-use crate::{Connected, ReconcileError};
+use crate::ReconcileError;
 
 /// Finishes disconnections that broke off, and removes connections of teams that do not belong to the account (any more).
 /// Gives what is connected, and the first failure of the tidying, which must not keep incidents from being looked at.
@@ -37,7 +38,7 @@ pub(crate) async fn tidy(
                 continue;
             }
             tracing::warn!(team.id = %connection.team, service.id = %service, "connection of a team that has left");
-            if let Err(error) = setup::remove(app, account, &service, &connection.channel, None).await {
+            if let Err(error) = setup::remove(app, &connection.key(), None).await {
                 tidied = tidied.and(Err(error.into()));
             }
         }
@@ -47,7 +48,7 @@ pub(crate) async fn tidy(
 
 /// Whether a team that is not listed belongs to the account all the same; then it is listed from now on.
 async fn belongs(app: &App, account: &AccountId, team: &TeamId) -> Result<bool, ReconcileError> {
-    if app.store.team_of_account(account, team).await?.is_none() {
+    if place::team(app, account, team).await?.is_none() {
         return Ok(false);
     }
     tracing::warn!(team.id = %team, "team was not listed");

@@ -1,4 +1,4 @@
-//! Everything that comes from PagerDuty's V3 webhooks: verify, parse, merge into the incident record, mark the cards.
+//! Everything that comes from PagerDuty's V3 webhooks: verify, parse, observe.
 //!
 //! PagerDuty drops a delivery for good after any 4xx but 429, and three drops disable the subscription for a day
 //! (PagerDuty webhook docs, "Behavior"). So `answer::Outcome` gives a 4xx to strangers only.
@@ -6,7 +6,6 @@
 mod answer;
 mod subscriptions;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,12 +13,10 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use domain::ids::{ChannelId, SubscriptionId, TeamId};
-use domain::incident::{IncidentEvent, IncidentRecord};
-use domain::job::{CardJob, Cause, Occasion};
-use domain::ledger::LedgerEntry;
-use domain::routing;
-use futures_util::future::join_all;
+use domain::ids::SubscriptionId;
+use domain::incident::IncidentEvent;
+use domain::job::{Cause, Occasion};
+use incidents::{ObserveError, What};
 use pagerduty::webhook::{self, Received, ServiceChange, ServiceEvent, SignatureError};
 use runtime::{App, Metric};
 use store::Subscription;
@@ -91,7 +88,7 @@ async fn take_in(ingest: &Ingest, headers: &HeaderMap, body: Bytes) -> Outcome {
         Err(outcome) => return outcome,
     };
     match webhook::parse(&body) {
-        Ok(Received::Incident(event)) => Box::pin(mark(ingest, &subscription, event)).await,
+        Ok(Received::Incident(event)) => observe(ingest, &subscription, event).await,
         Ok(Received::Service(event)) => follow(ingest, &subscription, &event).await,
         Ok(Received::Ping) => Outcome::Ping,
         Ok(Received::Unknown { event_type }) => {
@@ -144,63 +141,14 @@ async fn verified(
     Err(Outcome::WrongSignature)
 }
 
-/// Merges the event into the record and marks every channel whose card may be out of date. The record is stored before
-/// the queue is told, and both before PagerDuty gets its answer.
-async fn mark(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent) -> Outcome {
-    let App { store, queue, clock, metrics, .. } = &ingest.app;
-    let cause = Cause { id: event.id.to_string(), occasion: Occasion::Webhook, at: clock.now() };
-    let incident = event.incident.clone();
-    let observed = IncidentRecord::from_event(subscription.account.clone(), event);
-    let stored = match store.merge_record(observed).await {
-        Ok(stored) => stored,
-        Err(error) => return answer::table_failed(&error),
-    };
-    let service = stored.record.state().map_or(&subscription.service, |state| &state.service.id);
-    let (connections, cards) = tokio::join!(
-        store.connections_of_service(&subscription.account, service),
-        store.incident_with_cards(&subscription.account, &incident)
-    );
-    let (connections, cards) = match (connections, cards) {
-        (Ok(connections), Ok((_, cards))) => (connections, cards),
-        (Err(error), _) | (_, Err(error)) => return answer::table_failed(&error),
-    };
-    let teams: Teams = (cards.iter().map(|card| (card.channel.clone(), card.team.clone())))
-        .chain(connections.iter().map(|known| (known.channel.clone(), known.team.clone())))
-        .collect();
-    let with_card: Vec<_> = cards.into_iter().map(|card| card.channel).collect();
-    let targets = routing::targets(&stored.record, &connections, &with_card);
-    let jobs = cause.jobs(&subscription.account, &incident, targets);
-    tracing::info!(incident.id = %incident, event.id = cause.id, channels = jobs.len(), version = stored.version.0, "merged");
-    let queued = async {
-        queue.send(&jobs).await?;
-        metrics.emit(&[Metric::JobsQueued.times(jobs.len())], clock.now());
-        Ok(())
-    };
-    let (queued, ()) = tokio::join!(queued, open_lines(&ingest.app, &stored.record, &jobs, &teams, &cause));
-    match queued {
-        Ok(()) => Outcome::Accepted,
-        Err(error) => answer::queue_failed(&error),
-    }
-}
-
-/// Which team a channel belongs to.
-type Teams = BTreeMap<ChannelId, TeamId>;
-
-/// Opens the ledger's lines. An incident must not wait for its bookkeeping, so a failure is only logged.
-async fn open_lines(app: &App, record: &IncidentRecord, jobs: &[CardJob], teams: &Teams, cause: &Cause) {
-    let now = app.clock.now();
-    let line = |job: &CardJob| {
-        LedgerEntry::opened(record, cause, Some(job.channel.clone()), teams.get(&job.channel).cloned(), now)
-    };
-    let mut lines: Vec<LedgerEntry> = jobs.iter().map(line).collect();
-    if lines.is_empty() {
-        lines.push(LedgerEntry::opened(record, cause, None, None, now));
-    }
-    let writes = lines.iter().map(|line| app.store.open_ledger_line(line, app.config.retention));
-    for written in join_all(writes).await {
-        if let Err(error) = written {
-            tracing::warn!(error = runtime::chain(&error), "ledger line not written");
-        }
+/// PagerDuty gets its answer after the record is stored and the queue is told.
+async fn observe(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent) -> Outcome {
+    let app = &ingest.app;
+    let cause = Cause { id: event.id.clone().into(), occasion: Occasion::Webhook, at: app.clock.now() };
+    match Box::pin(incidents::observe(app, &subscription.account, What::Event(event), &cause)).await {
+        Ok(_) => Outcome::Accepted,
+        Err(ObserveError::Table(error)) => answer::table_failed(&error),
+        Err(ObserveError::Queue(error)) => answer::queue_failed(&error),
     }
 }
 

@@ -9,9 +9,8 @@ use domain::incident::ServiceRef;
 use pagerduty::rest::{OnCall, Service};
 use runtime::App;
 
-use super::{as_person, linked};
-use crate::place::Place;
-use crate::private::{PrivateError, reply};
+use crate::error::FlowError;
+use crate::who::Who;
 
 /// How many incidents a list shows.
 const INCIDENTS: u32 = 20;
@@ -20,45 +19,41 @@ const INCIDENTS: u32 = 20;
 const SERVICES: usize = 8;
 
 /// The open incidents: of the services of this channel, or those assigned to the person.
-pub(super) async fn incidents(app: &App, place: &Place, text: &str, argument: &str) -> Result<(), PrivateError> {
+pub(super) async fn incidents(app: &App, who: &Who, argument: &str) -> Result<(), FlowError> {
     let mine = match argument.to_lowercase().as_str() {
-        "" => place.private,
+        "" => who.private,
         "mine" => true,
-        _ => return reply(app, place, &cards::setup::failed(cards::text::incidents_usage())).await,
+        _ => return who.reply(app, &cards::setup::failed(cards::text::INCIDENTS_USAGE)).await,
     };
-    let Some((account, mut person)) = linked(app, place, text).await? else { return Ok(()) };
-    let services: Vec<ServiceId> =
-        if mine { Vec::new() } else { services_here(app, place).await?.into_iter().collect() };
+    let mut person = who.linked(app).await?;
+    let services: Vec<ServiceId> = if mine { Vec::new() } else { services_here(app, who).await?.into_iter().collect() };
     if !mine && services.is_empty() {
-        return reply(app, place, &list("Open incidents", &[], cards::text::nothing_connected())).await;
+        return who.reply(app, &list("Open incidents", &[], cards::text::NOTHING_CONNECTED)).await;
     }
-    let user = person.pagerduty_user().clone();
+    let user = person.link().pd_user.clone();
     let assigned = mine.then_some(&user);
-    let page = as_person!(app, place, &account, text, person, |auth| app
-        .pagerduty
-        .open_incidents(auth, &services, assigned, INCIDENTS));
+    let page = person.call(async |api, auth| api.open_incidents(auth, &services, assigned, INCIDENTS).await).await?;
     let lines: Vec<Line> = page.items.iter().map(|incident| cards::incident_line(&incident.snapshot)).collect();
     let (heading, empty) = if mine {
         ("Open incidents assigned to you", "No open incident is assigned to you.")
     } else {
         ("Open incidents of this channel's services", "There is no open incident.")
     };
-    reply(app, place, &list(heading, &lines, empty)).await
+    who.reply(app, &list(heading, &lines, empty)).await
 }
 
 /// Who is on call for the services of this channel, or for those with the name that was given.
-pub(super) async fn oncall(app: &App, place: &Place, text: &str, argument: &str) -> Result<(), PrivateError> {
-    let Some((account, mut person)) = linked(app, place, text).await? else { return Ok(()) };
+pub(super) async fn oncall(app: &App, who: &Who, argument: &str) -> Result<(), FlowError> {
+    let mut person = who.linked(app).await?;
     let wanted: Vec<ServiceId> = if argument.is_empty() {
-        services_here(app, place).await?.into_iter().take(SERVICES).collect()
+        services_here(app, who).await?.into_iter().take(SERVICES).collect()
     } else {
-        let page =
-            as_person!(app, place, &account, text, person, |auth| app.pagerduty.find_services(auth, argument, 0, 25));
+        let page = person.call(async |api, auth| api.find_services(auth, argument, 0, 25).await).await?;
         best(&page.items, argument)
     };
     let mut services: Vec<Service> = Vec::new();
     for id in &wanted {
-        services.push(as_person!(app, place, &account, text, person, |auth| app.pagerduty.service(auth, id)));
+        services.push(person.call(async |api, auth| api.service(auth, id).await).await?);
     }
     let policies: BTreeSet<_> =
         services.iter().filter_map(|service| Some(service.escalation_policy.as_ref()?.id.clone())).collect();
@@ -66,11 +61,11 @@ pub(super) async fn oncall(app: &App, place: &Place, text: &str, argument: &str)
     let oncalls = if policies.is_empty() {
         Vec::new()
     } else {
-        as_person!(app, place, &account, text, person, |auth| app.pagerduty.oncalls(auth, &policies))
+        person.call(async |api, auth| api.oncalls(auth, &policies).await).await?
     };
     let lines: Vec<Line> = services.iter().map(|service| oncall_line(service, &oncalls)).collect();
-    let empty = if argument.is_empty() { cards::text::nothing_connected() } else { cards::text::no_such_service() };
-    reply(app, place, &list("On call now", &lines, empty)).await
+    let empty = if argument.is_empty() { cards::text::NOTHING_CONNECTED } else { cards::text::NO_SUCH_SERVICE };
+    who.reply(app, &list("On call now", &lines, empty)).await
 }
 
 /// Exactly this name, else all that contain it.
@@ -99,17 +94,17 @@ fn oncall_line(service: &Service, oncalls: &[OnCall]) -> Line {
 }
 
 /// The services that are connected to this channel.
-pub(super) async fn connections(app: &App, place: &Place) -> Result<(), PrivateError> {
+pub(super) async fn connections(app: &App, who: &Who) -> Result<(), FlowError> {
     let line = |connection: Connection| Line {
         about: cards::text::connection_state(&connection),
         name: connection.service_name,
     };
-    let lines: Vec<Line> = place.connections(app).await?.into_iter().map(line).collect();
-    reply(app, place, &list("Connected PagerDuty services", &lines, cards::text::nothing_connected())).await
+    let lines: Vec<Line> = who.connections(app).await?.into_iter().map(line).collect();
+    who.reply(app, &list("Connected PagerDuty services", &lines, cards::text::NOTHING_CONNECTED)).await
 }
 
-async fn services_here(app: &App, place: &Place) -> Result<BTreeSet<ServiceId>, PrivateError> {
-    Ok(place.connections(app).await?.into_iter().map(|connection| connection.service).collect())
+async fn services_here(app: &App, who: &Who) -> Result<BTreeSet<ServiceId>, FlowError> {
+    Ok(who.connections(app).await?.into_iter().map(|connection| connection.service).collect())
 }
 
 #[cfg(test)]

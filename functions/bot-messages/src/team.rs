@@ -4,26 +4,27 @@
 //! "Conversation events"). So each step is repeatable, and the welcome is sent once.
 
 use domain::connection::{Channel, ChannelKind, Connection, Installation};
-use domain::ids::{ChannelId, TeamId};
+use domain::ids::{CauseId, ChannelId, TeamId};
 use jiff::SignedDuration;
 use runtime::App;
+use runtime::once::{self, Ended, HOLD, KEEP, Turn};
 use setup::Authorized;
-use store::PersonalChat;
-use teams::activity::{Activity, ConversationKind};
+use store::{OnceKey, PersonalChat};
+use teams::activity::Activity;
+use teams::auth::Verified;
 
-use crate::once::{self, Turn};
-use crate::place::Place;
-use crate::private::{self, PrivateError};
+use crate::error::FlowError;
+use crate::who::Who;
 
 /// Both messages about one installation arrive within this time; what comes later is another one.
 const SAME_INSTALLATION: SignedDuration = SignedDuration::from_secs(60);
 
 /// The bot was added to a team, to a private or shared channel of it, or to somebody's private chat.
-pub(crate) async fn added(app: &App, activity: &Activity) -> Result<(), PrivateError> {
+pub(crate) async fn added(app: &App, who: &Who, verified: &Verified) -> Result<(), FlowError> {
+    let activity = verified.activity();
     let Some(team) = activity.team.as_ref().map(|team| &team.id) else { return Ok(()) };
     let now = app.clock.now();
     let upgrade = activity.action.as_deref().is_some_and(|action| action.eq_ignore_ascii_case("add-upgrade"));
-    let place = Place::of(activity);
     let (before, after) = app
         .store
         .change_installation(team, |known| {
@@ -42,7 +43,7 @@ pub(crate) async fn added(app: &App, activity: &Activity) -> Result<(), PrivateE
                 service_url: activity.service_url.clone(),
                 account: known.as_ref().and_then(|known| known.account.clone()),
                 installed_at: known.as_ref().filter(|_| again).map_or(now, |known| known.installed_at),
-                installer: place.user.clone().or_else(|| known.as_ref().and_then(|known| known.installer.clone())),
+                installer: who.user.clone().or_else(|| known.as_ref().and_then(|known| known.installer.clone())),
                 removed_at: None,
                 connected_at: known.as_ref().and_then(|known| known.connected_at),
                 added_at: activity.timestamp.or_else(|| known.as_ref().and_then(|known| known.added_at)),
@@ -58,41 +59,40 @@ pub(crate) async fn added(app: &App, activity: &Activity) -> Result<(), PrivateE
         tracing::warn!(team.id = %team, error = runtime::chain(&error), "channels not listed");
     }
     // Also when only the second of the two messages arrives, or the first one failed.
-    let key = format!("welcome/{team}/{}", installation.installed_at);
-    let known_before = before.is_some_and(|before| before.installed_at == installation.installed_at) && upgrade;
-    if known_before || !matches!(once::begin(app, &key).await?, Turn::Act) {
+    if before.is_some_and(|before| before.installed_at == installation.installed_at) && upgrade {
         return Ok(());
     }
-    match greet(app, &place, &installation, activity).await {
-        Ok(()) => once::finish(app, &key).await,
-        Err(error) => {
-            once::give_up(app, &key).await;
-            return Err(error);
+    let work = Box::pin(async {
+        match greet(app, who, &installation, activity).await {
+            Ok(()) => Ended::Done(Ok(()), "done".to_owned()),
+            failed => Ended::Undone(failed),
         }
+    });
+    match once::run(app, OnceKey::Welcome(team, installation.installed_at), HOLD, KEEP, work).await? {
+        Turn::Mine(greeted) => greeted,
+        Turn::InProgress | Turn::Before(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// Re-binds what there was before, and tells the person who added the bot how to go on.
-async fn greet(app: &App, place: &Place, installation: &Installation, activity: &Activity) -> Result<(), PrivateError> {
+async fn greet(app: &App, who: &Who, installation: &Installation, activity: &Activity) -> Result<(), FlowError> {
     if installation.account.is_some() {
         let connections = alive(app, installation).await?;
-        let restored = setup::restore_connections(app, &connections, activity.id.as_str()).await?;
-        let card = cards::setup::installed_again(installation.shown_name(), restored);
-        return private::send(app, place, &card).await;
+        let restored = setup::restore_connections(app, &connections, activity.id.clone().into()).await?;
+        return who.tell(app, &cards::setup::installed_again(installation.shown_name(), restored)).await;
     }
     let sent = async {
         let person = Authorized {
-            user: place.user()?.clone(),
-            name: place.name.clone(),
-            conversation: private::chat(app, place).await?,
-            service_url: place.service_url.clone(),
+            user: who.user()?.clone(),
+            name: who.name.clone(),
+            conversation: who.chat(app).await?,
+            service_url: who.service_url.clone(),
         };
-        Ok::<_, PrivateError>(setup::send_authorization(app, installation, &person, true).await?)
+        Ok::<_, FlowError>(setup::send_authorization(app, installation, &person, true).await?)
     };
     let Err(error) = sent.await else { return Ok(()) };
     tracing::warn!(error = runtime::chain(&error), "the installer gets no private message");
-    private::reply(app, place, &cards::setup::installed_in_channel()).await
+    who.reply(app, &cards::setup::installed_in_channel()).await
 }
 
 /// The connections of a team whose channels were not deleted meanwhile.
@@ -104,15 +104,15 @@ async fn alive(app: &App, installation: &Installation) -> Result<Vec<Connection>
 }
 
 /// The bot was removed from a team, from a private or shared channel, or from somebody's private chat.
-pub(crate) async fn removed(app: &App, activity: &Activity) -> Result<(), PrivateError> {
-    let place = Place::of(activity);
-    let Some(team) = &place.team else {
-        if let (true, Some(user)) = (place.private, &place.user) {
-            app.store.delete_personal_chat(&place.tenant, user).await?;
+pub(crate) async fn removed(app: &App, who: &Who, verified: &Verified) -> Result<(), FlowError> {
+    let activity = verified.activity();
+    let Some(team) = &who.team else {
+        if let (true, Some(user)) = (who.private, &who.user) {
+            app.store.delete_personal_chat(&who.tenant, user).await?;
         }
         return Ok(());
     };
-    let Some(installation) = place.installation(app).await? else { return Ok(()) };
+    let Some(installation) = who.installation(app).await? else { return Ok(()) };
     let connections = app.store.connections_of_team(team).await?;
     if let Some(channel) = own_channel(app, activity, team).await? {
         let there: Vec<Connection> = connections.into_iter().filter(|c| c.channel == channel).collect();
@@ -147,9 +147,10 @@ async fn own_channel(app: &App, activity: &Activity, team: &TeamId) -> Result<Op
 }
 
 /// A team or a channel has changed.
-pub(crate) async fn changed(app: &App, activity: &Activity, event_type: &str) -> Result<(), PrivateError> {
-    let place = Place::of(activity);
-    let Some(installation) = place.installation(app).await? else { return Ok(()) };
+pub(crate) async fn changed(app: &App, who: &Who, verified: &Verified, event_type: &str) -> Result<(), FlowError> {
+    let activity = verified.activity();
+    let cause = CauseId::from(activity.id.clone());
+    let Some(installation) = who.installation(app).await? else { return Ok(()) };
     let team = &installation.team;
     match event_type.to_ascii_lowercase().as_str() {
         event @ ("channelcreated" | "channelrenamed" | "channelrestored" | "channelshared" | "channeldeleted") => {
@@ -161,7 +162,7 @@ pub(crate) async fn changed(app: &App, activity: &Activity, event_type: &str) ->
             if deleted {
                 setup::suspend_connections(app, &there, "ChannelDeleted").await?;
             } else if event == "channelrestored" {
-                setup::restore_connections(app, &there, activity.id.as_str()).await?;
+                setup::restore_connections(app, &there, cause).await?;
             }
         }
         "channelunshared" => {
@@ -183,7 +184,7 @@ pub(crate) async fn changed(app: &App, activity: &Activity, event_type: &str) ->
         }
         "teamrestored" | "teamunarchived" => {
             let connections = alive(app, &installation).await?;
-            setup::restore_connections(app, &connections, activity.id.as_str()).await?;
+            setup::restore_connections(app, &connections, cause).await?;
         }
         // Who is in the team is Teams' business: a card can only be clicked by somebody who sees it.
         _ => {}
@@ -211,22 +212,19 @@ async fn remember_channel(
 }
 
 /// Keeps the stored addresses fresh: Teams documents that they can change, and only a verified activity may change them.
-pub(crate) async fn refresh_service_url(app: &App, activity: &Activity) {
-    if let Some(team) = &activity.team
-        && let Err(error) = app.store.refresh_service_url(&team.id, &activity.tenant, &activity.service_url).await
+pub(crate) async fn refresh_service_url(app: &App, who: &Who, verified: &Verified) {
+    if let Some(team) = &who.team
+        && let Err(error) = app.store.refresh_service_url(team, &who.tenant, &who.service_url).await
     {
-        tracing::warn!(error = runtime::chain(&error), team.id = %team.id, "service URL not refreshed");
+        tracing::warn!(error = runtime::chain(&error), team.id = %team, "service URL not refreshed");
     }
-    if activity.conversation.kind == ConversationKind::Personal
-        && let Some(from) = &activity.from
-        && let Some(user) = &from.entra
-    {
+    if let (true, Some(user), Some(from)) = (who.private, &who.user, &verified.activity().from) {
         let chat = PersonalChat {
-            conversation: activity.conversation.id.clone(),
-            service_url: activity.service_url.clone(),
+            conversation: who.conversation.clone(),
+            service_url: who.service_url.clone(),
             teams_user: Some(from.id.clone()),
         };
-        if let Err(error) = app.store.put_personal_chat(&activity.tenant, user, &chat).await {
+        if let Err(error) = app.store.put_personal_chat(&who.tenant, user, &chat).await {
             tracing::warn!(error = runtime::chain(&error), "personal chat not stored");
         }
     }
