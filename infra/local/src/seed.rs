@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use domain::connection::{Account, Filter, Installation};
-use domain::ids::{AccountId, ChannelId, ServiceId, TeamId};
+use domain::ids::{AccountId, ChannelId, ServiceId, ServiceUrl, TeamId};
 use domain::incident::ServiceRef;
 use runtime::App;
 use setup::{Actor, Wish};
@@ -100,7 +100,7 @@ pub(crate) async fn playground(app: &App, pagerduty: &PagerDuty, teams: &Teams) 
         team: TeamId::new(PLAYGROUND_TEAM)?,
         tenant: app.config.teams_tenant.clone(),
         team_name: Some(TEAM.to_owned()),
-        service_url: format!("{}/playground/connector/", teams.base().trim_end_matches('/')),
+        service_url: ServiceUrl::new(format!("{}/playground/connector/", teams.base().trim_end_matches('/')))?,
         account: None,
         installed_at: app.clock.now(),
         installer: None,

@@ -9,8 +9,7 @@ use jiff::SignedDuration;
 use pagerduty::rest::SubscriptionState;
 use reqwest::StatusCode;
 use reqwest::header::DATE;
-use runtime::{App, chain, http_client};
-use setup::SetupError;
+use runtime::{App, BotError, chain, http_client};
 
 use super::{Stack, redrive};
 
@@ -144,15 +143,15 @@ async fn secret(app: &App) -> Finding {
 
 async fn bot_token(app: &App) -> Finding {
     let what = "bot token";
-    match setup::check_bot_token(app).await {
+    match app.bot().check().await {
         Ok(()) => fine(what, "Entra gives the bot a token"),
-        Err(SetupError::Teams(error)) => wrong(
+        Err(BotError::Teams(error)) => wrong(
             what,
             chain(&error),
             "check TeamsAppId and TeamsTenantId against the Entra app, and that its client secret has not expired: make a new \
              one and run infra/secrets replace",
         ),
-        Err(_) => unknown(what, "needs the secret"),
+        Err(BotError::Secret(_)) => unknown(what, "needs the secret"),
     }
 }
 
@@ -167,7 +166,7 @@ async fn bot_keys(app: &App) -> Finding {
 
 async fn app_token(app: &App) -> Finding {
     let what = "PagerDuty app";
-    match app.new_app_token(app.clock.now()).await {
+    match app.as_app().new_token().await {
         Ok(token) if token.missing.is_empty() => fine(what, "gets a token with every scope"),
         Ok(token) => wrong(
             what,

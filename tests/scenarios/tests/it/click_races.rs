@@ -45,7 +45,7 @@ async fn a_note_whose_answer_was_lost_is_not_written_twice_by_the_next_click() {
     let note = || world.click_with(ADA, &card, "Add note", json!({ "note": "rolling back" }));
     world.pagerduty().fail_next_at(CREATE_NOTE, 1, &Fault::DropAnswerAfterApplying);
     for _ in 0..2 {
-        assert_eq!(note().await.message(), cards::text::note_unclear());
+        assert_eq!(note().await.message(), cards::text::NOTE_UNCLEAR);
         assert_eq!(world.notes_in_pagerduty(&incident), ["rolling back"]);
     }
     world.redeliver().await;
@@ -68,9 +68,9 @@ async fn while_pagerduty_hangs_a_note_is_neither_called_added_nor_sent_again() {
         note().await
     };
     let (first, second) = tokio::join!(note(), meanwhile);
-    assert_eq!(second.message(), cards::text::note_in_progress());
-    assert_eq!(first.message(), cards::text::note_unclear(), "the inner limit comes before the outer one");
-    assert_eq!(note().await.message(), cards::text::note_unclear());
+    assert_eq!(second.message(), cards::text::NOTE_IN_PROGRESS);
+    assert_eq!(first.message(), cards::text::NOTE_UNCLEAR, "the inner limit comes before the outer one");
+    assert_eq!(note().await.message(), cards::text::NOTE_UNCLEAR);
     assert!(world.notes_in_pagerduty(&incident).is_empty());
     world.finish();
 }
@@ -124,6 +124,6 @@ async fn a_repeated_activity_with_forged_data_shows_no_card_of_another_channel()
     assert!(again.card_text().contains("DB down"), "Teams repeats itself: the same card");
     activity["value"]["action"]["data"]["incident"] = json!(elsewhere);
     let forged = Answer(world.teams().send(activity).await.unwrap());
-    assert_eq!(forged.error().as_deref(), Some(cards::text::unknown_card()));
+    assert_eq!(forged.error().as_deref(), Some(cards::text::UNKNOWN_CARD));
     world.finish();
 }

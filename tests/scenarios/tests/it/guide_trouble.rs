@@ -218,7 +218,7 @@ async fn connecting_again_mends_a_subscription_that_somebody_deleted_in_pagerdut
     let service = platform.connect("Checkout").await;
     let old = world.pagerduty().subscriptions_of(&service).remove(0);
     let app = &world.stack.app;
-    let token = app.pagerduty_token(false).await.unwrap();
+    let token = app.as_app().new_token().await.unwrap().access_token;
     let id = domain::ids::SubscriptionId::new(old.as_str()).unwrap();
     app.pagerduty.delete_subscription(pagerduty::rest::Auth::App(&token), &id).await.unwrap();
     let page = AdminPage::open(&world, "Ada Wong").await;

@@ -13,6 +13,7 @@
 
 mod actions;
 mod admin_api;
+mod belonging;
 mod browser;
 mod card;
 mod click_races;

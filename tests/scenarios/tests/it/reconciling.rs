@@ -1,6 +1,7 @@
 //! What was missed is found: the reconciler asks PagerDuty what is true.
 
 use domain::ids::ServiceId;
+use domain::round::Round;
 use jiff::SignedDuration;
 use runtime::Metric;
 use simulators::pagerduty::Fault;
@@ -86,10 +87,10 @@ async fn subscriptions_that_nobody_needs_go_and_one_that_is_missing_is_made() {
     let world = World::new().await;
     let service = world.service("Payments");
     let app = &world.stack.app;
-    let token = app.pagerduty_token(false).await.unwrap();
+    let token = app.as_app().new_token().await.unwrap().access_token;
     let create = async |url: &str| {
         let (service, url) = (ServiceId::new(service.as_str()).unwrap(), url::Url::parse(url).unwrap());
-        let events = pagerduty::rest::SUBSCRIBED_EVENTS;
+        let events = &domain::event::subscribed();
         let wanted = pagerduty::rest::NewSubscription { service: &service, url: &url, description: "x", events };
         app.pagerduty.create_subscription(pagerduty::rest::Auth::App(&token), &wanted).await.unwrap().id.to_string()
     };
@@ -124,10 +125,10 @@ async fn subscriptions_follow_pagerbridge_to_another_address() {
     let account = crate::world::account();
     let known = app.store.subscription_of_service(&account, &service).await.unwrap().unwrap();
     // As if it had been made before the own domain: PagerDuty delivers to the old address.
-    let token = app.pagerduty_token(false).await.unwrap();
+    let token = app.as_app().new_token().await.unwrap().access_token;
     let auth = pagerduty::rest::Auth::App(&token);
     let old = url::Url::parse("https://old.example.com/webhooks/pagerduty").unwrap();
-    let events = pagerduty::rest::SUBSCRIBED_EVENTS;
+    let events = &domain::event::subscribed();
     let wanted = pagerduty::rest::NewSubscription { service: &service, url: &old, description: "x", events };
     let made = app.pagerduty.create_subscription(auth, &wanted).await.unwrap();
     app.pagerduty.delete_subscription(auth, &known.id).await.unwrap();
@@ -256,7 +257,7 @@ async fn a_run_that_fails_or_stops_half_way_is_continued_by_the_next() {
     let mut order: Vec<String> = services.clone();
     order.sort();
     let middle = ServiceId::new(order[14].as_str()).unwrap();
-    let round = store::Round { after: Some(middle), ..store::Round::first(world.stack.app.clock.now()) };
+    let round = Round { after: Some(middle), ..Round::first(world.stack.app.clock.now()) };
     world.stack.app.store.put_round(&account, &round).await.unwrap();
     let with_card = || order.iter().filter(|service| world.cards_in(service).len() == 1).cloned().collect::<Vec<_>>();
     world.reconcile().await;

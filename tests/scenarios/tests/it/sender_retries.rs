@@ -1,8 +1,8 @@
 //! What the sender does when one incident's card fails and when the whole channel does: who waits, for how long, and
 //! what ends in the dead-letter queue.
 
-use domain::ids::{AccountId, ChannelId, IncidentId};
-use domain::job::CardJob;
+use domain::ids::{CauseId, ChannelId};
+use domain::job::{CardJob, Cause, Occasion};
 use jiff::SignedDuration;
 
 use crate::world::{Fault, START, World};
@@ -151,8 +151,7 @@ async fn world_with_a_reply_to_send() -> (World, String) {
     let mut card = world.card_record("Payments", &incident).await;
     card.announced.clear();
     card.announced_status_at = None;
-    let (account, id) = (AccountId::new(local::ACCOUNT).unwrap(), IncidentId::new(incident.as_str()).unwrap());
-    world.stack.app.store.save_card(&account, &id, &card).await.unwrap();
+    world.stack.app.store.save_card(&world.card_key("Payments", &incident), &card).await.unwrap();
     (world, incident)
 }
 
@@ -164,14 +163,8 @@ impl World {
 
     /// Somebody has marked the card as perhaps out of date.
     async fn look_at_card(&self, incident: &str, cause: &str) {
-        let job = CardJob {
-            account: AccountId::new(local::ACCOUNT).unwrap(),
-            incident: IncidentId::new(incident).unwrap(),
-            channel: self.payments(),
-            cause: cause.to_owned(),
-            occasion: domain::job::Occasion::Webhook,
-            received_at: START,
-        };
+        let cause = Cause { id: CauseId::new(cause).unwrap(), occasion: Occasion::Webhook, at: START };
+        let job = CardJob::new(self.card_key("Payments", incident), &cause);
         self.stack.app.queue.send(&[job]).await.unwrap();
         self.settle().await;
     }

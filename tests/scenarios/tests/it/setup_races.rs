@@ -17,7 +17,10 @@ async fn a_removal_that_comes_back_to_life_does_not_end_a_subscription_in_use() 
     let service = platform.connect("Checkout").await;
     let old = platform.stored_subscription(&service).await.unwrap();
     // The removal saw no connection, was frozen until its lock was over, and goes on now that there is one.
-    let ended = setup::end_unused(&world.stack.app, &old).await.unwrap();
+    let id = domain::ids::ServiceId::new(service.as_str()).unwrap();
+    let over = setup::ServiceLock::take(&world.stack.app, &crate::world::account(), &id).await.unwrap();
+    world.tick(SignedDuration::from_secs(61));
+    let ended = setup::end_unused(&world.stack.app, &over, &old).await.unwrap();
     assert_eq!(ended, setup::SubscriptionEnd::Kept);
     assert_eq!(platform.stored_subscription(&service).await, Some(old.clone()));
     assert_eq!(world.pagerduty().subscriptions_of(&service), [old.id.as_str()]);
@@ -31,7 +34,7 @@ async fn a_removal_that_comes_back_to_life_does_not_end_a_subscription_in_use() 
     platform.say_in(&other, "Ada Wong", &format!("connect {}", platform.service_url(&service))).await;
     let new = platform.stored_subscription(&service).await.unwrap();
     assert_ne!(new.id, old.id);
-    assert_eq!(setup::end_unused(&world.stack.app, &old).await.unwrap(), setup::SubscriptionEnd::Kept);
+    assert_eq!(setup::end_unused(&world.stack.app, &over, &old).await.unwrap(), setup::SubscriptionEnd::Kept);
     assert_eq!(platform.stored_subscription(&service).await, Some(new));
     world.finish();
 }

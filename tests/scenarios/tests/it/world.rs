@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex};
 
+use domain::deed::DeedKind;
 use domain::ids::{AccountId, ChannelId, EntraUserId, IncidentId, ServiceId, TenantId};
-use domain::plan::CardRecord;
+use domain::plan::{CardKey, CardRecord};
 use jiff::{SignedDuration, Timestamp};
 use local::{Demo, LocalConfig, Running};
 use runtime::Clock;
@@ -196,19 +197,19 @@ impl World {
     pub(crate) async fn click_with(&self, who: &str, card: &Card, button: &str, inputs: Value) -> Answer {
         self.tick(SignedDuration::from_millis(1));
         let verb = match button {
-            "Acknowledge" => cards::data::Verb::Acknowledge,
-            "Resolve" => cards::data::Verb::Resolve,
-            "Add note" => cards::data::Verb::AddNote,
+            "Acknowledge" => DeedKind::Acknowledge,
+            "Resolve" => DeedKind::Resolve,
+            "Add note" => DeedKind::AddNote,
             other => panic!("no such button: {other}"),
         };
         let person = self.person(who).teams;
-        Answer(self.teams().click(&person, &card.message.id, verb.as_str(), inputs).await.unwrap())
+        Answer(self.teams().click(&person, &card.message.id, verb.name(), inputs).await.unwrap())
     }
 
     /// A click whose data somebody has tampered with.
     pub(crate) async fn forge_click(&self, who: &str, card: &Card, verb: &str, data: &Value) -> Answer {
         let person = self.person(who).teams;
-        let verb = if verb == "Resolve" { cards::data::Verb::Resolve.as_str() } else { verb };
+        let verb = if verb == "Resolve" { DeedKind::Resolve.name() } else { verb };
         let mut activity = self.teams().click_activity(&person, &card.message.id, verb, &json!({})).unwrap();
         for (key, value) in data.as_object().unwrap() {
             activity["value"]["action"]["data"][key] = value.clone();
@@ -219,7 +220,7 @@ impl World {
     /// A click that Teams delivers correctly signed, but for a tenant that may not use the bot.
     pub(crate) async fn click_from_another_tenant(&self, card: &Card) -> Answer {
         let person = self.person("Ada Wong").teams;
-        let verb = cards::data::Verb::Resolve.as_str();
+        let verb = DeedKind::Resolve.name();
         let mut activity = self.teams().click_activity(&person, &card.message.id, verb, &json!({})).unwrap();
         for tenant in ["/conversation/tenantId", "/channelData/tenant/id"] {
             if let Some(tenant) = activity.pointer_mut(tenant) {
@@ -351,9 +352,12 @@ impl World {
     }
 
     pub(crate) async fn card_record(&self, service: &str, incident: &str) -> CardRecord {
+        self.stack.app.store.card(&self.card_key(service, incident)).await.unwrap().unwrap()
+    }
+
+    pub(crate) fn card_key(&self, service: &str, incident: &str) -> CardKey {
         let channel = ChannelId::new(self.channel(service)).unwrap();
-        let incident = IncidentId::new(incident).unwrap();
-        self.stack.app.store.card(&account(), &incident, &channel).await.unwrap().unwrap()
+        CardKey { account: account(), incident: IncidentId::new(incident).unwrap(), channel }
     }
 
     pub(crate) fn subscription(&self, service: &str) -> Subscription {

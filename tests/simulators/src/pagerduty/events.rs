@@ -26,7 +26,7 @@ pub(super) enum Data {
 }
 
 /// Every type that can be subscribed to; `pagey.ping` cannot.
-pub(super) const EVENTS: &[(&str, Data)] = &[
+const EVENTS: &[(&str, Data)] = &[
     ("incident.acknowledged", Data::Incident),
     ("incident.action_invocation.created", Data::ActionInvocation),
     ("incident.action_invocation.terminated", Data::ActionInvocation),
@@ -58,6 +58,11 @@ pub(super) const EVENTS: &[(&str, Data)] = &[
     ("service.deleted", Data::Service),
     ("service.updated", Data::Service),
 ];
+
+/// The names of the event types, so that a test can compare them with the product's.
+pub fn event_types() -> impl Iterator<Item = &'static str> {
+    EVENTS.iter().map(|(name, _)| *name)
+}
 
 pub(super) fn data_of(event_type: &str) -> Option<Data> {
     EVENTS.iter().find(|(name, _)| *name == event_type).map(|(_, data)| *data)

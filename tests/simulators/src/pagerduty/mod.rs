@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use axum::Router;
 use serde_json::Value;
 
+pub use events::event_types;
 pub use faults::Fault;
 pub use webhooks::{Delivery, Outcome, Pending};
 
