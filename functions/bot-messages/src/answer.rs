@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use cards::text;
-use domain::deed::{DeedKind, Repetition};
+use domain::deed::DeedKind;
 use domain::failure::Class;
 use domain::incident::IncidentRecord;
 use incidents::{ActError, Outcome};
@@ -82,10 +82,9 @@ fn deed(kind: DeedKind, outcome: Outcome) -> Value {
         Outcome::Done(record) => incident(&record),
         Outcome::AlreadyDone { by, at } => reply::message(&text::already_done(kind, by.as_ref(), at)),
         Outcome::Refused(refusal) => reply::message(&text::refusal(&refusal)),
-        Outcome::NeedsLink => reply::message(text::LINK_NOT_SENT),
-        Outcome::Unclear if kind.repetition() == Repetition::Harmless => reply::message(text::SLOW_PAGERDUTY),
-        Outcome::Unclear => reply::message(text::NOTE_UNCLEAR),
-        Outcome::InProgress => reply::message(text::NOTE_IN_PROGRESS),
+        Outcome::NeedsLink => reply::message(text::NOT_LINKED),
+        Outcome::Unclear => reply::message(text::unclear(kind)),
+        Outcome::InProgress => reply::message(text::being_done(kind)),
         Outcome::Busy => reply::message(text::BUSY_PAGERDUTY),
         Outcome::Failed(ActError::PagerDuty(error)) => not_done(&error),
         Outcome::Failed(error) => failed(&error),
@@ -99,7 +98,9 @@ fn not_done(error: &ApiError) -> Value {
     if class.may_pass() {
         return reply::message(&why);
     }
-    reply::error(if class == Class::Forbidden { "Forbidden" } else { "Refused" }, &why)
+    let code =
+        [(Class::Forbidden, "Forbidden"), (Class::Gone, "NotFound")].into_iter().find(|(known, _)| *known == class);
+    reply::error(code.map_or("Refused", |(_, code)| code), &why)
 }
 
 fn failed(error: &(dyn std::error::Error + 'static)) -> Value {

@@ -192,12 +192,9 @@ fn link_sent(sent: Result<(), FlowError>) -> Clicked {
 async fn send_key(app: &App, who: &Who, click: &Click) -> Result<Clicked, Clicked> {
     let Ok(data) = serde_json::from_value::<TeamData>(click.action.clone()) else { return Ok(Clicked::UnknownButton) };
     // Whoever did not add the bot to the team has no business with its key.
-    let waiting = app.store.installation(&data.team).await?.filter(|team| {
-        team.tenant == who.tenant
-            && team.waits_for_authorization()
-            && team.installer.is_some()
-            && team.installer == who.user
-    });
+    let waiting = place::installation(app, &data.team, &who.tenant)
+        .await?
+        .filter(|team| team.waits_for_authorization() && team.installer.is_some() && team.installer == who.user);
     let Some(installation) = waiting else { return Ok(Clicked::NothingToAuthorize) };
     let (key, expires) = setup::new_key(app, &installation).await?;
     who.tell(app, &cards::setup::key_for_admin(installation.shown_name(), &key, expires)).await?;

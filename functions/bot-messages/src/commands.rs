@@ -5,9 +5,8 @@
 mod lists;
 mod manage;
 
-use cards::{Command, CommandName};
+use cards::CommandName;
 use domain::linking::{AccountLink, Wanted};
-use domain::permission::Rank;
 use runtime::once::{self, Ended, HOLD, KEEP};
 use runtime::{App, PersonError};
 use store::OnceKey;
@@ -147,15 +146,6 @@ async fn trigger(app: &App, who: &Who) -> Result<(), FlowError> {
         Err(error) if error.needs_link() => who.ask_to_link(app, "a new incident", Wanted::Trigger).await,
         Err(error) => Err(error),
     }
-}
-
-/// Whether PagerDuty's role allows the command; if not, the person is told.
-async fn may(app: &App, who: &Who, command: &Command, rank: Rank) -> Result<bool, FlowError> {
-    if rank >= command.rank {
-        return Ok(true);
-    }
-    who.reply(app, &cards::not_allowed(command)).await?;
-    Ok(false)
 }
 
 #[cfg(test)]

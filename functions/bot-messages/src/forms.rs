@@ -8,8 +8,8 @@ use domain::ids::{CauseId, PdUserId, PriorityId, ServiceId};
 use domain::incident::Urgency;
 use domain::job::{Cause, Occasion};
 use domain::linking::Wanted;
-use incidents::{What, observe};
-use pagerduty::rest::{ApiError, NewIncident, RestIncident};
+use incidents::{Answer, What, observe};
+use pagerduty::rest::{ApiError, NewIncident};
 use runtime::once::{self, Ended, HOLD, KEEP, Turn};
 use runtime::{App, Person, PersonError};
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,13 @@ pub(crate) struct Made {
     pub(crate) number: u64,
     pub(crate) title: String,
     pub(crate) url: String,
+}
+
+impl Made {
+    fn of(answer: &Answer) -> Self {
+        let state = &answer.incident.snapshot;
+        Self { number: state.number, title: state.title.clone(), url: state.html_url.clone() }
+    }
 }
 
 /// Opens the form.
@@ -133,7 +140,11 @@ async fn draw(
         });
         Ok((tolerant(priorities)?, tolerant(found)?))
     };
-    let (priorities, found) = person.call(offered).await?;
+    // When there is no time left to ask, what was typed is still worth more than a sentence.
+    let (priorities, found) = match person.call(offered).await {
+        Err(PersonError::Busy) => (Vec::new(), Vec::new()),
+        answer => answer?,
+    };
     services.extend(found.into_iter().map(|service| Offer { id: service.id.to_string(), name: service.name }));
     // What is typed must stay choosable.
     keep_choice(&mut services, typed.service.as_deref());
@@ -230,16 +241,20 @@ async fn create(app: &App, who: &Who, form: String, typed: Typed) -> Result<Page
     let name = runtime::digest(format!("{}#{form}", person.link().user).as_bytes());
     let work = Box::pin(async {
         match ask(app, &mut person, &wish, &name).await {
-            Ok(Asked::Made(made)) => {
-                let outcome = serde_json::to_string(&made).unwrap_or_default();
-                Ended::Done(Ok(Asked::Made(made)), outcome)
+            Ok(Asked::Made(answer)) => {
+                let outcome = serde_json::to_string(&Made::of(&answer)).unwrap_or_default();
+                Ended::Done(Ok(Asked::Made(answer)), outcome)
             }
             Ok(Asked::MadeBefore) => Ended::Done(Ok(Asked::MadeBefore), "made".to_owned()),
             undone => Ended::Undone(undone),
         }
     });
     match once::run(app, OnceKey::Form(&name), HOLD, KEEP, work).await? {
-        Turn::Mine(Ok(Asked::Made(made))) => Ok(Page::Made(made)),
+        Turn::Mine(Ok(Asked::Made(answer))) => {
+            let made = Made::of(&answer);
+            show(app, &person, *answer, &name).await;
+            Ok(Page::Made(made))
+        }
         Turn::Mine(Ok(Asked::MadeBefore)) => Ok(Page::MadeBefore),
         Turn::Mine(Ok(Asked::Refused(why))) => draw(app, who, &mut person, form, typed, Some(why)).await,
         Turn::Mine(Err(error)) => Err(error),
@@ -249,7 +264,7 @@ async fn create(app: &App, who: &Who, form: String, typed: Typed) -> Result<Page
 }
 
 enum Asked {
-    Made(Made),
+    Made(Box<Answer>),
     /// An open incident has this form's key: an earlier try went through although its answer was lost.
     MadeBefore,
     Refused(String),
@@ -266,8 +281,9 @@ async fn ask(app: &App, person: &mut Person<'_>, wish: &Wish, name: &str) -> Res
         priority: wish.priority.as_ref(),
         assignee: wish.assignee.as_ref(),
     };
+    let asked = domain::incident::Asked::at(app.clock.now());
     let error = match person.call(async |api, auth| api.create_incident(auth, &wanted).await).await {
-        Ok(incident) => return Ok(Asked::Made(made(app, person, incident, name).await)),
+        Ok(incident) => return Ok(Asked::Made(Box::new(Answer { incident, asked }))),
         Err(PersonError::PagerDuty(error)) => error,
         Err(PersonError::Busy) => return Ok(Asked::Refused(cards::text::BUSY_PAGERDUTY.to_owned())),
         Err(error) => return Err(error.into()),
@@ -286,16 +302,13 @@ async fn ask(app: &App, person: &mut Person<'_>, wish: &Wish, name: &str) -> Res
     }))
 }
 
-/// What PagerDuty answered is observed, so that nobody waits for the webhook; which brings the card as well.
-async fn made(app: &App, person: &Person<'_>, incident: RestIncident, name: &str) -> Made {
-    let state = &incident.snapshot;
-    let made = Made { number: state.number, title: state.title.clone(), url: state.html_url.clone() };
-    let Ok(id) = CauseId::new(name) else { return made };
+/// Observes what PagerDuty answered, so that nobody waits for the webhook, which brings the card as well.
+async fn show(app: &App, person: &Person<'_>, answer: Answer, name: &str) {
+    let Ok(id) = CauseId::new(name) else { return };
     let cause = Cause { id, occasion: Occasion::Action, at: app.clock.now() };
-    if let Err(error) = observe(app, &person.link().account, What::Answer(incident), &cause).await {
+    if let Err(error) = Box::pin(observe(app, &person.link().account, What::Answer(answer), &cause)).await {
         tracing::warn!(error = runtime::chain(&error), "cards not marked after an incident was created");
     }
-    made
 }
 
 #[cfg(test)]

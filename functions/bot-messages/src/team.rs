@@ -139,7 +139,7 @@ pub(crate) async fn removed(app: &App, who: &Who, verified: &Verified) -> Result
 /// The private or shared channel that an activity is about: those have installations of their own. So has one that we know
 /// nothing of, since Teams tells of every standard channel, and names General when the bot leaves the whole team.
 async fn own_channel(app: &App, activity: &Activity, team: &TeamId) -> Result<Option<ChannelId>, store::Error> {
-    let Some(channel) = activity.channel.as_ref().filter(|channel| channel.id.as_str() != team.as_str()) else {
+    let Some(channel) = activity.channel.as_ref().filter(|channel| !channel.id.is_general(team)) else {
         return Ok(None);
     };
     let known = app.store.channel(team, &channel.id).await?;

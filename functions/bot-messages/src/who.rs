@@ -68,7 +68,8 @@ impl Who {
             return Ok(Vec::new());
         };
         let mut connections = app.store.connections_of_team(&installation.team).await?;
-        connections.retain(|connection| &connection.channel == channel);
+        // Of an account that the team has left, some may be left over.
+        connections.retain(|connection| &connection.channel == channel && installation.belongs_to(&connection.account));
         Ok(connections)
     }
 

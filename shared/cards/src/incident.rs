@@ -242,9 +242,9 @@ fn button(record: &IncidentRecord, kind: DeedKind) -> Action {
 
 /// The words of an input of a deed's form.
 fn words(kind: DeedKind, input: &Input) -> InputText {
-    let (label, placeholder, error) = match kind {
-        DeedKind::Acknowledge | DeedKind::Resolve => ("", "", ""),
-        DeedKind::AddNote => ("Note", "What did you find or do?", "Please write the note first."),
+    let (label, placeholder, error) = match (kind, input.id) {
+        (DeedKind::AddNote, _) => ("Note", "What did you find or do?", "Please write the note first."),
+        (DeedKind::Acknowledge | DeedKind::Resolve, id) => (id, "", "Please fill this in."),
     };
     InputText {
         id: input.id,

@@ -56,6 +56,24 @@ pub fn refusal(refusal: &Refusal) -> String {
     .into_message()
 }
 
+/// PagerDuty has not said whether it has done it.
+#[must_use]
+pub fn unclear(kind: DeedKind) -> &'static str {
+    match kind {
+        DeedKind::Acknowledge | DeedKind::Resolve => SLOW_PAGERDUTY,
+        DeedKind::AddNote => NOTE_UNCLEAR,
+    }
+}
+
+/// An equal deed of the same person is being done at this moment.
+#[must_use]
+pub fn being_done(kind: DeedKind) -> &'static str {
+    match kind {
+        DeedKind::Acknowledge | DeedKind::Resolve => IN_PROGRESS,
+        DeedKind::AddNote => NOTE_IN_PROGRESS,
+    }
+}
+
 /// The deed was done already; `by` and `at` say who did it and when, as far as that is known.
 #[must_use]
 pub fn already_done(kind: DeedKind, by: Option<&Actor>, at: Option<Timestamp>) -> String {
@@ -113,6 +131,10 @@ pub const LINK_SENT: &str =
 /// The clicking person is not linked, and no private message can be sent to them.
 pub const LINK_NOT_SENT: &str = "Your PagerDuty account is not linked yet, and I could not send you a private message. \
      Open a private chat with me, add the app there if Teams asks for it, and write linkUser.";
+
+/// The person is not linked (any more).
+pub const NOT_LINKED: &str =
+    "Your PagerDuty account is not linked yet. Open a private chat with me and write linkUser.";
 
 /// The first one of two equal clicks is still being worked on.
 pub const IN_PROGRESS: &str = "This is being done already. The card will update by itself.";

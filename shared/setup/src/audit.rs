@@ -24,8 +24,7 @@ pub async fn note(app: &App, account: &AccountId, actor: &Actor, text: String) {
 
 /// Posts a card in the team's General channel, whose id is the team's. A team that cannot be told is no reason to fail.
 pub(crate) async fn tell_team(app: &App, installation: &Installation, card: &cards::Card) {
-    let Ok(general) = ChannelId::new(installation.team.as_str()) else { return };
-    if let Err(error) = app.bot().post(installation, &general, card).await {
+    if let Err(error) = app.bot().post(installation, &ChannelId::general(&installation.team), card).await {
         tracing::warn!(team.id = %installation.team, error = runtime::chain(&error), "team not told");
     }
 }

@@ -6,7 +6,6 @@ use domain::connection::{Channel, ChannelKind, Connection, Installation};
 use domain::ids::{AccountId, CauseId, ChannelId};
 use domain::incident::IncidentRecord;
 use domain::job::{Cause, Occasion};
-use domain::routing;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use incidents::{What, observe};
 use runtime::App;
@@ -56,11 +55,7 @@ pub async fn restore_connections(app: &App, connections: &[Connection], cause: C
         let theirs: Vec<Connection> = connections.iter().filter(|c| &c.account == account).cloned().collect();
         let open = app.store.open_incidents(account).await?;
         let look = async |record: IncidentRecord| {
-            let channels = routing::targets(&record, &theirs, &[]);
-            if channels.is_empty() {
-                return Ok(());
-            }
-            Box::pin(observe(app, account, What::Again(&record, channels), &cause)).await.map(drop)
+            Box::pin(observe(app, account, What::Restored(&record, &theirs), &cause)).await.map(drop)
         };
         stream::iter(open.into_iter().map(look)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     }

@@ -5,6 +5,7 @@ use domain::failure::Class;
 use domain::ids::ChannelId;
 use domain::incident::ServiceRef;
 use domain::job::TestJob;
+use incidents::place;
 use runtime::{App, BotError};
 use store::Subscription;
 
@@ -125,7 +126,7 @@ async fn still_authorized(
     wish: &Wish<'_>,
     connected: Connected,
 ) -> Result<Connected, SetupError> {
-    if app.store.team_of_account(&lock.account, &wish.installation.team).await?.is_some() {
+    if place::team(app, &lock.account, &wish.installation.team).await?.is_some() {
         return Ok(connected);
     }
     remove_locked(app, lock, wish.channel).await?;

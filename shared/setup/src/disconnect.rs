@@ -3,6 +3,7 @@
 use domain::connection::{Connection, ConnectionKey, Installation};
 use domain::ids::{AccountId, ChannelId};
 use futures_util::{StreamExt as _, stream};
+use incidents::place;
 use runtime::App;
 
 use crate::audit::{Actor, note, tell_team};
@@ -121,7 +122,7 @@ pub async fn finish_leaving(app: &App, installation: &Installation) -> Result<()
             Some(Installation { leaving: None, ..known })
         })
         .await?;
-    if app.store.team_of_account(account, &installation.team).await?.is_none() {
+    if place::team(app, account, &installation.team).await?.is_none() {
         app.store.delete_team_of_account(account, &installation.team).await?;
     }
     Ok(())
@@ -132,7 +133,7 @@ async fn sweep(app: &App, installation: &Installation, account: &AccountId) -> R
     let mut done = Disconnected::default();
     for _ in 0..ROUNDS {
         // Authorized again meanwhile: what the team gets from now on must stay.
-        if app.store.team_of_account(account, &installation.team).await?.is_some() {
+        if place::team(app, account, &installation.team).await?.is_some() {
             break;
         }
         let connections = app.store.connections_of_team(&installation.team).await?;

@@ -210,8 +210,8 @@ pub(crate) fn session(hash: &str) -> Key {
 pub enum OnceKey<'a> {
     /// Acting on an activity, which Teams may send again.
     Activity(&'a ConversationId, &'a ActivityId),
-    /// A person's note with this digest on an incident.
-    Note(&'a IncidentId, &'a str),
+    /// A deed of this name on an incident; the digest tells whose it is, and what was typed.
+    Deed(&'a IncidentId, &'a str, &'a str),
     /// The incident of a form that a person has opened, by their digest.
     Form(&'a str),
     /// The welcome after an installation.
@@ -222,7 +222,7 @@ impl OnceKey<'_> {
     pub(crate) fn key(self) -> Key {
         once(&match self {
             Self::Activity(conversation, activity) => format!("activity/{conversation}/{activity}"),
-            Self::Note(incident, digest) => format!("note/{incident}/{digest}"),
+            Self::Deed(incident, name, digest) => format!("{name}/{incident}/{digest}"),
             Self::Form(digest) => format!("form/{digest}"),
             Self::Welcome(team, installed_at) => format!("welcome/{team}/{installed_at}"),
         })
@@ -302,7 +302,7 @@ mod tests {
             attempt(a),
             pending(a),
             OnceKey::Activity(&conversation, &activity).key(),
-            OnceKey::Note(&incident, a).key(),
+            OnceKey::Deed(&incident, b, a).key(),
             OnceKey::Form(a).key(),
             OnceKey::Welcome(&team, Timestamp::UNIX_EPOCH).key(),
             LockKey::Connections(account.clone(), service).key(),

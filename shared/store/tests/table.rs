@@ -88,7 +88,7 @@ fn event(number: i64, what: Happening, status: Option<Status>) -> IncidentRecord
         account(),
         IncidentEvent {
             id: EventId::new(format!("E{number}")).unwrap(),
-            occurred_at: at(number),
+            occurred_at: Some(at(number)),
             incident: incident(),
             by: None,
             snapshot: status.map(|status| Snapshot {
@@ -106,6 +106,7 @@ fn event(number: i64, what: Happening, status: Option<Status>) -> IncidentRecord
             }),
             what: Some(what),
         },
+        T0,
     )
 }
 
@@ -203,8 +204,10 @@ async fn a_priority_is_read_with_its_id_and_also_as_the_version_before_stored_it
     store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered))).await.unwrap();
     assert_eq!(priority().await, Priority { id: PriorityId::new("PPRIO1").ok(), name: "P1".to_owned() });
     let text = |text: &str| AttributeValue::S(text.to_owned());
-    let update =
-        client.update_item().table_name(TABLE).update_expression("SET #data.#snapshot.#value.priority = :name");
+    let update = client
+        .update_item()
+        .table_name(TABLE)
+        .update_expression("SET #data.#snapshot.#value.priority = :name REMOVE #data.#snapshot.#value.priority_id");
     let update = ["data", "snapshot", "value"]
         .into_iter()
         .fold(update, |update, name| update.expression_attribute_names(format!("#{name}"), name));

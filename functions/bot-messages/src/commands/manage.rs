@@ -4,13 +4,14 @@ use cards::Command;
 use domain::connection::{ConnectionKey, Filter, Installation};
 use domain::ids::ServiceId;
 use domain::incident::ServiceRef;
+use domain::permission::Rank;
+use incidents::place;
 use pagerduty::service_address;
 use runtime::{App, Person};
 use setup::{Actor, Authorized, Connected, SetupError, Wish};
 use store::Via;
 use url::Url;
 
-use super::may;
 use crate::error::FlowError;
 use crate::who::Who;
 
@@ -127,9 +128,7 @@ pub(super) async fn authorize(app: &App, who: &Who, argument: &str) -> Result<()
         None => None,
     };
     let installation = match known.filter(|key| key.tenant == who.tenant) {
-        Some(key) => app
-            .store
-            .installation(&key.team)
+        Some(key) => place::installation(app, &key.team, &who.tenant)
             .await?
             .filter(|team| team.installed_at == key.installed_at && team.waits_for_authorization()),
         None => None,
@@ -152,4 +151,13 @@ pub(super) async fn configure(app: &App, who: &Who, command: &Command) -> Result
         return Ok(());
     }
     who.reply(app, &cards::setup::open_configuration(&app.config.public("/admin"))).await
+}
+
+/// Whether PagerDuty's role allows the command; if not, the person is told.
+async fn may(app: &App, who: &Who, command: &Command, rank: Rank) -> Result<bool, FlowError> {
+    if rank >= command.rank {
+        return Ok(true);
+    }
+    who.reply(app, &cards::not_allowed(command)).await?;
+    Ok(false)
 }

@@ -136,3 +136,28 @@ async fn nothing_is_acknowledged_without_the_newest_state() {
     world.settle().await;
     world.finish();
 }
+
+#[tokio::test]
+async fn whoever_asks_for_what_is_done_already_gets_a_true_card_although_its_mark_was_lost() {
+    let world = World::new().await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    world.link(ADA).await;
+    let stale = world.only_card("Payments");
+    world.tick(SignedDuration::from_mins(1));
+    world.pagerduty().resolve(&incident, &world.pagerduty_user("Ben Okafor"));
+    world.deliver_webhooks().await;
+    let app = &world.stack.app;
+    let sqs = runtime::AwsClients::new(&app.config.aws).sqs;
+    let lost = sqs.receive_message().queue_url(&app.config.queue_url).max_number_of_messages(10).send().await.unwrap();
+    assert_eq!(lost.messages().len(), 1);
+    for message in lost.messages() {
+        let receipt = message.receipt_handle.clone().unwrap();
+        sqs.delete_message().queue_url(&app.config.queue_url).receipt_handle(receipt).send().await.unwrap();
+    }
+    let answer = world.click(ADA, &stale, "Resolve").await;
+    assert_eq!(answer.message(), "Already resolved by Ben Okafor on 23 Nov 2026, 09:01 UTC.");
+    world.settle().await;
+    assert!(world.only_card("Payments").summary().contains("resolved"));
+    world.finish();
+}

@@ -193,6 +193,29 @@ async fn an_incident_whose_answer_was_lost_is_not_created_twice() {
 }
 
 #[tokio::test]
+async fn a_form_that_pagerduty_is_slow_to_take_keeps_what_was_typed_and_makes_one_incident() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let service = platform.connect("Checkout").await;
+    let ada = world.person("Ada Wong").teams;
+    platform.say("Ada Wong", "trigger").await;
+    let offer = platform.last_reply();
+    world.teams().click(&ada, &offer.message.id, "Create incident", json!({})).await.unwrap();
+    world.pagerduty().fail_next_at("POST /incidents", 1, &simulators::pagerduty::Fault::Hang);
+    let typed = json!({ "service": service, "title": "Slow answer" });
+    let back = world.teams().submit_dialog(&ada, "Create incident", typed.clone()).await.unwrap();
+    let Task::Dialog { card, .. } = back.task() else { panic!("the form comes back: {back:?}") };
+    let text = card.to_string();
+    assert!(text.contains("will not be created twice") && text.contains("Slow answer"), "{text}");
+    let done = world.teams().submit_dialog(&ada, "Create incident", typed).await.unwrap();
+    assert!(done.body.to_string().contains("was created"), "{done:?}");
+    let made = world.pagerduty().incidents().into_iter().filter(|incident| incident["title"] == "Slow answer").count();
+    assert_eq!(made, 1);
+    world.finish();
+}
+
+#[tokio::test]
 async fn commands_incidents_and_oncall_list_what_the_person_may_see() {
     let world = World::new().await;
     let platform = Platform::authorized(&world).await;
