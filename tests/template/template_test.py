@@ -186,8 +186,9 @@ class Template(unittest.TestCase):
         for ladder in (
             [*aws, webhook, PAGERDUTY_LIMIT, timeout["WebhookIngestFunction"]],
             [aws[1], click, TEAMS_CLICK_LIMIT],
-            # What is left after PagerDuty's last answer is enough for an answer of the table.
-            [aws[0] / 2, seconds("functions/bot-messages/src/lib.rs", "AFTER_PAGERDUTY"), click],
+            # PagerDuty's last answer comes before the click's own limit, and a question to it before the webhook's.
+            [seconds("functions/bot-messages/src/lib.rs", "AFTER_PAGERDUTY"), click],
+            [seconds("functions/webhook-ingest/src/lib.rs", "ASK_BUDGET"), webhook],
             [message, TEAMS_MESSAGE_LIMIT, timeout["BotMessagesFunction"]],
             [timeout["AdminApiFunction"], API_LIMIT, seconds("shared/setup/src/lock.rs", "OF_SERVICE")],
             [seconds("shared/pagerduty/src/oauth.rs", "TIMEOUT"), timeout["OauthCallbackFunction"], API_LIMIT],

@@ -6,8 +6,8 @@ use domain::ids::{AccountId, IncidentId, ServiceId};
 use domain::incident::IncidentRecord;
 use domain::round::{self, Round};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use incidents::{Connected, Observed, What, observe, read};
-use pagerduty::rest::{RestIncident, Which};
+use incidents::{Answer, Connected, Observed, What, observe, read};
+use pagerduty::rest::Which;
 use runtime::App;
 
 use crate::ReconcileError;
@@ -24,29 +24,29 @@ pub(crate) async fn refresh(
     open: &[IncidentRecord],
     round: &Round,
 ) -> Result<(), ReconcileError> {
-    let mut found: BTreeMap<IncidentId, RestIncident> = BTreeMap::new();
+    let mut found: BTreeMap<IncidentId, Answer> = BTreeMap::new();
     let created = Which::Created { since: round.since(), until: app.clock.now() };
     for which in [Which::Open, created] {
         let listed = read::all(app, services, which).await?;
-        found.extend(listed.into_iter().map(|incident| (incident.id.clone(), incident)));
+        found.extend(listed.into_iter().map(|answer| (answer.incident.id.clone(), answer)));
     }
     // Open here and not there: closed or moved meanwhile.
     for record in open {
         let theirs = record.state().is_some_and(|state| services.contains(&state.service.id));
         if theirs && !found.contains_key(&record.id) {
-            found.extend(read::one(app, &record.id).await?.map(|incident| (record.id.clone(), incident)));
+            found.extend(read::one(app, &record.id).await?.map(|answer| (record.id.clone(), answer)));
         }
     }
     let cause = round::cause(app.clock.now());
     let observed: Vec<Observed> = stream::iter(found.into_values())
-        .map(|incident| observe(app, account, What::Found(incident, connected), &cause))
+        .map(|answer| observe(app, account, What::Found(answer, connected), &cause))
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
-    let learned = observed.iter().filter(|observed| observed.learned).count();
+    let healed = observed.iter().filter(|observed| observed.healed).count();
     let marked: usize = observed.iter().map(|observed| observed.marked).sum();
-    if learned > 0 || marked > 0 {
-        tracing::info!(incidents = learned, cards = marked, "healed");
+    if healed > 0 || marked > 0 {
+        tracing::info!(incidents = healed, cards = marked, "healed");
     }
     Ok(())
 }

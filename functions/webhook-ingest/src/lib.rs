@@ -13,8 +13,8 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use domain::ids::SubscriptionId;
-use domain::incident::IncidentEvent;
+use domain::ids::{IncidentId, SubscriptionId};
+use domain::incident::{IncidentEvent, is_future};
 use domain::job::{Cause, Occasion};
 use incidents::{ObserveError, What};
 use pagerduty::webhook::{self, Received, ServiceChange, ServiceEvent, SignatureError};
@@ -26,6 +26,9 @@ use crate::subscriptions::Subscriptions;
 
 /// PagerDuty waits 5 s; an answer of ours that it does not hear is a retry that we could have asked for.
 const BUDGET: Duration = Duration::from_millis(4500);
+
+/// How much of that is spent on a question to PagerDuty, after the event was taken.
+const ASK_BUDGET: Duration = Duration::from_millis(2000);
 
 /// The function's HTTP surface: `POST /webhooks/pagerduty`.
 pub fn router(app: App) -> Router {
@@ -88,6 +91,11 @@ async fn take_in(ingest: &Ingest, headers: &HeaderMap, body: Bytes) -> Outcome {
         Err(outcome) => return outcome,
     };
     match webhook::parse(&body) {
+        Ok(Received::Incident(event)) if event.occurred_at.is_some_and(|at| is_future(at, ingest.app.clock.now())) => {
+            let kept = keep_unreadable(ingest, &subscription, headers, &body, "the event is of the future").await;
+            ask(&ingest.app, &subscription, &event.incident, &cause(&ingest.app, &event)).await;
+            kept
+        }
         Ok(Received::Incident(event)) => observe(ingest, &subscription, event).await,
         Ok(Received::Service(event)) => follow(ingest, &subscription, &event).await,
         Ok(Received::Ping) => Outcome::Ping,
@@ -144,11 +152,34 @@ async fn verified(
 /// PagerDuty gets its answer after the record is stored and the queue is told.
 async fn observe(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent) -> Outcome {
     let app = &ingest.app;
-    let cause = Cause { id: event.id.clone().into(), occasion: Occasion::Webhook, at: app.clock.now() };
+    let cause = cause(app, &event);
     match Box::pin(incidents::observe(app, &subscription.account, What::Event(event), &cause)).await {
-        Ok(_) => Outcome::Accepted,
+        Ok(observed) => {
+            if observed.doubtful {
+                ask(app, subscription, &observed.record.id, &cause).await;
+            }
+            Outcome::Accepted
+        }
         Err(ObserveError::Table(error)) => answer::table_failed(&error),
         Err(ObserveError::Queue(error)) => answer::queue_failed(&error),
+    }
+}
+
+fn cause(app: &App, event: &IncidentEvent) -> Cause {
+    Cause { id: event.id.clone().into(), occasion: Occasion::Webhook, at: app.clock.now() }
+}
+
+/// What an event leaves open is asked of PagerDuty. Whatever becomes of that, the event was taken; the reconciler asks again.
+async fn ask(app: &App, subscription: &Subscription, incident: &IncidentId, cause: &Cause) {
+    // The queue drops a second message of the same cause.
+    let cause = Cause { id: cause.id.numbered(1), ..cause.clone() };
+    let asking = Box::pin(incidents::refresh(app, &subscription.account, incident, &cause));
+    match tokio::time::timeout(ASK_BUDGET, asking).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = runtime::chain(&error), incident.id = %incident, "PagerDuty not asked")
+        }
+        Err(_) => tracing::warn!(incident.id = %incident, "PagerDuty did not answer in time"),
     }
 }
 

@@ -17,6 +17,9 @@ pub const MAX_NOTE_CHARS: usize = 20_000;
 /// The same note by the same person within this time is a double click.
 const SAME_NOTE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 
+/// The input that a note is typed into.
+const NOTE: &str = "note";
+
 /// What a person asks for, with what they typed. Kept for people who have to link first, so its JSON stays readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
@@ -82,7 +85,7 @@ impl DeedKind {
     pub fn form(self) -> &'static [Input] {
         match self {
             Self::Acknowledge | Self::Resolve => &[],
-            Self::AddNote => &[Input { id: "note", max_chars: MAX_NOTE_CHARS }],
+            Self::AddNote => &[Input { id: NOTE, max_chars: MAX_NOTE_CHARS }],
         }
     }
 
@@ -117,14 +120,11 @@ impl DeedKind {
     /// The deed with what was typed; what is missing is empty, and [`Deed::decide`] says so.
     #[must_use]
     pub fn with(self, inputs: &Inputs) -> Deed {
-        let typed = |index: usize| {
-            let input = self.form().get(index).and_then(|input| inputs.get(input.id));
-            input.cloned().unwrap_or_default()
-        };
+        let typed = |id: &str| inputs.get(id).cloned().unwrap_or_default();
         match self {
             Self::Acknowledge => Deed::Acknowledge,
             Self::Resolve => Deed::Resolve,
-            Self::AddNote => Deed::AddNote { text: typed(0) },
+            Self::AddNote => Deed::AddNote { text: typed(NOTE) },
         }
     }
 }
@@ -134,7 +134,7 @@ impl DeedKind {
 pub enum Decision {
     /// Ask PagerDuty for it, as the person.
     Call(Request),
-    /// It is so already: show the present card and say so.
+    /// It is so already: say who did it.
     AlreadyDone { by: Option<Actor>, at: Option<Timestamp> },
     /// Do nothing and say why.
     Refuse(Refusal),
@@ -225,7 +225,7 @@ mod tests {
             account,
             IncidentEvent {
                 id: EventId::new("E").unwrap(),
-                occurred_at: Timestamp::UNIX_EPOCH,
+                occurred_at: Some(Timestamp::UNIX_EPOCH),
                 incident,
                 by: Some(person("PBOB")),
                 snapshot: Some(Snapshot {
@@ -247,6 +247,7 @@ mod tests {
                     Status::Resolved => Happening::Resolved { merged_into: None },
                 }),
             },
+            Timestamp::UNIX_EPOCH,
         )
     }
 
@@ -300,6 +301,13 @@ mod tests {
         let inputs = Inputs::from([("note".to_owned(), "on it".to_owned()), ("other".to_owned(), "x".to_owned())]);
         for kind in DeedKind::ALL {
             assert_eq!(kind.with(&inputs).kind(), kind);
+            // One that is left out of the list would be an unknown button.
+            let place = match kind {
+                DeedKind::Acknowledge => 0,
+                DeedKind::Resolve => 1,
+                DeedKind::AddNote => 2,
+            };
+            assert_eq!(DeedKind::ALL.get(place), Some(&kind));
         }
         assert_eq!(DeedKind::AddNote.with(&inputs), Deed::AddNote { text: "on it".to_owned() });
         assert_eq!(DeedKind::AddNote.with(&Inputs::new()), Deed::AddNote { text: String::new() });

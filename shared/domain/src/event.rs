@@ -8,7 +8,7 @@ use crate::status::Status;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     pub name: &'static str,
-    /// Ours. A line of the log begins with it, unless it begins with a person.
+    /// Ours, for lists; most lines of the log begin with it.
     pub words: &'static str,
     /// The status that it brings an incident into, if it is a status change at all.
     pub status: Option<Status>,

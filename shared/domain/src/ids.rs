@@ -110,7 +110,8 @@ ids! {
     PriorityId,
     /// A PagerDuty service.
     ServiceId,
-    /// Where Teams' connector is reached for a team or a chat. It comes from activities that passed `teams::auth` alone.
+    /// Where Teams' connector is reached for a team or a chat. Activities have it after `teams::auth` has checked its host; the
+    /// connector checks it again before the bot's token goes there.
     ServiceUrl,
     /// A PagerDuty webhook subscription (`X-Webhook-Subscription`).
     SubscriptionId,

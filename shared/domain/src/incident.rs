@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::event::EventType;
@@ -20,8 +20,54 @@ pub const LOG_LIMIT: usize = 30;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
     pub at: Timestamp,
-    /// The event's id; empty for a REST answer, which therefore loses a tie against an event.
+    /// The event's id; for a REST answer see [`Asked`].
     pub by: String,
+}
+
+/// Begins the name of an answer that was asked for when everything of its moment was known: sorts after every event id.
+const ASKED: &str = "~";
+
+/// Clocks differ, but not by so much: what is said to happen later than this is no time.
+pub const FUTURE: SignedDuration = SignedDuration::from_mins(5);
+
+/// An answer this much older than the change that it tells has all of that change's second in it.
+const SETTLED: SignedDuration = SignedDuration::from_secs(2);
+
+/// When PagerDuty was asked for what a REST answer tells.
+///
+/// Answers have whole seconds and events have milliseconds, so an answer alone does not say whether it is older or newer than
+/// an event of its second: it counts as older, unless PagerDuty was asked at least 2 s after that change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// When the question was sent.
+    pub at: Timestamp,
+    /// The newest change that was known then. PagerDuty tells of a change after it has made it, so the answer has it in it.
+    pub knowing: Option<Timestamp>,
+}
+
+impl Asked {
+    /// A question by somebody who knew nothing.
+    #[must_use]
+    pub fn at(at: Timestamp) -> Self {
+        Self { at, knowing: None }
+    }
+
+    fn version(self, changed_at: Timestamp) -> Version {
+        let at = if is_future(changed_at, self.at) { self.at } else { changed_at };
+        let settled = self.at.duration_since(at) >= SETTLED;
+        let end = SignedDuration::from_nanos(999_999_999 - i64::from(at.subsec_nanosecond()));
+        let at = if settled { at.checked_add(end).unwrap_or(at) } else { at };
+        match self.knowing {
+            Some(known) if known >= at => Version { at: known, by: format!("{ASKED}{:.9}", self.at) },
+            _ => Version { at, by: String::new() },
+        }
+    }
+}
+
+/// Whether a time is later than any clock's error explains.
+#[must_use]
+pub fn is_future(at: Timestamp, now: Timestamp) -> bool {
+    at.duration_since(now) > FUTURE
 }
 
 /// A value together with the [`Version`] that set it.
@@ -59,8 +105,7 @@ pub struct ServiceRef {
 }
 
 /// One of the account's priorities.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "StoredPriority")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority {
     /// `None` in records of the versions that kept the name only.
     pub id: Option<PriorityId>,
@@ -68,19 +113,27 @@ pub struct Priority {
     pub name: String,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum StoredPriority {
-    Name(String),
-    Whole { id: Option<PriorityId>, name: String },
-}
+/// A priority is stored as its name, as all versions read it, and its id beside it, which earlier ones ignore.
+mod stored_priority {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-impl From<StoredPriority> for Priority {
-    fn from(stored: StoredPriority) -> Self {
-        match stored {
-            StoredPriority::Name(name) => Self { id: None, name },
-            StoredPriority::Whole { id, name } => Self { id, name },
-        }
+    use super::{Priority, PriorityId};
+
+    #[derive(Serialize, Deserialize)]
+    struct Stored {
+        priority: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        priority_id: Option<PriorityId>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(priority: &Option<Priority>, serializer: S) -> Result<S::Ok, S::Error> {
+        let (priority, priority_id) = priority.clone().map(|Priority { id, name }| (name, id)).unzip();
+        Stored { priority, priority_id: priority_id.flatten() }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Priority>, D::Error> {
+        let Stored { priority, priority_id } = Stored::deserialize(deserializer)?;
+        Ok(priority.map(|name| Priority { id: priority_id, name }))
     }
 }
 
@@ -94,6 +147,7 @@ pub struct Snapshot {
     pub status: Status,
     pub urgency: Urgency,
     /// How severe it is, if the account has priorities and somebody set one.
+    #[serde(flatten, with = "stored_priority")]
     pub priority: Option<Priority>,
     pub service: ServiceRef,
     pub escalation_policy: Option<String>,
@@ -272,7 +326,8 @@ pub struct RecordVersion(pub u64);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncidentEvent {
     pub id: EventId,
-    pub occurred_at: Timestamp,
+    /// `None` if PagerDuty did not say it legibly: that costs the time and nothing else.
+    pub occurred_at: Option<Timestamp>,
     pub incident: IncidentId,
     pub by: Option<Actor>,
     /// The whole incident, where the event carries it.
@@ -288,14 +343,18 @@ impl IncidentRecord {
         Self { account, id, snapshot: None, status_change: None, log: BTreeSet::new() }
     }
 
-    /// What one webhook event alone tells.
+    /// What one webhook event alone tells. Without a time of its own it is logged as of `received_at`; its state then counts as
+    /// the incident's first, so that an old event that is delivered late hides nothing.
     #[must_use]
-    pub fn from_event(account: AccountId, event: IncidentEvent) -> Self {
-        let version = Version { at: event.occurred_at, by: event.id.as_str().to_owned() };
-        let status = event.what.as_ref().and_then(Happening::status);
+    pub fn from_event(account: AccountId, event: IncidentEvent, received_at: Timestamp) -> Self {
+        let at = event.occurred_at.unwrap_or(received_at);
+        let began_at = event.snapshot.as_ref().and_then(|snapshot| snapshot.created_at);
+        let stamp = event.occurred_at.or(began_at).unwrap_or(Timestamp::UNIX_EPOCH);
+        let version = Version { at: stamp, by: event.id.as_str().to_owned() };
+        let status = event.what.as_ref().and_then(Happening::status).filter(|_| event.occurred_at.is_some());
         let status_change = status
             .map(|status| Stamped { version: version.clone(), value: StatusChange { status, by: event.by.clone() } });
-        let entry = event.what.map(|what| LogEntry { at: event.occurred_at, id: event.id, by: event.by, what });
+        let entry = event.what.map(|what| LogEntry { at, id: event.id, by: event.by, what });
         Self {
             account,
             id: event.incident,
@@ -307,27 +366,48 @@ impl IncidentRecord {
 
     /// What a REST answer tells: no log entry, since the webhook of the same change brings one under its own id.
     ///
-    /// `at` is the answer's `updated_at`. It has whole seconds, so it can lose against an event of the same second, but it
-    /// never overrides a newer one.
+    /// `asked` decides against which events it wins; see [`Asked`].
     #[must_use]
     pub fn from_rest(
         account: AccountId,
         id: IncidentId,
-        at: Timestamp,
+        updated_at: Timestamp,
         snapshot: Snapshot,
         status_changed: Option<(Timestamp, Option<Actor>)>,
+        asked: Asked,
     ) -> Self {
         let status = snapshot.status;
+        let changed = status_changed.map(|(at, by)| {
+            // An answer that does not say who did it hides nobody.
+            let version = if by.is_some() { asked.version(at) } else { Version { at, by: String::new() } };
+            Stamped { version, value: StatusChange { status, by } }
+        });
         Self {
             account,
             id,
-            snapshot: Some(Stamped { version: Version { at, by: String::new() }, value: snapshot }),
-            status_change: status_changed.map(|(at, by)| Stamped {
-                version: Version { at, by: String::new() },
-                value: StatusChange { status, by },
-            }),
+            snapshot: Some(Stamped { version: asked.version(updated_at), value: snapshot }),
+            status_change: changed,
             log: BTreeSet::new(),
         }
+    }
+
+    /// Whether both tell the same, whenever and by whomever they were told.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let state = |record: &Self| record.state().cloned();
+        let change = |record: &Self| record.status_change.as_ref().map(|change| change.value.clone());
+        self.log == other.log && state(self) == state(other) && change(self) == change(other)
+    }
+
+    /// Whether events of the same moment disagree about the newest status, so that only PagerDuty can tell.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        let changes = || self.log.iter().filter_map(|entry| Some((entry.at, entry.what.status()?)));
+        let Some((newest, status)) = changes().next_back() else { return false };
+        let decided =
+            |version: &Version| version.at > newest || (version.at == newest && version.by.starts_with(ASKED));
+        changes().any(|(at, other)| at == newest && other != status)
+            && !self.snapshot.as_ref().is_some_and(|snapshot| decided(&snapshot.version))
     }
 
     /// Merges what two observations of the same incident know. The later value of each field wins; the logs are united
@@ -399,7 +479,7 @@ mod tests {
         };
         IncidentEvent {
             id: EventId::new(format!("E{id}")).unwrap(),
-            occurred_at: Timestamp::from_second(second).unwrap(),
+            occurred_at: Some(Timestamp::from_second(second).unwrap()),
             incident: incident(),
             by: Some(Actor { user: None, name: format!("user {}", id % 3) }),
             snapshot: status.map(|status| {
@@ -414,11 +494,17 @@ mod tests {
 
     /// Events whose ids may repeat (redelivery), whose seconds collide, and whose number exceeds the log's limit.
     fn records() -> impl Strategy<Value = Vec<IncidentRecord>> {
-        prop::collection::vec((0_i64..50, 0_u16..60, any::<u8>()), 0..80).prop_map(|events| {
-            events
-                .into_iter()
-                .map(|(second, id, kind)| IncidentRecord::from_event(account(), event(second, id, kind)))
-                .collect()
+        prop::collection::vec((0_i64..50, 0_u16..60, any::<u8>(), 0_i64..5), 0..80).prop_map(|events| {
+            let record = |(second, id, kind, late): (i64, u16, u8, i64)| {
+                if kind < 200 {
+                    return IncidentRecord::from_event(account(), event(second, id, kind), Timestamp::UNIX_EPOCH);
+                }
+                let at = Timestamp::from_second(second).unwrap();
+                let asked = Asked { at: at + SignedDuration::from_secs(late), knowing: (kind % 2 == 0).then_some(at) };
+                let told = snapshot(Status::Acknowledged, &format!("answer {id}"));
+                IncidentRecord::from_rest(account(), incident(), at, told, Some((at, None)), asked)
+            };
+            events.into_iter().map(record).collect()
         })
     }
 
@@ -474,8 +560,8 @@ mod tests {
 
     #[test]
     fn a_late_event_does_not_hide_the_newer_state_but_is_logged() {
-        let newer = IncidentRecord::from_event(account(), event(20, 2, 2));
-        let older = IncidentRecord::from_event(account(), event(10, 1, 1));
+        let newer = IncidentRecord::from_event(account(), event(20, 2, 2), Timestamp::UNIX_EPOCH);
+        let older = IncidentRecord::from_event(account(), event(10, 1, 1), Timestamp::UNIX_EPOCH);
         let merged = newer.merge(older);
         assert_eq!(merged.state().map(|s| s.status), Some(Status::Resolved));
         assert_eq!(merged.log.len(), 2);
@@ -484,8 +570,8 @@ mod tests {
     #[test]
     fn says_who_brought_it_into_its_status() {
         let record = merge_all(&[
-            IncidentRecord::from_event(account(), event(10, 1, 1)),
-            IncidentRecord::from_event(account(), event(30, 4, 4)),
+            IncidentRecord::from_event(account(), event(10, 1, 1), Timestamp::UNIX_EPOCH),
+            IncidentRecord::from_event(account(), event(30, 4, 4), Timestamp::UNIX_EPOCH),
         ]);
         let (at, by) = record.in_status_since().unwrap();
         assert_eq!(at, Timestamp::from_second(10).unwrap());
@@ -494,13 +580,14 @@ mod tests {
 
     #[test]
     fn does_not_name_the_author_of_another_status() {
-        let acknowledged = IncidentRecord::from_event(account(), event(10, 1, 1));
+        let acknowledged = IncidentRecord::from_event(account(), event(10, 1, 1), Timestamp::UNIX_EPOCH);
         let resolved = IncidentRecord::from_rest(
             account(),
             incident(),
             Timestamp::from_second(20).unwrap(),
             snapshot(Status::Resolved, "t"),
             None,
+            Asked::at(Timestamp::from_second(20).unwrap()),
         );
         assert_eq!(acknowledged.merge(resolved).in_status_since(), None);
     }
@@ -508,9 +595,102 @@ mod tests {
     #[test]
     fn a_rest_answer_loses_against_an_event_of_the_same_instant() {
         let at = Timestamp::from_second(10).unwrap();
-        let rest = IncidentRecord::from_rest(account(), incident(), at, snapshot(Status::Triggered, "rest"), None);
-        let merged = rest.merge(IncidentRecord::from_event(account(), event(10, 2, 2)));
+        let rest = IncidentRecord::from_rest(
+            account(),
+            incident(),
+            at,
+            snapshot(Status::Triggered, "rest"),
+            None,
+            Asked::at(at),
+        );
+        let merged = rest.merge(IncidentRecord::from_event(account(), event(10, 2, 2), Timestamp::UNIX_EPOCH));
         assert_eq!(merged.state().map(|s| s.status), Some(Status::Resolved));
+    }
+
+    /// An event 0.4 s into second 10, and an answer about that second that PagerDuty was asked for at `asked`.
+    #[test]
+    fn an_answer_wins_within_its_second_once_that_second_is_over_for_sure() {
+        let second = |millis: i64| Timestamp::from_millisecond(millis).unwrap();
+        let event = IncidentEvent { occurred_at: Some(second(10_400)), ..event(10, 2, 2) };
+        let event = IncidentRecord::from_event(account(), event, Timestamp::UNIX_EPOCH);
+        let knowing = |known: i64| Asked { at: second(10_500), knowing: Some(second(known)) };
+        for (asked, expected) in [
+            (Asked::at(second(10_500)), Status::Resolved),
+            (Asked::at(second(11_999)), Status::Resolved),
+            (Asked::at(second(12_000)), Status::Triggered),
+            (knowing(10_400), Status::Triggered),
+            (knowing(10_399), Status::Resolved),
+        ] {
+            let told = snapshot(Status::Triggered, "rest");
+            let answer = IncidentRecord::from_rest(account(), incident(), second(10_000), told, None, asked);
+            let merged = answer.clone().merge(event.clone());
+            assert_eq!(merged.state().map(|s| s.status), Some(expected), "{asked:?}");
+            assert_eq!(merged, event.clone().merge(answer), "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_hides_nobody_who_did_it() {
+        let event = IncidentRecord::from_event(account(), event(10, 1, 1), Timestamp::UNIX_EPOCH);
+        let (at, asked) = (Timestamp::from_second(10).unwrap(), Asked::at(Timestamp::from_second(60).unwrap()));
+        let told = |by| {
+            let told = snapshot(Status::Acknowledged, "rest");
+            IncidentRecord::from_rest(account(), incident(), at, told, Some((at, by)), asked).merge(event.clone())
+        };
+        let name = |record: &IncidentRecord| record.in_status_since().unwrap().1.map(|by| by.name.clone());
+        assert_eq!(name(&told(None)).as_deref(), Some("user 1"));
+        assert_eq!(name(&told(Some(Actor { user: None, name: "rest".to_owned() }))).as_deref(), Some("rest"));
+    }
+
+    #[test]
+    fn what_is_said_to_happen_in_the_future_is_no_time() {
+        let now = Timestamp::from_second(1000).unwrap();
+        let after = |seconds| now + SignedDuration::from_secs(seconds);
+        assert!(!is_future(after(300), now) && is_future(after(301), now) && !is_future(after(-5), now));
+        let told = snapshot(Status::Triggered, "rest");
+        let answer = IncidentRecord::from_rest(account(), incident(), after(86_400), told, None, Asked::at(now));
+        assert_eq!(answer.snapshot.unwrap().version.at, now, "it was true when it was asked for");
+    }
+
+    #[test]
+    fn an_event_without_a_time_is_logged_and_hides_nothing() {
+        let received = Timestamp::from_second(500).unwrap();
+        let nameless = || IncidentEvent { occurred_at: None, ..event(0, 7, 1) };
+        let alone = IncidentRecord::from_event(account(), nameless(), received);
+        assert_eq!(alone.state().map(|s| s.status), Some(Status::Acknowledged), "better than nothing");
+        assert_eq!(alone.log.first().map(|entry| entry.at), Some(received));
+        let known = IncidentRecord::from_event(account(), event(10, 2, 2), received);
+        let merged = known.merge(IncidentRecord::from_event(account(), nameless(), received));
+        assert_eq!(merged.state().map(|s| s.status), Some(Status::Resolved));
+        assert_eq!(merged.in_status_since().map(|(at, _)| at), Some(Timestamp::from_second(10).unwrap()));
+        assert_eq!(merged.log.len(), 2);
+    }
+
+    #[test]
+    fn of_two_statuses_at_the_same_time_only_pagerduty_knows_the_last() {
+        let record = |events: &[(i64, u16, u8)]| {
+            let records = events.iter().map(|(second, id, kind)| {
+                IncidentRecord::from_event(account(), event(*second, *id, *kind), Timestamp::UNIX_EPOCH)
+            });
+            merge_all(&records.collect::<Vec<_>>())
+        };
+        for (events, ambiguous) in [
+            (&[(10, 1, 1), (10, 2, 2)][..], true),
+            (&[(10, 1, 1), (10, 2, 1)], false),
+            (&[(10, 1, 1), (10, 3, 3)], false),
+            (&[(10, 1, 1), (11, 2, 2)], false),
+            (&[(10, 1, 1), (10, 2, 2), (11, 3, 0)], false),
+            (&[], false),
+        ] {
+            assert_eq!(record(events).is_ambiguous(), ambiguous, "{events:?}");
+        }
+        let known = record(&[(10, 1, 1), (10, 2, 2)]);
+        let (at, later) = (Timestamp::from_second(10).unwrap(), Timestamp::from_second(11).unwrap());
+        let asked = Asked { at: later, knowing: Some(at) };
+        let told = snapshot(Status::Acknowledged, "rest");
+        let decided = known.merge(IncidentRecord::from_rest(account(), incident(), at, told, None, asked));
+        assert_eq!(decided.state().map(|s| s.status), Some(Status::Acknowledged));
+        assert!(!decided.is_ambiguous(), "asked once");
     }
 
     #[test]
@@ -519,11 +699,24 @@ mod tests {
             priority: Some(Priority { id: id.map(|id| PriorityId::new(id).unwrap()), name: "P1".to_owned() }),
             ..snapshot(Status::Triggered, "t")
         };
-        let rest = |state| IncidentRecord::from_rest(account(), incident(), Timestamp::UNIX_EPOCH, state, None);
-        let mut stored = serde_json::to_value(rest(named(None))).unwrap();
-        stored["snapshot"]["value"]["priority"] = serde_json::json!("P1");
-        let read: IncidentRecord = serde_json::from_value(stored).unwrap();
+        let rest = |state| {
+            IncidentRecord::from_rest(
+                account(),
+                incident(),
+                Timestamp::UNIX_EPOCH,
+                state,
+                None,
+                Asked::at(Timestamp::UNIX_EPOCH),
+            )
+        };
+        let written = serde_json::to_value(rest(named(Some("PPRIO1")))).unwrap();
+        let state = &written["snapshot"]["value"];
+        assert_eq!((&state["priority"], &state["priority_id"]), (&"P1".into(), &"PPRIO1".into()), "as others read it");
+        let mut before = written.clone();
+        before["snapshot"]["value"].as_object_mut().unwrap().remove("priority_id");
+        let read: IncidentRecord = serde_json::from_value(before).unwrap();
         assert_eq!(read, rest(named(None)));
+        assert_eq!(serde_json::from_value::<IncidentRecord>(written).unwrap(), rest(named(Some("PPRIO1"))));
         assert_eq!(read.merge(rest(named(Some("PPRIO1")))), rest(named(Some("PPRIO1"))));
     }
 
@@ -531,7 +724,7 @@ mod tests {
     fn survives_storage() {
         let record = merge_all(
             &(0..40)
-                .map(|i| IncidentRecord::from_event(account(), event(i64::from(i), i, i as u8)))
+                .map(|i| IncidentRecord::from_event(account(), event(i64::from(i), i, i as u8), Timestamp::UNIX_EPOCH))
                 .collect::<Vec<_>>(),
         );
         let json = serde_json::to_string(&record).unwrap();

@@ -170,7 +170,7 @@ mod tests {
             AccountId::new("A").unwrap(),
             IncidentEvent {
                 id: EventId::new(id).unwrap(),
-                occurred_at: at(second),
+                occurred_at: Some(at(second)),
                 incident: IncidentId::new("I").unwrap(),
                 by: Some(Actor { user: None, name: "Ada".to_owned() }),
                 snapshot: status.map(|status| Snapshot {
@@ -188,6 +188,7 @@ mod tests {
                 }),
                 what: Some(what),
             },
+            Timestamp::UNIX_EPOCH,
         )
     }
 

@@ -89,7 +89,7 @@ pub fn looks_again(record: &IncidentRecord, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::ids::{AccountId, IncidentId};
-    use crate::incident::{ServiceRef, Snapshot, Status, Urgency};
+    use crate::incident::{Asked, ServiceRef, Snapshot, Status, Urgency};
 
     #[test]
     fn a_card_that_stays_behind_is_marked_in_every_run_at_first_and_then_twice_an_hour() {
@@ -108,7 +108,7 @@ mod tests {
             merged_into: None,
         };
         let (account, incident) = (AccountId::new("A").unwrap(), IncidentId::new("I").unwrap());
-        let record = IncidentRecord::from_rest(account, incident, changed_at, snapshot, None);
+        let record = IncidentRecord::from_rest(account, incident, changed_at, snapshot, None, Asked::at(changed_at));
         let marked = |from_minute: i64, to_minute: i64| {
             let runs = (from_minute..to_minute).filter(|minute| minute % 5 == 0);
             runs.filter(|minute| looks_again(&record, changed_at + SignedDuration::from_mins(*minute))).count()

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::connection::{Filter, Health};
     use crate::ids::{AccountId, ActivityId, IncidentId, ServiceId, TenantId};
-    use crate::incident::{ServiceRef, Snapshot, Status, Urgency};
+    use crate::incident::{Asked, ServiceRef, Snapshot, Status, Urgency};
 
     fn channel(name: &str) -> ChannelId {
         ChannelId::new(name).unwrap()
@@ -103,8 +103,8 @@ mod tests {
             merged_into: None,
         };
         let (account, incident) = (AccountId::new("A").unwrap(), IncidentId::new("I").unwrap());
-        let record =
-            IncidentRecord::from_rest(account.clone(), incident.clone(), Timestamp::UNIX_EPOCH, snapshot, None);
+        let (at, asked) = (Timestamp::UNIX_EPOCH, Asked::at(Timestamp::UNIX_EPOCH));
+        let record = IncidentRecord::from_rest(account.clone(), incident.clone(), at, snapshot, None, asked);
         let broken = Health::Broken { reason: "x".to_owned(), since: Timestamp::UNIX_EPOCH };
         let connections = [
             connection("S1", "all", Filter::All, Health::Healthy),

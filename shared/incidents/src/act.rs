@@ -3,16 +3,17 @@
 use domain::deed::{Decision, Deed, Refusal, Repetition, Request};
 use domain::failure::Class;
 use domain::ids::{AccountId, CauseId, EntraUserId, IncidentId, TenantId};
-use domain::incident::{Actor, IncidentRecord};
+use domain::incident::{Actor, Asked, IncidentRecord};
 use domain::job::{Cause, Occasion};
+use domain::routing;
 use jiff::{SignedDuration, Timestamp};
-use pagerduty::rest::{ApiError, RestIncident};
+use pagerduty::rest::ApiError;
 use runtime::once::{self, Ended, Turn};
 use runtime::{App, Metric, OnceError, Person, PersonError};
 use store::OnceKey;
 use tokio::time::Instant;
 
-use crate::{What, observe};
+use crate::{Answer, What, observe};
 
 /// Outcome of something that PagerDuty may or may not have done.
 const UNCLEAR: &str = "unclear";
@@ -102,9 +103,14 @@ pub async fn act(app: &App, deed: &Deed, at: At<'_>, deadline: Instant) -> Outco
     };
     let mut desk = Desk { app, at, person: app.person(&link, deadline), said: None };
     let outcome = Box::pin(desk.carry_out(deed)).await.unwrap_or_else(|failed| failed);
-    let Some(said) = desk.said.take() else { return outcome };
-    let told = said.clone().into_record(at.account.clone());
     let cause = Cause { id: at.cause.clone(), occasion: Occasion::Action, at: app.clock.now() };
+    let Some(said) = desk.said.take() else {
+        if matches!(outcome, Outcome::AlreadyDone { .. }) {
+            look_again(app, at, &cause).await;
+        }
+        return outcome;
+    };
+    let told = said.incident.clone().into_record(at.account.clone(), said.asked);
     let record = match Box::pin(observe(app, at.account, What::Answer(said), &cause)).await {
         Ok(observed) => overlaid(observed.record, told),
         Err(error) => {
@@ -118,6 +124,18 @@ pub async fn act(app: &App, deed: &Deed, at: At<'_>, deadline: Instant) -> Outco
     }
 }
 
+/// Whoever asks for what is known to be done already has a card before them that does not show it.
+async fn look_again(app: &App, At { account, incident, .. }: At<'_>, cause: &Cause) {
+    let looked = async {
+        let (Some(known), cards) = app.store.incident_with_cards(account, incident).await? else { return Ok(()) };
+        let channels = routing::behind(&known.record, known.version, &[], &cards);
+        Box::pin(observe(app, account, What::Again(&known.record, channels), cause)).await.map(drop)
+    };
+    if let Err(error) = looked.await {
+        tracing::warn!(error = runtime::chain(&error), incident.id = %incident, "cards not looked at after a click");
+    }
+}
+
 /// What PagerDuty said just now, even where an event of the same second outranks it in the record.
 fn overlaid(known: IncidentRecord, said: IncidentRecord) -> IncidentRecord {
     IncidentRecord { snapshot: said.snapshot, status_change: said.status_change, ..known }
@@ -128,7 +146,7 @@ struct Desk<'a> {
     at: At<'a>,
     person: Person<'a>,
     /// The newest that PagerDuty said of the incident.
-    said: Option<RestIncident>,
+    said: Option<Answer>,
 }
 
 impl Desk<'_> {
@@ -138,8 +156,8 @@ impl Desk<'_> {
             Decision::Refuse(refusal) => Ok(Outcome::Refused(refusal)),
             Decision::AlreadyDone { by, at } => Ok(Outcome::AlreadyDone { by, at }),
             Decision::Call(request) => match deed.kind().repetition() {
-                Repetition::Harmless => self.ask(request, record).await,
-                Repetition::Again { within } => Box::pin(self.ask_once(request, record, within)).await,
+                Repetition::Harmless => self.ask(deed, request, record).await,
+                Repetition::Again { within } => Box::pin(self.ask_once(deed, request, record, within)).await,
             },
         }
     }
@@ -152,15 +170,17 @@ impl Desk<'_> {
 
     async fn newest(&mut self) -> Result<IncidentRecord, Outcome> {
         let At { account, incident, .. } = self.at;
+        let asked = Asked::at(self.app.clock.now());
         let answer = self.person.call(async |api, auth| api.incident(auth, incident).await).await?;
-        let record = answer.clone().into_record(account.clone());
-        self.said = Some(answer);
+        let record = answer.clone().into_record(account.clone(), asked);
+        self.said = Some(Answer { incident: answer, asked });
         Ok(record)
     }
 
     /// Asks PagerDuty for it. `record`: what is known of the incident.
-    async fn ask(&mut self, request: Request, record: IncidentRecord) -> Result<Outcome, Outcome> {
+    async fn ask(&mut self, deed: &Deed, request: Request, record: IncidentRecord) -> Result<Outcome, Outcome> {
         let incident = self.at.incident;
+        let asked = Asked::at(self.app.clock.now());
         let answer = match &request {
             Request::SetStatus(status) => {
                 let call = async |api: &pagerduty::rest::Api, auth: pagerduty::rest::Auth<'_>| {
@@ -175,14 +195,14 @@ impl Desk<'_> {
         let error = match answer {
             Ok(said) => {
                 self.app.metrics.count(Metric::ActionsTaken, self.app.clock.now());
-                self.said = said.or(self.said.take());
+                self.said = said.map(|incident| Answer { incident, asked }).or(self.said.take());
                 return Ok(Outcome::Done(Box::new(record)));
             }
             Err(PersonError::PagerDuty(error)) => error,
             Err(error) => return Err(error.into()),
         };
-        if error.already_done() {
-            return Ok(self.somebody_was_faster().await);
+        if matches!(request, Request::SetStatus(_)) && error.already_done() {
+            return Ok(self.somebody_was_faster(deed).await);
         }
         // A success that cannot be read is one all the same.
         if error.class() == Class::Unclear || matches!(error, ApiError::Unreadable { .. }) {
@@ -192,37 +212,41 @@ impl Desk<'_> {
         Err(Outcome::Failed(ActError::PagerDuty(error)))
     }
 
-    /// Who it was is worth a question, and its failure is none of the deed's.
-    async fn somebody_was_faster(&mut self) -> Outcome {
-        let since = match self.newest().await {
-            Ok(record) => record.in_status_since().map(|(at, by)| (at, by.cloned())),
-            Err(_) => None,
-        };
-        let (at, by) = since.unzip();
-        Outcome::AlreadyDone { by: by.flatten(), at }
+    /// What they made of it, and who it was, is worth a question, whose failure is none of the deed's.
+    async fn somebody_was_faster(&mut self, deed: &Deed) -> Outcome {
+        let Ok(record) = self.newest().await else { return Outcome::AlreadyDone { by: None, at: None } };
+        match deed.decide(&record, &self.person.link().pd_user) {
+            Decision::Refuse(refusal) => Outcome::Refused(refusal),
+            Decision::AlreadyDone { by, at } => Outcome::AlreadyDone { by, at },
+            Decision::Call(_) => {
+                let (at, by) = record.in_status_since().map(|(at, by)| (at, by.cloned())).unzip();
+                Outcome::AlreadyDone { by: by.flatten(), at }
+            }
+        }
     }
 
-    /// The same, but an equal request of the same person is not repeated within a while. The claim is held as long as it is
-    /// kept: a flow that was dropped in the middle leaves it open whether the request was carried out.
+    /// The same, but an equal deed of the same person is not repeated within a while. The claim is held as long as it is
+    /// kept: a flow that was dropped in the middle leaves it open whether the deed was done.
     async fn ask_once(
         &mut self,
+        deed: &Deed,
         request: Request,
         record: IncidentRecord,
         within: SignedDuration,
     ) -> Result<Outcome, Outcome> {
-        let (app, incident) = (self.app, self.at.incident);
-        let digest = match &request {
-            Request::CreateNote(text) => runtime::digest(format!("{}#{text}", self.at.user).as_bytes()),
-            Request::SetStatus(status) => runtime::digest(format!("{}#{status:?}", self.at.user).as_bytes()),
+        let (app, at) = (self.app, self.at);
+        let key = match deed {
+            Deed::AddNote { text } => runtime::digest(format!("{}#{}", at.user, text.trim()).as_bytes()),
+            Deed::Acknowledge | Deed::Resolve => runtime::digest(format!("{}#{deed:?}", at.user).as_bytes()),
         };
         let work = Box::pin(async {
-            match self.ask(request, record).await {
+            match self.ask(deed, request, record).await {
                 Ok(Outcome::Unclear) => Ended::Done(Outcome::Unclear, UNCLEAR.to_owned()),
                 Ok(outcome) => Ended::Done(outcome, "done".to_owned()),
                 Err(outcome) => Ended::Undone(outcome),
             }
         });
-        match once::run(app, OnceKey::Note(incident, &digest), within, within, work).await? {
+        match once::run(app, OnceKey::Deed(at.incident, deed.kind().name(), &key), within, within, work).await? {
             Turn::Mine(outcome) => Ok(outcome),
             Turn::InProgress => Ok(Outcome::InProgress),
             Turn::Before(outcome) if outcome == UNCLEAR => Ok(Outcome::Unclear),

@@ -1,4 +1,5 @@
-//! What several functions do with an incident: learn of it ([`observe`]), act on it ([`act`]), ask PagerDuty for it ([`read`]).
+//! What several functions do with an incident: learn of it ([`observe`]), act on it ([`act`]), ask PagerDuty for it
+//! ([`read`], and [`refresh`] to observe the answer).
 //!
 //! Outcomes are data. Cards, sentences and the JSON of replies are made at the edges, by whoever asked.
 
@@ -6,6 +7,9 @@ mod act;
 mod observe;
 pub mod place;
 pub mod read;
+mod refresh;
 
 pub use act::{ActError, At, Outcome, act};
 pub use observe::{Connected, ObserveError, Observed, What, observe};
+pub use read::Answer;
+pub use refresh::{RefreshError, refresh};

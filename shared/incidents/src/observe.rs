@@ -13,9 +13,10 @@ use domain::plan::{CardKey, CardRecord};
 use domain::round;
 use domain::routing::{self, Channels};
 use futures_util::future::join_all;
-use pagerduty::rest::RestIncident;
 use runtime::{App, Metric, QueueError};
 use store::StoredRecord;
+
+use crate::Answer;
 
 /// What was learned.
 #[derive(Debug)]
@@ -23,9 +24,11 @@ pub enum What<'a> {
     /// PagerDuty told of a change.
     Event(IncidentEvent),
     /// PagerDuty answered somebody who acted.
-    Answer(RestIncident),
+    Answer(Answer),
     /// PagerDuty answered somebody who looks for what was missed.
-    Found(RestIncident, &'a Connected),
+    Found(Answer, &'a Connected),
+    /// Nothing, but these connections were broken for a while: whoever of them wants the incident is to look at it.
+    Restored(&'a IncidentRecord, &'a [Connection]),
     /// Nothing: these channels are to look again at what is known.
     Again(&'a IncidentRecord, Channels),
 }
@@ -43,8 +46,10 @@ pub struct Connected {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
     pub record: IncidentRecord,
-    /// Whether it was not known before.
-    pub learned: bool,
+    /// Whether what was looked for ([`What::Found`]) was not known.
+    pub healed: bool,
+    /// Whether only PagerDuty can tell what is true now; see [`crate::refresh`].
+    pub doubtful: bool,
     pub marked: usize,
 }
 
@@ -75,7 +80,8 @@ impl ObserveError {
 pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cause) -> Result<Observed, ObserveError> {
     match what {
         What::Event(event) => {
-            let observed = IncidentRecord::from_event(account.clone(), event);
+            let timeless = event.occurred_at.is_none();
+            let observed = IncidentRecord::from_event(account.clone(), event, cause.at);
             let stored = app.store.merge_record(observed).await?;
             let (connections, cards) = Box::pin(concerned(app, &stored.record)).await?;
             let channels = routing::targets(&stored.record, &connections, &cards);
@@ -84,18 +90,20 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
             if channels.is_empty() {
                 open_line(app, &LedgerEntry::opened(&stored.record, cause, None, app.clock.now())).await;
             }
-            mark(app, stored.record, true, channels, cause).await
+            let doubtful = timeless || stored.record.is_ambiguous();
+            let observed = mark(app, stored.record, channels, cause).await?;
+            Ok(Observed { doubtful, ..observed })
         }
-        What::Answer(incident) => {
-            let stored = app.store.merge_record(incident.into_record(account.clone())).await?;
+        What::Answer(Answer { incident, asked }) => {
+            let stored = app.store.merge_record(incident.into_record(account.clone(), asked)).await?;
             let (connections, cards) = Box::pin(concerned(app, &stored.record)).await?;
             let channels = routing::behind(&stored.record, stored.version, &connections, &cards);
-            mark(app, stored.record, true, channels, cause).await
+            mark(app, stored.record, channels, cause).await
         }
-        What::Found(incident, connected) => {
-            let (stored, cards, learned) = merge_if_new(app, incident.into_record(account.clone())).await?;
+        What::Found(Answer { incident, asked }, connected) => {
+            let (stored, cards, learned) = merge_if_new(app, incident.into_record(account.clone(), asked)).await?;
             if !learned && !round::looks_again(&stored.record, cause.at) {
-                return Ok(Observed { record: stored.record, learned, marked: 0 });
+                return Ok(Observed { record: stored.record, healed: false, doubtful: false, marked: 0 });
             }
             let connections = stored.record.state().and_then(|state| connected.services.get(&state.service.id));
             let connections = connections.map_or(&[][..], Vec::as_slice);
@@ -105,9 +113,13 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
                 app.metrics.count(Metric::IncidentsMerged, cause.at);
             }
             let cause = Cause { id: cause.id.numbered(version.0), ..cause.clone() };
-            mark(app, stored.record, learned, channels, &cause).await
+            let observed = mark(app, stored.record, channels, &cause).await?;
+            Ok(Observed { healed: learned, ..observed })
         }
-        What::Again(record, channels) => mark(app, record.clone(), false, channels, cause).await,
+        What::Restored(record, connections) => {
+            mark(app, record.clone(), routing::targets(record, connections, &[]), cause).await
+        }
+        What::Again(record, channels) => mark(app, record.clone(), channels, cause).await,
     }
 }
 
@@ -131,7 +143,7 @@ async fn merge_if_new(
 ) -> Result<(StoredRecord, Vec<CardRecord>, bool), store::Error> {
     let (known, cards) = app.store.incident_with_cards(&observed.account, &observed.id).await?;
     let before = known.as_ref().map(|known| known.version);
-    let nothing_new = known.filter(|known| known.record.clone().merge(observed.clone()) == known.record);
+    let nothing_new = known.filter(|known| known.record.clone().merge(observed.clone()).says_the_same(&known.record));
     let stored = match nothing_new {
         Some(known) => known,
         None => app.store.merge_record(observed).await?,
@@ -141,13 +153,7 @@ async fn merge_if_new(
 }
 
 /// Has the cards in these channels looked at, and opens their lines in the ledger.
-async fn mark(
-    app: &App,
-    record: IncidentRecord,
-    learned: bool,
-    channels: Channels,
-    cause: &Cause,
-) -> Result<Observed, ObserveError> {
+async fn mark(app: &App, record: IncidentRecord, channels: Channels, cause: &Cause) -> Result<Observed, ObserveError> {
     let key = |(account, incident): (&AccountId, &IncidentId), channel| CardKey {
         account: account.clone(),
         incident: incident.clone(),
@@ -166,7 +172,7 @@ async fn mark(
     if !jobs.is_empty() {
         app.metrics.emit(&[Metric::JobsQueued.times(jobs.len())], now);
     }
-    Ok(Observed { record, learned, marked: jobs.len() })
+    Ok(Observed { record, healed: false, doubtful: false, marked: jobs.len() })
 }
 
 /// An incident must not wait for its bookkeeping, so a failure is only logged.

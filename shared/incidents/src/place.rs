@@ -1,6 +1,9 @@
 //! Whether team, channel, card and account still belong together. Every way in asks here: a click, a dialog, a command, what
 //! was wanted before a link, a replay, a test, and the sender itself. A team may have left its account, or be another's now;
 //! nothing of the old one may be shown there or acted on from there.
+//!
+//! People are asked for their tenant as well, and a card that they act on for the bot's presence in its team. What the bot
+//! posts is not: whether it is still in a channel is Teams' to say, and is told where the connection stands.
 
 use domain::connection::{Connection, ConnectionKey, Installation};
 use domain::ids::{AccountId, TeamId, TenantId};
@@ -18,7 +21,7 @@ pub enum Found {
     Left,
 }
 
-/// The bot's installation in a team, for somebody of `tenant`.
+/// The bot's installation in a team, for somebody of `tenant`; which account it belongs to is in it.
 pub async fn installation(app: &App, team: &TeamId, tenant: &TenantId) -> Result<Option<Installation>, store::Error> {
     Ok(app.store.installation(team).await?.filter(|known| &known.tenant == tenant))
 }

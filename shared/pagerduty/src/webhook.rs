@@ -8,7 +8,6 @@ use aws_lc_rs::hmac;
 use domain::event::EventType;
 use domain::ids::{EventId, ServiceId};
 use domain::incident::IncidentEvent;
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -95,7 +94,6 @@ pub enum Received {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceEvent {
     pub id: EventId,
-    pub occurred_at: Timestamp,
     pub service: ServiceId,
     pub change: ServiceChange,
 }
@@ -151,7 +149,7 @@ fn incident_event(event: &Value, kind: Option<EventType>, data: &Value) -> Resul
     let read = || {
         Ok(IncidentEvent {
             id: event_id(event)?,
-            occurred_at: occurred_at(event)?,
+            occurred_at: wire::time(event, "occurred_at"),
             incident: events::incident_of(data).ok_or(Unreadable::Missing("incident id"))?,
             by: event.get("agent").and_then(wire::actor),
             snapshot: match wire::snapshot(data) {
@@ -178,19 +176,10 @@ fn service_event(event: &Value, kind: Option<EventType>, data: &Value) -> Result
     // Only custom field values wrap the service; a `service` of anything else has its own id.
     let service = data.get("service").filter(|service| service.is_object()).unwrap_or(data);
     let service = text(service, "id").and_then(|id| ServiceId::new(id).ok());
-    Ok(Some(ServiceEvent {
-        id: event_id(event)?,
-        occurred_at: occurred_at(event)?,
-        service: service.ok_or(Unreadable::Missing("service id"))?,
-        change,
-    }))
+    Ok(Some(ServiceEvent { id: event_id(event)?, service: service.ok_or(Unreadable::Missing("service id"))?, change }))
 }
 
 /// Event ids may be ULIDs, UUIDs or 38-digit numbers: they are taken as they are.
 fn event_id(event: &Value) -> Result<EventId, Unreadable> {
     text(event, "id").and_then(|id| EventId::new(id).ok()).ok_or(Unreadable::Missing("event id"))
-}
-
-fn occurred_at(event: &Value) -> Result<Timestamp, Unreadable> {
-    wire::time(event, "occurred_at").ok_or(Unreadable::Missing("time"))
 }

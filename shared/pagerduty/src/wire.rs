@@ -5,6 +5,8 @@
 use domain::ids::{PdUserId, PriorityId, ServiceId};
 use domain::incident::{Actor, Priority, ServiceRef, Snapshot, Status, Urgency};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 const MAX_TITLE: usize = 1024;
@@ -50,8 +52,11 @@ pub(crate) fn label(value: &Value) -> Option<String> {
     ["summary", "name"].iter().find_map(|key| text(value, key)).map(|label| bounded(label, MAX_NAME))
 }
 
+/// A time without a zone is UTC, as all of PagerDuty's are.
 pub(crate) fn time(value: &Value, key: &str) -> Option<Timestamp> {
-    text(value, key)?.parse().ok()
+    let text = text(value, key)?.trim();
+    let without_zone = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
+    text.parse().ok().or_else(without_zone)
 }
 
 pub(crate) fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {

@@ -1,7 +1,7 @@
 //! What goes to the REST API and what comes back, in our words.
 
 use domain::ids::{AccountId, IncidentId, PdUserId, PriorityId, ServiceId, SubscriptionId};
-use domain::incident::{Actor, IncidentRecord, Snapshot, Status, Urgency};
+use domain::incident::{Actor, Asked, IncidentRecord, Snapshot, Status, Urgency};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
@@ -59,8 +59,8 @@ pub struct RestIncident {
 impl RestIncident {
     /// What the answer adds to the record.
     #[must_use]
-    pub fn into_record(self, account: AccountId) -> IncidentRecord {
-        IncidentRecord::from_rest(account, self.id, self.updated_at, self.snapshot, self.status_changed)
+    pub fn into_record(self, account: AccountId, asked: Asked) -> IncidentRecord {
+        IncidentRecord::from_rest(account, self.id, self.updated_at, self.snapshot, self.status_changed, asked)
     }
 }
 

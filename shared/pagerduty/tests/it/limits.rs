@@ -109,10 +109,15 @@ fn the_largest_record_stays_far_below_the_tables_limit() {
     ] {
         let account = AccountId::new("PACCOUNT").unwrap();
         let event = stuffed(event_type);
-        let mut record = IncidentRecord::from_event(account.clone(), stuffed("incident.resolved"));
+        let mut record =
+            IncidentRecord::from_event(account.clone(), stuffed("incident.resolved"), jiff::Timestamp::UNIX_EPOCH);
         for number in 1..=LOG_LIMIT {
             let id = EventId::new(format!("{number:0>300}")).unwrap();
-            record = record.merge(IncidentRecord::from_event(account.clone(), IncidentEvent { id, ..event.clone() }));
+            record = record.merge(IncidentRecord::from_event(
+                account.clone(),
+                IncidentEvent { id, ..event.clone() },
+                jiff::Timestamp::UNIX_EPOCH,
+            ));
         }
         assert_eq!(record.log.len(), LOG_LIMIT);
         let size = serde_json::to_vec(&record).unwrap().len();

@@ -17,7 +17,7 @@ fn read(body: &Value) -> Result<Received, Unreadable> {
 fn event(snapshot: Option<Snapshot>, what: Option<Happening>) -> Received {
     Received::Incident(IncidentEvent {
         id: event_id(),
-        occurred_at: occurred_at(),
+        occurred_at: Some(occurred_at()),
         incident: incident_id(),
         by: Some(mira()),
         snapshot,
@@ -26,7 +26,7 @@ fn event(snapshot: Option<Snapshot>, what: Option<Happening>) -> Received {
 }
 
 fn service(change: ServiceChange) -> Received {
-    Received::Service(ServiceEvent { id: event_id(), occurred_at: occurred_at(), service: service_id(), change })
+    Received::Service(ServiceEvent { id: event_id(), service: service_id(), change })
 }
 
 fn some(text: &str) -> Option<String> {
@@ -211,6 +211,31 @@ fn service_rows() -> Vec<Row> {
 
 fn rows() -> Vec<Row> {
     [incident_rows(), part_rows(), service_rows()].concat()
+}
+
+fn with_time(given: &Value) -> Value {
+    let mut body = envelope("incident.acknowledged", &incident());
+    body["event"]["occurred_at"] = given.clone();
+    body
+}
+
+#[test]
+fn a_time_that_cannot_be_read_costs_the_time_only() {
+    for (given, expected) in [
+        (json!("2026-11-20T08:15:30.250Z"), Some("2026-11-20T08:15:30.250Z")),
+        (json!("2026-11-20T09:15:30.250+01:00"), Some("2026-11-20T08:15:30.250Z")),
+        (json!("2026-11-20T08:15:30.250"), Some("2026-11-20T08:15:30.250Z")),
+        (json!(" 2026-11-20 08:15:30 "), Some("2026-11-20T08:15:30Z")),
+        (json!(null), None),
+        (json!("noon"), None),
+        (json!(1_795_424_400), None),
+    ] {
+        let Ok(Received::Incident(event)) = read(&with_time(&given)) else {
+            panic!("{given} costs the event");
+        };
+        assert_eq!(event.occurred_at, expected.map(|at| at.parse().unwrap()), "{given}");
+        assert!(event.snapshot.is_some() && event.what.is_some(), "{given}");
+    }
 }
 
 #[test]
@@ -506,8 +531,6 @@ fn what_is_no_event_is_unreadable_and_says_why() {
         (event_with(&json!({ "id": "" })), "event id"),
         (event_with(&json!({ "id": "a#b" })), "event id"),
         (event_with(&json!({ "id": "x".repeat(301) })), "event id"),
-        (event_with(&json!({ "occurred_at": null })), "time"),
-        (event_with(&json!({ "occurred_at": "noon" })), "time"),
         (event_with(&json!({ "data": null })), "incident id"),
         (event_with(&json!({ "data": { "type": "incident_note", "incident": {} } })), "incident id"),
         (data_with(&json!({ "id": null })), "incident id"),
@@ -518,7 +541,6 @@ fn what_is_no_event_is_unreadable_and_says_why() {
         (data_with(&json!({ "number": null })), "incident"),
         (event_with(&json!({ "event_type": "service.updated", "data": {} })), "service id"),
         (event_with(&json!({ "event_type": "service.updated", "id": null })), "event id"),
-        (event_with(&json!({ "event_type": "service.updated", "data": service_object(), "occurred_at": 1 })), "time"),
     ] {
         assert_eq!(read(&body), Err(Unreadable::Missing(missing)), "{body}");
     }

@@ -1,6 +1,6 @@
 use domain::event::subscribed;
 use domain::ids::{AccountId, PdUserId, PriorityId, ServiceId, SubscriptionId};
-use domain::incident::{IncidentRecord, ServiceRef, Snapshot, Status, Urgency};
+use domain::incident::{Asked, IncidentRecord, ServiceRef, Snapshot, Status, Urgency};
 use pagerduty::rest::{Api, ApiError, Auth, NewIncident, NewSubscription, Note, Page, RestIncident, Role, User};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -99,14 +99,16 @@ async fn an_incident_is_read() {
     assert_eq!(incident, expected(Status::Acknowledged));
     assert_request(&server.call(), &format!("GET /incidents/{INCIDENT}"), None);
     let account = AccountId::new("PACCOUNT").unwrap();
+    let asked = Asked::at(at("2026-11-20T08:20:05Z"));
     let record = IncidentRecord::from_rest(
         account.clone(),
         incident_id(),
         at("2026-11-20T08:20:05Z"),
         Snapshot { status: Status::Acknowledged, ..snapshot() },
         Some((at("2026-11-20T08:20:04Z"), Some(tomas()))),
+        asked,
     );
-    assert_eq!(incident.into_record(account), record);
+    assert_eq!(incident.into_record(account, asked), record);
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ mod sender_retries;
 mod setup_races;
 mod signed;
 mod storm;
+mod times;
 mod trouble;
 mod webhooks;
 mod world;

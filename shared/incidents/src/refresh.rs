@@ -1,0 +1,34 @@
+//! What only PagerDuty can tell: events without a time, of the future, or that contradict each other.
+
+use domain::ids::{AccountId, IncidentId};
+use domain::incident::Asked;
+use domain::job::Cause;
+use runtime::{App, AsAppError};
+
+use crate::{Answer, ObserveError, Observed, What, observe, read};
+
+/// What is true could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// PagerDuty did not answer.
+    #[error(transparent)]
+    PagerDuty(#[from] AsAppError),
+    /// The answer was not noted.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+}
+
+/// Asks PagerDuty for an incident and observes the answer, which wins against everything that was known before the question.
+/// `None`: the app does not see the incident (any more).
+pub async fn refresh(
+    app: &App,
+    account: &AccountId,
+    incident: &IncidentId,
+    cause: &Cause,
+) -> Result<Option<Observed>, RefreshError> {
+    let known = app.store.record(account, incident).await.map_err(ObserveError::from)?;
+    let knowing = known.and_then(|known| known.record.snapshot).map(|snapshot| snapshot.version.at);
+    let Some(answer) = read::one(app, incident).await? else { return Ok(None) };
+    let answer = Answer { asked: Asked { knowing, ..answer.asked }, ..answer };
+    Ok(Some(Box::pin(observe(app, account, What::Answer(answer), cause)).await?))
+}
