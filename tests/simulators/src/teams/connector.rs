@@ -174,13 +174,17 @@ pub(super) fn answer(
         }
         Some(Fault::NoAnswer) => return Reply::Close,
         Some(Fault::Hang) => return Reply::Hang,
-        Some(Fault::DropAnswerAfterApplying) | None => {}
+        Some(Fault::DropAnswerAfterApplying | Fault::AnswerWithoutId) | None => {}
     }
     let reply = match perform(state, options, call, request.query, &body, now) {
         Ok(reply) => reply,
         Err(refusal) => refuse(state, call, refusal),
     };
-    if fault.is_some() { Reply::Close } else { reply }
+    match fault {
+        None => reply,
+        Some(Fault::AnswerWithoutId) => Reply::Empty { status: 202 },
+        Some(_) => Reply::Close,
+    }
 }
 
 fn refuse(state: &mut State, call: Call<'_>, refusal: Refusal) -> Reply {
