@@ -206,7 +206,9 @@ impl ConnectorError {
             Self::Failed { answer, .. } => (Some(answer), "ServiceError"),
             Self::TooBig(answer) => (Some(answer), "MessageSizeTooBig"),
             Self::ActivityGone { answer } => (Some(answer), "ActivityNotFoundInConversation"),
-            Self::ConversationNotFound(answer) | Self::ConversationGone(answer) => (Some(answer), "ConversationNotFound"),
+            Self::ConversationNotFound(answer) | Self::ConversationGone(answer) => {
+                (Some(answer), "ConversationNotFound")
+            }
             Self::Forbidden(answer) => (Some(answer), "Forbidden"),
             Self::Unauthorized(answer) => (Some(answer), "Unauthorized"),
             Self::WrongHost(answer) => (Some(answer), "WrongHost"),
