@@ -177,14 +177,11 @@ pub(super) fn answer(
         Some(Fault::DropAnswerAfterApplying | Fault::AnswerWithoutId) | None => {}
     }
     let reply = match perform(state, options, call, request.query, &body, now) {
+        Ok(_) if fault == Some(Fault::AnswerWithoutId) => return Reply::Empty { status: 202 },
         Ok(reply) => reply,
         Err(refusal) => refuse(state, call, refusal),
     };
-    match fault {
-        None => reply,
-        Some(Fault::AnswerWithoutId) => Reply::Empty { status: 202 },
-        Some(_) => Reply::Close,
-    }
+    if fault == Some(Fault::DropAnswerAfterApplying) { Reply::Close } else { reply }
 }
 
 fn refuse(state: &mut State, call: Call<'_>, refusal: Refusal) -> Reply {
