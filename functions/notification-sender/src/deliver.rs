@@ -78,8 +78,7 @@ impl Delivery<'_> {
             let step =
                 plan(&facts.stored.record, facts.stored.version, facts.card.as_ref(), facts.connection.as_ref(), now);
             let flow = match step {
-                // The steps before have said what was done.
-                Step::Nothing(why) if number > 0 && why != Why::DeletedAgain => return Outcome::Done,
+                Step::Nothing(_) if self.told().says_something() => return Outcome::Done,
                 Step::Nothing(why) => {
                     if let Some(parked) = facts.card.and_then(|card| card.parked).filter(|_| why == Why::Parked) {
                         self.told().why = Some(parked.reason);

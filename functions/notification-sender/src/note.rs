@@ -109,6 +109,11 @@ impl Told {
         self.done.push(done);
     }
 
+    /// Whether the steps so far say how far the delivery has come.
+    pub(crate) fn says_something(&self) -> bool {
+        self.done.iter().any(|done| done.progress().is_some())
+    }
+
     pub(crate) fn failed(&mut self, error: &BotError) {
         self.why = Some(error.reason().to_owned());
         self.refusal = Some(error.class());

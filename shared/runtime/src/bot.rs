@@ -66,6 +66,12 @@ impl BotError {
         matches!(self, Self::Teams(error) if error.is_for_good())
     }
 
+    /// Whether Teams as a whole seems to be away.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Teams(error) if error.is_outage())
+    }
+
     /// How long Teams asks to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -181,6 +181,13 @@ impl ConnectorError {
         }
     }
 
+    /// Whether Teams as a whole seems to be away, so that the next message would fare no better.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::NotReached(_))
+            || matches!(self, Self::Failed { answer, .. } if matches!(answer.status, 502..=504))
+    }
+
     /// How long Teams asks to be left alone, also where it does not say whether the call was carried out.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -259,6 +259,7 @@ async fn every_refusal_has_its_meaning() {
             assert_eq!((kind(&error).as_str(), error.class()), (expected, class), "{status} {code}");
             let for_good = matches!(expected, "Refused" | "Forbidden" | "TooBig");
             assert_eq!(error.is_for_good(), for_good, "{status} {code}");
+            assert_eq!(error.is_outage(), matches!(status, 502..=504), "{status} {code}");
             let asked = retry_after.map(|text| Duration::from_secs(text.parse().unwrap_or(9)));
             assert_eq!(error.retry_after(), asked, "{status} {code}");
             let known = if code.is_empty() { error.reason() } else { code };

@@ -135,8 +135,8 @@ async fn a_parked_card_is_posted_by_a_replay() {
     let channel = newest_line(&page, &incident).await["channel"]["id"].clone();
     let wish = json!({ "incident": incident, "channel": channel });
     world.fail_posts("Payments", 2, &Fault::status(400, "BadSyntax"));
-    assert_eq!(page.write("POST", "/deliveries/replay", Some(wish.clone())).await.0, 202);
     world.tick(SECOND);
+    assert_eq!(page.write("POST", "/deliveries/replay", Some(wish.clone())).await.0, 202);
     world.settle_all().await;
     let line = newest_line(&page, &incident).await;
     assert_eq!(
