@@ -426,7 +426,7 @@ test("deliveries say what became of each event in each channel, when, how fast a
     ["#4710|Payments worker 1", "payments-incidents|Platform", "Card updated", "3.8 s|1 attempt", "Replay the card of #4710 in payments-incidents"],
     ["#4709|Search db 2", "General|Platform", "Queued|It waits to be delivered, usually for less than a second.|After an action in Teams", "not yet", "Replay the card of #4709 in General"],
     ["#4708|Checkout API", "payments-incidents|Platform", "Waiting|429 Throttled|Teams or AWS could not take it for now. It is tried again by itself.|Found by the regular check", "4 min 10 s|so far, 3 attempts", "Replay the card of #4708 in payments-incidents"],
-    ["#4707|Payments worker 1", "General|Platform", "Refused by Teams|MessageSizeTooBig|Teams does not take it. It is tried until it is put in the dead-letter queue.|Asked for again", "2 h 5 min|1 attempt", "Replay the card of #4707 in General"],
+    ["#4707|Payments worker 1", "General|Platform", "Refused by Teams|MessageSizeTooBig|Teams takes neither the card nor a smaller one. It is tried again when the incident changes, or when you press Replay.|Asked for again", "2 h 5 min|1 attempt", "Replay the card of #4707 in General"],
     ["#4706|Search db 2", "–", "No channel|No connected channel wants it: the service is not connected, or only for high urgency.|When the app came back", "812 ms", ""],
     ["#4705|Checkout API", "General|Platform", "Already shown", "3.8 s|1 attempt", "Replay the card of #4705 in General"],
     ["#4704|Payments worker 1", "payments-incidents|Platform", "Reply posted", "41 s|1 attempt", "Replay the card of #4704 in payments-incidents"],

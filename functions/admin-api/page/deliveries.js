@@ -14,9 +14,9 @@ const OUTCOMES = {
   replied: ["good", delivered({ outcome: "replied" }), "It was told as a reply to the card."],
   coalesced: ["good", "Already shown", "The card showed it already, because a newer delivery was faster. Nothing is missing."],
   waiting: ["warn", "Waiting", "Teams or AWS could not take it for now. It is tried again by itself."],
-  refused: ["bad", delivered({ outcome: "refused" }), "Teams does not take it. It is tried until it is put in the dead-letter queue."],
+  refused: ["bad", delivered({ outcome: "refused" }), "Teams takes neither the card nor a smaller one. It is tried again when the incident changes, or when you press Replay."],
   no_channel: ["unknown", "No channel", "No connected channel wants it: the service is not connected, or only for high urgency."],
-  dropped: ["unknown", "Dropped", "The channel is gone, is not connected any more, or does not want such incidents."],
+  dropped: ["unknown", "Dropped", "The channel is gone, is not connected any more, does not want such incidents, or somebody keeps deleting the card."],
 };
 const OCCASIONS = { action: "After an action in Teams", restored: "When the app came back", reconciled: "Found by the regular check", replayed: "Asked for again" };
 const DAY_MS = 86_400_000;

@@ -1,13 +1,46 @@
 //! A channel that Teams says is gone: mark the connection broken and tell the team, once. It stays in use all the same, so
 //! that it heals by itself when the channel is back.
+//!
+//! A channel that Teams merely does not find is asked for a second time: Teams has been seen to find it again.
+
+use std::time::Duration;
 
 use domain::connection::{Connection, Health};
 use domain::ids::ConversationId;
 use incidents::place;
 use runtime::{App, BotError};
+use teams::connector::ConnectorError;
+
+use crate::last_delivery;
+use crate::outcome::{Outcome, Scope};
+
+/// When a channel that was not found is asked for again.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// What follows from a message that Teams did not take, of whatever kind.
+pub(crate) async fn not_taken(app: &App, connection: Option<&Connection>, error: &BotError, attempts: u32) -> Outcome {
+    let in_passing = matches!(error, BotError::Teams(ConnectorError::ConversationNotFound(_)))
+        && !match connection {
+            Some(connection) => last_delivery::confirms(app, connection, error).await,
+            None => attempts > 1,
+        };
+    if let Some(connection) = connection {
+        last_delivery::refused(app, connection, error).await;
+    }
+    if let Some(outcome) = Outcome::of_error(error, attempts) {
+        return outcome;
+    }
+    if in_passing {
+        return Outcome::later(Scope::Channel, LOOK_AGAIN);
+    }
+    if let Some(connection) = connection {
+        note(app, connection, error).await;
+    }
+    Outcome::Done
+}
 
 /// Marks the connection broken. Whoever marks it first also tells the team's General channel, whose id is the team's.
-pub(crate) async fn note(app: &App, connection: &Connection, error: &BotError) {
+async fn note(app: &App, connection: &Connection, error: &BotError) {
     let now = app.clock.now();
     let first = app.store.mark_connection_broken(connection, error.reason(), now).await;
     match first {

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use domain::connection::{Connection, ConnectionKey, DeliveryOutcome, Installation};
 use domain::failure::Class;
 use domain::ids::ActivityId;
-use domain::incident::LogEntry;
-use domain::job::CardJob;
-use domain::plan::{CardKey, CardRecord, PostClaim, Step, Why, plan};
+use domain::incident::{IncidentRecord, LogEntry, RecordVersion};
+use domain::job::{CardJob, Occasion};
+use domain::plan::{CardKey, CardRecord, PostClaim, Size, Step, Why, plan};
 use incidents::place;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{App, BotError};
@@ -64,6 +64,9 @@ impl Delivery<'_> {
                 return self.later(Scope::Channel);
             }
             let facts = match self.gather().await {
+                Ok(Some(facts)) if number == 0 && job.occasion == Occasion::Replayed => {
+                    Facts { card: facts.card.map(CardRecord::tried_afresh), ..facts }
+                }
                 Ok(Some(facts)) => facts,
                 Ok(None) => {
                     tracing::warn!(incident.id = %job.incident, "no record of the incident");
@@ -75,22 +78,26 @@ impl Delivery<'_> {
             let step =
                 plan(&facts.stored.record, facts.stored.version, facts.card.as_ref(), facts.connection.as_ref(), now);
             let flow = match step {
-                // The steps before have said what was done.
-                Step::Nothing(_) if number > 0 => return Outcome::Done,
+                Step::Nothing(_) if self.told().says_something() => return Outcome::Done,
                 Step::Nothing(why) => {
+                    if let Some(parked) = facts.card.and_then(|card| card.parked).filter(|_| why == Why::Parked) {
+                        self.told().why = Some(parked.reason);
+                    }
                     self.log(match why {
                         Why::UpToDate => Done::UpToDate,
                         Why::StateUnknown => Done::StateUnknown,
                         Why::NotConnected => Done::NotConnected,
                         Why::Filtered => Done::Filtered,
+                        Why::DeletedAgain => Done::DeletedAgain,
+                        Why::Parked => Done::StillParked,
                     });
                     return Outcome::Done;
                 }
                 Step::Wait { until } => {
                     return Outcome::later(Scope::Incident, until.duration_since(now).unsigned_abs());
                 }
-                Step::Post { doubtful } => self.post(facts, doubtful).await,
-                Step::Edit(activity) => self.edit(facts, &activity).await,
+                Step::Post { doubtful, size } => self.post(facts, doubtful, size).await,
+                Step::Edit(activity, size) => self.edit(facts, &activity, size).await,
                 Step::Reply(activity, news) => self.reply(facts, &activity, &news).await,
             };
             if let Break(outcome) = flow {
@@ -122,7 +129,7 @@ impl Delivery<'_> {
         Ok(Some(Facts { stored, card, connection }))
     }
 
-    async fn post(&self, facts: Facts, doubtful: bool) -> ControlFlow<Outcome> {
+    async fn post(&self, facts: Facts, doubtful: bool, size: Size) -> ControlFlow<Outcome> {
         let Some(connection) = facts.connection else { return Break(Outcome::Done) };
         let channel = &self.key.channel;
         let unposted = facts.card.unwrap_or_else(|| {
@@ -142,19 +149,17 @@ impl Delivery<'_> {
                 return Break(outcome);
             }
         };
-        let card = cards::incident(&cards::IncidentView { record: &facts.stored.record, can_act: true });
+        let version = facts.stored.version;
+        let card = card_of(&facts.stored.record, size);
         let posted = self.app.bot().post(&team, channel, &card).await;
+        let now = self.app.clock.now();
         let mut saved = unposted;
-        if doubtful {
-            saved.possible_doubles += 1;
-        }
         match posted {
             Ok(activity) => {
                 self.log(if doubtful { Done::PostedAgain } else { Done::Posted });
-                saved.activity = Some(activity);
-                saved.claim = None;
-                saved.rendered = facts.stored.version;
-                saved.shown = Some(digest(&card));
+                self.told().smaller = size == Size::Smaller;
+                saved.possible_doubles += u32::from(doubtful);
+                saved.posted_as(activity, version, digest(&card), now);
                 saved.mark_announced(&facts.stored.record.log, &facts.stored.record);
                 // First of all: until it is written, another sender would post a second card.
                 let flow = self.save(&saved).await;
@@ -162,22 +167,54 @@ impl Delivery<'_> {
                 flow
             }
             Err(error) => {
-                let outcome = self.refused(&error, Some(&connection)).await;
-                if matches!(error.class(), Class::Unclear) {
-                    // Kept and expired: the next try knows that this one may have left a message.
-                    saved.claim = Some(PostClaim { holder, until: now });
-                    self.save(&saved).await?;
-                } else {
-                    self.release(&holder).await;
-                }
-                Break(outcome)
+                let claim = PostClaim { holder, until: now };
+                self.not_posted(saved, &connection, (version, size), claim, doubtful, &error).await
             }
         }
     }
 
-    async fn edit(&self, facts: Facts, activity: &ActivityId) -> ControlFlow<Outcome> {
+    /// `claim` has run out: kept, it tells the next try that there may be a message already.
+    async fn not_posted(
+        &self,
+        mut card: CardRecord,
+        connection: &Connection,
+        (version, size): (RecordVersion, Size),
+        claim: PostClaim,
+        doubtful: bool,
+        error: &BotError,
+    ) -> ControlFlow<Outcome> {
+        let unclear = error.class() == Class::Unclear;
+        card.possible_doubles += u32::from(unclear && doubtful);
+        if unclear || doubtful {
+            card.claim = Some(claim.clone());
+        }
+        if matches!(error, BotError::Teams(ConnectorError::NoId(_))) {
+            self.told().failed(error);
+            let parked = card.posted_without_id(version, error.reason(), self.app.clock.now());
+            if parked {
+                self.log(Done::PostedWithoutId);
+                self.parked(error);
+            }
+            self.save(&card).await?;
+            self.delivered(Some(connection), DeliveryOutcome::Posted).await;
+            return Break(if parked { Outcome::Done } else { self.later(Scope::Incident) });
+        }
+        let outcome = self.not_taken(error, Some(connection)).await;
+        if error.is_for_good() {
+            return self.refused(card, version, size, error).await;
+        }
+        if unclear || doubtful {
+            self.save(&card).await?;
+        } else {
+            self.release(&claim.holder).await;
+        }
+        Break(outcome)
+    }
+
+    async fn edit(&self, facts: Facts, activity: &ActivityId, size: Size) -> ControlFlow<Outcome> {
         let Some(mut saved) = facts.card else { return Break(Outcome::Done) };
-        let card = cards::incident(&cards::IncidentView { record: &facts.stored.record, can_act: true });
+        let version = facts.stored.version;
+        let card = card_of(&facts.stored.record, size);
         let shown = digest(&card);
         if saved.shown.as_deref() != Some(shown.as_str()) {
             let team = self.reach(&saved).await?;
@@ -193,11 +230,18 @@ impl Delivery<'_> {
                     saved.claim = None;
                     return self.save(&saved).await;
                 }
-                Err(error) => return Break(self.refused(&error, facts.connection.as_ref()).await),
+                Err(error) => {
+                    let outcome = self.not_taken(&error, facts.connection.as_ref()).await;
+                    return if error.is_for_good() {
+                        self.refused(saved, version, size, &error).await
+                    } else {
+                        Break(outcome)
+                    };
+                }
             }
         }
-        saved.rendered = facts.stored.version;
-        saved.shown = Some(shown);
+        self.told().smaller = size == Size::Smaller;
+        saved.shows(version, shown);
         self.save(&saved).await
     }
 
@@ -205,17 +249,22 @@ impl Delivery<'_> {
         let Some(mut saved) = facts.card else { return Break(Outcome::Done) };
         let team = self.reach(&saved).await?;
         match self.app.bot().reply(&team, &self.key.channel, activity, &cards::text::thread_reply(news)).await {
-            Ok(_) => {
+            Ok(_) | Err(BotError::Teams(ConnectorError::NoId(_))) => {
                 self.delivered(facts.connection.as_ref(), DeliveryOutcome::Replied).await;
                 self.log(Done::Replied);
             }
             // The edited card already tells it; a thread that is gone cannot be told.
             Err(BotError::Teams(ConnectorError::ActivityGone { .. })) => self.log(Done::ThreadGone),
             // The same text would be refused for ever, and nothing after it would be told.
-            Err(error) if error.class() == Class::Invalid => {
+            Err(error) if error.is_for_good() => {
                 tracing::error!(incident.id = %self.job.incident, error = runtime::chain(&error), "reply is never taken");
             }
-            Err(error) => return Break(self.refused(&error, facts.connection.as_ref()).await),
+            // It may be there, and nobody wants to be told the same twice; what it says is on the card.
+            Err(error) if error.class() == Class::Unclear => {
+                tracing::warn!(incident.id = %self.job.incident, error = runtime::chain(&error), "reply without a clear answer");
+                self.log(Done::RepliedUnclearly);
+            }
+            Err(error) => return Break(self.not_taken(&error, facts.connection.as_ref()).await),
         }
         saved.mark_announced(news, &facts.stored.record);
         self.save(&saved).await
@@ -248,7 +297,7 @@ impl Delivery<'_> {
     }
 
     /// Teams said no, or nothing.
-    async fn refused(&self, error: &BotError, connection: Option<&Connection>) -> Outcome {
+    async fn not_taken(&self, error: &BotError, connection: Option<&Connection>) -> Outcome {
         tracing::warn!(
             incident.id = %self.job.incident,
             channel.id = %self.job.channel,
@@ -256,20 +305,34 @@ impl Delivery<'_> {
             error = runtime::chain(error),
             "Teams did not take it"
         );
-        if let Some(connection) = connection {
-            last_delivery::refused(self.app, connection, error).await;
-        }
         self.told().failed(error);
-        if error.class() == Class::Invalid {
-            tracing::error!(incident.id = %self.job.incident, "Teams will never take this card");
+        channel_gone::not_taken(self.app, connection, error, self.attempts).await
+    }
+
+    /// Teams will never take this card. A smaller one is tried next, and after that nothing until the incident changes.
+    async fn refused(
+        &self,
+        mut card: CardRecord,
+        version: RecordVersion,
+        size: Size,
+        error: &BotError,
+    ) -> ControlFlow<Outcome> {
+        self.log(Done::Refused);
+        card.refuse(version, size, error.reason(), self.app.clock.now());
+        if size == Size::Smaller {
+            self.parked(error);
         }
-        if let Some(outcome) = Outcome::of_error(error, self.attempts) {
-            return outcome;
-        }
-        if let Some(connection) = connection {
-            channel_gone::note(self.app, connection, error).await;
-        }
-        Outcome::Done
+        self.save(&card).await
+    }
+
+    fn parked(&self, error: &BotError) {
+        self.log(Done::Parked);
+        tracing::error!(
+            incident.id = %self.job.incident,
+            channel.id = %self.job.channel,
+            error = runtime::chain(error),
+            "card is parked"
+        );
     }
 
     /// Something has arrived in the channel.
@@ -305,6 +368,13 @@ impl Delivery<'_> {
             latency_ms = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX),
             "card"
         );
+    }
+}
+
+fn card_of(record: &IncidentRecord, size: Size) -> cards::Card {
+    match size {
+        Size::Whole => cards::incident(&cards::IncidentView { record, can_act: true }),
+        Size::Smaller => cards::incident_fallback(record),
     }
 }
 

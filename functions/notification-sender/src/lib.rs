@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::job::Job;
+use domain::job::{Job, Occasion};
 use domain::plan::CardKey;
 use futures_util::future::join_all;
 use runtime::App;
@@ -87,7 +87,9 @@ async fn deliver_one(
         Some(Job::Card(job)) => {
             let card = job.card();
             // Whatever came before this batch was received is already in the record that was read for the first job.
-            if let Some((outcome, told)) = done.get(&card) {
+            // A Replay is another wish: it tries what Teams refused.
+            let known = done.get(&card).filter(|_| job.occasion != Occasion::Replayed);
+            if let Some((outcome, told)) = known {
                 note::ended(app, &job, attempts, *outcome, &told.for_another()).await;
                 return *outcome;
             }

@@ -16,10 +16,22 @@ pub(crate) enum Done {
     Posted,
     /// Although the first try may have arrived.
     PostedAgain,
+    /// Teams took it and did not say as what, so it stays as it is.
+    PostedWithoutId,
     Edited,
     Replied,
+    /// Without a clear answer: it counts as told.
+    RepliedUnclearly,
+    /// Teams will never take this card.
+    Refused,
+    /// And no smaller one.
+    Parked,
+    /// It was parked before, and nothing has changed since.
+    StillParked,
     /// Somebody deleted the message; it is posted anew.
     MessageGone,
+    /// Somebody deleted it again, within the hour.
+    DeletedAgain,
     ThreadGone,
     UpToDate,
     StateUnknown,
@@ -33,9 +45,15 @@ impl Done {
         match self {
             Self::Posted => "posted",
             Self::PostedAgain => "posted_again",
+            Self::PostedWithoutId => "posted_without_id",
             Self::Edited => "edited",
             Self::Replied => "replied",
+            Self::RepliedUnclearly => "replied_unclearly",
+            Self::Refused => "refused",
+            Self::Parked => "parked",
+            Self::StillParked => "still_parked",
             Self::MessageGone => "message_gone",
+            Self::DeletedAgain => "deleted_again",
             Self::ThreadGone => "thread_gone",
             Self::UpToDate => "up_to_date",
             Self::StateUnknown => "state_unknown",
@@ -49,9 +67,20 @@ impl Done {
         match self {
             Self::Posted => Some((Progress::Posted, None)),
             Self::PostedAgain => Some((Progress::Posted, Some("an earlier try may have left a second message"))),
+            Self::PostedWithoutId => {
+                Some((Progress::Posted, Some("Teams gave the message no id, so it cannot be brought up to date")))
+            }
             Self::Edited => Some((Progress::Edited, None)),
             Self::Replied => Some((Progress::Replied, None)),
-            Self::MessageGone | Self::ThreadGone => None,
+            Self::RepliedUnclearly => {
+                Some((Progress::Replied, Some("Teams gave no clear answer, and news are not told twice")))
+            }
+            Self::Parked | Self::StillParked => Some((Progress::Refused, None)),
+            Self::DeletedAgain => {
+                let why = "somebody deleted the card twice within an hour; the next look after that posts it";
+                Some((Progress::Dropped, Some(why)))
+            }
+            Self::Refused | Self::MessageGone | Self::ThreadGone => None,
             Self::UpToDate => Some((Progress::Coalesced, None)),
             Self::StateUnknown => Some((Progress::Coalesced, Some("the incident itself is not known yet"))),
             Self::NotConnected => Some((Progress::Dropped, Some("the service is not connected to the channel"))),
@@ -67,6 +96,8 @@ pub(crate) struct Told {
     /// Why it did not work.
     pub(crate) why: Option<String>,
     refusal: Option<Class>,
+    /// A smaller card than the incident's own is shown.
+    pub(crate) smaller: bool,
     no_token: bool,
     number: Option<u64>,
     service: Option<ServiceRef>,
@@ -78,10 +109,15 @@ impl Told {
         self.done.push(done);
     }
 
+    /// Whether the steps so far say how far the delivery has come.
+    pub(crate) fn says_something(&self) -> bool {
+        self.done.iter().any(|done| done.progress().is_some())
+    }
+
     pub(crate) fn failed(&mut self, error: &BotError) {
         self.why = Some(error.reason().to_owned());
         self.refusal = Some(error.class());
-        self.no_token = matches!(error, BotError::Teams(ConnectorError::Token(_)));
+        self.no_token = matches!(error, BotError::Teams(ConnectorError::Token(_) | ConnectorError::Unauthorized(_)));
     }
 
     pub(crate) fn of(&mut self, record: &IncidentRecord) {
@@ -91,17 +127,26 @@ impl Told {
 
     /// The same for a job of the same batch that has nothing of its own to do.
     pub(crate) fn for_another(&self) -> Self {
-        Self { done: vec![Done::UpToDate], refusal: None, ..self.clone() }
+        let same = match self.done.last() {
+            Some(Done::Parked | Done::StillParked) => Done::StillParked,
+            Some(Done::DeletedAgain) => Done::DeletedAgain,
+            _ => Done::UpToDate,
+        };
+        Self { done: vec![same], refusal: None, smaller: false, ..self.clone() }
     }
 
     /// How far the delivery has come, and why not farther.
     fn progress(&self, outcome: Outcome) -> (Progress, Option<String>) {
         let first = self.done.iter().find_map(|done| done.progress());
         match (outcome, self.refusal) {
-            (Outcome::Later { .. }, Some(Class::Invalid)) => (Progress::Refused, self.why.clone()),
             (Outcome::Later { .. }, _) => (Progress::Waiting, self.why.clone()),
             (Outcome::Done, Some(Class::Gone)) => (Progress::Dropped, self.why.clone()),
             (Outcome::Done, _) => match first {
+                Some((progress @ (Progress::Posted | Progress::Edited), None)) if self.smaller => {
+                    let code = self.why.as_deref().map_or_else(String::new, |code| format!(" ({code})"));
+                    (progress, Some(format!("Teams refuses the whole card{code}, so a smaller one is shown")))
+                }
+                Some((Progress::Refused, _)) => (Progress::Refused, self.why.clone()),
                 Some((progress, why)) => (progress, why.map(str::to_owned)),
                 None => (Progress::Dropped, self.why.clone().or_else(|| Some("nothing is known of it".to_owned()))),
             },
@@ -117,14 +162,15 @@ impl Told {
             }
         };
         let times = |wanted: &[Done]| self.done.iter().filter(|done| wanted.contains(done)).count();
-        count(Metric::CardsPosted, times(&[Done::Posted, Done::PostedAgain]));
+        count(Metric::CardsPosted, times(&[Done::Posted, Done::PostedAgain, Done::PostedWithoutId]));
         count(Metric::DoubtfulPosts, times(&[Done::PostedAgain]));
         count(Metric::CardsEdited, times(&[Done::Edited]));
-        count(Metric::RepliesPosted, times(&[Done::Replied]));
+        count(Metric::RepliesPosted, times(&[Done::Replied, Done::RepliedUnclearly]));
         count(Metric::JobsCoalesced, times(&[Done::UpToDate]));
         let retried = matches!(outcome, Outcome::Later { .. });
         count(Metric::DeliveriesRetried, usize::from(retried));
-        count(Metric::CardsRefused, usize::from(retried && self.refusal == Some(Class::Invalid)));
+        count(Metric::CardsRefused, times(&[Done::Refused]));
+        count(Metric::CardsParked, times(&[Done::Parked]));
         let throttled = matches!(self.refusal, Some(Class::Retry { after: Some(_) }));
         count(Metric::DeliveriesThrottled, usize::from(retried && throttled));
         count(Metric::DeliveriesDead, usize::from(retried && attempts >= MAX_RECEIVES));
@@ -205,10 +251,38 @@ mod tests {
             (told(&[], Some(Class::Gone)), Outcome::Done, Progress::Dropped),
             (told(&[], None), Outcome::Done, Progress::Dropped),
             (told(&[Done::Edited], Some(retry)), LATER, Progress::Waiting),
-            (told(&[], Some(Class::Invalid)), LATER, Progress::Refused),
+            (told(&[Done::Refused], Some(Class::Invalid)), LATER, Progress::Waiting),
+            (told(&[Done::Refused, Done::Posted], Some(Class::Invalid)), Outcome::Done, Progress::Posted),
+            (told(&[Done::Refused, Done::Parked], Some(Class::Invalid)), Outcome::Done, Progress::Refused),
+            (told(&[Done::Parked, Done::Replied], Some(Class::Forbidden)), Outcome::Done, Progress::Refused),
+            (told(&[Done::PostedWithoutId, Done::Parked], Some(Class::Unclear)), Outcome::Done, Progress::Posted),
+            (told(&[Done::StillParked], None), Outcome::Done, Progress::Refused),
+            (told(&[Done::RepliedUnclearly], None), Outcome::Done, Progress::Replied),
+            (told(&[Done::MessageGone, Done::DeletedAgain], None), Outcome::Done, Progress::Dropped),
         ] {
             assert_eq!(told.progress(outcome).0, expected, "{told:?}");
         }
+    }
+
+    #[test]
+    fn a_smaller_card_and_what_was_not_shown_are_told_as_such() {
+        let told = |done: &[Done]| Told {
+            done: done.to_vec(),
+            why: Some("MessageSizeTooBig".to_owned()),
+            refusal: Some(Class::Invalid),
+            smaller: true,
+            ..Told::default()
+        };
+        let (progress, why) = told(&[Done::Refused, Done::Edited]).progress(Outcome::Done);
+        assert_eq!(
+            (progress, why.as_deref()),
+            (Progress::Edited, Some("Teams refuses the whole card (MessageSizeTooBig), so a smaller one is shown"))
+        );
+        let code = Some("MessageSizeTooBig".to_owned());
+        let parked = told(&[Done::Refused, Done::Parked]);
+        assert_eq!(parked.progress(Outcome::Done), (Progress::Refused, code.clone()));
+        assert_eq!(parked.for_another().progress(Outcome::Done), (Progress::Refused, code));
+        assert_eq!(told(&[Done::Edited]).for_another().progress(Outcome::Done), (Progress::Coalesced, None));
     }
 
     #[test]
@@ -231,8 +305,12 @@ mod tests {
             [("DeliveriesRetried", 1.0), ("DeliveriesThrottled", 1.0)]
         );
         assert_eq!(
-            names(&[], Some(Class::Invalid), MAX_RECEIVES, LATER, Webhook),
-            [("DeliveriesRetried", 1.0), ("CardsRefused", 1.0), ("DeliveriesDead", 1.0)]
+            names(&[], Some(Class::Unclear), MAX_RECEIVES, LATER, Webhook),
+            [("DeliveriesRetried", 1.0), ("DeliveriesDead", 1.0)]
+        );
+        assert_eq!(
+            names(&[Done::Refused, Done::Refused, Done::Parked], Some(Class::Invalid), 1, Outcome::Done, Webhook),
+            [("CardsRefused", 2.0), ("CardsParked", 1.0)]
         );
         assert_eq!(names(&[], Some(Class::Gone), 1, Outcome::Done, Webhook), [("ChannelsLost", 1.0)]);
     }

@@ -9,7 +9,7 @@ use runtime::BotError;
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
 /// The same for one incident. Shorter, since SQS delivers nothing of a group while one of its messages is hidden (SQS
-/// docs, "FIFO delivery logic"): one card that Teams dislikes must not silence its channel for minutes.
+/// docs, "FIFO delivery logic"): one card without a clear answer must not silence its channel for minutes.
 const MAX_INCIDENT_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Every receive brings a message nearer to the dead-letter queue, so none is asked for at once.
@@ -46,18 +46,16 @@ impl Outcome {
     }
 
     /// What follows from Teams' refusal of a message that has been tried `attempts` times. `None`: the channel is gone.
-    ///
-    /// A card that Teams will never take is tried until the dead-letter queue has it, where somebody looks at it.
     fn of_refusal(class: Class, attempts: u32) -> Option<Self> {
         (class != Class::Gone).then(|| Self::of_failure(class, attempts))
     }
 
-    /// What follows from any failure of a call to Teams. Without a secret or a token the channel's other cards would not arrive either,
-    /// whatever the reason, and each try would cost a receive.
+    /// What follows from any failure of a call to Teams. Without a secret, a token or an address the channel's other cards would not
+    /// arrive either, whatever the reason, and each try would cost a receive. The same holds while Teams is away.
     pub(crate) fn of_error(error: &BotError, attempts: u32) -> Option<Self> {
         let class = match error.class() {
             class @ Class::Retry { .. } => class,
-            _ if error.is_speechless() => Class::Retry { after: None },
+            _ if error.is_speechless() || error.is_outage() => Class::Retry { after: error.retry_after() },
             class => class,
         };
         Self::of_refusal(class, attempts)
@@ -84,7 +82,7 @@ pub(crate) fn backoff(attempts: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use runtime::SecretError;
-    use teams::connector::{ConnectorError, TokenError};
+    use teams::connector::{Answer, ConnectorError, TokenError};
 
     use super::*;
 
@@ -116,12 +114,25 @@ mod tests {
     }
 
     #[test]
-    fn without_a_secret_or_a_token_the_whole_channel_waits() {
+    fn without_a_secret_or_a_token_and_while_teams_is_away_the_whole_channel_waits() {
         let busy = TokenError::Busy { status: 503, after: Some(Duration::from_secs(90)) };
         let no_token = |error| BotError::Teams(ConnectorError::Token(error));
-        for (error, attempts, delay) in
-            [(no_token(TokenError::Unreadable), 4, 8), (no_token(busy), 1, 90), (SecretError::Shape.into(), 4, 8)]
-        {
+        let answer = |status| Answer { status, code: String::new(), operation: None };
+        let not_accepted = BotError::Teams(ConnectorError::Unauthorized(answer(401)));
+        let elsewhere = BotError::Teams(ConnectorError::WrongHost(answer(307)));
+        let away = |after: Option<u64>| {
+            let after = after.map(Duration::from_secs);
+            BotError::Teams(ConnectorError::Failed { after, answer: answer(503) })
+        };
+        for (error, attempts, delay) in [
+            (no_token(TokenError::Unreadable), 4, 8),
+            (no_token(busy), 1, 90),
+            (SecretError::Shape.into(), 4, 8),
+            (not_accepted, 4, 8),
+            (elsewhere, 4, 8),
+            (away(Some(30)), 1, 30),
+            (away(None), 9, 256),
+        ] {
             let expected = Outcome::Later { scope: Scope::Channel, delay: Duration::from_secs(delay) };
             assert_eq!(Outcome::of_error(&error, attempts), Some(expected));
         }

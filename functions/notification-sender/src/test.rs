@@ -32,10 +32,7 @@ pub(crate) async fn deliver(app: &App, job: &TestJob, attempts: u32) -> Outcome 
         return Outcome::Done;
     };
     tracing::warn!(channel.id = %channel, error = runtime::chain(&error), "test notification not posted");
-    last_delivery::refused(app, &connection, &error).await;
-    if let Some(outcome) = Outcome::of_error(&error, attempts) {
-        return outcome;
-    }
-    channel_gone::note(app, &connection, &error).await;
-    Outcome::Done
+    let outcome = channel_gone::not_taken(app, Some(&connection), &error, attempts).await;
+    // The page shows why; trying the same card again would only delay the channel's incidents.
+    if error.is_for_good() { Outcome::Done } else { outcome }
 }

@@ -56,13 +56,31 @@ pub fn incident(view: &IncidentView<'_>) -> Card {
     smallest.unwrap_or_else(|| render(view, 0))
 }
 
+/// What is shown where Teams refuses the whole card: title, status and link, in the plainest form.
+#[must_use]
+pub fn incident_fallback(record: &IncidentRecord) -> Card {
+    let Some(state) = record.state() else { return unknown(record, 0) };
+    let title =
+        Plain::from("#").number(state.number).own(" ").foreign_or(&state.title, SUMMARY_TITLE_LIMIT, "(no title)");
+    let body = vec![
+        Element::TextBlock(TextBlock::heading(word(state.status).0)),
+        literal(title),
+        Element::TextBlock(TextBlock::new(text::shortened_card())),
+    ];
+    let link = Link::pagerduty(&state.html_url).map(|url| Action::OpenUrl { title: "Open in PagerDuty", url });
+    Card { summary: summary(state), content: AdaptiveCard::new(spoken(state), body, link.into_iter().collect()) }
+}
+
+fn spoken(state: &Snapshot) -> Own {
+    Own::from("PagerDuty incident #").number(state.number).own(": ").own(word(state.status).1).own(".")
+}
+
 fn render(view: &IncidentView<'_>, log_lines: usize) -> Card {
     let Some(state) = view.record.state() else { return unknown(view.record, log_lines) };
     let mut body = vec![header(state)];
     body.extend(facts(state, view.record));
     body.extend(log(view.record, log_lines));
-    let fallback = Own::from("PagerDuty incident #").number(state.number).own(": ").own(word(state.status).1).own(".");
-    Card { summary: summary(state), content: AdaptiveCard::new(fallback, body, actions(view, state)) }
+    Card { summary: summary(state), content: AdaptiveCard::new(spoken(state), body, actions(view, state)) }
 }
 
 /// An incident of which only events without its state have arrived.

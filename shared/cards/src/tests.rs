@@ -161,6 +161,15 @@ fn a_merged_incident_with_hardly_anything_known() {
 }
 
 #[test]
+fn an_incident_whose_whole_card_is_refused() {
+    let mut record = in_status(Status::Acknowledged, "09:39:50", "Alice Example");
+    state(&mut record).title = format!("**DB** <at>all</at> {}", "down ".repeat(100));
+    assert_json_snapshot!("incident_fallback", crate::incident_fallback(&record));
+    record.snapshot = None;
+    assert_eq!(crate::incident_fallback(&record).summary, "PagerDuty incident");
+}
+
+#[test]
 fn an_incident_without_its_state() {
     let mut record = triggered();
     record.snapshot = None;

@@ -223,6 +223,10 @@ pub(crate) fn no_details() -> Own {
     Own::from("PagerDuty has not told me the details yet. This card will update by itself.")
 }
 
+pub(crate) fn shortened_card() -> Own {
+    Own::from("Teams did not accept the whole card. Details and actions are in PagerDuty.")
+}
+
 #[cfg(test)]
 mod tests {
     use domain::ids::EventId;

@@ -1,6 +1,6 @@
 //! A connection ties a PagerDuty service to a Teams channel; an installation is our bot in a team.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, ChannelId, EntraUserId, ServiceId, ServiceUrl, TeamId, TenantId};
@@ -96,6 +96,17 @@ pub struct LastDelivery {
     pub outcome: DeliveryOutcome,
     /// Why Teams refused it; a short code.
     pub reason: Option<String>,
+}
+
+impl LastDelivery {
+    /// Whether a refusal for this reason is the second one in a row, and not of the same second: what Teams says in passing, it
+    /// says for a moment.
+    #[must_use]
+    pub fn confirms(&self, reason: &str, now: Timestamp) -> bool {
+        self.outcome == DeliveryOutcome::Refused
+            && self.reason.as_deref() == Some(reason)
+            && now.duration_since(self.at) >= SignedDuration::from_secs(1)
+    }
 }
 
 /// What became of a message.

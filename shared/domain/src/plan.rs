@@ -5,12 +5,15 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::connection::Connection;
 use crate::ids::{AccountId, ActivityId, ChannelId, EventId, IncidentId, TeamId, TenantId};
 use crate::incident::{IncidentRecord, LogEntry, RecordVersion};
+
+/// A card that people keep deleting is posted anew at most this often.
+const REPOST_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
 /// Which card.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +43,34 @@ pub struct CardRecord {
     pub claim: Option<PostClaim>,
     /// How many posts without a clear answer were repeated: each may have left a second message.
     pub possible_doubles: u32,
+    /// Which version's whole card Teams refuses for good: that version is shown smaller.
+    #[serde(default)]
+    pub refused: Option<RecordVersion>,
+    #[serde(default)]
+    pub parked: Option<Parked>,
+    /// When it was last posted anew because somebody had deleted it.
+    #[serde(default)]
+    pub reposted_at: Option<Timestamp>,
+    /// How many posts Teams took without giving them an id, since the last one with an id.
+    #[serde(default)]
+    pub without_id: u32,
+}
+
+/// Nothing more is tried for this version: Teams takes the smaller card neither, or makes messages that cannot be edited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// Teams' error code.
+    pub reason: String,
+    pub at: Timestamp,
+    pub version: RecordVersion,
+}
+
+/// How much of the incident the card shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    Whole,
+    /// Title, status and link: Teams refuses the whole one.
+    Smaller,
 }
 
 /// The right to create the card's message, held by one sender for a short while.
@@ -56,9 +87,10 @@ pub enum Step {
     Post {
         /// An earlier try got no clear answer, so this may make a second message.
         doubtful: bool,
+        size: Size,
     },
     /// Replace the message's content by the newest state.
-    Edit(ActivityId),
+    Edit(ActivityId, Size),
     /// Tell the thread about these log entries, in one message.
     Reply(ActivityId, Vec<LogEntry>),
     /// Somebody else is posting the card: look again then.
@@ -78,6 +110,10 @@ pub enum Why {
     NotConnected,
     /// The connection does not want such incidents.
     Filtered,
+    /// Teams will not take it; a newer version or a Replay is tried again.
+    Parked,
+    /// Somebody has deleted it twice within the hour; whatever looks at it after that posts it.
+    DeletedAgain,
 }
 
 impl CardRecord {
@@ -95,13 +131,65 @@ impl CardRecord {
             announced_status_at: None,
             claim: None,
             possible_doubles: 0,
+            refused: None,
+            parked: None,
+            reposted_at: None,
+            without_id: 0,
         }
     }
 
-    /// Whether it is not posted, or does not show this version.
+    /// Whether it is not posted, or does not show this version, and looking at it can help.
     #[must_use]
     pub fn is_behind(&self, version: RecordVersion) -> bool {
-        self.activity.is_none() || self.rendered < version
+        (self.activity.is_none() || self.rendered < version) && !self.is_parked(version)
+    }
+
+    fn is_parked(&self, version: RecordVersion) -> bool {
+        self.parked.as_ref().is_some_and(|parked| parked.version >= version)
+    }
+
+    /// As if Teams had never refused it and nobody had deleted it: somebody wants it tried again.
+    #[must_use]
+    pub fn tried_afresh(self) -> Self {
+        Self { refused: None, parked: None, reposted_at: None, without_id: 0, ..self }
+    }
+
+    /// Notes that Teams does not take this version's card of this size.
+    pub fn refuse(&mut self, version: RecordVersion, size: Size, reason: &str, now: Timestamp) {
+        self.refused = Some(version);
+        if size == Size::Smaller {
+            self.parked = Some(Parked { reason: reason.to_owned(), at: now, version });
+        }
+    }
+
+    /// Notes the message that shows this version now.
+    pub fn posted_as(&mut self, activity: ActivityId, version: RecordVersion, shown: String, now: Timestamp) {
+        if self.shown.is_some() {
+            self.reposted_at = Some(now);
+        }
+        self.activity = Some(activity);
+        self.claim = None;
+        self.without_id = 0;
+        self.shows(version, shown);
+    }
+
+    /// Notes a post that Teams took without giving it an id, so that it cannot be edited. One such post of a card is repeated,
+    /// and no other one. Whether the card is parked with it.
+    pub fn posted_without_id(&mut self, version: RecordVersion, reason: &str, now: Timestamp) -> bool {
+        self.without_id += 1;
+        let enough = self.without_id > 1;
+        if enough {
+            self.claim = None;
+            self.parked = Some(Parked { reason: reason.to_owned(), at: now, version });
+        }
+        enough
+    }
+
+    /// Notes that the message shows this version now.
+    pub fn shows(&mut self, version: RecordVersion, shown: String) {
+        self.rendered = version;
+        self.shown = Some(shown);
+        self.parked = None;
     }
 
     /// Notes that these entries need no reply any more, and forgets those that the record no longer keeps.
@@ -126,23 +214,38 @@ pub fn plan(
     now: Timestamp,
 ) -> Step {
     let Some(state) = record.state() else { return Step::Nothing(Why::StateUnknown) };
+    let size = match card.and_then(|card| card.refused) {
+        Some(refused) if refused == version => Size::Smaller,
+        _ => Size::Whole,
+    };
+    let parked = card.is_some_and(|card| card.is_parked(version));
     let posted = card.and_then(|card| card.activity.as_ref().map(|activity| (card, activity)));
     let Some((card, activity)) = posted else {
         let Some(connection) = connection else { return Step::Nothing(Why::NotConnected) };
         if !connection.filter.wants(state) {
             return Step::Nothing(Why::Filtered);
         }
+        if parked {
+            return Step::Nothing(Why::Parked);
+        }
+        let reposted_at = card.and_then(|card| card.reposted_at);
+        if reposted_at.is_some_and(|at| now.duration_since(at) < REPOST_EVERY) {
+            return Step::Nothing(Why::DeletedAgain);
+        }
         let claim = card.and_then(|card| card.claim.as_ref());
         return match claim {
             Some(claim) if claim.until > now => Step::Wait { until: claim.until },
-            claim => Step::Post { doubtful: claim.is_some() },
+            claim => Step::Post { doubtful: claim.is_some(), size },
         };
     };
-    if card.rendered < version {
-        return Step::Edit(activity.clone());
+    if card.rendered < version && !parked {
+        return Step::Edit(activity.clone(), size);
     }
     let news: Vec<LogEntry> = record.log.iter().filter(|entry| is_news(entry, card)).cloned().collect();
-    if news.is_empty() { Step::Nothing(Why::UpToDate) } else { Step::Reply(activity.clone(), news) }
+    if !news.is_empty() {
+        return Step::Reply(activity.clone(), news);
+    }
+    Step::Nothing(if parked { Why::Parked } else { Why::UpToDate })
 }
 
 fn is_news(entry: &LogEntry, card: &CardRecord) -> bool {
@@ -244,18 +347,39 @@ mod tests {
         let activity = || ActivityId::new("1").unwrap();
         let news: Vec<LogEntry> = acknowledged().log.into_iter().filter(|e| e.id.as_str() == "E2").collect();
         let (t, a) = (triggered(), acknowledged());
+        let parked = |version, card| CardRecord {
+            refused: Some(RecordVersion(version)),
+            parked: Some(Parked { reason: "x".to_owned(), at: T0, version: RecordVersion(version) }),
+            ..card
+        };
+        let refused = |version, card| CardRecord { refused: Some(RecordVersion(version)), ..card };
+        let deleted = |reposted_at| CardRecord { activity: None, reposted_at, ..posted(&t, 1) };
         let current = posted(&a, 2);
         let behind = posted(&t, 1);
         let unannounced = CardRecord { rendered: RecordVersion(2), ..posted(&t, 1) };
         type Case<'a> = (&'a str, &'a IncidentRecord, u64, Option<CardRecord>, Option<&'a Connection>, Step);
         let cases: Vec<Case<'_>> = vec![
             ("nothing known yet", &unknown, 1, None, Some(&all), Step::Nothing(Why::StateUnknown)),
-            ("new incident", &t, 1, None, Some(&all), Step::Post { doubtful: false }),
-            ("new, already acknowledged", &a, 2, None, Some(&all), Step::Post { doubtful: false }),
+            ("new incident", &t, 1, None, Some(&all), Step::Post { doubtful: false, size: Size::Whole }),
+            ("new, already acknowledged", &a, 2, None, Some(&all), Step::Post { doubtful: false, size: Size::Whole }),
             ("service not connected here", &t, 1, None, None, Step::Nothing(Why::NotConnected)),
             ("filtered by urgency", &t, 1, None, Some(&high_only), Step::Nothing(Why::Filtered)),
-            ("channel was gone: it may be back", &t, 1, None, Some(&broken), Step::Post { doubtful: false }),
-            ("channel was gone under a card", &a, 2, Some(behind.clone()), Some(&broken), Step::Edit(activity())),
+            (
+                "channel was gone: it may be back",
+                &t,
+                1,
+                None,
+                Some(&broken),
+                Step::Post { doubtful: false, size: Size::Whole },
+            ),
+            (
+                "channel was gone under a card",
+                &a,
+                2,
+                Some(behind.clone()),
+                Some(&broken),
+                Step::Edit(activity(), Size::Whole),
+            ),
             ("somebody is posting", &t, 1, Some(claimed(at(105))), Some(&all), Step::Wait { until: at(105) }),
             (
                 "somebody posted without an answer",
@@ -263,18 +387,136 @@ mod tests {
                 1,
                 Some(claimed(at(100))),
                 Some(&all),
-                Step::Post { doubtful: true },
+                Step::Post { doubtful: true, size: Size::Whole },
             ),
-            ("released claim", &t, 1, Some(unposted()), Some(&all), Step::Post { doubtful: false }),
-            ("card behind", &a, 2, Some(behind.clone()), Some(&all), Step::Edit(activity())),
-            ("card behind, filtered by now", &a, 2, Some(behind.clone()), Some(&high_only), Step::Edit(activity())),
-            ("card behind, no longer connected", &a, 2, Some(behind), None, Step::Edit(activity())),
+            ("released claim", &t, 1, Some(unposted()), Some(&all), Step::Post { doubtful: false, size: Size::Whole }),
+            (
+                "the whole card is refused",
+                &t,
+                1,
+                Some(refused(1, unposted())),
+                Some(&all),
+                Step::Post { doubtful: false, size: Size::Smaller },
+            ),
+            (
+                "the whole card of a version before was refused",
+                &a,
+                2,
+                Some(refused(1, unposted())),
+                Some(&all),
+                Step::Post { doubtful: false, size: Size::Whole },
+            ),
+            (
+                "the whole card is refused, and one is there",
+                &a,
+                2,
+                Some(refused(2, behind.clone())),
+                Some(&all),
+                Step::Edit(activity(), Size::Smaller),
+            ),
+            ("parked", &t, 1, Some(parked(1, unposted())), Some(&all), Step::Nothing(Why::Parked)),
+            (
+                "parked before the newest change",
+                &a,
+                2,
+                Some(parked(1, unposted())),
+                Some(&all),
+                Step::Post { doubtful: false, size: Size::Whole },
+            ),
+            (
+                "parked, but its thread takes replies",
+                &a,
+                2,
+                Some(parked(2, behind.clone())),
+                Some(&all),
+                Step::Reply(activity(), news.clone()),
+            ),
+            (
+                "parked, and its thread is told",
+                &a,
+                3,
+                Some(parked(3, current.clone())),
+                Some(&all),
+                Step::Nothing(Why::Parked),
+            ),
+            ("deleted", &t, 1, Some(deleted(None)), Some(&all), Step::Post { doubtful: false, size: Size::Whole }),
+            (
+                "deleted again within the hour",
+                &t,
+                1,
+                Some(deleted(Some(at(100 - 3599)))),
+                Some(&all),
+                Step::Nothing(Why::DeletedAgain),
+            ),
+            (
+                "deleted again an hour later",
+                &t,
+                1,
+                Some(deleted(Some(at(100 - 3600)))),
+                Some(&all),
+                Step::Post { doubtful: false, size: Size::Whole },
+            ),
+            ("card behind", &a, 2, Some(behind.clone()), Some(&all), Step::Edit(activity(), Size::Whole)),
+            (
+                "card behind, filtered by now",
+                &a,
+                2,
+                Some(behind.clone()),
+                Some(&high_only),
+                Step::Edit(activity(), Size::Whole),
+            ),
+            ("card behind, no longer connected", &a, 2, Some(behind), None, Step::Edit(activity(), Size::Whole)),
             ("thread not told", &a, 2, Some(unannounced), Some(&all), Step::Reply(activity(), news)),
             ("all true", &a, 2, Some(current), Some(&all), Step::Nothing(Why::UpToDate)),
         ];
         for (name, record, version, card, connection, expected) in cases {
             assert_eq!(plan(record, RecordVersion(version), card.as_ref(), connection, at(100)), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_refused_card_becomes_smaller_then_parked_and_a_replay_tries_it_afresh() {
+        let version = RecordVersion(1);
+        let mut card = unposted();
+        card.refuse(version, Size::Whole, "MessageSizeTooBig", T0);
+        assert_eq!((card.refused, card.parked.clone()), (Some(version), None));
+        card.refuse(version, Size::Smaller, "BadSyntax", at(1));
+        assert_eq!(card.parked, Some(Parked { reason: "BadSyntax".to_owned(), at: at(1), version }));
+        assert!(!card.is_behind(version), "looking again does not help");
+        assert!(card.is_behind(RecordVersion(2)));
+        assert_eq!(card.clone().tried_afresh(), unposted());
+        card.posted_as(ActivityId::new("1").unwrap(), RecordVersion(2), "digest".to_owned(), at(2));
+        assert_eq!((card.parked, card.reposted_at), (None, None));
+    }
+
+    #[test]
+    fn a_post_without_an_id_is_repeated_once() {
+        let mut card = unposted();
+        assert!(!card.posted_without_id(RecordVersion(1), "NoId", T0));
+        assert!(card.posted_without_id(RecordVersion(1), "NoId", T0));
+        assert!(card.is_parked(RecordVersion(1)));
+        assert!(card.posted_without_id(RecordVersion(2), "NoId", T0), "the news of a later version is posted once");
+        card.posted_as(ActivityId::new("1").unwrap(), RecordVersion(3), "digest".to_owned(), T0);
+        assert_eq!((card.without_id, card.parked), (0, None));
+    }
+
+    #[test]
+    fn only_a_card_that_was_there_before_is_posted_anew() {
+        let mut card = unposted();
+        card.posted_as(ActivityId::new("1").unwrap(), RecordVersion(1), "digest".to_owned(), at(1));
+        assert_eq!(card.reposted_at, None);
+        card.activity = None;
+        card.posted_as(ActivityId::new("2").unwrap(), RecordVersion(2), "digest".to_owned(), at(2));
+        assert_eq!(card.reposted_at, Some(at(2)));
+    }
+
+    #[test]
+    fn cards_of_before_are_read() {
+        let mut old = serde_json::to_value(unposted()).unwrap();
+        for new in ["refused", "parked", "reposted_at", "without_id"] {
+            old.as_object_mut().unwrap().remove(new).unwrap();
+        }
+        assert_eq!(serde_json::from_value::<CardRecord>(old).unwrap(), unposted());
     }
 
     #[test]
@@ -289,7 +531,10 @@ mod tests {
             record = record.merge(event(second, id, what, status));
         }
         let connection = connection(Filter::All, Health::Healthy);
-        assert!(matches!(plan(&record, RecordVersion(4), Some(&card), Some(&connection), T0), Step::Edit(_)));
+        assert!(matches!(
+            plan(&record, RecordVersion(4), Some(&card), Some(&connection), T0),
+            Step::Edit(_, Size::Whole)
+        ));
         card.rendered = RecordVersion(4);
         let Step::Reply(_, news) = plan(&record, RecordVersion(4), Some(&card), Some(&connection), T0) else {
             unreachable!("the thread is told")

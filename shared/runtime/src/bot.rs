@@ -1,5 +1,7 @@
 //! The bot's voice in Teams: whoever speaks through it needs neither the secret nor the time.
 
+use std::time::Duration;
+
 use domain::connection::{Channel, Installation};
 use domain::failure::Class;
 use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, ServiceUrl, TenantId};
@@ -43,10 +45,40 @@ impl BotError {
         matches!(self.class(), Class::Gone | Class::Forbidden)
     }
 
-    /// Whether nothing at all can be said to Teams: the bot has no secret or no token.
+    /// Whether nothing at all can be said to Teams: the bot has no secret, no token that is accepted, or no right address.
     #[must_use]
     pub fn is_speechless(&self) -> bool {
-        matches!(self, Self::Secret(_) | Self::Teams(ConnectorError::Token(_)))
+        match self {
+            Self::Secret(_) => true,
+            Self::Teams(error) => matches!(
+                error,
+                ConnectorError::Token(_)
+                    | ConnectorError::Unauthorized(_)
+                    | ConnectorError::WrongHost(_)
+                    | ConnectorError::UntrustedHost(_)
+            ),
+        }
+    }
+
+    /// Whether Teams will never take this very message, while it may take another one.
+    #[must_use]
+    pub fn is_for_good(&self) -> bool {
+        matches!(self, Self::Teams(error) if error.is_for_good())
+    }
+
+    /// Whether Teams as a whole seems to be away.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Teams(error) if error.is_outage())
+    }
+
+    /// How long Teams asks to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Secret(_) => None,
+            Self::Teams(error) => error.retry_after(),
+        }
     }
 }
 

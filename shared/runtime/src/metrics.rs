@@ -37,8 +37,10 @@ pub enum Metric {
     RepliesPosted,
     /// Nothing was left to do: an earlier delivery had shown it already.
     JobsCoalesced,
-    /// Teams will never take this card.
+    /// Teams will never take this card: a smaller one is tried.
     CardsRefused,
+    /// Teams takes the smaller one neither: nothing more is tried until the incident changes or somebody asks for it.
+    CardsParked,
     /// Teams asked to wait.
     DeliveriesThrottled,
     /// A delivery that has to be tried again.
@@ -87,6 +89,7 @@ impl Metric {
             Self::RepliesPosted => "RepliesPosted",
             Self::JobsCoalesced => "JobsCoalesced",
             Self::CardsRefused => "CardsRefused",
+            Self::CardsParked => "CardsParked",
             Self::DeliveriesThrottled => "DeliveriesThrottled",
             Self::DeliveriesRetried => "DeliveriesRetried",
             Self::DeliveriesDead => "DeliveriesDead",

@@ -13,7 +13,7 @@ use serde::Serialize;
 const BATCH: usize = 10;
 
 /// How often a message is received before the dead-letter queue takes it: `maxReceiveCount` in the template. A card that
-/// Teams dislikes gets there after some 25 minutes, a channel that does not answer after some two hours.
+/// gets no clear answer gets there after some 25 minutes, a channel that does not answer after some two hours.
 pub const MAX_RECEIVES: u32 = 30;
 
 /// SQS hides a message for at most 12 h after it was received; some of that time has passed already.

@@ -251,7 +251,7 @@ impl Connector {
             if response.status().is_success() {
                 return Ok(response);
             }
-            let error = refusal(response, auth.now).await;
+            let error = refusal(&method, response, auth.now).await;
             if fresh || !matches!(error, ConnectorError::Unauthorized(_)) {
                 return Err(error);
             }
@@ -292,7 +292,7 @@ async fn created<T>(response: Response, id: impl Fn(Created) -> Option<T>) -> Re
     id(created).ok_or(ConnectorError::NoId(answer))
 }
 
-async fn refusal(response: Response, now: Timestamp) -> ConnectorError {
+async fn refusal(of: &Method, response: Response, now: Timestamp) -> ConnectorError {
     let status = response.status().as_u16();
     let operation = operation(&response);
     let after = wire::retry_after(response.headers(), now);
@@ -302,7 +302,7 @@ async fn refusal(response: Response, now: Timestamp) -> ConnectorError {
     let blocked = [text("/subCode"), text("/error/subCode")].into_iter().flatten().find(|code| *code == WRITES_BLOCKED);
     let code = blocked.or(text("/error/code")).unwrap_or_default();
     let answer = Answer { status, code: wire::code(code), operation };
-    ConnectorError::from_answer(answer, after)
+    ConnectorError::from_answer(of, answer, after)
 }
 
 fn operation(response: &Response) -> Option<String> {

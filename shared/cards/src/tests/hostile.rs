@@ -200,6 +200,7 @@ proptest! {
     #[test]
     fn an_incident_card_stays_small_and_harmless(record in record()) {
         assert_harmless(&incident(&record));
+        assert_harmless(&crate::incident_fallback(&record));
         assert_harmless(&incident(&IncidentRecord { snapshot: None, ..record }));
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use domain::failure::Class;
+use reqwest::Method;
 
 use super::token::TokenError;
 use crate::auth::UntrustedServiceUrl;
@@ -40,7 +41,7 @@ pub enum ConnectorError {
         /// What Teams answered.
         answer: Answer,
     },
-    /// Another operation on the conversation, or Teams itself is busy (412, 502, 503, 504).
+    /// Another operation on the conversation was under way (412). Nothing was done.
     #[error("Teams is busy ({answer})")]
     Busy {
         /// As Teams asked for.
@@ -48,9 +49,14 @@ pub enum ConnectorError {
         /// What Teams answered.
         answer: Answer,
     },
-    /// Teams failed in a way that says nothing about the message (408, 500 and other 5xx).
-    #[error("Teams failed ({0})")]
-    Failed(Answer),
+    /// Teams failed on the way (408, 5xx). It may have been carried out.
+    #[error("Teams failed ({answer})")]
+    Failed {
+        /// As Teams asked for.
+        after: Option<Duration>,
+        /// What Teams answered.
+        answer: Answer,
+    },
     /// The message is larger than Teams takes (413).
     #[error("the message is too big for Teams ({0})")]
     TooBig(Answer),
@@ -60,6 +66,9 @@ pub enum ConnectorError {
         /// What Teams answered.
         answer: Answer,
     },
+    /// Teams does not find the conversation (404). It may be gone; Teams has also been seen to say so once, and to find it again.
+    #[error("Teams does not find the conversation ({0})")]
+    ConversationNotFound(Answer),
     /// The conversation does not exist, or the bot is not (any more) in it.
     #[error("the conversation is gone ({0})")]
     ConversationGone(Answer),
@@ -98,10 +107,14 @@ impl fmt::Display for Answer {
 }
 
 impl ConnectorError {
-    /// Reads a refusal.
-    pub(super) fn from_answer(answer: Answer, after: Option<Duration>) -> Self {
+    /// Reads a refusal: the one table of what Teams' codes mean. `of` is the method of the refused call; only an edit is a `PUT`.
+    pub(super) fn from_answer(of: &Method, answer: Answer, after: Option<Duration>) -> Self {
+        let edit = of == Method::PUT;
         match (answer.status, answer.code.as_str()) {
             (300..=399, _) | (403, "InvalidBotApiHost") => Self::WrongHost(answer),
+            // A message that was deleted. Teams has more than one way to say that it cannot be edited any more.
+            (400 | 404 | 405 | 410, "ActivityNotFoundInConversation") => Self::ActivityGone { answer },
+            (403, "ServiceError") | (405, _) if edit => Self::ActivityGone { answer },
             (401, _) => Self::Unauthorized(answer),
             (
                 403,
@@ -109,14 +122,15 @@ impl ConnectorError {
                 | "BotNotInConversationRoster"
                 | "ConversationBlockedByUser"
                 | "MessageWritesBlocked",
-            ) => Self::ConversationGone(answer),
+            )
+            | (404, "MemberNotFoundInConversation")
+            | (410, _) => Self::ConversationGone(answer),
             (403, _) => Self::Forbidden(answer),
-            (404, "ActivityNotFoundInConversation") => Self::ActivityGone { answer },
-            (404 | 410, _) => Self::ConversationGone(answer),
+            (404, _) => Self::ConversationNotFound(answer),
+            (412, _) => Self::Busy { after, answer },
             (413, _) => Self::TooBig(answer),
             (429, _) => Self::Throttled { after, answer },
-            (412 | 502 | 503 | 504, _) => Self::Busy { after, answer },
-            (408 | 500..=599, _) => Self::Failed(answer),
+            (408 | 500..=599, _) => Self::Failed { after, answer },
             _ => Self::Refused(answer),
         }
     }
@@ -133,8 +147,8 @@ impl ConnectorError {
         match self {
             Self::Throttled { after, .. } | Self::Busy { after, .. } => Class::Retry { after: *after },
             Self::NotReached(_) => Class::Retry { after: None },
-            Self::NoAnswer(_) | Self::NoId(_) | Self::Failed(_) => Class::Unclear,
-            Self::ActivityGone { .. } | Self::ConversationGone(_) => Class::Gone,
+            Self::NoAnswer(_) | Self::NoId(_) | Self::Failed { .. } => Class::Unclear,
+            Self::ActivityGone { .. } | Self::ConversationNotFound(_) | Self::ConversationGone(_) => Class::Gone,
             Self::Forbidden(_) => Class::Forbidden,
             Self::TooBig(_) | Self::Refused(_) => Class::Invalid,
             Self::UntrustedHost(_)
@@ -143,6 +157,43 @@ impl ConnectorError {
             | Self::Unauthorized(_)
             | Self::WrongHost(_) => Class::Bug,
             Self::Token(error) => error.class(),
+        }
+    }
+
+    /// Whether it is about this very message: the same one is never taken, while another one may be.
+    #[must_use]
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Self::TooBig(_) | Self::Refused(_) | Self::Forbidden(_) | Self::BadAddress | Self::Unwritable(_) => true,
+            Self::UntrustedHost(_)
+            | Self::Token(_)
+            | Self::NotReached(_)
+            | Self::NoAnswer(_)
+            | Self::NoId(_)
+            | Self::Throttled { .. }
+            | Self::Busy { .. }
+            | Self::Failed { .. }
+            | Self::ActivityGone { .. }
+            | Self::ConversationNotFound(_)
+            | Self::ConversationGone(_)
+            | Self::Unauthorized(_)
+            | Self::WrongHost(_) => false,
+        }
+    }
+
+    /// Whether Teams as a whole seems to be away, so that the next message would fare no better.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::NotReached(_))
+            || matches!(self, Self::Failed { answer, .. } if matches!(answer.status, 502..=504))
+    }
+
+    /// How long Teams asks to be left alone, also where it does not say whether the call was carried out.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { after, .. } | Self::Busy { after, .. } | Self::Failed { after, .. } => *after,
+            _ => None,
         }
     }
 
@@ -159,10 +210,12 @@ impl ConnectorError {
             Self::NoId(answer) => (Some(answer), "NoId"),
             Self::Throttled { answer, .. } => (Some(answer), "Throttled"),
             Self::Busy { answer, .. } => (Some(answer), "Busy"),
-            Self::Failed(answer) => (Some(answer), "ServiceError"),
+            Self::Failed { answer, .. } => (Some(answer), "ServiceError"),
             Self::TooBig(answer) => (Some(answer), "MessageSizeTooBig"),
             Self::ActivityGone { answer } => (Some(answer), "ActivityNotFoundInConversation"),
-            Self::ConversationGone(answer) => (Some(answer), "ConversationNotFound"),
+            Self::ConversationNotFound(answer) | Self::ConversationGone(answer) => {
+                (Some(answer), "ConversationNotFound")
+            }
             Self::Forbidden(answer) => (Some(answer), "Forbidden"),
             Self::Unauthorized(answer) => (Some(answer), "Unauthorized"),
             Self::WrongHost(answer) => (Some(answer), "WrongHost"),

@@ -215,11 +215,13 @@ async fn every_refusal_has_its_meaning() {
         (403, "NotEnoughPermissions", None, "Forbidden", Class::Forbidden),
         (403, "InvalidBotApiHost", None, "WrongHost", Class::Bug),
         (403, "", None, "Forbidden", Class::Forbidden),
-        (404, "ConversationNotFound", None, "ConversationGone", Class::Gone),
+        (403, "SomethingNew", None, "Forbidden", Class::Forbidden),
+        (404, "ConversationNotFound", None, "ConversationNotFound", Class::Gone),
         (404, "MemberNotFoundInConversation", None, "ConversationGone", Class::Gone),
         (404, "ActivityNotFoundInConversation", None, "ActivityGone", Class::Gone),
-        (404, "", None, "ConversationGone", Class::Gone),
-        (405, "", None, "Refused", Class::Invalid),
+        (404, "", None, "ConversationNotFound", Class::Gone),
+        (400, "ActivityNotFoundInConversation", None, "ActivityGone", Class::Gone),
+        (405, "ActivityNotFoundInConversation", None, "ActivityGone", Class::Gone),
         (408, "", None, "Failed", unclear),
         (410, "", None, "ConversationGone", Class::Gone),
         (412, "PreconditionFailed", None, "Busy", later(None)),
@@ -230,9 +232,9 @@ async fn every_refusal_has_its_meaning() {
         (429, "", Some("Mon, 23 Nov 2026 09:00:09 GMT"), "Throttled", later(Some(9))),
         (500, "ServiceError", None, "Failed", unclear),
         (501, "", None, "Failed", unclear),
-        (502, "ServiceError", None, "Busy", later(None)),
-        (503, "", Some("30"), "Busy", later(Some(30))),
-        (504, "", None, "Busy", later(None)),
+        (502, "ServiceError", None, "Failed", unclear),
+        (503, "", Some("30"), "Failed", unclear),
+        (504, "", None, "Failed", unclear),
         (507, "", None, "Failed", unclear),
         (301, "", None, "WrongHost", Class::Bug),
         (307, "", None, "WrongHost", Class::Bug),
@@ -255,6 +257,11 @@ async fn every_refusal_has_its_meaning() {
         ];
         for error in errors {
             assert_eq!((kind(&error).as_str(), error.class()), (expected, class), "{status} {code}");
+            let for_good = matches!(expected, "Refused" | "Forbidden" | "TooBig");
+            assert_eq!(error.is_for_good(), for_good, "{status} {code}");
+            assert_eq!(error.is_outage(), matches!(status, 502..=504), "{status} {code}");
+            let asked = retry_after.map(|text| Duration::from_secs(text.parse().unwrap_or(9)));
+            assert_eq!(error.retry_after(), asked, "{status} {code}");
             let known = if code.is_empty() { error.reason() } else { code };
             assert_eq!(error.reason(), known);
             assert!(!error.reason().is_empty());
@@ -264,6 +271,31 @@ async fn every_refusal_has_its_meaning() {
             assert!(!told.contains("nobody may log"), "{told}");
         }
         assert_eq!(server.calls().len(), 6, "{status} {code}: one token, and no call is repeated");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_message_is_told_in_more_than_one_way() {
+    for (status, code, of_an_edit, of_a_post) in [
+        (404, "ActivityNotFoundInConversation", "ActivityGone", "ActivityGone"),
+        (400, "ActivityNotFoundInConversation", "ActivityGone", "ActivityGone"),
+        (405, "ActivityNotFoundInConversation", "ActivityGone", "ActivityGone"),
+        (405, "", "ActivityGone", "Refused"),
+        (403, "ServiceError", "ActivityGone", "Forbidden"),
+        (403, "NotEnoughPermissions", "Forbidden", "Forbidden"),
+        (400, "BadSyntax", "Refused", "Refused"),
+        (404, "ConversationNotFound", "ConversationNotFound", "ConversationNotFound"),
+    ] {
+        let server = teams(move |_| reply(status, json!({ "error": { "code": code } }))).await;
+        let caller = caller(&server);
+        let (edit, post, reply) = (
+            caller.edit("1793437200000").await.unwrap_err(),
+            caller.post().await.unwrap_err(),
+            caller.reply().await.unwrap_err(),
+        );
+        let told = (kind(&edit), kind(&post), kind(&reply));
+        let expected = (of_an_edit.to_owned(), of_a_post.to_owned(), of_a_post.to_owned());
+        assert_eq!(told, expected, "{status} {code}");
     }
 }
 

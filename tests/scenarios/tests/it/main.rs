@@ -28,6 +28,7 @@ mod linking;
 mod metrics;
 mod platform;
 mod reconciling;
+mod refusals;
 mod release;
 mod sender_retries;
 mod setup_races;

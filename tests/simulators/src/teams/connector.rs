@@ -174,13 +174,14 @@ pub(super) fn answer(
         }
         Some(Fault::NoAnswer) => return Reply::Close,
         Some(Fault::Hang) => return Reply::Hang,
-        Some(Fault::DropAnswerAfterApplying) | None => {}
+        Some(Fault::DropAnswerAfterApplying | Fault::AnswerWithoutId) | None => {}
     }
     let reply = match perform(state, options, call, request.query, &body, now) {
+        Ok(_) if fault == Some(Fault::AnswerWithoutId) => return Reply::Empty { status: 202 },
         Ok(reply) => reply,
         Err(refusal) => refuse(state, call, refusal),
     };
-    if fault.is_some() { Reply::Close } else { reply }
+    if fault == Some(Fault::DropAnswerAfterApplying) { Reply::Close } else { reply }
 }
 
 fn refuse(state: &mut State, call: Call<'_>, refusal: Refusal) -> Reply {

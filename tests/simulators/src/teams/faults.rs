@@ -18,6 +18,8 @@ pub enum Fault {
     },
     /// Done as asked, but the connection closes before the answer.
     DropAnswerAfterApplying,
+    /// Done as asked, and answered 202 without a body, as Teams answers what it splits into two messages.
+    AnswerWithoutId,
     /// The connection closes and nothing was done.
     NoAnswer,
     /// Nothing was done and no answer ever comes; the caller must give up by itself.

@@ -353,9 +353,12 @@ async fn faults_come_once_each_and_where_they_were_ordered() {
     let dropped = send(&channel, "applied").await.unwrap_err();
     assert!(dropped.is_request() && !dropped.is_timeout(), "not even a status line came: {dropped:?}");
     assert!(send(&channel, "lost").await.is_err());
+    world.teams.fail_next_in(&channel, 1, &Fault::AnswerWithoutId);
+    let unnamed = send(&channel, "unnamed").await.unwrap();
+    assert_eq!((unnamed.status, unnamed.body), (202, NOTHING));
     assert_eq!(send(&channel, "through").await.unwrap().status, 201);
     let texts: Vec<_> = world.teams.messages(&channel).into_iter().filter_map(|m| m.text).collect();
-    assert_eq!(texts, ["applied", "through"]);
+    assert_eq!(texts, ["applied", "unnamed", "through"]);
 
     world.teams.fail_next(2, &Fault::status(502, "ServiceError"));
     assert_eq!(send(&elsewhere, "x").await.unwrap().error(), (502, "ServiceError"));
