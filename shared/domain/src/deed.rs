@@ -17,7 +17,8 @@ pub const MAX_NOTE_CHARS: usize = 20_000;
 /// The same note by the same person within this time is a double click.
 const SAME_NOTE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 
-/// What a person asks for, with what they typed. Kept for people who have to link first, so its JSON stays readable.
+/// What a person asks for, with what they typed. Kept for people who have to link first, so its JSON stays readable; one that
+/// this version does not know is forgotten with what it was wanted for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Deed {
