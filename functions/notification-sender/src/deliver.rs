@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use domain::connection::{Connection, ConnectionKey, DeliveryOutcome, Installation};
 use domain::failure::Class;
 use domain::ids::ActivityId;
-use domain::incident::LogEntry;
+use domain::incident::{LogEntry, Status};
 use domain::job::CardJob;
 use domain::plan::{CardKey, CardRecord, PostClaim, Step, Why, plan};
 use incidents::place;
@@ -103,9 +103,8 @@ impl Delivery<'_> {
 
     async fn gather(&self) -> Result<Option<Facts>, store::Error> {
         let CardKey { account, incident, channel } = &self.key;
-        let (stored, card) =
-            tokio::try_join!(self.app.store.record(account, incident), self.app.store.card(&self.key))?;
-        let Some(stored) = stored else { return Ok(None) };
+        let (stored, card) = tokio::join!(self.app.store.record(account, incident), self.app.store.card(&self.key));
+        let Some(stored) = stored? else { return Ok(None) };
         self.told().of(&stored.record);
         let connection = match stored.record.state() {
             Some(state) => {
@@ -113,6 +112,15 @@ impl Delivery<'_> {
                 self.app.store.connection(&ConnectionKey { account, service, channel }).await?
             }
             None => None,
+        };
+        let card = match (card, &connection) {
+            (Err(error), connection) if error.is_unreadable() => {
+                tracing::error!(incident.id = %incident, channel.id = %channel, error = runtime::chain(&error), "card is made anew");
+                connection
+                    .as_ref()
+                    .map(|here| CardRecord::in_doubt(channel.clone(), here.team.clone(), here.tenant.clone()))
+            }
+            (card, _) => card?,
         };
         self.told().team = match (&card, &connection) {
             (Some(card), _) => Some(card.team.clone()),
@@ -123,6 +131,7 @@ impl Delivery<'_> {
     }
 
     async fn post(&self, facts: Facts, doubtful: bool) -> ControlFlow<Outcome> {
+        let expires = self.expires(&facts.stored);
         let Some(connection) = facts.connection else { return Break(Outcome::Done) };
         let channel = &self.key.channel;
         let unposted = facts.card.unwrap_or_else(|| {
@@ -130,7 +139,7 @@ impl Delivery<'_> {
         });
         let now = self.app.clock.now();
         let Ok(holder) = self.app.random.token() else { return Break(self.later(Scope::Channel)) };
-        match self.app.store.claim_post(&self.key, &unposted, &holder, now, POST_LEASE).await {
+        match self.app.store.claim_post(&self.key, &unposted, &holder, now, POST_LEASE, expires).await {
             Ok(Claim::Won) => {}
             Ok(Claim::Lost) => return Break(self.later(Scope::Incident)),
             Err(error) => return Break(self.table_failed(&error)),
@@ -157,7 +166,7 @@ impl Delivery<'_> {
                 saved.shown = Some(digest(&card));
                 saved.mark_announced(&facts.stored.record.log, &facts.stored.record);
                 // First of all: until it is written, another sender would post a second card.
-                let flow = self.save(&saved).await;
+                let flow = self.save(&saved, expires).await;
                 self.delivered(Some(&connection), DeliveryOutcome::Posted).await;
                 flow
             }
@@ -166,7 +175,7 @@ impl Delivery<'_> {
                 if matches!(error.class(), Class::Unclear) {
                     // Kept and expired: the next try knows that this one may have left a message.
                     saved.claim = Some(PostClaim { holder, until: now });
-                    self.save(&saved).await?;
+                    self.save(&saved, expires).await?;
                 } else {
                     self.release(&holder).await;
                 }
@@ -176,6 +185,7 @@ impl Delivery<'_> {
     }
 
     async fn edit(&self, facts: Facts, activity: &ActivityId) -> ControlFlow<Outcome> {
+        let expires = self.expires(&facts.stored);
         let Some(mut saved) = facts.card else { return Break(Outcome::Done) };
         let card = cards::incident(&cards::IncidentView { record: &facts.stored.record, can_act: true });
         let shown = digest(&card);
@@ -191,17 +201,18 @@ impl Delivery<'_> {
                     self.log(Done::MessageGone);
                     saved.activity = None;
                     saved.claim = None;
-                    return self.save(&saved).await;
+                    return self.save(&saved, expires).await;
                 }
                 Err(error) => return Break(self.refused(&error, facts.connection.as_ref()).await),
             }
         }
         saved.rendered = facts.stored.version;
         saved.shown = Some(shown);
-        self.save(&saved).await
+        self.save(&saved, expires).await
     }
 
     async fn reply(&self, facts: Facts, activity: &ActivityId, news: &[LogEntry]) -> ControlFlow<Outcome> {
+        let expires = self.expires(&facts.stored);
         let Some(mut saved) = facts.card else { return Break(Outcome::Done) };
         let team = self.reach(&saved).await?;
         match self.app.bot().reply(&team, &self.key.channel, activity, &cards::text::thread_reply(news)).await {
@@ -218,7 +229,7 @@ impl Delivery<'_> {
             Err(error) => return Break(self.refused(&error, facts.connection.as_ref()).await),
         }
         saved.mark_announced(news, &facts.stored.record);
-        self.save(&saved).await
+        self.save(&saved, expires).await
     }
 
     /// The card's team. It may have left the account a moment ago, or for another one: nothing of the old one is shown there.
@@ -234,11 +245,17 @@ impl Delivery<'_> {
         }
     }
 
-    async fn save(&self, card: &CardRecord) -> ControlFlow<Outcome> {
-        match self.app.store.save_card(&self.key, card).await {
+    async fn save(&self, card: &CardRecord, expires: Option<Timestamp>) -> ControlFlow<Outcome> {
+        match self.app.store.save_card(&self.key, card, expires).await {
             Ok(_) => Continue(()),
             Err(error) => Break(self.table_failed(&error)),
         }
+    }
+
+    /// When a card may be forgotten; `None` while its incident is open.
+    fn expires(&self, stored: &StoredRecord) -> Option<Timestamp> {
+        let is_over = stored.record.state().is_some_and(|state| state.status == Status::Resolved);
+        is_over.then(|| self.app.kept_until())
     }
 
     async fn release(&self, holder: &str) {
@@ -281,7 +298,9 @@ impl Delivery<'_> {
     }
 
     fn table_failed(&self, error: &store::Error) -> Outcome {
-        self.told().why = Some("the table does not answer".to_owned());
+        let why =
+            if error.is_unreadable() { "an item of the table cannot be read" } else { "the table does not answer" };
+        self.told().why = Some(why.to_owned());
         tracing::error!(incident.id = %self.job.incident, error = runtime::chain(error), "table failed");
         Outcome::of_failure(error.class(), self.attempts)
     }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use domain::connection::{Channel, ChannelKind, Connection, Installation};
 use domain::ids::{AccountId, CauseId, ChannelId};
-use domain::incident::IncidentRecord;
 use domain::job::{Cause, Occasion};
 use domain::routing;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use incidents::{What, observe};
 use runtime::App;
+use store::OpenIncident;
 
 use crate::error::SetupError;
 
@@ -55,14 +55,25 @@ pub async fn restore_connections(app: &App, connections: &[Connection], cause: C
     for account in accounts {
         let theirs: Vec<Connection> = connections.iter().filter(|c| &c.account == account).cloned().collect();
         let open = app.store.open_incidents(account).await?;
-        let look = async |record: IncidentRecord| {
+        let open = open.into_iter().filter(|open| theirs.iter().any(|c| c.service == open.service));
+        let look = async |open: OpenIncident| {
+            let record = match app.store.record(account, &open.id).await {
+                // It is made anew when something is learned of the incident.
+                Err(error) if error.is_unreadable() => {
+                    tracing::error!(incident.id = %open.id, error = runtime::chain(&error), "card is not looked at");
+                    return Ok(());
+                }
+                stored => stored?.map(|stored| stored.record),
+            };
+            let Some(record) = record else { return Ok(()) };
             let channels = routing::targets(&record, &theirs, &[]);
             if channels.is_empty() {
                 return Ok(());
             }
-            Box::pin(observe(app, account, What::Again(&record, channels), &cause)).await.map(drop)
+            Box::pin(observe(app, account, What::Again(&record, channels), &cause)).await?;
+            Ok::<_, SetupError>(())
         };
-        stream::iter(open.into_iter().map(look)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        stream::iter(open.map(look)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     }
     // Last: who sees a failure before this tries everything again.
     for connection in connections {
