@@ -32,6 +32,7 @@ mod release;
 mod sender_retries;
 mod setup_races;
 mod signed;
+mod stored;
 mod storm;
 mod trouble;
 mod webhooks;
