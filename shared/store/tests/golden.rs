@@ -24,7 +24,7 @@ use domain::permission::Rank;
 use domain::plan::{CardKey, CardRecord, PostClaim};
 use domain::round::Round;
 use jiff::{SignedDuration, Timestamp};
-use store::{Claim, Once, OnceKey, OpenIncident, Saved, Store, Via};
+use store::{Claim, Once, OnceKey, OpenIncident, Saved, Store, Via, secret_hash};
 
 use crate::support::{TABLE, table};
 
@@ -288,6 +288,15 @@ async fn what_a_newer_version_lets_people_do_gives_nobody_more_here() {
     assert_eq!(store.wanted(&tenant(), &user(), "w2", T0).await.unwrap(), None);
     let once = store.begin_once(OnceKey::Form("digest"), "call", T0, SignedDuration::from_secs(20)).await.unwrap();
     assert_eq!(once, Once::InProgress, "what may have been done is not done again");
+
+    let pending = store.pending_authorization("browser", T0).await.unwrap().unwrap();
+    assert_eq!((pending.admin.rank, pending.account.subdomain.as_str()), (Rank::Member, "acme"));
+    assert_eq!(store.authorization_key("key", T0).await.unwrap().unwrap().team, team());
+    let renewal = store.take_renewal("renewal", T0).await.unwrap().unwrap();
+    assert_eq!(renewal.purpose, Purpose::Authorize { team: team(), installed_at: T0 });
+    let attempt = store.take_attempt("state", "call", T0).await.unwrap().unwrap();
+    assert_eq!(attempt.ticket, Some(secret_hash("ticket")));
+    assert_eq!(store.pending("browser", T0).await.unwrap().unwrap().link.pd_name, "Ada W");
 }
 
 fn acknowledge() -> WantedAction {
@@ -379,5 +388,11 @@ async fn everything_of_the_version_before_is_read_whole() {
     assert_eq!(deed, Deed::AddNote { text: "on it".to_owned() });
     assert_eq!(store.wanted(&tenant(), &user(), "w1", T0).await.unwrap(), Some(acknowledge()));
     assert_eq!(store.links_of(&tenant(), &user()).await.unwrap().len(), 1);
+    assert_eq!(store.personal_chat(&tenant(), &user()).await.unwrap().unwrap().teams_user, None);
+    assert_eq!(store.pending_authorization("browser", T0).await.unwrap().unwrap().admin.rank, Rank::Admin);
+    assert_eq!(store.take_attempt("state", "call", T0).await.unwrap().unwrap().ticket, None);
+    assert_eq!(store.pending("browser", T0).await.unwrap().unwrap().link.pd_name, "Ada W");
+    let once = store.begin_once(OnceKey::Form("digest"), "call", T0, SignedDuration::from_secs(20)).await.unwrap();
+    assert_eq!(once, Once::Done("PINC".to_owned()));
     assert_eq!(store.subscription_of_service(&account(), &service()).await.unwrap().unwrap().url, None);
 }
