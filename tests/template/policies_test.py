@@ -12,7 +12,8 @@ from cfnlint.decode.cfn_yaml import load
 
 ROOT = pathlib.Path(__file__).parents[2]
 CALLS = ROOT / "target/tmp/aws-calls"
-SERVICES = {"Table": "dynamodb", "Index": "dynamodb", "Queue": "sqs", "Secret": "secretsmanager"}
+SERVICES = {"Table": "dynamodb", "Index": "dynamodb", "OpenIndex": "dynamodb", "Queue": "sqs", "Secret": "secretsmanager"}
+INDEXES = {"Index": "GSI1", "OpenIndex": "GSI2"}
 # Lambda itself reads the queue with the sender's role, and writes every function's log.
 NOT_OURS = {"Log", "Poller"}
 
@@ -30,6 +31,8 @@ class Policies(unittest.TestCase):
             sid = statement["Sid"]
             if sid in NOT_OURS:
                 continue
+            if sid in INDEXES:
+                self.assertEqual(statement["Resource"], {"Fn::Sub": "${Table.Arn}/index/" + INDEXES[sid]}, function)
             for action in statement["Action"]:
                 service, name = action.split(":")
                 self.assertEqual(service, SERVICES[sid], f"{function}: {sid}")

@@ -237,6 +237,9 @@ class Template(unittest.TestCase):
         pk, sk, index, index_pk, index_sk, expires_at = (
             text(shape, name) for name in ("PK", "SK", "INDEX", "INDEX_PK", "INDEX_SK", "EXPIRES_AT")
         )
+        slim, slim_pk, slim_sk, status, service = (
+            text(shape, name) for name in ("OPEN_INDEX", "OPEN_PK", "OPEN_SK", "STATUS", "SERVICE")
+        )
 
         def schema(hash_name, range_name):
             return [
@@ -245,12 +248,18 @@ class Template(unittest.TestCase):
             ]
 
         self.assertEqual(table["KeySchema"], schema(pk, sk))
-        expected = [{"IndexName": index, "KeySchema": schema(index_pk, index_sk), "Projection": {"ProjectionType": "ALL"}}]
+        projected = {"ProjectionType": "INCLUDE", "NonKeyAttributes": [status, service]}
+        expected = [
+            {"IndexName": index, "KeySchema": schema(index_pk, index_sk), "Projection": {"ProjectionType": "ALL"}},
+            {"IndexName": slim, "KeySchema": schema(slim_pk, slim_sk), "Projection": projected},
+        ]
         self.assertEqual(table["GlobalSecondaryIndexes"], expected)
         self.assertIn("ProjectionType::All", source(shape))
+        self.assertIn("ProjectionType::Include", source(shape))
         self.assertEqual(table["TimeToLiveSpecification"], {"AttributeName": expires_at, "Enabled": True})
         self.assertEqual(
-            {definition["AttributeName"] for definition in table["AttributeDefinitions"]}, {pk, sk, index_pk, index_sk}
+            {definition["AttributeName"] for definition in table["AttributeDefinitions"]},
+            {pk, sk, index_pk, index_sk, slim_pk, slim_sk},
         )
 
     def test_what_cannot_be_made_again_outlives_the_stack(self):

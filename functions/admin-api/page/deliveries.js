@@ -17,6 +17,7 @@ const OUTCOMES = {
   refused: ["bad", delivered({ outcome: "refused" }), "Teams takes neither the card nor a smaller one. It is tried again when the incident changes, or when you press Replay."],
   no_channel: ["unknown", "No channel", "No connected channel wants it: the service is not connected, or only for high urgency."],
   dropped: ["unknown", "Dropped", "The channel is gone, is not connected any more, does not want such incidents, or somebody keeps deleting the card."],
+  other: ["unknown", delivered({ outcome: "other" }), "A newer version of PagerBridge has done something that this one does not know."],
 };
 const OCCASIONS = { action: "After an action in Teams", restored: "When the app came back", reconciled: "Found by the regular check", replayed: "Asked for again" };
 const DAY_MS = 86_400_000;

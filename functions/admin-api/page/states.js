@@ -6,6 +6,7 @@ const DELIVERED = {
   replied: "Reply posted",
   tested: "Test notification posted",
   refused: "Refused by Teams",
+  other: "Delivered by a newer version",
 };
 
 export const FILTERS = { all: "All incidents", high_urgency: "High urgency only" };

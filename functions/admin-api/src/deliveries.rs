@@ -28,9 +28,9 @@ use crate::session::Caller;
 /// Deliveries per answer.
 const DELIVERIES: usize = 50;
 
-/// Lines that are read at once, and at most for one answer: a filter may fit few of many.
+/// Lines that are read at once, and how often at most for one answer: a filter may fit few of many.
 const LINES: u16 = 200;
-const MOST_LINES: usize = 2000;
+const MOST_PAGES: usize = 10;
 
 /// Which deliveries are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -79,7 +79,7 @@ pub(crate) struct Deliveries {
 struct DeliveryView {
     /// The webhook's event id, or the id of what else caused it.
     event: String,
-    /// `webhook`, `action`, `restored`, `reconciled` or `replayed`.
+    /// `webhook`, `action`, `restored`, `reconciled`, `replayed`, or `other`: what a newer version knows.
     #[schema(value_type = String)]
     occasion: Occasion,
     incident: String,
@@ -91,7 +91,8 @@ struct DeliveryView {
     received_at: String,
     at: String,
     took_ms: i64,
-    /// `queued`, `no_channel`, `posted`, `edited`, `replied`, `coalesced`, `waiting`, `refused` or `dropped`.
+    /// `queued`, `no_channel`, `posted`, `edited`, `replied`, `coalesced`, `waiting`, `refused`, `dropped`, or `other`: what a newer
+    /// version has done.
     #[schema(value_type = String)]
     outcome: Progress,
     why: Option<String>,
@@ -156,10 +157,8 @@ async fn search(
 ) -> Result<(Vec<LedgerEntry>, Option<String>), Refusal> {
     let mut found = Vec::new();
     let mut before = wanted.before.clone();
-    let mut read = 0;
-    loop {
-        let (lines, more) = app.store.ledger(&caller.session.account, day, before.as_deref(), LINES, now).await?;
-        read += lines.len();
+    for _ in 0..MOST_PAGES {
+        let (lines, next) = app.store.ledger(&caller.session.account, day, before.as_deref(), LINES, now).await?;
         for (line, cursor) in lines {
             if found.len() == DELIVERIES {
                 return Ok((found, before));
@@ -169,13 +168,12 @@ async fn search(
             }
             before = Some(cursor);
         }
-        if !more {
+        if next.is_none() {
             return Ok((found, None));
         }
-        if read >= MOST_LINES {
-            return Ok((found, before));
-        }
+        before = next;
     }
+    Ok((found, before))
 }
 
 /// Names of channels and teams, each looked up once.

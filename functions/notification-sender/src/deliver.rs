@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use domain::connection::{Connection, ConnectionKey, DeliveryOutcome, Installation};
 use domain::failure::Class;
 use domain::ids::ActivityId;
-use domain::incident::{IncidentRecord, LogEntry, RecordVersion};
+use domain::incident::{IncidentRecord, LogEntry, Status};
 use domain::job::{CardJob, Occasion};
 use domain::plan::{CardKey, CardRecord, PostClaim, Size, Step, Why, plan};
 use incidents::place;
@@ -110,9 +110,8 @@ impl Delivery<'_> {
 
     async fn gather(&self) -> Result<Option<Facts>, store::Error> {
         let CardKey { account, incident, channel } = &self.key;
-        let (stored, card) =
-            tokio::try_join!(self.app.store.record(account, incident), self.app.store.card(&self.key))?;
-        let Some(stored) = stored else { return Ok(None) };
+        let (stored, card) = tokio::join!(self.app.store.record(account, incident), self.app.store.card(&self.key));
+        let Some(stored) = stored? else { return Ok(None) };
         self.told().of(&stored.record);
         let connection = match stored.record.state() {
             Some(state) => {
@@ -120,6 +119,15 @@ impl Delivery<'_> {
                 self.app.store.connection(&ConnectionKey { account, service, channel }).await?
             }
             None => None,
+        };
+        let card = match (card, &connection) {
+            (Err(error), connection) if error.is_unreadable() => {
+                tracing::error!(incident.id = %incident, channel.id = %channel, error = runtime::chain(&error), "card is made anew");
+                connection
+                    .as_ref()
+                    .map(|here| CardRecord::in_doubt(channel.clone(), here.team.clone(), here.tenant.clone()))
+            }
+            (card, _) => card?,
         };
         self.told().team = match (&card, &connection) {
             (Some(card), _) => Some(card.team.clone()),
@@ -137,7 +145,12 @@ impl Delivery<'_> {
         });
         let now = self.app.clock.now();
         let Ok(holder) = self.app.random.token() else { return Break(self.later(Scope::Channel)) };
-        match self.app.store.claim_post(&self.key, &unposted, &holder, now, POST_LEASE).await {
+        match self
+            .app
+            .store
+            .claim_post(&self.key, &unposted, &holder, now, POST_LEASE, self.expires(&facts.stored))
+            .await
+        {
             Ok(Claim::Won) => {}
             Ok(Claim::Lost) => return Break(self.later(Scope::Incident)),
             Err(error) => return Break(self.table_failed(&error)),
@@ -162,13 +175,13 @@ impl Delivery<'_> {
                 saved.posted_as(activity, version, digest(&card), now);
                 saved.mark_announced(&facts.stored.record.log, &facts.stored.record);
                 // First of all: until it is written, another sender would post a second card.
-                let flow = self.save(&saved).await;
+                let flow = self.save(&saved, &facts.stored).await;
                 self.delivered(Some(&connection), DeliveryOutcome::Posted).await;
                 flow
             }
             Err(error) => {
                 let claim = PostClaim { holder, until: now };
-                self.not_posted(saved, &connection, (version, size), claim, doubtful, &error).await
+                self.not_posted(saved, &connection, (&facts.stored, size), claim, doubtful, &error).await
             }
         }
     }
@@ -178,7 +191,7 @@ impl Delivery<'_> {
         &self,
         mut card: CardRecord,
         connection: &Connection,
-        (version, size): (RecordVersion, Size),
+        (stored, size): (&StoredRecord, Size),
         claim: PostClaim,
         doubtful: bool,
         error: &BotError,
@@ -190,21 +203,21 @@ impl Delivery<'_> {
         }
         if matches!(error, BotError::Teams(ConnectorError::NoId(_))) {
             self.told().failed(error);
-            let parked = card.posted_without_id(version, error.reason(), self.app.clock.now());
+            let parked = card.posted_without_id(stored.version, error.reason(), self.app.clock.now());
             if parked {
                 self.log(Done::PostedWithoutId);
                 self.parked(error);
             }
-            self.save(&card).await?;
+            self.save(&card, stored).await?;
             self.delivered(Some(connection), DeliveryOutcome::Posted).await;
             return Break(if parked { Outcome::Done } else { self.later(Scope::Incident) });
         }
         let outcome = self.not_taken(error, Some(connection)).await;
         if error.is_for_good() {
-            return self.refused(card, version, size, error).await;
+            return self.refused(card, (stored, size), error).await;
         }
         if unclear || doubtful {
-            self.save(&card).await?;
+            self.save(&card, stored).await?;
         } else {
             self.release(&claim.holder).await;
         }
@@ -228,12 +241,12 @@ impl Delivery<'_> {
                     self.log(Done::MessageGone);
                     saved.activity = None;
                     saved.claim = None;
-                    return self.save(&saved).await;
+                    return self.save(&saved, &facts.stored).await;
                 }
                 Err(error) => {
                     let outcome = self.not_taken(&error, facts.connection.as_ref()).await;
                     return if error.is_for_good() {
-                        self.refused(saved, version, size, &error).await
+                        self.refused(saved, (&facts.stored, size), &error).await
                     } else {
                         Break(outcome)
                     };
@@ -242,7 +255,7 @@ impl Delivery<'_> {
         }
         self.told().smaller = size == Size::Smaller;
         saved.shows(version, shown);
-        self.save(&saved).await
+        self.save(&saved, &facts.stored).await
     }
 
     async fn reply(&self, facts: Facts, activity: &ActivityId, news: &[LogEntry]) -> ControlFlow<Outcome> {
@@ -267,7 +280,7 @@ impl Delivery<'_> {
             Err(error) => return Break(self.not_taken(&error, facts.connection.as_ref()).await),
         }
         saved.mark_announced(news, &facts.stored.record);
-        self.save(&saved).await
+        self.save(&saved, &facts.stored).await
     }
 
     /// The card's team. It may have left the account a moment ago, or for another one: nothing of the old one is shown there.
@@ -283,11 +296,17 @@ impl Delivery<'_> {
         }
     }
 
-    async fn save(&self, card: &CardRecord) -> ControlFlow<Outcome> {
-        match self.app.store.save_card(&self.key, card).await {
+    async fn save(&self, card: &CardRecord, stored: &StoredRecord) -> ControlFlow<Outcome> {
+        match self.app.store.save_card(&self.key, card, self.expires(stored)).await {
             Ok(_) => Continue(()),
             Err(error) => Break(self.table_failed(&error)),
         }
+    }
+
+    /// When a card may be forgotten; `None` while its incident is open.
+    fn expires(&self, stored: &StoredRecord) -> Option<Timestamp> {
+        let is_over = stored.record.state().is_some_and(|state| state.status == Status::Resolved);
+        is_over.then(|| self.app.kept_until())
     }
 
     async fn release(&self, holder: &str) {
@@ -313,16 +332,15 @@ impl Delivery<'_> {
     async fn refused(
         &self,
         mut card: CardRecord,
-        version: RecordVersion,
-        size: Size,
+        (stored, size): (&StoredRecord, Size),
         error: &BotError,
     ) -> ControlFlow<Outcome> {
         self.log(Done::Refused);
-        card.refuse(version, size, error.reason(), self.app.clock.now());
+        card.refuse(stored.version, size, error.reason(), self.app.clock.now());
         if size == Size::Smaller {
             self.parked(error);
         }
-        self.save(&card).await
+        self.save(&card, stored).await
     }
 
     fn parked(&self, error: &BotError) {
@@ -344,7 +362,9 @@ impl Delivery<'_> {
     }
 
     fn table_failed(&self, error: &store::Error) -> Outcome {
-        self.told().why = Some("the table does not answer".to_owned());
+        let why =
+            if error.is_unreadable() { "an item of the table cannot be read" } else { "the table does not answer" };
+        self.told().why = Some(why.to_owned());
         tracing::error!(incident.id = %self.job.incident, error = runtime::chain(error), "table failed");
         Outcome::of_failure(error.class(), self.attempts)
     }

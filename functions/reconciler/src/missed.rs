@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use domain::ids::{AccountId, IncidentId, ServiceId};
-use domain::incident::IncidentRecord;
 use domain::round::{self, Round};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use incidents::{Answer, Connected, Observed, What, observe, read};
 use pagerduty::rest::Which;
 use runtime::App;
+use store::OpenIncident;
 
 use crate::ReconcileError;
 
@@ -21,7 +21,7 @@ pub(crate) async fn refresh(
     account: &AccountId,
     services: &[ServiceId],
     connected: &Connected,
-    open: &[IncidentRecord],
+    open: &[OpenIncident],
     round: &Round,
 ) -> Result<(), ReconcileError> {
     let mut found: BTreeMap<IncidentId, Answer> = BTreeMap::new();
@@ -31,10 +31,9 @@ pub(crate) async fn refresh(
         found.extend(listed.into_iter().map(|answer| (answer.incident.id.clone(), answer)));
     }
     // Open here and not there: closed or moved meanwhile.
-    for record in open {
-        let theirs = record.state().is_some_and(|state| services.contains(&state.service.id));
-        if theirs && !found.contains_key(&record.id) {
-            found.extend(read::one(app, &record.id).await?.map(|answer| (record.id.clone(), answer)));
+    for known in open {
+        if services.contains(&known.service) && !found.contains_key(&known.id) {
+            found.extend(read::one(app, &known.id).await?.map(|answer| (known.id.clone(), answer)));
         }
     }
     let cause = round::cause(app.clock.now());

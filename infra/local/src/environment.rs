@@ -143,6 +143,14 @@ pub(crate) async fn prepare_aws(app: &App, secret: Option<&str>) -> anyhow::Resu
     let tables = clients.dynamodb.list_tables().send().await.context("the embedded DynamoDB does not answer")?;
     if !tables.table_names().iter().any(|name| name == TABLE) {
         store::create_table(&clients.dynamodb, TABLE).await.context("the table cannot be made")?;
+    } else {
+        let known =
+            clients.dynamodb.describe_table().table_name(TABLE).send().await.context("the table cannot be seen")?;
+        let indexes = known.table.map(|table| table.global_secondary_indexes.unwrap_or_default()).unwrap_or_default();
+        anyhow::ensure!(
+            indexes.len() > 1,
+            "the kept state is of an older version, without GSI2: begin with an empty folder"
+        );
     }
     let queue = |name: &str| {
         clients

@@ -150,7 +150,7 @@ async fn dead_letters_are_found_and_moved_back() {
     let demo = stack.demo.as_ref().unwrap();
     let (pagerduty, teams) = (stack.pagerduty.as_ref().unwrap(), stack.teams.as_ref().unwrap());
     let channel = &demo.channels[0];
-    teams.fail_next_in(&channel.channel, 1000, &simulators::teams::Fault::status(413, "MessageSizeTooBig"));
+    teams.fail_next_in(&channel.channel, 1000, &simulators::teams::Fault::status(500, "ServiceError"));
     stack.app.clock.advance(SignedDuration::from_millis(1));
     pagerduty.trigger(&channel.service, "DB down", "high");
     stack.settle_all().await.unwrap();

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::forward::{self, Stored};
 use crate::ids::{AccountId, ChannelId, EntraUserId, ServiceId, ServiceUrl, TeamId, TenantId};
 use crate::incident::{Snapshot, Urgency};
 
@@ -18,12 +19,14 @@ pub struct Connection {
     /// The team that the channel belongs to.
     pub team: TeamId,
     pub tenant: TenantId,
+    #[serde(deserialize_with = "forward::or_unknown")]
     pub filter: Filter,
     /// Whether the channel can still be reached.
+    #[serde(deserialize_with = "forward::or_unknown")]
     pub health: Health,
     pub created_at: Timestamp,
     /// The name of the person who made it, where that is known.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub created_by: Option<String>,
 }
 
@@ -51,7 +54,8 @@ impl Connection {
     }
 }
 
-/// Which incidents of a service a channel wants to see.
+/// Which incidents of a service a channel wants to see. A stored filter that this version does not know lets everything pass:
+/// a card too many is better than a lost incident.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
@@ -60,6 +64,10 @@ pub enum Filter {
     All,
     /// Only those of high urgency.
     HighUrgency,
+}
+
+impl Stored for Filter {
+    const UNKNOWN: Self = Self::All;
 }
 
 impl Filter {
@@ -73,7 +81,7 @@ impl Filter {
     }
 }
 
-/// Whether messages to the channel arrive.
+/// Whether messages to the channel arrive. What is stored and not known to this version is healthy: the next message finds out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Health {
@@ -89,12 +97,18 @@ pub enum Health {
     ServiceGone { since: Timestamp },
 }
 
+impl Stored for Health {
+    const UNKNOWN: Self = Self::Healthy;
+}
+
 /// What became of the newest message of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastDelivery {
     pub at: Timestamp,
+    #[serde(deserialize_with = "forward::or_unknown")]
     pub outcome: DeliveryOutcome,
     /// Why Teams refused it; a short code.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub reason: Option<String>,
 }
 
@@ -123,6 +137,12 @@ pub enum DeliveryOutcome {
     Tested,
     /// Teams did not take it.
     Refused,
+    /// Something that a newer version does.
+    Other,
+}
+
+impl Stored for DeliveryOutcome {
+    const UNKNOWN: Self = Self::Other;
 }
 
 /// A channel of a team, as far as Teams has told us.
@@ -132,10 +152,12 @@ pub struct Channel {
     pub id: ChannelId,
     pub team: TeamId,
     /// As Teams shows it; Teams gives no name for the General channel.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub name: Option<String>,
+    #[serde(deserialize_with = "forward::or_unknown")]
     pub kind: ChannelKind,
     /// Whether it was deleted; a deleted channel can be restored for 30 days.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub deleted: bool,
 }
 
@@ -151,7 +173,8 @@ impl Channel {
     }
 }
 
-/// Kinds of channels (Teams docs, "Get teams context").
+/// Kinds of channels (Teams docs, "Get teams context"). A stored kind that this version does not know is private: only a
+/// standard channel is taken for deleted when Teams does not list it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChannelKind {
@@ -164,12 +187,17 @@ pub enum ChannelKind {
     Shared,
 }
 
+impl Stored for ChannelKind {
+    const UNKNOWN: Self = Self::Private;
+}
+
 /// Our bot in a Teams team.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installation {
     pub team: TeamId,
     pub tenant: TenantId,
     /// As Teams shows it.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub team_name: Option<String>,
     /// Where the team's connector is reached; refreshed from every verified activity, since it can change.
     pub service_url: ServiceUrl,
@@ -178,19 +206,19 @@ pub struct Installation {
     /// When the bot was added, most recently.
     pub installed_at: Timestamp,
     /// Who added it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub installer: Option<EntraUserId>,
     /// When the bot was removed, if it is not in the team any more.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub removed_at: Option<Timestamp>,
     /// When an admin authorized the team.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub connected_at: Option<Timestamp>,
     /// When Teams says that the bot was added, most recently: Teams may tell of an earlier removal later than that.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub added_at: Option<Timestamp>,
     /// The account that the team is being taken away from: something of it may be left.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub leaving: Option<AccountId>,
 }
 

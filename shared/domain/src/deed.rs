@@ -20,7 +20,8 @@ const SAME_NOTE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 /// The input that a note is typed into.
 const NOTE: &str = "note";
 
-/// What a person asks for, with what they typed. Kept for people who have to link first, so its JSON stays readable.
+/// What a person asks for, with what they typed. Kept for people who have to link first, so its JSON stays readable; one that
+/// this version does not know is forgotten with what it was wanted for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Deed {

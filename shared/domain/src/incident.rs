@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::event::EventType;
+use crate::forward::{self, Stored};
 use crate::ids::{AccountId, EventId, IncidentId, PdUserId, PriorityId, ServiceId};
 pub use crate::status::Status;
 
@@ -78,7 +79,7 @@ pub struct Stamped<T> {
     pub value: T,
 }
 
-/// How urgent PagerDuty considers an incident.
+/// How urgent PagerDuty considers an incident. A stored one that this version does not know is high: people hear of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Urgency {
@@ -88,10 +89,15 @@ pub enum Urgency {
     Low,
 }
 
+impl Stored for Urgency {
+    const UNKNOWN: Self = Self::High;
+}
+
 /// A person, integration or service that did something, or whom something was given to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Actor {
     /// Set for people only.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub user: Option<PdUserId>,
     /// As PagerDuty shows it; may be an e-mail address.
     pub name: String,
@@ -117,12 +123,13 @@ pub struct Priority {
 mod stored_priority {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::{Priority, PriorityId};
+    use super::{Priority, PriorityId, forward};
 
     #[derive(Serialize, Deserialize)]
     struct Stored {
+        #[serde(default, deserialize_with = "forward::or_none")]
         priority: Option<String>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
         priority_id: Option<PriorityId>,
     }
 
@@ -145,17 +152,22 @@ pub struct Snapshot {
     /// Free text by whoever or whatever opened the incident: untrusted.
     pub title: String,
     pub status: Status,
+    #[serde(deserialize_with = "forward::or_unknown")]
     pub urgency: Urgency,
     /// How severe it is, if the account has priorities and somebody set one.
     #[serde(flatten, with = "stored_priority")]
     pub priority: Option<Priority>,
     pub service: ServiceRef,
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub escalation_policy: Option<String>,
     /// Who has it now; empty once it is resolved.
+    #[serde(default, deserialize_with = "forward::known_ones")]
     pub assignees: Vec<Actor>,
     pub html_url: String,
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub created_at: Option<Timestamp>,
     /// The incident that this one was merged into; a merge resolves its sources.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub merged_into: Option<String>,
 }
 
@@ -164,6 +176,7 @@ pub struct Snapshot {
 pub struct StatusChange {
     pub status: Status,
     /// Who or what did it, where PagerDuty says so.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub by: Option<Actor>,
 }
 
@@ -173,11 +186,12 @@ pub struct LogEntry {
     /// When PagerDuty says that it happened. First, so that entries sort by time.
     pub at: Timestamp,
     pub id: EventId,
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub by: Option<Actor>,
     pub what: Happening,
 }
 
-/// What an event reports, in the log's words.
+/// What an event reports, in the log's words. A stored one that this version does not know costs its entry in the log.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Happening {
@@ -310,11 +324,15 @@ pub struct IncidentRecord {
     /// The account that the incident belongs to.
     pub account: AccountId,
     pub id: IncidentId,
-    /// `None` until an event with a whole incident object, or a REST answer, has arrived.
+    /// `None` until an event with a whole incident object, or a REST answer, has arrived; also if a newer version has stored
+    /// one that this version cannot read.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub snapshot: Option<Stamped<Snapshot>>,
     /// Who brought it into its status; from the event that did, not from later snapshots.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub status_change: Option<Stamped<StatusChange>>,
-    /// The newest [`LOG_LIMIT`] entries, oldest first.
+    /// The newest [`LOG_LIMIT`] entries, oldest first; what a newer version has logged that this one does not know is left out.
+    #[serde(default, deserialize_with = "forward::known_ones")]
     pub log: BTreeSet<LogEntry>,
 }
 

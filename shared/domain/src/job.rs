@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::forward::{self, Stored};
 use crate::ids::{AccountId, CauseId, ChannelId, IncidentId, ServiceId};
 use crate::plan::CardKey;
 
@@ -16,7 +17,7 @@ pub struct CardJob {
     /// What made us look, for logs and de-duplication.
     pub cause: CauseId,
     /// What sort of cause it was.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_unknown")]
     pub occasion: Occasion,
     pub received_at: Timestamp,
 }
@@ -60,6 +61,12 @@ pub enum Occasion {
     Reconciled,
     /// Somebody asked for it on the configuration page.
     Replayed,
+    /// Something that a newer version knows.
+    Other,
+}
+
+impl Stored for Occasion {
+    const UNKNOWN: Self = Self::Other;
 }
 
 /// Asks the notification sender to post a marked test card, so that an admin sees that the whole way works.
@@ -104,5 +111,26 @@ mod tests {
         let read = |text: String| serde_json::from_str::<Job>(&text).unwrap();
         assert_eq!(read(serde_json::to_string(&card).unwrap()), Job::Card(card));
         assert_eq!(read(serde_json::to_string(&test).unwrap()), Job::Test(test));
+    }
+
+    #[test]
+    fn jobs_of_other_versions_are_read() {
+        let occasion = |more: &str| {
+            let job = format!(
+                r#"{{"account":"A","incident":"I","channel":"C","cause":"E","received_at":"2026-11-23T09:00:00Z"{more}}}"#
+            );
+            match serde_json::from_str::<Job>(&job) {
+                Ok(Job::Card(job)) => Some(job.occasion),
+                Ok(Job::Test(_)) | Err(_) => None,
+            }
+        };
+        for (more, expected) in [
+            ("", Occasion::Webhook),
+            (r#","occasion":"restored""#, Occasion::Restored),
+            (r#","occasion":"storm_ended","wave":7"#, Occasion::Other),
+            (r#","occasion":{"storm_ended":{"members":12}}"#, Occasion::Other),
+        ] {
+            assert_eq!(occasion(more), Some(expected), "{more}");
+        }
     }
 }

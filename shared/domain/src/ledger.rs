@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::forward::{self, Stored};
 use crate::ids::{AccountId, CauseId, ChannelId, IncidentId, TeamId};
 use crate::incident::{IncidentRecord, ServiceRef};
 use crate::job::{Cause, Occasion};
@@ -29,6 +30,12 @@ pub enum Progress {
     Refused,
     /// The channel is gone, not connected any more, or does not want it.
     Dropped,
+    /// Something that a newer version has done.
+    Other,
+}
+
+impl Stored for Progress {
+    const UNKNOWN: Self = Self::Other;
 }
 
 /// One line of the ledger.
@@ -37,22 +44,29 @@ pub struct LedgerEntry {
     pub account: AccountId,
     /// The webhook's event id, or the id of what else caused it.
     pub cause: CauseId,
+    #[serde(deserialize_with = "forward::or_unknown")]
     pub occasion: Occasion,
     pub incident: IncidentId,
     /// Its number, if it is known.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub number: Option<u64>,
     /// Its service, if it is known.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub service: Option<ServiceRef>,
     /// The channel and its team; `None` if no channel wants it.
     pub channel: Option<ChannelId>,
     /// The channel's team, if it is known.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub team: Option<TeamId>,
     pub received_at: Timestamp,
     pub at: Timestamp,
+    #[serde(deserialize_with = "forward::or_unknown")]
     pub progress: Progress,
     /// Why, if there is something to say about it.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub why: Option<String>,
     /// How often the sender has had it.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub attempts: u32,
 }
 

@@ -8,6 +8,7 @@ pub mod connection;
 pub mod deed;
 pub mod event;
 pub mod failure;
+pub mod forward;
 pub mod ids;
 pub mod incident;
 pub mod job;

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::deed::Deed;
+use crate::forward;
 use crate::ids::{
     AccountId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, ServiceUrl, TeamId, TenantId,
 };
@@ -57,7 +58,7 @@ pub struct Ticket {
     pub created_at: Timestamp,
 }
 
-/// What a ticket is good for.
+/// What a ticket is good for. A ticket for something that this version does not know is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Purpose {
@@ -66,6 +67,7 @@ pub enum Purpose {
         /// The account that the link must lead to; `None` if any account will do.
         account: Option<AccountId>,
         /// What the person wanted to do when the link was asked for.
+        #[serde(default, deserialize_with = "forward::or_none")]
         wanted: Option<WantedAction>,
     },
     /// Connecting a team to a PagerDuty account.
@@ -102,7 +104,7 @@ pub struct WantedAction {
     pub what: Wanted,
 }
 
-/// The kinds of things that only a linked person can do.
+/// The kinds of things that only a linked person can do. What this version does not know is forgotten: the person clicks again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Wanted {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How far a PagerDuty user's base role reaches, as far as setting things up is concerned.
+use crate::forward::Stored;
+
+/// How far a PagerDuty user's base role reaches, as far as setting things up is concerned. A stored rank that this version does
+/// not know is the lowest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rank {
@@ -13,4 +16,8 @@ pub enum Rank {
     Manager,
     /// Global Admins and the Account Owner: may do everything.
     Admin,
+}
+
+impl Stored for Rank {
+    const UNKNOWN: Self = Self::Member;
 }

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::connection::Connection;
+use crate::forward;
 use crate::ids::{AccountId, ActivityId, ChannelId, EventId, IncidentId, TeamId, TenantId};
 use crate::incident::{IncidentRecord, LogEntry, RecordVersion};
 
@@ -29,30 +30,37 @@ pub struct CardRecord {
     pub channel: ChannelId,
     pub team: TeamId,
     pub tenant: TenantId,
-    /// The living message; `None` until a post has been confirmed.
+    /// The living message; `None` until a post has been confirmed. Read strictly: a card whose message is not known would be
+    /// posted a second time.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub activity: Option<ActivityId>,
     /// Which version of the record it shows.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub rendered: RecordVersion,
     /// Digest of the card's content as shown, so that a change that nobody would see costs no edit.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub shown: Option<String>,
     /// Log entries that need no reply any more.
+    #[serde(default, deserialize_with = "forward::known_ones")]
     pub announced: BTreeSet<EventId>,
     /// When the newest announced status change happened; an older one that arrives late is not announced.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub announced_status_at: Option<Timestamp>,
     /// Somebody is posting it, or tried to and got no clear answer.
     pub claim: Option<PostClaim>,
     /// How many posts without a clear answer were repeated: each may have left a second message.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub possible_doubles: u32,
     /// Which version's whole card Teams refuses for good: that version is shown smaller.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub refused: Option<RecordVersion>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub parked: Option<Parked>,
     /// When it was last posted anew because somebody had deleted it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub reposted_at: Option<Timestamp>,
     /// How many posts Teams took without giving them an id, since the last one with an id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub without_id: u32,
 }
 
@@ -73,10 +81,13 @@ pub enum Size {
     Smaller,
 }
 
-/// The right to create the card's message, held by one sender for a short while.
+/// The right to create the card's message, held by one sender for a short while. What cannot be read of it makes it one that
+/// ended without an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostClaim {
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub holder: String,
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub until: Timestamp,
 }
 
@@ -136,6 +147,13 @@ impl CardRecord {
             reposted_at: None,
             without_id: 0,
         }
+    }
+
+    /// A card of which nothing can be read: whether it was posted is not known, so a post may make a second message.
+    #[must_use]
+    pub fn in_doubt(channel: ChannelId, team: TeamId, tenant: TenantId) -> Self {
+        let claim = Some(PostClaim { holder: String::new(), until: Timestamp::MIN });
+        Self { claim, ..Self::unposted(channel, team, tenant) }
     }
 
     /// Whether it is not posted, or does not show this version, and looking at it can help.
@@ -326,6 +344,10 @@ mod tests {
         CardRecord::unposted(channel(), TeamId::new("19:t@thread.tacv2").unwrap(), TenantId::new("T").unwrap())
     }
 
+    fn in_doubt() -> CardRecord {
+        CardRecord::in_doubt(channel(), TeamId::new("19:t@thread.tacv2").unwrap(), TenantId::new("T").unwrap())
+    }
+
     fn posted(record: &IncidentRecord, version: u64) -> CardRecord {
         let mut card = unposted();
         card.activity = Some(ActivityId::new("1").unwrap());
@@ -386,6 +408,14 @@ mod tests {
                 &t,
                 1,
                 Some(claimed(at(100))),
+                Some(&all),
+                Step::Post { doubtful: true, size: Size::Whole },
+            ),
+            (
+                "nothing of the card can be read",
+                &t,
+                1,
+                Some(in_doubt()),
                 Some(&all),
                 Step::Post { doubtful: true, size: Size::Whole },
             ),

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where an incident stands.
+/// Where an incident stands. Stored with a status of a newer version, a state is not known: whoever reads it must not guess
+/// whether the incident is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {

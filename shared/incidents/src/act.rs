@@ -164,7 +164,11 @@ impl Desk<'_> {
 
     async fn known(&self) -> Result<IncidentRecord, Outcome> {
         let At { account, incident, .. } = self.at;
-        let stored = self.app.store.record(account, incident).await?;
+        let stored = match self.app.store.record(account, incident).await {
+            // The deed's own answer makes it anew.
+            Err(error) if error.is_unreadable() => None,
+            stored => stored?,
+        };
         Ok(stored.map_or_else(|| IncidentRecord::empty(account.clone(), incident.clone()), |stored| stored.record))
     }
 

@@ -2,6 +2,7 @@
 //! the cards, count. Nobody else does any of these.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use domain::connection::Connection;
 use domain::failure::Class;
@@ -16,7 +17,11 @@ use futures_util::future::join_all;
 use runtime::{App, Metric, QueueError};
 use store::StoredRecord;
 
-use crate::Answer;
+use crate::{Answer, read};
+
+/// How long a webhook waits for what PagerDuty says of an incident of which something stored could not be read. The reconciler finds
+/// what does not come in time.
+const ASK: Duration = Duration::from_secs(2);
 
 /// What was learned.
 #[derive(Debug)]
@@ -81,8 +86,8 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
     match what {
         What::Event(event) => {
             let timeless = event.occurred_at.is_none();
-            let observed = IncidentRecord::from_event(account.clone(), event, cause.at);
-            let stored = app.store.merge_record(observed).await?;
+            let stored = merge(app, IncidentRecord::from_event(account.clone(), event, cause.at)).await?;
+            let stored = if stored.gap { Box::pin(fill_gap(app, stored)).await? } else { stored };
             let (connections, cards) = Box::pin(concerned(app, &stored.record)).await?;
             let channels = routing::targets(&stored.record, &connections, &cards);
             let (incident, version) = (&stored.record.id, stored.version.0);
@@ -95,7 +100,7 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
             Ok(Observed { doubtful, ..observed })
         }
         What::Answer(Answer { incident, asked }) => {
-            let stored = app.store.merge_record(incident.into_record(account.clone(), asked)).await?;
+            let stored = merge(app, incident.into_record(account.clone(), asked)).await?;
             let (connections, cards) = Box::pin(concerned(app, &stored.record)).await?;
             let channels = routing::behind(&stored.record, stored.version, &connections, &cards);
             mark(app, stored.record, channels, cause).await
@@ -123,6 +128,31 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
     }
 }
 
+async fn merge(app: &App, observed: IncidentRecord) -> Result<StoredRecord, store::Error> {
+    app.store.merge_record(observed, app.kept_until()).await
+}
+
+/// What was known could not be read, and an event need not tell it again: PagerDuty is asked. What the event told is kept in any
+/// case.
+async fn fill_gap(app: &App, stored: StoredRecord) -> Result<StoredRecord, store::Error> {
+    let IncidentRecord { account, id, .. } = &stored.record;
+    match tokio::time::timeout(ASK, read::one(app, id)).await {
+        Ok(Ok(Some(Answer { incident, asked }))) => {
+            return merge(app, incident.into_record(account.clone(), asked)).await;
+        }
+        Ok(Ok(None)) => {
+            tracing::error!(incident.id = %id, "record was rebuilt from an event alone: PagerDuty does not know it")
+        }
+        Ok(Err(error)) => {
+            tracing::error!(incident.id = %id, error = runtime::chain(&error), "record was rebuilt from an event alone");
+        }
+        Err(_) => {
+            tracing::error!(incident.id = %id, "record was rebuilt from an event alone: PagerDuty does not answer")
+        }
+    }
+    Ok(stored)
+}
+
 /// The connections of the incident's service, and its cards.
 async fn concerned(app: &App, record: &IncidentRecord) -> Result<(Vec<Connection>, Vec<CardRecord>), store::Error> {
     let connections = async {
@@ -146,7 +176,7 @@ async fn merge_if_new(
     let nothing_new = known.filter(|known| known.record.clone().merge(observed.clone()).says_the_same(&known.record));
     let stored = match nothing_new {
         Some(known) => known,
-        None => app.store.merge_record(observed).await?,
+        None => merge(app, observed).await?,
     };
     let learned = before != Some(stored.version);
     Ok((stored, cards, learned))

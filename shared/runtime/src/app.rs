@@ -57,6 +57,12 @@ impl App {
         Self::new(Config::from_process()?, Clock::System)
     }
 
+    /// When something that is kept for the retention time and was written now may be forgotten.
+    #[must_use]
+    pub fn kept_until(&self) -> jiff::Timestamp {
+        self.clock.now().checked_add(self.config.retention).unwrap_or(jiff::Timestamp::MAX)
+    }
+
     /// Builds everything from a configuration. No connection is opened yet.
     pub fn new(config: Config, clock: Clock) -> Result<Self, StartError> {
         let http = http_client()?;

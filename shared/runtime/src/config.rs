@@ -33,7 +33,11 @@ pub const VARIABLES: &[Variable] = &[
     required("PAGERBRIDGE_QUEUE_URL", "URL of the SQS FIFO queue"),
     required("PAGERBRIDGE_SECRET_ID", "name or ARN of the secret in Secrets Manager"),
     required("PAGERBRIDGE_PUBLIC_URL", "external base URL of the HTTP API"),
-    optional("PAGERBRIDGE_RETENTION_DAYS", "90", "how long the audit and the delivery ledger are kept, 1 to 3650 days"),
+    optional(
+        "PAGERBRIDGE_RETENTION_DAYS",
+        "90",
+        "how long the audit, the delivery ledger and resolved incidents are kept, 1 to 3650 days",
+    ),
     required("TEAMS_APP_ID", "application (client) id of the bot's Entra application"),
     required("TEAMS_TENANT_ID", "tenant of the bot's Entra application"),
     optional("TEAMS_ALLOWED_TENANTS", "TEAMS_TENANT_ID", "comma list of the tenants whose people may use the bot"),
@@ -73,7 +77,7 @@ pub struct Config {
     pub secret_id: String,
     /// External base URL, without a trailing slash in its path.
     pub public_url: Url,
-    /// How long the audit and the delivery ledger are kept.
+    /// How long the audit, the delivery ledger and what is known of resolved incidents are kept.
     pub retention: SignedDuration,
     /// Lambda's name of this function; `None` outside of Lambda.
     pub function_name: Option<String>,

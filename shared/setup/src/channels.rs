@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use domain::connection::{Channel, ChannelKind, Connection, Installation};
 use domain::ids::{AccountId, CauseId, ChannelId};
-use domain::incident::IncidentRecord;
 use domain::job::{Cause, Occasion};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use incidents::{What, observe};
 use runtime::App;
+use store::OpenIncident;
 
 use crate::error::SetupError;
 
@@ -54,10 +54,21 @@ pub async fn restore_connections(app: &App, connections: &[Connection], cause: C
     for account in accounts {
         let theirs: Vec<Connection> = connections.iter().filter(|c| &c.account == account).cloned().collect();
         let open = app.store.open_incidents(account).await?;
-        let look = async |record: IncidentRecord| {
-            Box::pin(observe(app, account, What::Restored(&record, &theirs), &cause)).await.map(drop)
+        let open = open.into_iter().filter(|open| theirs.iter().any(|c| c.service == open.service));
+        let look = async |open: OpenIncident| {
+            let record = match app.store.record(account, &open.id).await {
+                // It is made anew when something is learned of the incident.
+                Err(error) if error.is_unreadable() => {
+                    tracing::error!(incident.id = %open.id, error = runtime::chain(&error), "card is not looked at");
+                    return Ok(());
+                }
+                stored => stored?.map(|stored| stored.record),
+            };
+            let Some(record) = record else { return Ok(()) };
+            Box::pin(observe(app, account, What::Restored(&record, &theirs), &cause)).await?;
+            Ok::<_, SetupError>(())
         };
-        stream::iter(open.into_iter().map(look)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        stream::iter(open.map(look)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     }
     // Last: who sees a failure before this tries everything again.
     for connection in connections {

@@ -1,13 +1,14 @@
 //! Setting up: authorizations in progress, keys for admins, sessions of the configuration page, and the audit.
 
 use domain::connection::Account;
+use domain::forward::{self, Stored};
 use domain::ids::{AccountId, PdUserId, TeamId};
 use domain::linking::{AuthorizationKey, Ticket};
 use domain::permission::Rank;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Condition, Item, alive, data, is_alive, text};
+use crate::item::{Condition, Item, alive, data_or_skip, is_alive, text};
 use crate::table::SK;
 use crate::{Error, SecretHash, Store, keys, secret_hash};
 
@@ -36,6 +37,7 @@ pub struct Admin {
     pub name: String,
     pub email: String,
     pub role: String,
+    #[serde(deserialize_with = "forward::or_unknown")]
     pub rank: Rank,
 }
 
@@ -56,6 +58,7 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// Who, as PagerDuty or Teams shows them.
     pub who: String,
+    #[serde(deserialize_with = "forward::or_unknown")]
     pub via: Via,
     /// What they did, as one sentence.
     pub text: String,
@@ -69,8 +72,12 @@ pub enum Via {
     Page,
     /// By a command in Teams, or by a change in Teams.
     Teams,
-    /// By nobody in particular.
+    /// By nobody in particular, or in a way that a newer version knows.
     System,
+}
+
+impl Stored for Via {
+    const UNKNOWN: Self = Self::System;
 }
 
 impl Store {
@@ -84,7 +91,7 @@ impl Store {
     /// Takes what is needed to renew an expired ticket: exactly one caller gets it.
     pub async fn take_renewal(&self, secret: &str, now: Timestamp) -> Result<Option<Ticket>, Error> {
         let taken = self.take(&keys::renewal(secret_hash(secret).as_str())).await?;
-        alive(taken, now)
+        Ok(alive(taken, now))
     }
 
     /// Ends a ticket. `false`: it was over, or ended by somebody else.
@@ -189,7 +196,7 @@ impl Store {
         let items = self.newest(&partition, before, i32::from(limit)).await?;
         let next = if items.len() < usize::from(limit) { None } else { items.last().and_then(|item| text(item, SK)) };
         let next = next.map(str::to_owned);
-        let entries = items.iter().filter(|item| is_alive(item, now)).map(data).collect::<Result<_, _>>()?;
+        let entries = items.iter().filter(|item| is_alive(item, now)).filter_map(data_or_skip).collect();
         Ok((entries, next))
     }
 }

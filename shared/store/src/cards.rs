@@ -3,7 +3,8 @@
 use domain::plan::{CardKey, CardRecord, PostClaim};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::item::{Attributes, Condition, Item, data, version};
+use crate::item::{Attributes, Condition, Item, data_or_skip, number, version};
+use crate::table::EXPIRES_AT;
 use crate::{Error, Store, keys};
 
 /// Whether a sender may post.
@@ -25,12 +26,13 @@ pub enum Saved {
 }
 
 impl Store {
-    /// One card.
+    /// One card. An [`Error::Unreadable`] one may have been posted.
     pub async fn card(&self, key: &CardKey) -> Result<Option<CardRecord>, Error> {
         self.read_data(&keys::card(key)).await
     }
 
-    /// Claims the right to post `unposted`'s message for `lease`.
+    /// Claims the right to post `unposted`'s message for `lease`. A card that cannot be read is replaced. `expires`: when the card
+    /// may be forgotten, if its incident is resolved.
     pub async fn claim_post(
         &self,
         key: &CardKey,
@@ -38,49 +40,74 @@ impl Store {
         holder: &str,
         now: Timestamp,
         lease: SignedDuration,
+        expires: Option<Timestamp>,
     ) -> Result<Claim, Error> {
-        let known = self.read(&keys::card(key)).await?;
-        if let Some(item) = &known {
-            let card: CardRecord = data(item)?;
-            if card.activity.is_some() || card.claim.is_some_and(|claim| claim.until > now) {
-                return Ok(Claim::Lost);
-            }
+        let known = self.known_card(key).await?;
+        let is_taken =
+            |card: &CardRecord| card.activity.is_some() || card.claim.as_ref().is_some_and(|claim| claim.until > now);
+        if known.card.as_ref().is_some_and(is_taken) {
+            return Ok(Claim::Lost);
         }
         let until = now.checked_add(lease).unwrap_or(Timestamp::MAX);
         let claimed = CardRecord { claim: Some(PostClaim { holder: holder.to_owned(), until }), ..unposted.clone() };
-        let won = self.put_card(key, &claimed, known.as_ref()).await?;
+        let won = self.put_card(key, &claimed, &known, expires).await?;
         Ok(if won { Claim::Won } else { Claim::Lost })
     }
 
     /// Gives the claim back: the post was refused, so nothing was posted.
     pub async fn release_claim(&self, key: &CardKey, holder: &str) -> Result<(), Error> {
-        let Some(item) = self.read(&keys::card(key)).await? else { return Ok(()) };
-        let card: CardRecord = data(&item)?;
-        if card.claim.as_ref().is_some_and(|claim| claim.holder == holder) {
-            self.put_card(key, &CardRecord { claim: None, ..card }, Some(&item)).await?;
+        let known = self.known_card(key).await?;
+        let claimed =
+            known.card.as_ref().filter(|card| card.claim.as_ref().is_some_and(|claim| claim.holder == holder));
+        if let Some(card) = claimed {
+            let expires = known.item.as_ref().and_then(|item| number(item, EXPIRES_AT));
+            let expires = expires.and_then(|second| Timestamp::from_second(second).ok());
+            self.put_card(key, &CardRecord { claim: None, ..card.clone() }, &known, expires).await?;
         }
         Ok(())
     }
 
-    /// Saves what a card shows now. A state that is older than the stored one is not written.
-    pub async fn save_card(&self, key: &CardKey, card: &CardRecord) -> Result<Saved, Error> {
-        let known = self.read(&keys::card(key)).await?;
-        if let Some(item) = &known {
-            let stored: CardRecord = data(item)?;
-            if stored.activity == card.activity && stored.rendered > card.rendered {
-                return Ok(Saved::Overtaken);
-            }
+    /// Saves what a card shows now. A state that is older than the stored one is not written. `expires`: when the card may be
+    /// forgotten; `None` while its incident is open.
+    pub async fn save_card(
+        &self,
+        key: &CardKey,
+        card: &CardRecord,
+        expires: Option<Timestamp>,
+    ) -> Result<Saved, Error> {
+        let known = self.known_card(key).await?;
+        let is_newer = |known: &CardRecord| known.activity == card.activity && known.rendered > card.rendered;
+        if known.card.as_ref().is_some_and(is_newer) {
+            return Ok(Saved::Overtaken);
         }
-        let saved = self.put_card(key, card, known.as_ref()).await?;
+        let saved = self.put_card(key, card, &known, expires).await?;
         Ok(if saved { Saved::Yes } else { Saved::Overtaken })
     }
 
-    /// Writes if nobody else has written since `known` was read.
-    async fn put_card(&self, key: &CardKey, card: &CardRecord, known: Option<&Attributes>) -> Result<bool, Error> {
-        let (next, condition) = match known.map(version) {
-            Some(known) => (known + 1, Condition::new("version = :known").number(":known", i128::from(known))),
-            None => (1, Condition::new("attribute_not_exists(pk)")),
-        };
-        self.put_if(Item::new(keys::card(key), "card", card)?.version(next), condition).await
+    async fn known_card(&self, key: &CardKey) -> Result<Known, Error> {
+        let item = self.read(&keys::card(key)).await?;
+        Ok(Known { card: item.as_ref().and_then(data_or_skip), item })
     }
+
+    /// Writes if nobody else has written since `known` was read.
+    async fn put_card(
+        &self,
+        key: &CardKey,
+        card: &CardRecord,
+        known: &Known,
+        expires: Option<Timestamp>,
+    ) -> Result<bool, Error> {
+        let next = known.item.as_ref().map_or(0, version).saturating_add(1);
+        let mut new = Item::new(keys::card(key), "card", card)?.version(next).may_expire(expires);
+        if let Known { item: Some(item), card: Some(card) } = known {
+            new = new.over(item, card)?;
+        }
+        self.put_if(new, Condition::unchanged(known.item.as_ref())).await
+    }
+}
+
+/// The stored item, if there is one, and the card in it, if it can be read.
+struct Known {
+    item: Option<Attributes>,
+    card: Option<CardRecord>,
 }

@@ -4,7 +4,7 @@ use domain::connection::{Connection, ConnectionKey, Health, LastDelivery};
 use domain::ids::{AccountId, ServiceId, TeamId};
 use jiff::Timestamp;
 
-use crate::item::{Condition, Item, data, version};
+use crate::item::{Condition, Item, data, data_or_skip, or_skip, readable, version};
 use crate::{Error, Store, keys};
 
 impl Store {
@@ -13,11 +13,11 @@ impl Store {
         self.put_if(connection_item(connection, 1)?, Condition::new("attribute_not_exists(pk)")).await
     }
 
-    /// Deletes a connection and returns it; `None`: there was none.
+    /// Deletes a connection and returns it; `None`: there was none that can be read.
     pub async fn remove_connection(&self, key: &ConnectionKey) -> Result<Option<Connection>, Error> {
         let taken = self.take(&keys::connection(key)).await?;
         self.take(&keys::last_delivery(key)).await?;
-        taken.as_ref().map(data).transpose()
+        Ok(taken.as_ref().and_then(data_or_skip))
     }
 
     /// The connection between a service and a channel.
@@ -31,12 +31,12 @@ impl Store {
         account: &AccountId,
         service: &ServiceId,
     ) -> Result<Vec<Connection>, Error> {
-        self.partition(&keys::service(account, service), Some(keys::CONNECTION)).await?.iter().map(data).collect()
+        Ok(readable(&self.partition(&keys::service(account, service), Some(keys::CONNECTION)).await?))
     }
 
     /// Every connection to a channel of a team; one made a moment ago may be missing.
     pub async fn connections_of_team(&self, team: &TeamId) -> Result<Vec<Connection>, Error> {
-        self.index(&keys::team(team), Some(keys::CONNECTION)).await?.iter().map(data).collect()
+        Ok(readable(&self.index(&keys::team(team), Some(keys::CONNECTION)).await?))
     }
 
     /// Notes that Teams no longer reaches the channel. `true`: it was not known before.
@@ -89,10 +89,10 @@ impl Store {
         change: impl FnOnce(Connection) -> Option<Connection>,
     ) -> Result<bool, Error> {
         let Some(item) = self.read(&keys::connection(&connection.key())).await? else { return Ok(false) };
-        let Some(changed) = change(data(&item)?) else { return Ok(false) };
-        let seen = version(&item);
-        let item = connection_item(&changed, seen + 1)?;
-        self.put_if(item, Condition::new("version = :known").number(":known", i128::from(seen))).await
+        let known: Connection = data(&item)?;
+        let Some(changed) = change(known.clone()) else { return Ok(false) };
+        let new = connection_item(&changed, version(&item) + 1)?.over(&item, &known)?;
+        self.put_if(new, Condition::unchanged(Some(&item))).await
     }
 
     /// Notes what became of a connection's newest message.
@@ -102,7 +102,7 @@ impl Store {
 
     /// What became of a connection's newest message; `None`: it has had none.
     pub async fn last_delivery(&self, key: &ConnectionKey) -> Result<Option<LastDelivery>, Error> {
-        self.read_data(&keys::last_delivery(key)).await
+        Ok(or_skip(self.read_data(&keys::last_delivery(key)).await)?.flatten())
     }
 }
 

@@ -21,7 +21,7 @@ pub enum Error {
     /// Others changed the item again and again.
     #[error("{what} is changed by others too often")]
     Contended { what: String },
-    /// An item does not have the shape that this version writes.
+    /// An item does not have a shape that this version reads.
     #[error("the item {key} cannot be read")]
     Unreadable {
         key: String,
@@ -74,6 +74,12 @@ impl Error {
             Self::Call { retryable: false, .. } => Class::Invalid,
             Self::Unreadable { .. } | Self::Unwritable { .. } => Class::Bug,
         }
+    }
+
+    /// Whether an item does not have a shape that this version reads. The same read will not work later.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable { .. })
     }
 
     pub(crate) fn call<E>(operation: &'static str, error: SdkError<E>) -> Self

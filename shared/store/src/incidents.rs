@@ -1,11 +1,12 @@
 //! Incident records and, beside them in the same partition, their cards.
 
-use domain::ids::{AccountId, IncidentId};
+use domain::ids::{AccountId, IncidentId, ServiceId};
 use domain::incident::{IncidentRecord, RecordVersion, Status};
 use domain::plan::CardRecord;
+use jiff::Timestamp;
 
-use crate::item::{Condition, Item, data, text, version};
-use crate::table::SK;
+use crate::item::{Attributes, Condition, DATA, Item, data, data_or_skip, or_skip, text, version};
+use crate::table::{EXPIRES_AT, OPEN_PK, OPEN_SK, PK, SERVICE, SK, STATUS};
 use crate::{Error, Store, keys};
 
 /// How often a merge is tried when others change the record at the same time.
@@ -16,73 +17,119 @@ const TRIES: usize = 12;
 pub struct StoredRecord {
     pub record: IncidentRecord,
     pub version: RecordVersion,
+    /// Whether the incident's state was stored in a shape that this version cannot read: PagerDuty knows it.
+    pub gap: bool,
+}
+
+/// An open incident, as the slim index knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenIncident {
+    pub id: IncidentId,
+    pub service: ServiceId,
+    /// `None`: one that this version does not know.
+    pub status: Option<Status>,
+}
+
+impl StoredRecord {
+    fn read(item: &Attributes) -> Result<Self, Error> {
+        let record: IncidentRecord = data(item)?;
+        let has_state = || item.get(DATA)?.as_m().ok()?.get("snapshot").map(|state| !state.is_null());
+        let gap = record.snapshot.is_none() && has_state().unwrap_or_default();
+        Ok(Self { record, version: RecordVersion(version(item)), gap })
+    }
 }
 
 impl Store {
     /// The newest record of an incident.
     pub async fn record(&self, account: &AccountId, incident: &IncidentId) -> Result<Option<StoredRecord>, Error> {
         let found = self.read(&keys::record(account, incident)).await?;
-        found.map(|item| Ok(StoredRecord { record: data(&item)?, version: RecordVersion(version(&item)) })).transpose()
+        found.as_ref().map(StoredRecord::read).transpose()
     }
 
-    /// Merges an observation into the stored record. Nothing is written, and the version stays, if it adds nothing.
+    /// Merges an observation into the stored record. Nothing is written, and the version stays, if it adds nothing. A record that
+    /// cannot be read is replaced. `expires`: when the record may be forgotten, if the incident is resolved now.
     ///
     /// # Errors
     /// [`Error::Contended`] if others changed the record every time, else as [`Store::record`].
-    pub async fn merge_record(&self, observed: IncidentRecord) -> Result<StoredRecord, Error> {
+    pub async fn merge_record(&self, observed: IncidentRecord, expires: Timestamp) -> Result<StoredRecord, Error> {
         for _ in 0..TRIES {
-            let known = self.record(&observed.account, &observed.id).await?;
-            let (merged, expected) = match known {
-                Some(known) => {
-                    let merged = known.record.clone().merge(observed.clone());
-                    if merged == known.record {
-                        return Ok(known);
-                    }
-                    (merged, known.version.0)
-                }
-                None => (observed.clone(), 0),
+            let items = self.partition(&keys::incident(&observed.account, &observed.id), None).await?;
+            let (records, cards): (Vec<_>, Vec<_>) = items.iter().partition(|item| is_record(item));
+            let item = records.first().copied();
+            let known = item.map(StoredRecord::read).map(or_skip).transpose()?.flatten();
+            let merged = match &known {
+                Some(known) => known.record.clone().merge(observed.clone()),
+                None => observed.clone(),
             };
-            let stored = StoredRecord { record: merged, version: RecordVersion(expected + 1) };
-            if self.put_record(&stored, expected).await? {
+            if let Some(known) = known.as_ref().filter(|known| known.record == merged) {
+                return Ok(known.clone());
+            }
+            // A version that no card shows, also if the record was lost, or has expired before them.
+            let shown = cards.into_iter().filter_map(data_or_skip::<CardRecord>).map(|card| card.rendered.0);
+            let newest = shown.chain(item.map(version)).max().unwrap_or(0);
+            let gap = known.as_ref().map_or(item.is_some(), |known| known.gap);
+            let stored = StoredRecord { record: merged, version: RecordVersion(newest.saturating_add(1)), gap };
+            let new = record_item(&stored, item, known.as_ref().map(|known| &known.record), expires)?;
+            if self.put_if(new, Condition::unchanged(item)).await? {
                 return Ok(stored);
             }
         }
         Err(Error::Contended { what: format!("the record of incident {}", observed.id) })
     }
 
-    async fn put_record(&self, stored: &StoredRecord, expected: u64) -> Result<bool, Error> {
-        let IncidentRecord { account, id, .. } = &stored.record;
-        let open = stored.record.state().is_some_and(|state| state.status != Status::Resolved);
-        let item = Item::new(keys::record(account, id), "incident_record", &stored.record)?
-            .indexed(open.then(|| keys::open_incident(account, id)))
-            .version(stored.version.0);
-        let condition = if expected == 0 {
-            Condition::new("attribute_not_exists(pk)")
-        } else {
-            Condition::new("version = :expected").number(":expected", i128::from(expected))
+    /// Every open incident of an account. One that was opened a moment ago may be missing, and one whose record was last written by
+    /// a version without this index.
+    pub async fn open_incidents(&self, account: &AccountId) -> Result<Vec<OpenIncident>, Error> {
+        let open = |item: &Attributes| {
+            let status = item.get(STATUS).cloned().and_then(|status| serde_dynamo::from_attribute_value(status).ok());
+            let id = text(item, OPEN_SK).and_then(|id| id.parse().ok());
+            let service = text(item, SERVICE).and_then(|id| id.parse().ok());
+            let open = id.zip(service).map(|(id, service)| OpenIncident { id, service, status });
+            if open.is_none() {
+                tracing::error!(item.key = text(item, PK), "open incident cannot be read");
+            }
+            open
         };
-        self.put_if(item, condition).await
+        Ok(self.open_index(&keys::open_incidents(account)).await?.iter().filter_map(open).collect())
     }
 
-    /// Every open incident of an account; one that was opened a moment ago may be missing.
-    pub async fn open_incidents(&self, account: &AccountId) -> Result<Vec<IncidentRecord>, Error> {
-        self.index(&keys::open_incidents(account), None).await?.iter().map(data).collect()
-    }
-
-    /// The record and all cards of an incident, in one read.
+    /// The record and all cards of an incident, in one read; without those that cannot be read.
     pub async fn incident_with_cards(
         &self,
         account: &AccountId,
         incident: &IncidentId,
     ) -> Result<(Option<StoredRecord>, Vec<CardRecord>), Error> {
-        let (mut record, mut cards) = (None, Vec::new());
-        for item in self.partition(&keys::incident(account, incident), None).await? {
-            if text(&item, SK) == Some(keys::RECORD) {
-                record = Some(StoredRecord { record: data(&item)?, version: RecordVersion(version(&item)) });
-            } else {
-                cards.push(data(&item)?);
-            }
-        }
-        Ok((record, cards))
+        let items = self.partition(&keys::incident(account, incident), None).await?;
+        let (records, cards): (Vec<_>, Vec<_>) = items.iter().partition(|item| is_record(item));
+        let record = records.first().copied().map(StoredRecord::read).map(or_skip).transpose()?.flatten();
+        Ok((record, cards.into_iter().filter_map(data_or_skip).collect()))
+    }
+}
+
+fn is_record(item: &Attributes) -> bool {
+    text(item, SK) == Some(keys::RECORD)
+}
+
+/// `item`: what is stored by now; `known`: the record that was read from it.
+fn record_item(
+    stored: &StoredRecord,
+    item: Option<&Attributes>,
+    known: Option<&IncidentRecord>,
+    expires: Timestamp,
+) -> Result<Item, Error> {
+    let IncidentRecord { account, id, .. } = &stored.record;
+    let mut new = Item::new(keys::record(account, id), "incident_record", &stored.record)?.version(stored.version.0);
+    if let (Some(item), Some(known)) = (item, known) {
+        new = new.over(item, known)?;
+    }
+    match (stored.record.state(), item) {
+        (Some(state), _) if state.status == Status::Resolved => Ok(new.expires(expires)),
+        (Some(state), _) => new
+            .open(&keys::open_incident(account, id))
+            .text(SERVICE, state.service.id.as_str())
+            .value(STATUS, &state.status),
+        // What follows from a state that cannot be read stays, so that the reconciler finds an open incident.
+        (None, Some(item)) => Ok(new.keeping(item, &[OPEN_PK, OPEN_SK, SERVICE, STATUS, EXPIRES_AT])),
+        (None, None) => Ok(new),
     }
 }

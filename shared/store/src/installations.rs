@@ -3,7 +3,7 @@
 use domain::connection::{Account, Channel, Installation};
 use domain::ids::{AccountId, ChannelId, ServiceUrl, TeamId, TenantId};
 
-use crate::item::{Condition, Item, data, version};
+use crate::item::{Condition, Item, data, data_or_skip, or_skip, readable, version};
 use crate::{Error, Store, keys};
 
 /// How often a change is tried when others change the installation at the same time.
@@ -33,17 +33,14 @@ impl Store {
         for _ in 0..TRIES {
             let item = self.read(&keys::installation(team)).await?;
             let known: Option<Installation> = item.as_ref().map(data).transpose()?;
-            let seen = item.as_ref().map_or(0, version);
             let Some(wanted) = change(known.clone()) else { return Ok((known.clone(), known)) };
-            let new = Item::new(keys::installation(team), "installation", &wanted)?
+            let mut new = Item::new(keys::installation(team), "installation", &wanted)?
                 .indexed(Some(keys::installation_in_tenant(&wanted.tenant, team)))
-                .version(seen + 1);
-            let condition = match (&item, seen) {
-                (None, _) => Condition::new("attribute_not_exists(pk)"),
-                (Some(_), 0) => Condition::new("attribute_exists(pk) AND attribute_not_exists(version)"),
-                (Some(_), _) => Condition::new("version = :seen").number(":seen", i128::from(seen)),
-            };
-            if self.put_if(new, condition).await? {
+                .version(item.as_ref().map_or(0, version) + 1);
+            if let (Some(item), Some(known)) = (&item, &known) {
+                new = new.over(item, known)?;
+            }
+            if self.put_if(new, Condition::unchanged(item.as_ref())).await? {
                 return Ok((known, Some(wanted)));
             }
         }
@@ -67,7 +64,7 @@ impl Store {
 
     /// Every installation in a tenant; one made a moment ago may be missing.
     pub async fn installations_of_tenant(&self, tenant: &TenantId) -> Result<Vec<Installation>, Error> {
-        self.index(&keys::tenant(tenant), Some(keys::TEAM)).await?.iter().map(data).collect()
+        Ok(readable(&self.index(&keys::tenant(tenant), Some(keys::TEAM)).await?))
     }
 
     /// Notes that a team belongs to an account. Call it before the installation says so: a team that does not say so is
@@ -98,7 +95,9 @@ impl Store {
     async fn teams_ever_of_account(&self, account: &AccountId) -> Result<Vec<Installation>, Error> {
         let mut found = Vec::new();
         for item in self.partition(&keys::account(account).pk, Some(keys::TEAM)).await? {
-            found.extend(self.installation(&data(&item)?).await?);
+            if let Some(team) = data_or_skip(&item) {
+                found.extend(or_skip(self.installation(&team).await)?.flatten());
+            }
         }
         Ok(found)
     }
@@ -125,6 +124,6 @@ impl Store {
 
     /// Every channel of a team that Teams has told us of, deleted ones included.
     pub async fn channels_of_team(&self, team: &TeamId) -> Result<Vec<Channel>, Error> {
-        self.partition(&keys::team(team), Some(keys::CHANNEL)).await?.iter().map(data).collect()
+        Ok(readable(&self.partition(&keys::team(team), Some(keys::CHANNEL)).await?))
     }
 }

@@ -1,4 +1,7 @@
 //! How a value becomes an item and back: key, kind, version, expiry and the value itself under `data`.
+//!
+//! Items of a newer version are read: `domain::forward` says what an unknown part means, and what this version does not change of
+//! an item stays as it is stored ([`Item::over`]).
 
 use std::collections::HashMap;
 
@@ -11,13 +14,18 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Misfit;
 use crate::keys::{IndexKey, Key};
-use crate::table::{EXPIRES_AT, INDEX, INDEX_PK, INDEX_SK, PK, SK};
+use crate::table::{EXPIRES_AT, INDEX, INDEX_PK, INDEX_SK, OPEN_INDEX, OPEN_PK, OPEN_SK, PK, SK};
 use crate::{Error, Store};
 
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
 
-const DATA: &str = "data";
+pub(crate) const DATA: &str = "data";
 const KIND: &str = "kind";
+
+/// The shape of all items; those of version 1 do not say it. It is for people who look at the table, and for a later version that
+/// has to tell them apart: no reader ever refuses a newer one.
+const SCHEMA_VERSION: i128 = 2;
+const SCHEMA: &str = "schema";
 pub(crate) const VERSION: &str = "version";
 
 /// An item on its way into the table.
@@ -27,13 +35,35 @@ pub(crate) struct Item {
 
 impl Item {
     pub(crate) fn new(key: Key, kind: &'static str, data: &impl Serialize) -> Result<Self, Error> {
-        let data = serde_dynamo::to_attribute_value(data)
-            .map_err(|error| Error::Unwritable { key: key.pk.clone(), source: Misfit::of(&error) })?;
+        let data = written(&key.pk, data)?;
         let mut attributes =
             HashMap::from([(PK.to_owned(), AttributeValue::S(key.pk)), (SK.to_owned(), AttributeValue::S(key.sk))]);
         attributes.insert(KIND.to_owned(), AttributeValue::S(kind.to_owned()));
         attributes.insert(DATA.to_owned(), data);
-        Ok(Self { attributes })
+        Ok(Self { attributes }.number(SCHEMA, SCHEMA_VERSION))
+    }
+
+    /// Takes from the stored item each field that is as it was read, so that nothing is lost of what a newer version has written
+    /// and this one cannot read.
+    pub(crate) fn over(mut self, stored: &Attributes, as_read: &impl Serialize) -> Result<Self, Error> {
+        let as_read = written(text(stored, PK).unwrap_or_default(), as_read)?;
+        let parts = (stored.get(DATA), as_read, self.attributes.get_mut(DATA));
+        if let (Some(AttributeValue::M(stored)), AttributeValue::M(as_read), Some(AttributeValue::M(new))) = parts {
+            for (name, value) in stored {
+                if as_read.get(name) == new.get(name) {
+                    new.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// Takes these attributes from the stored item.
+    pub(crate) fn keeping(mut self, stored: &Attributes, names: &[&str]) -> Self {
+        for (name, value) in names.iter().filter_map(|name| stored.get_key_value(*name)) {
+            self.attributes.insert(name.clone(), value.clone());
+        }
+        self
     }
 
     pub(crate) fn indexed(mut self, index: Option<IndexKey>) -> Self {
@@ -44,12 +74,24 @@ impl Item {
         self
     }
 
+    pub(crate) fn open(self, index: &IndexKey) -> Self {
+        self.text(OPEN_PK, &index.pk).text(OPEN_SK, &index.sk)
+    }
+
     pub(crate) fn version(self, version: u64) -> Self {
         self.number(VERSION, i128::from(version))
     }
 
     pub(crate) fn expires(self, at: Timestamp) -> Self {
         self.number(EXPIRES_AT, i128::from(at.as_second()))
+    }
+
+    /// The same, if it is to expire at all.
+    pub(crate) fn may_expire(self, at: Option<Timestamp>) -> Self {
+        match at {
+            Some(at) => self.expires(at),
+            None => self,
+        }
     }
 
     pub(crate) fn number(mut self, name: &str, value: i128) -> Self {
@@ -60,6 +102,12 @@ impl Item {
     pub(crate) fn text(mut self, name: &str, value: &str) -> Self {
         self.attributes.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
         self
+    }
+
+    pub(crate) fn value(mut self, name: &str, value: &impl Serialize) -> Result<Self, Error> {
+        let value = written(text(&self.attributes, PK).unwrap_or_default(), value)?;
+        self.attributes.insert(name.to_owned(), value);
+        Ok(self)
     }
 
     pub(crate) fn into_attributes(self) -> Attributes {
@@ -77,6 +125,15 @@ pub(crate) struct Condition {
 impl Condition {
     pub(crate) fn new(expression: impl Into<String>) -> Self {
         Self { expression: expression.into(), values: Vec::new() }
+    }
+
+    /// Holds while nobody has written the item since it was read; `None`: there was none.
+    pub(crate) fn unchanged(stored: Option<&Attributes>) -> Self {
+        match stored.map(|stored| stored.get(VERSION)) {
+            None => Self::new("attribute_not_exists(pk)"),
+            Some(None) => Self::new("attribute_exists(pk) AND attribute_not_exists(version)"),
+            Some(Some(version)) => Self { values: vec![(":seen", version.clone())], ..Self::new("version = :seen") },
+        }
     }
 
     pub(crate) fn number(mut self, name: &'static str, value: i128) -> Self {
@@ -102,13 +159,44 @@ pub(crate) fn key_attributes(key: &Key) -> Attributes {
     ])
 }
 
+fn written(pk: &str, value: &impl Serialize) -> Result<AttributeValue, Error> {
+    serde_dynamo::to_attribute_value(value)
+        .map_err(|error| Error::Unwritable { key: pk.to_owned(), source: Misfit::of(&error) })
+}
+
 /// The value of an item.
 pub(crate) fn data<T: DeserializeOwned>(attributes: &Attributes) -> Result<T, Error> {
     let value = attributes.get(DATA).cloned().unwrap_or(AttributeValue::Null(true));
     serde_dynamo::from_attribute_value(value).map_err(|error| Error::Unreadable {
-        key: text(attributes, PK).unwrap_or_default().to_owned(),
+        key: format!("{} {}", text(attributes, PK).unwrap_or_default(), text(attributes, SK).unwrap_or_default()),
         source: Misfit::of(&error),
     })
+}
+
+/// The values of those items that can be read: one that cannot must not hide the others.
+pub(crate) fn readable<T: DeserializeOwned>(items: &[Attributes]) -> Vec<T> {
+    items.iter().filter_map(|item| data_or_skip(item)).collect()
+}
+
+pub(crate) fn data_or_skip<T: DeserializeOwned>(item: &Attributes) -> Option<T> {
+    or_skip(data(item)).ok().flatten()
+}
+
+/// `None`, and an error in the log, for an item that cannot be read. The log gets its key and nothing of its content.
+pub(crate) fn or_skip<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Unreadable { key, source }) => {
+            tracing::error!(item.key = key, misfit = %source, "stored item cannot be read");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The key of an item.
+pub(crate) fn key_of(item: &Attributes) -> Option<Key> {
+    Some(Key { pk: text(item, PK)?.to_owned(), sk: text(item, SK)?.to_owned() })
 }
 
 pub(crate) fn number(attributes: &Attributes, name: &str) -> Option<i64> {
@@ -128,9 +216,10 @@ pub(crate) fn is_alive(attributes: &Attributes, now: Timestamp) -> bool {
     number(attributes, EXPIRES_AT).is_none_or(|expires| now.as_second() < expires)
 }
 
-/// The value of an item that was read or taken, if its time is not over yet.
-pub(crate) fn alive<T: DeserializeOwned>(item: Option<Attributes>, now: Timestamp) -> Result<Option<T>, Error> {
-    item.filter(|item| is_alive(item, now)).map(|item| data(&item)).transpose()
+/// The value of an item that was read or taken, if its time is not over yet. What lives for a while only and cannot be read is
+/// over: the person begins anew.
+pub(crate) fn alive<T: DeserializeOwned>(item: Option<Attributes>, now: Timestamp) -> Option<T> {
+    data_or_skip(&item.filter(|item| is_alive(item, now))?)
 }
 
 impl Store {
@@ -154,7 +243,7 @@ impl Store {
 
     /// The value of an item whose time is not over yet.
     pub(crate) async fn read_alive<T: DeserializeOwned>(&self, key: &Key, now: Timestamp) -> Result<Option<T>, Error> {
-        alive(self.read(key).await?, now)
+        Ok(alive(self.read(key).await?, now))
     }
 
     /// Writes unless the condition fails; `false`: it failed.
@@ -227,6 +316,12 @@ impl Store {
     pub(crate) async fn index(&self, pk: &str, prefix: Option<&str>) -> Result<Vec<Attributes>, Error> {
         let query = self.client.query().table_name(&self.table).index_name(INDEX);
         all(query, (INDEX_PK, pk), (INDEX_SK, prefix)).await
+    }
+
+    /// The slim entries of open incidents; one that was opened a moment ago may be missing.
+    pub(crate) async fn open_index(&self, pk: &str) -> Result<Vec<Attributes>, Error> {
+        let query = self.client.query().table_name(&self.table).index_name(OPEN_INDEX);
+        all(query, (OPEN_PK, pk), (OPEN_SK, None)).await
     }
 
     /// The newest `limit` items of a partition whose sort keys come before `before`.

@@ -20,7 +20,7 @@ pub(crate) struct Key {
     pub(crate) sk: String,
 }
 
-/// A key of the one secondary index.
+/// A key of a secondary index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IndexKey {
     pub(crate) pk: String,

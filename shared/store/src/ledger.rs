@@ -5,7 +5,7 @@ use domain::ledger::LedgerEntry;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::hash::short_digest;
-use crate::item::{Condition, Item, data, is_alive, text};
+use crate::item::{Attributes, Condition, Item, data_or_skip, is_alive, text};
 use crate::keys::{Key, in_order};
 use crate::table::SK;
 use crate::{Error, Store, keys};
@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// Up to `limit` lines of a UTC day (as in `2026-11-23`) that come before `before`, newest first, each with where the
-    /// lines after it begin; and whether there may be more.
+    /// lines after it begin; and where the next ones begin, if there may be more.
     pub async fn ledger(
         &self,
         account: &AccountId,
@@ -43,12 +43,15 @@ impl Store {
         before: Option<&str>,
         limit: u16,
         now: Timestamp,
-    ) -> Result<(Vec<(LedgerEntry, String)>, bool), Error> {
+    ) -> Result<(Vec<(LedgerEntry, String)>, Option<String>), Error> {
         let partition = keys::ledger(account, day, "", "").pk;
         let items = self.newest(&partition, before, i32::from(limit)).await?;
-        let line = |item: &crate::item::Attributes| Ok((data(item)?, text(item, SK).unwrap_or_default().to_owned()));
-        let lines = items.iter().filter(|item| is_alive(item, now)).map(line).collect::<Result<_, Error>>()?;
-        Ok((lines, items.len() >= usize::from(limit)))
+        let place = |item: &Attributes| text(item, SK).unwrap_or_default().to_owned();
+        let lines = items.iter().filter(|item| is_alive(item, now));
+        let lines = lines.filter_map(|item| Some((data_or_skip(item)?, place(item)))).collect();
+        // Of what was read and not of what is told: a page of which nothing is told does not end the search.
+        let next = items.last().filter(|_| items.len() >= usize::from(limit)).map(place);
+        Ok((lines, next))
     }
 }
 

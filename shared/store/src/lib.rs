@@ -3,7 +3,10 @@
 //! [`Error`] is what every method can return: the table did not answer, or an item cannot be read. That somebody else was
 //! faster is an outcome and no error.
 //!
-//! DynamoDB's TTL deletes up to two days late, so it only cleans: whatever can expire is checked on read against `now`.
+//! DynamoDB's TTL deletes up to two days late, so it only cleans: what must not be used after its time is checked on read against
+//! `now`. Records and cards of resolved incidents are good as long as they are there.
+//!
+//! An item that cannot be read hides no other one: lists leave it out and say so in the log, with its key.
 
 mod admin;
 mod cards;
@@ -27,7 +30,7 @@ mod tokens;
 pub use admin::{Admin, AuditEntry, PendingAuthorization, Session, Via};
 pub use cards::{Claim, Saved};
 pub use error::{Error, Misfit};
-pub use incidents::StoredRecord;
+pub use incidents::{OpenIncident, StoredRecord};
 pub use keys::{LockKey, OnceKey};
 pub use ledger::ledger_day;
 pub use once::Once;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Condition, Item, data, is_alive};
+use crate::item::{Condition, Item, data_or_skip, is_alive};
 use crate::keys::{Key, LockKey, OnceKey};
 use crate::table::EXPIRES_AT;
 use crate::{Error, Store};
@@ -42,7 +42,8 @@ impl Store {
             return Ok(Once::First);
         }
         let known = self.read(&key).await?.filter(|item| is_alive(item, now));
-        let outcome = known.map(|item| data::<OnceData>(&item)).transpose()?.and_then(|known| known.outcome);
+        // What cannot be read may have been done, so it is not done again.
+        let outcome = known.and_then(|item| data_or_skip::<OnceData>(&item)).and_then(|known| known.outcome);
         Ok(outcome.map_or(Once::InProgress, Once::Done))
     }
 

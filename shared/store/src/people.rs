@@ -5,7 +5,7 @@ use domain::linking::{AccountLink, WantedAction};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Attributes, Condition, Item, data, number, version};
+use crate::item::{Attributes, Condition, Item, data, key_of, number, or_skip, version};
 use crate::seal::Sealed;
 use crate::{Error, Saved, Store, keys};
 
@@ -49,7 +49,7 @@ struct LinkData {
     tokens: Sealed,
 }
 
-fn stored(item: &Attributes) -> Result<StoredLink, Error> {
+pub(crate) fn stored(item: &Attributes) -> Result<StoredLink, Error> {
     let LinkData { link, tokens } = data(item)?;
     Ok(StoredLink { link, tokens, tokens_version: version(item) })
 }
@@ -84,15 +84,16 @@ impl Store {
 
     /// All links of a person.
     pub async fn links_of(&self, tenant: &TenantId, user: &EntraUserId) -> Result<Vec<StoredLink>, Error> {
-        self.partition(&keys::user(tenant, user), Some(keys::LINK)).await?.iter().map(stored).collect()
+        let items = self.partition(&keys::user(tenant, user), Some(keys::LINK)).await?;
+        Ok(items.iter().filter_map(|item| or_skip(stored(item)).ok().flatten()).collect())
     }
 
-    /// Deletes all links of a person, tokens included, and names them.
+    /// Deletes all links of a person, tokens included, and names those that can be read.
     pub async fn delete_links(&self, tenant: &TenantId, user: &EntraUserId) -> Result<Vec<AccountLink>, Error> {
         let mut deleted = Vec::new();
-        for known in self.links_of(tenant, user).await? {
-            if let Some(item) = self.take(&keys::link(tenant, user, &known.link.account)).await? {
-                deleted.push(stored(&item)?.link);
+        for key in self.partition(&keys::user(tenant, user), Some(keys::LINK)).await?.iter().filter_map(key_of) {
+            if let Some(item) = self.take(&key).await? {
+                deleted.extend(or_skip(stored(&item))?.map(|known| known.link));
             }
         }
         Ok(deleted)
@@ -101,9 +102,9 @@ impl Store {
     /// Deletes the links of a tenant to an account, tokens included, and counts them.
     pub async fn delete_links_to(&self, account: &AccountId, tenant: &TenantId) -> Result<usize, Error> {
         let mut deleted = 0;
-        for item in self.index(&keys::links_of_account(account), Some(&keys::of_tenant(tenant))).await? {
-            let link = stored(&item)?.link;
-            if self.take(&keys::link(&link.tenant, &link.user, &link.account)).await?.is_some() {
+        let items = self.index(&keys::links_of_account(account), Some(&keys::of_tenant(tenant))).await?;
+        for key in items.iter().filter_map(key_of) {
+            if self.take(&key).await?.is_some() {
                 deleted += 1;
             }
         }
@@ -201,8 +202,8 @@ impl Store {
         self.read_alive(&keys::wanted(tenant, user, id), now).await
     }
 
-    /// A person's private chat, if there has been one.
+    /// A person's private chat, if there has been one; one that cannot be read is noted anew with the next message.
     pub async fn personal_chat(&self, tenant: &TenantId, user: &EntraUserId) -> Result<Option<PersonalChat>, Error> {
-        self.read_data(&keys::personal_chat(tenant, user)).await
+        Ok(or_skip(self.read_data(&keys::personal_chat(tenant, user)).await)?.flatten())
     }
 }

@@ -3,13 +3,13 @@
 use domain::ids::AccountId;
 use domain::round::Round;
 
-use crate::item::Item;
+use crate::item::{Item, or_skip};
 use crate::{Error, Store, keys};
 
 impl Store {
-    /// The round that is going on; `None`: there was none yet.
+    /// The round that is going on; `None`: there was none yet, or it cannot be read and begins anew.
     pub async fn round(&self, account: &AccountId) -> Result<Option<Round>, Error> {
-        self.read_data(&keys::round(account)).await
+        Ok(or_skip(self.read_data(&keys::round(account)).await)?.flatten())
     }
 
     /// Notes how far a round has come.

@@ -4,7 +4,7 @@ use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Condition, Item, data};
+use crate::item::{Condition, Item, or_skip, readable};
 use crate::seal::Sealed;
 use crate::{Error, Store, keys};
 
@@ -46,7 +46,7 @@ impl Store {
 
     /// Every subscription of an account, also those that no service uses any more; one made a moment ago may be missing.
     pub async fn subscriptions_of_account(&self, account: &AccountId) -> Result<Vec<Subscription>, Error> {
-        self.index(&keys::account(account).pk, Some(keys::SUBSCRIPTION)).await?.iter().map(data).collect()
+        Ok(readable(&self.index(&keys::account(account).pk, Some(keys::SUBSCRIPTION)).await?))
     }
 
     /// Takes a subscription out of use: whoever connects the service from now on makes a new one. `false`: it was not the
@@ -63,15 +63,15 @@ impl Store {
         self.put_if(pointer(subscription)?, free.text(":id", subscription.id.as_str())).await
     }
 
-    /// The subscription of a service, if it has one.
+    /// The subscription of a service, if it has one that can be read: else the reconciler makes a new one.
     pub async fn subscription_of_service(
         &self,
         account: &AccountId,
         service: &ServiceId,
     ) -> Result<Option<Subscription>, Error> {
-        let id: Option<SubscriptionId> = self.read_data(&keys::subscription_of(account, service)).await?;
+        let id = or_skip(self.read_data(&keys::subscription_of(account, service)).await)?.flatten();
         match id {
-            Some(id) => self.subscription(&id).await,
+            Some(id) => Ok(or_skip(self.subscription(&id).await)?.flatten()),
             None => Ok(None),
         }
     }

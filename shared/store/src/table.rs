@@ -12,9 +12,17 @@ pub(crate) const SK: &str = "sk";
 pub(crate) const INDEX: &str = "GSI1";
 pub(crate) const INDEX_PK: &str = "gsi1pk";
 pub(crate) const INDEX_SK: &str = "gsi1sk";
+/// Open incidents only. It holds [`STATUS`] and [`SERVICE`] and nothing else of a record, so a change of neither costs no write
+/// here.
+pub(crate) const OPEN_INDEX: &str = "GSI2";
+pub(crate) const OPEN_PK: &str = "gsi2pk";
+pub(crate) const OPEN_SK: &str = "gsi2sk";
+pub(crate) const STATUS: &str = "status";
+pub(crate) const SERVICE: &str = "service";
 pub(crate) const EXPIRES_AT: &str = "expires_at";
 
-/// Creates the table: keys `pk`/`sk`, one index `GSI1` on `gsi1pk`/`gsi1sk`, billed on demand.
+/// Creates the table: keys `pk`/`sk`, index `GSI1` on `gsi1pk`/`gsi1sk` with whole items, slim index `GSI2` on `gsi2pk`/`gsi2sk`,
+/// billed on demand.
 ///
 /// # Errors
 /// What `CreateTable` says, for example that the table exists.
@@ -26,21 +34,26 @@ pub async fn create_table(
     let attribute =
         |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
     let built = |error| Box::new(SdkError::construction_failure(error));
-    let index = GlobalSecondaryIndex::builder()
-        .index_name(INDEX)
-        .key_schema(schema(INDEX_PK, KeyType::Hash).map_err(built)?)
-        .key_schema(schema(INDEX_SK, KeyType::Range).map_err(built)?)
-        .projection(Projection::builder().projection_type(ProjectionType::All).build())
-        .build()
-        .map_err(built)?;
+    let index = |name: &str, pk: &str, sk: &str, projection: Projection| {
+        GlobalSecondaryIndex::builder()
+            .index_name(name)
+            .key_schema(schema(pk, KeyType::Hash)?)
+            .key_schema(schema(sk, KeyType::Range)?)
+            .projection(projection)
+            .build()
+    };
+    let whole = Projection::builder().projection_type(ProjectionType::All).build();
+    let slim = Projection::builder().projection_type(ProjectionType::Include);
+    let slim = slim.non_key_attributes(STATUS).non_key_attributes(SERVICE).build();
     let mut request = client
         .create_table()
         .table_name(table)
         .billing_mode(BillingMode::PayPerRequest)
         .key_schema(schema(PK, KeyType::Hash).map_err(built)?)
         .key_schema(schema(SK, KeyType::Range).map_err(built)?)
-        .global_secondary_indexes(index);
-    for name in [PK, SK, INDEX_PK, INDEX_SK] {
+        .global_secondary_indexes(index(INDEX, INDEX_PK, INDEX_SK, whole).map_err(built)?)
+        .global_secondary_indexes(index(OPEN_INDEX, OPEN_PK, OPEN_SK, slim).map_err(built)?);
+    for name in [PK, SK, INDEX_PK, INDEX_SK, OPEN_PK, OPEN_SK] {
         request = request.attribute_definitions(attribute(name).map_err(built)?);
     }
     request.send().await.map(drop).map_err(Box::new)

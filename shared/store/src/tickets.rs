@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::sha256;
-use crate::item::{Condition, Item, key_attributes};
+use crate::item::{Condition, Item, key_attributes, or_skip, version};
 use crate::keys::Key;
-use crate::people::{link_item, unchanged};
+use crate::people::{link_item, stored, unchanged};
 use crate::seal::Sealed;
 use crate::table::EXPIRES_AT;
 use crate::{Error, Store, keys};
@@ -125,13 +125,15 @@ impl Store {
     /// Makes exactly the link that the person was shown: log-in and ticket end and the link begins, all or nothing.
     pub async fn confirm_link(&self, browser: &str, pending: &PendingLink, now: Timestamp) -> Result<Confirm, Error> {
         for _ in 0..CONFIRM_TRIES {
-            let known = self.link(&pending.link.tenant, &pending.link.user, &pending.link.account).await?;
+            let AccountLink { tenant, user, account, .. } = &pending.link;
+            let item = self.read(&keys::link(tenant, user, account)).await?;
+            let known = item.as_ref().map(stored).map(or_skip).transpose()?.flatten();
             // Continues the count of a link that is replaced, so that a refresher of its old tokens notices.
-            let version = known.as_ref().map_or(1, |known| known.tokens_version + 1);
+            let version = item.as_ref().map_or(0, version) + 1;
             let link = link_item(&pending.link, &pending.tokens, version)?;
             let as_read = match &known {
                 Some(known) => unchanged(&known.link, known.tokens_version, ""),
-                None => Condition::new("attribute_not_exists(pk)"),
+                None => Condition::unchanged(item.as_ref()),
             };
             let sent = self
                 .client

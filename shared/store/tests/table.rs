@@ -1,10 +1,8 @@
 //! The store against a real `DynamoDB` wire: access patterns, lost conditions, racing writers.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+mod support;
 
-use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::failure::Class;
@@ -22,41 +20,19 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use store::seal::{KeyRing, TokenKey};
 use store::{
-    Attempt, AuditEntry, Claim, Confirm, LockKey, Once, OnceKey, PendingLink, PersonalChat, RefreshLease, Saved, Store,
-    Subscription, Tokens, Via, secret_hash,
+    Attempt, AuditEntry, Claim, Confirm, LockKey, Once, OnceKey, OpenIncident, PendingLink, PersonalChat, RefreshLease,
+    Saved, Store, Subscription, Tokens, Via, secret_hash,
 };
 
-const TABLE: &str = "pagerbridge";
+use crate::support::{TABLE, table};
+
 const T0: Timestamp = Timestamp::constant(1_795_424_400, 0);
+
+/// When what is resolved may be forgotten.
+const LATER: Timestamp = Timestamp::constant(1_803_200_400, 0);
 
 fn at(seconds: i64) -> Timestamp {
     T0 + SignedDuration::from_secs(seconds)
-}
-
-fn client(url: &str) -> aws_sdk_dynamodb::Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(20)).build())
-        .endpoint_url(url);
-    aws_sdk_dynamodb::Client::from_conf(config.build())
-}
-
-/// A fresh table in an emulator of its own.
-async fn table() -> (Store, aws_sdk_dynamodb::Client) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
-    let database = dynoxide::Database::memory().unwrap();
-    #[expect(clippy::disallowed_methods, reason = "a test's own server")]
-    tokio::spawn(async move {
-        dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()).await.unwrap()
-    });
-    store::create_table(&client, TABLE).await.unwrap();
-    (Store::new(client.clone(), TABLE.to_owned()), client)
 }
 
 fn account() -> AccountId {
@@ -183,14 +159,14 @@ fn pending(access: &str) -> PendingLink {
 #[tokio::test]
 async fn racing_merges_lose_nothing_and_count_only_real_changes() {
     let (store, _) = table().await;
-    let first = store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered))).await.unwrap();
+    let first = store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered)), LATER).await.unwrap();
     assert_eq!(first.version, RecordVersion(1));
-    join_all((1..=10).map(|number| store.merge_record(note(number)))).await.into_iter().for_each(|merged| {
+    join_all((1..=10).map(|number| store.merge_record(note(number), LATER))).await.into_iter().for_each(|merged| {
         merged.unwrap();
     });
     let stored = store.record(&account(), &incident()).await.unwrap().unwrap();
     assert_eq!((stored.version, stored.record.log.len()), (RecordVersion(11), 11));
-    let again = store.merge_record(note(3)).await.unwrap();
+    let again = store.merge_record(note(3), LATER).await.unwrap();
     assert_eq!(again, stored, "a redelivery writes nothing");
 }
 
@@ -201,7 +177,7 @@ async fn a_priority_is_read_with_its_id_and_also_as_the_version_before_stored_it
         let stored = store.record(&account(), &incident()).await.unwrap().unwrap();
         stored.record.state().unwrap().priority.clone().unwrap()
     };
-    store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered))).await.unwrap();
+    store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered)), LATER).await.unwrap();
     assert_eq!(priority().await, Priority { id: PriorityId::new("PPRIO1").ok(), name: "P1".to_owned() });
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let update = client
@@ -223,17 +199,20 @@ async fn an_open_incident_is_indexed_and_a_resolved_one_is_not() {
         let found = client
             .query()
             .table_name(TABLE)
-            .index_name("GSI1")
-            .key_condition_expression("gsi1pk = :pk")
+            .index_name("GSI2")
+            .key_condition_expression("gsi2pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S("OPEN#PACCT".to_owned()))
             .send();
         found.await.unwrap().count()
     };
-    store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered))).await.unwrap();
+    store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered)), LATER).await.unwrap();
     assert_eq!(open().await, 1);
-    store.merge_record(event(1, Happening::Resolved { merged_into: None }, Some(Status::Resolved))).await.unwrap();
+    store
+        .merge_record(event(1, Happening::Resolved { merged_into: None }, Some(Status::Resolved)), LATER)
+        .await
+        .unwrap();
     assert_eq!(open().await, 0);
-    store.merge_record(event(2, Happening::Reopened, Some(Status::Triggered))).await.unwrap();
+    store.merge_record(event(2, Happening::Reopened, Some(Status::Triggered)), LATER).await.unwrap();
     assert_eq!(open().await, 1);
 }
 
@@ -242,7 +221,7 @@ async fn one_of_two_senders_may_post_and_a_posted_card_is_never_claimed_again() 
     let (store, _) = table().await;
     let lease = SignedDuration::from_secs(20);
     let (key, card) = (card_key(), unposted());
-    let claim = |holder: &'static str, now| store.claim_post(&key, &card, holder, now, lease);
+    let claim = |holder: &'static str, now| store.claim_post(&key, &card, holder, now, lease, None);
     let (a, b) = tokio::join!(claim("a", T0), claim("b", T0));
     assert_eq!([a.unwrap(), b.unwrap()].iter().filter(|claim| **claim == Claim::Won).count(), 1);
     assert_eq!(claim("c", at(19)).await.unwrap(), Claim::Lost);
@@ -253,10 +232,10 @@ async fn one_of_two_senders_may_post_and_a_posted_card_is_never_claimed_again() 
     assert_eq!(claim("d", at(21)).await.unwrap(), Claim::Won);
     let posted =
         CardRecord { activity: Some(ActivityId::new("17").unwrap()), rendered: RecordVersion(3), ..unposted() };
-    assert_eq!(store.save_card(&key, &posted).await.unwrap(), Saved::Yes);
+    assert_eq!(store.save_card(&key, &posted, None).await.unwrap(), Saved::Yes);
     assert_eq!(claim("e", at(9999)).await.unwrap(), Claim::Lost);
     let older = CardRecord { rendered: RecordVersion(2), ..posted.clone() };
-    assert_eq!(store.save_card(&key, &older).await.unwrap(), Saved::Overtaken);
+    assert_eq!(store.save_card(&key, &older, None).await.unwrap(), Saved::Overtaken);
     assert_eq!(store.card(&key).await.unwrap(), Some(posted));
 }
 
@@ -264,13 +243,13 @@ async fn one_of_two_senders_may_post_and_a_posted_card_is_never_claimed_again() 
 async fn a_partition_is_read_through_all_of_its_pages() {
     let (store, _) = table().await;
     let record = event(0, Happening::Triggered, Some(Status::Triggered));
-    store.merge_record(record).await.unwrap();
+    store.merge_record(record, LATER).await.unwrap();
     for number in 0..6 {
         let channel = ChannelId::new(format!("19:channel{number}@thread.tacv2")).unwrap();
         // Together more than the 1 MB of one page.
         let key = CardKey { channel: channel.clone(), ..card_key() };
         let card = CardRecord { channel, shown: Some("x".repeat(300_000)), ..unposted() };
-        store.save_card(&key, &card).await.unwrap();
+        store.save_card(&key, &card, None).await.unwrap();
     }
     let (record, cards) = store.incident_with_cards(&account(), &incident()).await.unwrap();
     assert_eq!((record.is_some(), cards.len()), (true, 6));
@@ -488,9 +467,125 @@ async fn failures_say_whether_a_retry_can_help() {
     put.send().await.unwrap();
     assert_eq!(store.record(&account(), &incident()).await.unwrap_err().class(), Class::Bug);
     let huge = CardRecord { shown: Some("x".repeat(500_000)), ..unposted() };
-    assert_eq!(store.save_card(&card_key(), &huge).await.unwrap_err().class(), Class::Invalid);
-    let nowhere = Store::new(self::client("http://127.0.0.1:1"), TABLE.to_owned());
+    assert_eq!(store.save_card(&card_key(), &huge, None).await.unwrap_err().class(), Class::Invalid);
+    let nowhere = Store::new(support::client("http://127.0.0.1:1"), TABLE.to_owned());
     assert_eq!(nowhere.reachable().await.unwrap_err().class(), Class::Retry { after: None });
+}
+
+/// Writes an item as a failure or a foreign hand could leave it behind.
+async fn spoil(client: &aws_sdk_dynamodb::Client, sk: &str, version: Option<u64>) {
+    let strange = [
+        ("pk", "INCIDENT#PACCT#PINC"),
+        ("sk", sk),
+        ("data", "what is this"),
+        ("gsi2pk", if sk == "RECORD" { "OPEN#PACCT" } else { "NOBODY" }),
+        ("gsi2sk", "PINC"),
+        ("service", "PSVC"),
+    ];
+    let put = strange.iter().fold(client.put_item().table_name(TABLE), |put, (name, value)| {
+        put.item(*name, AttributeValue::S((*value).to_owned()))
+    });
+    let version = version.map(|version| AttributeValue::N(version.to_string()));
+    version.into_iter().fold(put, |put, version| put.item("version", version)).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_replaced_by_a_version_that_no_card_shows() {
+    for (name, version, shown, expected) in [
+        ("the version is known", Some(8), 7, 9),
+        ("only the card tells how far it was", None, 7, 8),
+        ("a card that cannot be read tells nothing", Some(8), 0, 9),
+    ] {
+        let (store, client) = table().await;
+        let card = CardRecord { rendered: RecordVersion(shown), ..unposted() };
+        store.save_card(&card_key(), &card, None).await.unwrap();
+        if shown == 0 {
+            spoil(&client, "CARD#19:incidents@thread.tacv2", Some(1)).await;
+        }
+        spoil(&client, "RECORD", version).await;
+        let (record, cards) = store.incident_with_cards(&account(), &incident()).await.unwrap();
+        assert_eq!((record, cards.len()), (None, usize::from(shown > 0)), "{name}");
+        let stored = store.merge_record(note(1), LATER).await.unwrap();
+        assert_eq!((stored.version, stored.gap), (RecordVersion(expected), true), "{name}");
+        assert_eq!(store.open_incidents(&account()).await.unwrap().len(), 1, "{name}: the reconciler finds it");
+        let rebuilt = event(2, Happening::Acknowledged, Some(Status::Acknowledged));
+        let stored = store.merge_record(rebuilt, LATER).await.unwrap();
+        assert_eq!((stored.version, stored.gap), (RecordVersion(expected + 1), false), "{name}");
+        assert_eq!(store.record(&account(), &incident()).await.unwrap(), Some(stored), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_has_expired_before_its_card_begins_with_a_version_that_the_card_does_not_show() {
+    let (store, _) = table().await;
+    let card = CardRecord { rendered: RecordVersion(5), ..unposted() };
+    store.save_card(&card_key(), &card, Some(LATER)).await.unwrap();
+    let reopened = event(9, Happening::Reopened, Some(Status::Triggered));
+    let stored = store.merge_record(reopened, LATER).await.unwrap();
+    assert_eq!((stored.version, stored.gap), (RecordVersion(6), false));
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_resolved_incident_expires_until_the_incident_is_reopened() {
+    let (store, client) = table().await;
+    let expires = async |sk: &str| {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let get = client.get_item().table_name(TABLE).key("pk", text("INCIDENT#PACCT#PINC")).key("sk", text(sk));
+        let item = get.send().await.unwrap().item.unwrap();
+        item.get("expires_at").map(|at| at.as_n().unwrap().parse::<i64>().unwrap())
+    };
+    let resolved = || event(1, Happening::Resolved { merged_into: None }, Some(Status::Resolved));
+    let rest = IncidentRecord::empty(account(), incident());
+    let later = |seconds| LATER + SignedDuration::from_secs(seconds);
+    for (name, observed, at, expected) in [
+        ("open", event(0, Happening::Triggered, Some(Status::Triggered)), LATER, None),
+        ("resolved", resolved(), LATER, Some(LATER.as_second())),
+        ("nothing new", resolved(), later(9), Some(LATER.as_second())),
+        ("nothing known", rest, later(9), Some(LATER.as_second())),
+        ("a late note", note(2), later(60), Some(later(60).as_second())),
+        ("reopened", event(3, Happening::Reopened, Some(Status::Triggered)), later(99), None),
+    ] {
+        store.merge_record(observed, at).await.unwrap();
+        assert_eq!(expires("RECORD").await, expected, "{name}");
+    }
+
+    let (key, lease, sk) = (card_key(), SignedDuration::from_secs(20), "CARD#19:incidents@thread.tacv2");
+    store.claim_post(&key, &unposted(), "me", T0, lease, Some(LATER)).await.unwrap();
+    store.release_claim(&key, "me").await.unwrap();
+    assert_eq!(expires(sk).await, Some(LATER.as_second()), "also if it was never posted");
+    assert!(store.card(&key).await.unwrap().is_some());
+    store.save_card(&key, &unposted(), None).await.unwrap();
+    assert_eq!(expires(sk).await, None);
+}
+
+#[tokio::test]
+async fn the_slim_index_knows_status_and_service_and_nothing_else() {
+    let (store, client) = table().await;
+    store.merge_record(event(0, Happening::Triggered, Some(Status::Triggered)), LATER).await.unwrap();
+    let query = client.query().table_name(TABLE).index_name("GSI2").key_condition_expression("gsi2pk = :pk");
+    let query = query.expression_attribute_values(":pk", AttributeValue::S("OPEN#PACCT".to_owned()));
+    let found = query.send().await.unwrap().items.unwrap();
+    let mut names: Vec<_> = found.iter().flat_map(|item| item.keys()).collect();
+    names.sort();
+    assert_eq!(names, ["gsi2pk", "gsi2sk", "pk", "service", "sk", "status"]);
+    let open =
+        OpenIncident { id: incident(), service: ServiceId::new("PSVC").unwrap(), status: Some(Status::Triggered) };
+    assert_eq!(store.open_incidents(&account()).await.unwrap(), [open]);
+}
+
+#[tokio::test]
+async fn a_link_that_cannot_be_read_does_not_keep_anybody_from_linking() {
+    let (store, client) = table().await;
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    store.put_pending("canary-browser", &pending("canary-access")).await.unwrap();
+    let strange = [("pk", "USER#tenant-1#entra-1"), ("sk", "LINK#PACCT"), ("data", "what is this")];
+    let put = strange.iter().fold(client.put_item().table_name(TABLE), |put, (name, value)| {
+        put.item(*name, AttributeValue::S((*value).to_owned()))
+    });
+    put.send().await.unwrap();
+    let confirmed = store.confirm_link("canary-browser", &pending("canary-access"), T0).await.unwrap();
+    assert_eq!(confirmed, Confirm::Linked(link()));
+    assert_eq!(store.links_of(&tenant(), &user()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -54,7 +54,10 @@ fn permissions(service: &str, operation: &str, body: &[u8]) -> Vec<String> {
                 parts.filter_map(Value::as_object).flat_map(|part| part.keys()).map(String::as_str).collect();
             kinds.into_iter().map(item_permission).collect()
         }
-        ("DynamoDB_20120810", "Query") if body.get("IndexName").is_some() => vec!["Index.Query".to_owned()],
+        ("DynamoDB_20120810", "Query") if body.get("IndexName").is_some() => {
+            let slim = body.get("IndexName").and_then(Value::as_str) == Some("GSI2");
+            vec![if slim { "OpenIndex.Query" } else { "Index.Query" }.to_owned()]
+        }
         ("DynamoDB_20120810", operation) => vec![format!("Table.{operation}")],
         ("AmazonSQS", operation) => vec![format!("Queue.{}", operation.trim_end_matches("Batch"))],
         ("secretsmanager", operation) => vec![format!("Secret.{operation}")],
@@ -80,7 +83,8 @@ mod tests {
         for (service, operation, body, expected) in [
             ("DynamoDB_20120810", "GetItem", "{}", vec!["Table.GetItem"]),
             ("DynamoDB_20120810", "Query", "{}", vec!["Table.Query"]),
-            ("DynamoDB_20120810", "Query", r#"{"IndexName":"gsi1"}"#, vec!["Index.Query"]),
+            ("DynamoDB_20120810", "Query", r#"{"IndexName":"GSI1"}"#, vec!["Index.Query"]),
+            ("DynamoDB_20120810", "Query", r#"{"IndexName":"GSI2"}"#, vec!["OpenIndex.Query"]),
             (
                 "DynamoDB_20120810",
                 "TransactWriteItems",

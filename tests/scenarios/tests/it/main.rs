@@ -33,6 +33,7 @@ mod release;
 mod sender_retries;
 mod setup_races;
 mod signed;
+mod stored;
 mod storm;
 mod times;
 mod trouble;

@@ -128,7 +128,7 @@ pub(crate) async fn world_with_a_reply_to_send() -> (World, String) {
     let mut card = world.card_record("Payments", &incident).await;
     card.announced.clear();
     card.announced_status_at = None;
-    world.stack.app.store.save_card(&world.card_key("Payments", &incident), &card).await.unwrap();
+    world.stack.app.store.save_card(&world.card_key("Payments", &incident), &card, None).await.unwrap();
     (world, incident)
 }
 
