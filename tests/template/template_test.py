@@ -208,6 +208,8 @@ class Template(unittest.TestCase):
         # What a message has begun is held until the function has surely ended.
         self.assertLessEqual(timeout["BotMessagesFunction"], held)
         self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * sender)
+        # A sender that dies silences its channels for 75 s at most.
+        self.assertEqual(sender + seconds("functions/notification-sender/src/lib.rs", "SURELY_ENDED"), 75)
         for integration in self.of_type("AWS::ApiGatewayV2::Integration").values():
             self.assertLess(timeout[integration["IntegrationUri"]["Fn::GetAtt"][0]], API_LIMIT)
 

@@ -30,9 +30,18 @@ use crate::outcome::{Outcome, Scope, backoff};
 /// A step may wait this long for Teams, so none is begun with less time left.
 const STEP_BUDGET: Duration = Duration::from_secs(12);
 
+/// How long after the end of its invocation a batch stays hidden, if the invocation ended without a word. Lambda leaves that
+/// to the queue's own time, six minutes, in which nothing else would reach the channels.
+const SURELY_ENDED: Duration = Duration::from_secs(15);
+
 /// Delivers a batch and names the messages that must come again. `left` is the time until Lambda ends the invocation.
 pub async fn handle(app: &App, batch: SqsEvent, left: Duration) -> SqsBatchResponse {
     let started = app.clock.now();
+    // Before anything else: arriving late, it would undo what a message is given for its own wait.
+    let receipts: Vec<&str> = batch.records.iter().filter_map(|message| message.receipt_handle.as_deref()).collect();
+    if let Err(error) = app.queue.hold(&receipts, left + SURELY_ENDED).await {
+        tracing::warn!(error = runtime::chain(&error), "a sender that dies now silences its channels for longer");
+    }
     let mut groups: BTreeMap<String, Vec<SqsMessage>> = BTreeMap::new();
     for message in batch.records {
         let group = message.attributes.get("MessageGroupId").cloned().unwrap_or_default();
@@ -100,16 +109,11 @@ async fn deliver_one(
     }
 }
 
-/// Hides all of them for `delay`: a group is blocked as long as any of its messages is hidden.
+/// Hides all of them for `delay`: a group is blocked as long as any of its messages is hidden. Returns their ids.
 async fn hold(app: &App, waiting: Vec<SqsMessage>, delay: Duration) -> Vec<String> {
-    let holds = waiting
-        .iter()
-        .filter_map(|message| message.receipt_handle.as_deref())
-        .map(|receipt| app.queue.hold(receipt, delay));
-    for held in join_all(holds).await {
-        if let Err(error) = held {
-            tracing::warn!(error = runtime::chain(&error), "message comes again after the queue's own timeout");
-        }
+    let receipts: Vec<&str> = waiting.iter().filter_map(|message| message.receipt_handle.as_deref()).collect();
+    if let Err(error) = app.queue.hold(&receipts, delay).await {
+        tracing::warn!(error = runtime::chain(&error), "messages may come again at another time");
     }
     waiting.into_iter().filter_map(|message| message.message_id).collect()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, SendMessageBatchRequestEntry};
 use domain::failure::Class;
 use domain::ids::ChannelId;
 use domain::job::{CardJob, TestJob};
@@ -94,22 +94,35 @@ impl Queue {
         if sent.failed().is_empty() { Ok(()) } else { Err(QueueError::Partial { failed: sent.failed().len() }) }
     }
 
-    /// Hides a received message, and with it its whole group, for `delay` (whole seconds, at most 12 hours).
+    /// Hides received messages, and with each its whole group, for `time` from now (whole seconds, at most 12 hours).
     ///
     /// # Errors
-    /// [`QueueError::Call`] if SQS did not take it; the message then returns after the queue's own timeout.
-    pub async fn hold(&self, receipt_handle: &str, delay: Duration) -> Result<(), QueueError> {
-        let delay = delay.min(MAX_VISIBILITY);
-        let seconds = i32::try_from(delay.as_secs() + u64::from(delay.subsec_nanos() > 0)).unwrap_or(i32::MAX);
-        self.client
-            .change_message_visibility()
-            .queue_url(&self.url)
-            .receipt_handle(receipt_handle)
-            .visibility_timeout(seconds)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| QueueError::Call { operation: "ChangeMessageVisibility", source: Box::new(error) })
+    /// If SQS did not take one of them; it then returns after the time that was set before, at first the queue's own.
+    pub async fn hold(&self, receipt_handles: &[&str], time: Duration) -> Result<(), QueueError> {
+        let time = time.min(MAX_VISIBILITY);
+        let seconds = i32::try_from(time.as_secs() + u64::from(time.subsec_nanos() > 0)).unwrap_or(i32::MAX);
+        for batch in receipt_handles.chunks(BATCH) {
+            let entries = batch
+                .iter()
+                .enumerate()
+                .map(|(index, receipt)| hold_entry(index, receipt, seconds))
+                .collect::<Result<Vec<_>, _>>()?;
+            let held = self
+                .client
+                .change_message_visibility_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(entries))
+                .send()
+                .await
+                .map_err(|error| QueueError::Call {
+                    operation: "ChangeMessageVisibilityBatch",
+                    source: Box::new(error),
+                })?;
+            if !held.failed().is_empty() {
+                return Err(QueueError::Partial { failed: held.failed().len() });
+            }
+        }
+        Ok(())
     }
 
     /// Whether the queue answers.
@@ -126,6 +139,19 @@ impl Queue {
             .map(drop)
             .map_err(|error| QueueError::Call { operation: "GetQueueAttributes", source: Box::new(error) })
     }
+}
+
+fn hold_entry(
+    index: usize,
+    receipt: &str,
+    seconds: i32,
+) -> Result<ChangeMessageVisibilityBatchRequestEntry, QueueError> {
+    ChangeMessageVisibilityBatchRequestEntry::builder()
+        .id(index.to_string())
+        .receipt_handle(receipt)
+        .visibility_timeout(seconds)
+        .build()
+        .map_err(|error| QueueError::Encode(Box::new(error)))
 }
 
 fn card_entry(index: usize, job: &CardJob) -> Result<SendMessageBatchRequestEntry, QueueError> {

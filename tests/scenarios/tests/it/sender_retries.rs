@@ -1,6 +1,8 @@
 //! What the sender does when one incident's card fails and when the whole channel does: who waits, for how long, and
 //! what ends in the dead-letter queue. What Teams refuses for good is in `refusals`.
 
+use std::time::Duration;
+
 use domain::ids::{CauseId, ChannelId};
 use domain::job::{CardJob, Cause, Occasion};
 use jiff::SignedDuration;
@@ -114,6 +116,33 @@ async fn a_reply_that_is_never_taken_does_not_hold_up_its_card() {
     assert!(card.shows_status("resolved"));
     assert_eq!(card.replies().len(), 2, "the next reply is sent, without what was refused: {:?}", card.replies());
     assert!(!card.replies()[1].contains("cknowledged"), "{:?}", card.replies());
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_sender_that_dies_silences_its_channel_for_75_seconds_at_most() {
+    let world = World::new().await;
+    let app = &world.stack.app;
+    world.trigger("Payments", "DB down").await;
+    world.deliver_webhooks().await;
+    let sqs = runtime::AwsClients::new(&app.config.aws).sqs;
+    let batch = local::receive_batch(&sqs, &app.config.queue_url, 0).await.unwrap();
+    assert_eq!(batch.records.len(), 1);
+    world.fail_posts("Payments", 1, &Fault::Hang);
+    let asked = async {
+        while world.teams().pending_faults() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = notification_sender::handle(app, batch, Duration::from_secs(60)) => panic!("it was to die in the middle"),
+        () = asked => {}
+    }
+    world.trigger("Payments", "Disk full").await;
+    world.advance(SignedDuration::from_secs(74)).await;
+    assert_eq!(world.cards("Payments").len(), 0, "nobody posts beside a sender that may still be alive");
+    world.advance(SignedDuration::from_secs(1)).await;
+    assert_eq!(world.cards("Payments").len(), 2);
     world.finish();
 }
 
