@@ -250,7 +250,7 @@ pub(crate) async fn replay(
     };
     let channels = Channels::from([(key.channel, home.ok_or_else(unknown_connection)?.team)]);
     let event = app.random.token().ok().and_then(|token| CauseId::new(token).ok()).ok_or(Refusal::Failed)?;
-    let cause = Cause { id: event.clone(), occasion: Occasion::Replayed, at: app.clock.now() };
+    let cause = Cause { id: event.clone(), occasion: Occasion::Replayed, at: app.clock.now(), happened_at: None };
     Box::pin(observe(&app, &account, What::Again(&record, channels), &cause)).await.map_err(SetupError::from)?;
     let text = format!("asked for the card of incident #{} of {} again", state.number, state.service.name);
     setup::note(&app, &account, &caller.actor(), text).await;

@@ -305,7 +305,7 @@ async fn ask(app: &App, person: &mut Person<'_>, wish: &Wish, name: &str) -> Res
 /// Observes what PagerDuty answered, so that nobody waits for the webhook, which brings the card as well.
 async fn show(app: &App, person: &Person<'_>, answer: Answer, name: &str) {
     let Ok(id) = CauseId::new(name) else { return };
-    let cause = Cause { id, occasion: Occasion::Action, at: app.clock.now() };
+    let cause = Cause { id, occasion: Occasion::Action, at: app.clock.now(), happened_at: None };
     if let Err(error) = Box::pin(observe(app, &person.link().account, What::Answer(answer), &cause)).await {
         tracing::warn!(error = runtime::chain(&error), "cards not marked after an incident was created");
     }

@@ -437,6 +437,7 @@ mod tests {
             cause: CauseId::new("E").unwrap(),
             occasion: domain::job::Occasion::Webhook,
             received_at: deadline,
+            happened_at: None,
         };
         let (outcome, _) = deliver(&app, &job, 3, deadline).await;
         assert_eq!(outcome, Outcome::Later { scope: Scope::Channel, delay: std::time::Duration::from_secs(4) });

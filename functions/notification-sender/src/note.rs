@@ -199,6 +199,7 @@ pub(crate) async fn ended(app: &App, job: &CardJob, attempts: u32, outcome: Outc
         channel: Some(job.channel.clone()),
         team: told.team.clone(),
         received_at: job.received_at,
+        happened_at: job.happened_at,
         at: now,
         progress,
         why,
@@ -227,6 +228,7 @@ mod tests {
             cause: CauseId::new("E").unwrap(),
             occasion,
             received_at: Timestamp::UNIX_EPOCH,
+            happened_at: None,
         }
     }
 

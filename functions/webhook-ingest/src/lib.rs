@@ -166,7 +166,9 @@ async fn observe(ingest: &Ingest, subscription: &Subscription, event: IncidentEv
 }
 
 fn cause(app: &App, event: &IncidentEvent) -> Cause {
-    Cause { id: event.id.clone().into(), occasion: Occasion::Webhook, at: app.clock.now() }
+    let at = app.clock.now();
+    let happened_at = event.occurred_at.filter(|happened| !is_future(*happened, at));
+    Cause { id: event.id.clone().into(), occasion: Occasion::Webhook, at, happened_at }
 }
 
 /// What an event leaves open is asked of PagerDuty. Whatever becomes of that, the event was taken; the reconciler asks again.

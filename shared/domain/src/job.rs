@@ -20,6 +20,9 @@ pub struct CardJob {
     #[serde(default, deserialize_with = "forward::or_unknown")]
     pub occasion: Occasion,
     pub received_at: Timestamp,
+    /// See [`Cause`].
+    #[serde(default, deserialize_with = "forward::or_none")]
+    pub happened_at: Option<Timestamp>,
 }
 
 /// What made us look at an incident's cards.
@@ -28,14 +31,16 @@ pub struct Cause {
     pub id: CauseId,
     pub occasion: Occasion,
     pub at: Timestamp,
+    /// When PagerDuty says that it happened: the same however often a webhook is delivered. `None`: at once.
+    pub happened_at: Option<Timestamp>,
 }
 
 impl CardJob {
     /// Asks for a look at a card.
     #[must_use]
     pub fn new(CardKey { account, incident, channel }: CardKey, cause: &Cause) -> Self {
-        let Cause { id, occasion, at } = cause.clone();
-        Self { account, incident, channel, cause: id, occasion, received_at: at }
+        let Cause { id, occasion, at, happened_at } = cause.clone();
+        Self { account, incident, channel, cause: id, occasion, received_at: at, happened_at }
     }
 
     /// Which card.
@@ -105,6 +110,7 @@ mod tests {
             cause: CauseId::new("E").unwrap(),
             occasion: Occasion::Webhook,
             received_at: at,
+            happened_at: Some(at),
         };
         let service = ServiceId::new("S").unwrap();
         let test = TestJob { account, service, channel, test: "t".to_owned(), by: "Ada".to_owned(), received_at: at };

@@ -59,6 +59,9 @@ pub struct LedgerEntry {
     #[serde(default, deserialize_with = "forward::or_none")]
     pub team: Option<TeamId>,
     pub received_at: Timestamp,
+    /// See [`Cause`].
+    #[serde(default, deserialize_with = "forward::or_none")]
+    pub happened_at: Option<Timestamp>,
     pub at: Timestamp,
     #[serde(deserialize_with = "forward::or_unknown")]
     pub progress: Progress,
@@ -71,6 +74,18 @@ pub struct LedgerEntry {
 }
 
 impl LedgerEntry {
+    /// Where it stands among the others. Of what is delivered twice there is one line.
+    #[must_use]
+    pub fn filed_at(&self) -> Timestamp {
+        self.happened_at.unwrap_or(self.received_at)
+    }
+
+    /// Whether it says that people were shown or told something.
+    #[must_use]
+    pub fn tells_of_delivery(&self) -> bool {
+        matches!(self.progress, Progress::Posted | Progress::Edited | Progress::Replied)
+    }
+
     /// What is known of a cause before the sender has had it: it waits for the channel's card, or no channel wants it.
     #[must_use]
     pub fn opened(
@@ -91,6 +106,7 @@ impl LedgerEntry {
             channel,
             team,
             received_at: cause.at,
+            happened_at: cause.happened_at,
             at: now,
             why: None,
             attempts: 0,

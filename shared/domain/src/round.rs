@@ -73,7 +73,7 @@ const SLOT: i64 = 300;
 /// The cause of what a run brings about: the same for two runs at the same time, and another one in the next.
 #[must_use]
 pub fn cause(now: Timestamp) -> Cause {
-    Cause { id: CauseId::of_round(now.as_second() / SLOT), occasion: Occasion::Reconciled, at: now }
+    Cause { id: CauseId::of_round(now.as_second() / SLOT), occasion: Occasion::Reconciled, at: now, happened_at: None }
 }
 
 /// Whether it is time to look at cards that are out of date although nothing new was learned of their incident.

@@ -103,7 +103,7 @@ pub async fn act(app: &App, deed: &Deed, at: At<'_>, deadline: Instant) -> Outco
     };
     let mut desk = Desk { app, at, person: app.person(&link, deadline), said: None };
     let outcome = Box::pin(desk.carry_out(deed)).await.unwrap_or_else(|failed| failed);
-    let cause = Cause { id: at.cause.clone(), occasion: Occasion::Action, at: app.clock.now() };
+    let cause = Cause { id: at.cause.clone(), occasion: Occasion::Action, at: app.clock.now(), happened_at: None };
     let Some(said) = desk.said.take() else {
         if matches!(outcome, Outcome::AlreadyDone { .. }) {
             look_again(app, at, &cause).await;

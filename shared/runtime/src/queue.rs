@@ -197,6 +197,7 @@ mod tests {
             cause: domain::ids::CauseId::new(cause).unwrap(),
             occasion: domain::job::Occasion::Webhook,
             received_at: Timestamp::UNIX_EPOCH,
+            happened_at: None,
         }
     }
 

@@ -49,7 +49,7 @@ pub async fn suspend_connections(app: &App, connections: &[Connection], reason: 
 /// Marks connections as healthy again and has the card of every open incident looked at, since changes may have been missed.
 /// Gives how many connections there are.
 pub async fn restore_connections(app: &App, connections: &[Connection], cause: CauseId) -> Result<usize, SetupError> {
-    let cause = Cause { id: cause, occasion: Occasion::Restored, at: app.clock.now() };
+    let cause = Cause { id: cause, occasion: Occasion::Restored, at: app.clock.now(), happened_at: None };
     let accounts: BTreeSet<&AccountId> = connections.iter().map(|connection| &connection.account).collect();
     for account in accounts {
         let theirs: Vec<Connection> = connections.iter().filter(|c| &c.account == account).cloned().collect();

@@ -1,7 +1,7 @@
 //! The delivery ledger: one line for each cause and channel, found by day.
 
 use domain::ids::{AccountId, ChannelId};
-use domain::ledger::LedgerEntry;
+use domain::ledger::{LedgerEntry, Progress};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::hash::short_digest;
@@ -10,10 +10,13 @@ use crate::keys::{Key, in_order};
 use crate::table::SK;
 use crate::{Error, Store, keys};
 
+/// The line says what was delivered.
+const DELIVERED: &str = "delivered";
+
 fn key_of(entry: &LedgerEntry) -> Key {
     let channel = entry.channel.as_ref().map_or("", ChannelId::as_str);
     let id = short_digest(&format!("{}#{}#{channel}", entry.cause, entry.incident));
-    keys::ledger(&entry.account, &ledger_day(entry.received_at), &in_order(entry.received_at), &id)
+    keys::ledger(&entry.account, &ledger_day(entry.filed_at()), &in_order(entry.filed_at()), &id)
 }
 
 /// The UTC day of a moment, as the ledger is divided.
@@ -29,9 +32,14 @@ impl Store {
         self.put_if(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
     }
 
-    /// Writes a line, whatever it said before.
+    /// Writes a line, whatever it said before; but that nothing was left to do is not said in place of what was done.
     pub async fn write_ledger_line(&self, entry: &LedgerEntry, keep: SignedDuration) -> Result<(), Error> {
-        self.put(ledger_item(entry, keep)?).await
+        let item = ledger_item(entry, keep)?;
+        if entry.progress == Progress::Coalesced {
+            return self.put_if(item, Condition::new(format!("attribute_not_exists({DELIVERED})"))).await.map(drop);
+        }
+        let item = if entry.tells_of_delivery() { item.number(DELIVERED, 1) } else { item };
+        self.put(item).await
     }
 
     /// Up to `limit` lines of a UTC day (as in `2026-11-23`) that come before `before`, newest first, each with where the

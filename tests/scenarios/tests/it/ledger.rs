@@ -57,6 +57,32 @@ async fn each_webhook_event_has_a_line_for_each_channel() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_is_delivered_again_has_no_line_that_is_queued_for_ever() {
+    let world = World::new().await;
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    world.stack.aws.refuse_sqs(true);
+    let refused = world.trigger("Payments", "DB down").await;
+    world.deliver_webhooks().await;
+    assert_eq!(world.webhook_answers("Payments").last(), Some(&503));
+    assert_eq!(outcomes(&lines(&page, "").await), ["queued"], "it is known from the first delivery on");
+    world.stack.aws.refuse_sqs(false);
+    world.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(outcomes(&lines(&page, &format!("incident={refused}")).await), ["posted"]);
+
+    let doubled = world.trigger("Payments", "Disk full").await;
+    let deliveries = world.take_undelivered();
+    // At once, while the queue knows its first message, and after it has forgotten it.
+    for minutes in [0, 1, 10] {
+        world.advance(SignedDuration::from_mins(minutes)).await;
+        world.deliver_in_this_order(deliveries.clone()).await;
+        world.settle_all().await;
+        let told = lines(&page, &format!("incident={doubled}")).await;
+        assert_eq!(outcomes(&told), ["posted"], "{minutes} minutes later: {told:#?}");
+    }
+    world.finish();
+}
+
+#[tokio::test]
 async fn a_line_says_why_a_card_is_not_there_and_a_replay_brings_it() {
     let world = World::new().await;
     let page = AdminPage::open(&world, "Ada Wong").await;

@@ -169,7 +169,8 @@ impl World {
 
     /// Somebody has marked the card as perhaps out of date.
     pub(crate) async fn look_at_card(&self, incident: &str, cause: &str) {
-        let cause = Cause { id: CauseId::new(cause).unwrap(), occasion: Occasion::Webhook, at: START };
+        let cause =
+            Cause { id: CauseId::new(cause).unwrap(), occasion: Occasion::Webhook, at: START, happened_at: None };
         let job = CardJob::new(self.card_key("Payments", incident), &cause);
         self.stack.app.queue.send(&[job]).await.unwrap();
         self.settle().await;
