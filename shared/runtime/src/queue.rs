@@ -13,8 +13,8 @@ use serde::Serialize;
 const BATCH: usize = 10;
 
 /// How often a message is received before the dead-letter queue takes it: `maxReceiveCount` in the template. A card that
-/// gets no clear answer gets there after some 25 minutes, a channel that does not answer after some two hours.
-pub const MAX_RECEIVES: u32 = 30;
+/// gets no clear answer gets there after some two hours, a channel that does not answer after some nine.
+pub const MAX_RECEIVES: u32 = 120;
 
 /// SQS hides a message for at most 12 h after it was received; some of that time has passed already.
 const MAX_VISIBILITY: Duration = Duration::from_secs(11 * 60 * 60);

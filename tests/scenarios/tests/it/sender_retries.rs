@@ -53,6 +53,29 @@ async fn throttling_by_a_second_at_a_time_does_not_use_up_the_receives() {
 }
 
 #[tokio::test]
+async fn an_hour_without_a_clear_answer_ends_in_a_true_card() {
+    let world = World::new().await;
+    let ada = world.pagerduty_user("Ada Wong");
+    let known = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    world.fail_posts("Payments", 1000, &Fault::status(500, "ServiceError"));
+    let unseen = world.trigger("Payments", "Disk full").await;
+    world.settle().await;
+    for incident in [&known, &unseen] {
+        world.tick(SignedDuration::from_mins(1));
+        world.pagerduty().resolve(incident, &ada);
+    }
+    world.advance(SignedDuration::from_hours(1)).await;
+    assert!(!world.only_card("Payments").shows_status("resolved"));
+    world.teams().clear_faults();
+    world.advance(SignedDuration::from_mins(2)).await;
+    let cards = world.cards("Payments");
+    assert_eq!(cards.iter().map(|card| card.shows_status("resolved")).collect::<Vec<_>>(), [true, true]);
+    assert_eq!((messages(&world, QUEUE), messages(&world, DEAD_LETTERS)), (0, 0));
+    world.finish();
+}
+
+#[tokio::test]
 async fn a_message_that_is_no_job_waits_longer_each_time_and_stops_nobody() {
     let world = World::new().await;
     let app = &world.stack.app;
