@@ -116,7 +116,11 @@ impl Delivery<'_> {
         let connection = match stored.record.state() {
             Some(state) => {
                 let (account, service, channel) = (account.clone(), state.service.id.clone(), channel.clone());
-                self.app.store.connection(&ConnectionKey { account, service, channel }).await?
+                match self.app.store.connection(&ConnectionKey { account, service, channel }).await {
+                    // Whatever it says, a card that is there is kept true.
+                    Err(error) if error.is_unreadable() && is_posted(&card) => None,
+                    connection => connection?,
+                }
             }
             None => None,
         };
@@ -157,6 +161,11 @@ impl Delivery<'_> {
         }
         let team = match self.reach(&unposted).await {
             Continue(team) => team,
+            Break(outcome) if doubtful => {
+                let claim = Some(PostClaim { holder, until: now });
+                self.save(&CardRecord { claim, ..unposted }, &facts.stored).await?;
+                return Break(outcome);
+            }
             Break(outcome) => {
                 self.release(&holder).await;
                 return Break(outcome);
@@ -389,6 +398,10 @@ impl Delivery<'_> {
             "card"
         );
     }
+}
+
+fn is_posted(card: &Result<Option<CardRecord>, store::Error>) -> bool {
+    card.as_ref().is_ok_and(|card| card.as_ref().is_some_and(|card| card.activity.is_some()))
 }
 
 fn card_of(record: &IncidentRecord, size: Size) -> cards::Card {

@@ -20,6 +20,7 @@ use incidents::{ObserveError, What};
 use pagerduty::webhook::{self, Received, ServiceChange, ServiceEvent, SignatureError};
 use runtime::{App, Metric};
 use store::Subscription;
+use tokio::time::Instant;
 
 use crate::answer::Outcome;
 use crate::subscriptions::Subscriptions;
@@ -29,6 +30,9 @@ const BUDGET: Duration = Duration::from_millis(4500);
 
 /// How much of that is spent on a question to PagerDuty, after the event was taken.
 const ASK_BUDGET: Duration = Duration::from_millis(2000);
+
+/// What the question must leave of [`BUDGET`], so that a taken event is answered as taken.
+const RESERVE: Duration = Duration::from_millis(300);
 
 /// The function's HTTP surface: `POST /webhooks/pagerduty`.
 pub fn router(app: App) -> Router {
@@ -43,9 +47,10 @@ struct Ingest {
 }
 
 async fn receive(State(ingest): State<Ingest>, headers: HeaderMap, body: Body) -> StatusCode {
+    let ask_until = Instant::now() + BUDGET.saturating_sub(RESERVE);
     let outcome = match to_bytes(body, webhook::MAX_BODY_BYTES).await {
         Ok(body) => {
-            let flow = Box::pin(take_in(&ingest, &headers, body));
+            let flow = Box::pin(take_in(&ingest, &headers, body, ask_until));
             tokio::time::timeout(BUDGET, flow).await.unwrap_or(Outcome::TooSlow)
         }
         Err(_) => Outcome::TooLarge,
@@ -74,7 +79,7 @@ fn figures(outcome: Outcome) -> [(Metric, f64); 5] {
     ]
 }
 
-async fn take_in(ingest: &Ingest, headers: &HeaderMap, body: Bytes) -> Outcome {
+async fn take_in(ingest: &Ingest, headers: &HeaderMap, body: Bytes, ask_until: Instant) -> Outcome {
     if body.is_empty() {
         return Outcome::Empty;
     }
@@ -93,10 +98,10 @@ async fn take_in(ingest: &Ingest, headers: &HeaderMap, body: Bytes) -> Outcome {
     match webhook::parse(&body) {
         Ok(Received::Incident(event)) if event.occurred_at.is_some_and(|at| is_future(at, ingest.app.clock.now())) => {
             let kept = keep_unreadable(ingest, &subscription, headers, &body, "the event is of the future").await;
-            ask(&ingest.app, &subscription, &event.incident, &cause(&ingest.app, &event)).await;
+            ask(&ingest.app, &subscription, &event.incident, &cause(&ingest.app, &event), ask_until).await;
             kept
         }
-        Ok(Received::Incident(event)) => observe(ingest, &subscription, event).await,
+        Ok(Received::Incident(event)) => observe(ingest, &subscription, event, ask_until).await,
         Ok(Received::Service(event)) => follow(ingest, &subscription, &event).await,
         Ok(Received::Ping) => Outcome::Ping,
         Ok(Received::Unknown { event_type }) => {
@@ -150,13 +155,13 @@ async fn verified(
 }
 
 /// PagerDuty gets its answer after the record is stored and the queue is told.
-async fn observe(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent) -> Outcome {
+async fn observe(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent, ask_until: Instant) -> Outcome {
     let app = &ingest.app;
     let cause = cause(app, &event);
     match Box::pin(incidents::observe(app, &subscription.account, What::Event(event), &cause)).await {
         Ok(observed) => {
             if observed.doubtful {
-                ask(app, subscription, &observed.record.id, &cause).await;
+                ask(app, subscription, &observed.record.id, &cause, ask_until).await;
             }
             Outcome::Accepted
         }
@@ -172,11 +177,11 @@ fn cause(app: &App, event: &IncidentEvent) -> Cause {
 }
 
 /// What an event leaves open is asked of PagerDuty. Whatever becomes of that, the event was taken; the reconciler asks again.
-async fn ask(app: &App, subscription: &Subscription, incident: &IncidentId, cause: &Cause) {
+async fn ask(app: &App, subscription: &Subscription, incident: &IncidentId, cause: &Cause, until: Instant) {
     // The queue drops a second message of the same cause.
     let cause = Cause { id: cause.id.numbered(1), ..cause.clone() };
     let asking = Box::pin(incidents::refresh(app, &subscription.account, incident, &cause));
-    match tokio::time::timeout(ASK_BUDGET, asking).await {
+    match tokio::time::timeout_at(until.min(Instant::now() + ASK_BUDGET), asking).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => {
             tracing::warn!(error = runtime::chain(&error), incident.id = %incident, "PagerDuty not asked")

@@ -44,21 +44,24 @@ pub struct Asked {
     pub at: Timestamp,
     /// The newest change that was known then. PagerDuty tells of a change after it has made it, so the answer has it in it.
     pub knowing: Option<Timestamp>,
+    /// The newest change of the status among them.
+    pub knowing_status: Option<Timestamp>,
 }
 
 impl Asked {
     /// A question by somebody who knew nothing.
     #[must_use]
     pub fn at(at: Timestamp) -> Self {
-        Self { at, knowing: None }
+        Self { at, knowing: None, knowing_status: None }
     }
 
-    fn version(self, changed_at: Timestamp) -> Version {
+    /// `known`: the newest change of the same field that was known.
+    fn version(self, changed_at: Timestamp, known: Option<Timestamp>) -> Version {
         let at = if is_future(changed_at, self.at) { self.at } else { changed_at };
         let settled = self.at.duration_since(at) >= SETTLED;
         let end = SignedDuration::from_nanos(999_999_999 - i64::from(at.subsec_nanosecond()));
         let at = if settled { at.checked_add(end).unwrap_or(at) } else { at };
-        match self.knowing {
+        match known {
             Some(known) if known >= at => Version { at: known, by: format!("{ASKED}{:.9}", self.at) },
             _ => Version { at, by: String::new() },
         }
@@ -397,13 +400,14 @@ impl IncidentRecord {
         let status = snapshot.status;
         let changed = status_changed.map(|(at, by)| {
             // An answer that does not say who did it hides nobody.
-            let version = if by.is_some() { asked.version(at) } else { Version { at, by: String::new() } };
+            let version =
+                if by.is_some() { asked.version(at, asked.knowing_status) } else { Version { at, by: String::new() } };
             Stamped { version, value: StatusChange { status, by } }
         });
         Self {
             account,
             id,
-            snapshot: Some(Stamped { version: asked.version(updated_at), value: snapshot }),
+            snapshot: Some(Stamped { version: asked.version(updated_at, asked.knowing), value: snapshot }),
             status_change: changed,
             log: BTreeSet::new(),
         }
@@ -518,7 +522,8 @@ mod tests {
                     return IncidentRecord::from_event(account(), event(second, id, kind), Timestamp::UNIX_EPOCH);
                 }
                 let at = Timestamp::from_second(second).unwrap();
-                let asked = Asked { at: at + SignedDuration::from_secs(late), knowing: (kind % 2 == 0).then_some(at) };
+                let asked =
+                    Asked { knowing: (kind % 2 == 0).then_some(at), ..Asked::at(at + SignedDuration::from_secs(late)) };
                 let told = snapshot(Status::Acknowledged, &format!("answer {id}"));
                 IncidentRecord::from_rest(account(), incident(), at, told, Some((at, None)), asked)
             };
@@ -631,7 +636,7 @@ mod tests {
         let second = |millis: i64| Timestamp::from_millisecond(millis).unwrap();
         let event = IncidentEvent { occurred_at: Some(second(10_400)), ..event(10, 2, 2) };
         let event = IncidentRecord::from_event(account(), event, Timestamp::UNIX_EPOCH);
-        let knowing = |known: i64| Asked { at: second(10_500), knowing: Some(second(known)) };
+        let knowing = |known: i64| Asked { knowing: Some(second(known)), ..Asked::at(second(10_500)) };
         for (asked, expected) in [
             (Asked::at(second(10_500)), Status::Resolved),
             (Asked::at(second(11_999)), Status::Resolved),
@@ -704,7 +709,7 @@ mod tests {
         }
         let known = record(&[(10, 1, 1), (10, 2, 2)]);
         let (at, later) = (Timestamp::from_second(10).unwrap(), Timestamp::from_second(11).unwrap());
-        let asked = Asked { at: later, knowing: Some(at) };
+        let asked = Asked { knowing: Some(at), knowing_status: Some(at), ..Asked::at(later) };
         let told = snapshot(Status::Acknowledged, "rest");
         let decided = known.merge(IncidentRecord::from_rest(account(), incident(), at, told, None, asked));
         assert_eq!(decided.state().map(|s| s.status), Some(Status::Acknowledged));

@@ -166,10 +166,21 @@ impl CardRecord {
         self.parked.as_ref().is_some_and(|parked| parked.version >= version)
     }
 
-    /// As if Teams had never refused it and nobody had deleted it: somebody wants it tried again.
+    /// As if Teams had never refused it and nobody had deleted it: somebody wants it tried again. The same wish can come a second
+    /// time, so posts without an id are forgotten only where they have ended the tries.
     #[must_use]
     pub fn tried_afresh(self) -> Self {
-        Self { refused: None, parked: None, reposted_at: None, without_id: 0, ..self }
+        let without_id = if self.parked.is_some() { 0 } else { self.without_id };
+        let is_smaller = self.refused == Some(self.rendered);
+        let (rendered, shown) = if is_smaller { (RecordVersion(0), None) } else { (self.rendered, self.shown) };
+        Self { refused: None, parked: None, reposted_at: None, without_id, rendered, shown, ..self }
+    }
+
+    /// The newest version that it says anything about.
+    #[must_use]
+    pub fn newest(&self) -> RecordVersion {
+        let parked = self.parked.as_ref().map(|parked| parked.version);
+        self.rendered.max(self.refused.unwrap_or_default()).max(parked.unwrap_or_default())
     }
 
     /// Notes that Teams does not take this version's card of this size.
@@ -516,7 +527,29 @@ mod tests {
         assert!(card.is_behind(RecordVersion(2)));
         assert_eq!(card.clone().tried_afresh(), unposted());
         card.posted_as(ActivityId::new("1").unwrap(), RecordVersion(2), "digest".to_owned(), at(2));
-        assert_eq!((card.parked, card.reposted_at), (None, None));
+        assert_eq!((card.parked.clone(), card.reposted_at), (None, None));
+        assert_eq!(
+            card.clone().tried_afresh(),
+            CardRecord { refused: None, ..card.clone() },
+            "what is shown whole stays"
+        );
+        card.refuse(RecordVersion(2), Size::Whole, "MessageSizeTooBig", at(3));
+        let afresh = card.tried_afresh();
+        assert!(
+            afresh.is_behind(RecordVersion(2)) && afresh.refused.is_none(),
+            "the whole one is tried in place of it"
+        );
+    }
+
+    #[test]
+    fn the_newest_version_is_that_of_anything_it_says() {
+        let card = CardRecord { rendered: RecordVersion(1), ..unposted() };
+        assert_eq!(card.newest(), RecordVersion(1));
+        let mut refused = card.clone();
+        refused.refuse(RecordVersion(3), Size::Whole, "MessageSizeTooBig", T0);
+        assert_eq!(refused.newest(), RecordVersion(3));
+        let parked = Parked { reason: "BadSyntax".to_owned(), at: T0, version: RecordVersion(5) };
+        assert_eq!(CardRecord { parked: Some(parked), ..card }.newest(), RecordVersion(5));
     }
 
     #[test]
@@ -525,6 +558,12 @@ mod tests {
         assert!(!card.posted_without_id(RecordVersion(1), "NoId", T0));
         assert!(card.posted_without_id(RecordVersion(1), "NoId", T0));
         assert!(card.is_parked(RecordVersion(1)));
+        let mut replayed = card.clone().tried_afresh();
+        assert!(!replayed.posted_without_id(RecordVersion(1), "NoId", T0));
+        assert!(
+            replayed.tried_afresh().posted_without_id(RecordVersion(1), "NoId", T0),
+            "the same wish, received again"
+        );
         assert!(card.posted_without_id(RecordVersion(2), "NoId", T0), "the news of a later version is posted once");
         card.posted_as(ActivityId::new("1").unwrap(), RecordVersion(3), "digest".to_owned(), T0);
         assert_eq!((card.without_id, card.parked), (0, None));

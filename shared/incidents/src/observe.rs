@@ -14,6 +14,7 @@ use domain::plan::{CardKey, CardRecord};
 use domain::round;
 use domain::routing::{self, Channels};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use runtime::{App, Metric, QueueError};
 use store::StoredRecord;
 
@@ -86,7 +87,9 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
     match what {
         What::Event(event) => {
             let timeless = event.occurred_at.is_none();
-            let stored = merge(app, IncidentRecord::from_event(account.clone(), event, cause.at)).await?;
+            let seen_at = if timeless { first_seen(app, account, &event).await?.unwrap_or(cause.at) } else { cause.at };
+            let cause = &Cause { happened_at: cause.happened_at.or(Some(seen_at)), ..cause.clone() };
+            let stored = merge(app, IncidentRecord::from_event(account.clone(), event, seen_at)).await?;
             let stored = if stored.gap { Box::pin(fill_gap(app, stored)).await? } else { stored };
             let (connections, cards) = Box::pin(concerned(app, &stored.record)).await?;
             let channels = routing::targets(&stored.record, &connections, &cards);
@@ -132,6 +135,16 @@ async fn merge(app: &App, observed: IncidentRecord) -> Result<StoredRecord, stor
     app.store.merge_record(observed, app.kept_until()).await
 }
 
+/// When an event without a time of its own came first: delivered again, it is the same event.
+async fn first_seen(app: &App, account: &AccountId, event: &IncidentEvent) -> Result<Option<Timestamp>, store::Error> {
+    let stored = app.store.record(account, &event.incident).await;
+    let known = match stored {
+        Err(error) if error.is_unreadable() => None,
+        stored => stored?,
+    };
+    Ok(known.and_then(|known| known.record.log.iter().find(|entry| entry.id == event.id).map(|entry| entry.at)))
+}
+
 /// What was known could not be read, and an event need not tell it again: PagerDuty is asked. What the event told is kept in any
 /// case.
 async fn fill_gap(app: &App, stored: StoredRecord) -> Result<StoredRecord, store::Error> {
@@ -175,6 +188,7 @@ async fn merge_if_new(
     let before = known.as_ref().map(|known| known.version);
     let nothing_new = known.filter(|known| known.record.clone().merge(observed.clone()).says_the_same(&known.record));
     let stored = match nothing_new {
+        Some(known) if known.unlisted => merge(app, known.record).await?,
         Some(known) => known,
         None => merge(app, observed).await?,
     };

@@ -26,9 +26,11 @@ pub async fn refresh(
     incident: &IncidentId,
     cause: &Cause,
 ) -> Result<Option<Observed>, RefreshError> {
-    let known = app.store.record(account, incident).await.map_err(ObserveError::from)?;
-    let knowing = known.and_then(|known| known.record.snapshot).map(|snapshot| snapshot.version.at);
+    let known = app.store.record(account, incident).await.map_err(ObserveError::from)?.map(|known| known.record);
+    let (snapshot, status) = known.map(|known| (known.snapshot, known.status_change)).unwrap_or_default();
+    let knowing = snapshot.map(|known| known.version.at);
+    let knowing_status = status.map(|known| known.version.at);
     let Some(answer) = read::one(app, incident).await? else { return Ok(None) };
-    let answer = Answer { asked: Asked { knowing, ..answer.asked }, ..answer };
+    let answer = Answer { asked: Asked { knowing, knowing_status, ..answer.asked }, ..answer };
     Ok(Some(Box::pin(observe(app, account, What::Answer(answer), cause)).await?))
 }

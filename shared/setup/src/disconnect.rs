@@ -52,9 +52,9 @@ pub(crate) async fn remove_locked(
 ) -> Result<Option<Removed>, SetupError> {
     let Some(connection) = app.store.remove_connection(&lock.connection(channel)).await? else { return Ok(None) };
     let ServiceLock { account, service, .. } = lock;
-    let others = app.store.connections_of_service(account, service).await?;
+    let needed = app.store.is_connected(account, service).await?;
     let subscription = match app.store.subscription_of_service(account, service).await? {
-        _ if !others.is_empty() => SubscriptionEnd::Kept,
+        _ if needed => SubscriptionEnd::Kept,
         None => SubscriptionEnd::Deleted,
         Some(subscription) => end_unused(app, lock, &subscription).await?,
     };

@@ -52,7 +52,7 @@ pub async fn mend_subscription(app: &App, account: &AccountId, service: &Service
             let made = subscribe(&app, lock).await?;
             // The last connection may have gone meanwhile.
             if let Some(made) = made
-                && app.store.connections_of_service(&account, &service).await?.is_empty()
+                && !app.store.is_connected(&account, &service).await?
             {
                 end_unused(&app, lock, &made).await?;
             }
@@ -77,7 +77,7 @@ pub async fn remove_orphan(
     let remove = async |lock: &ServiceLock| {
         let used = app.store.subscription_of_service(account, service).await?;
         if let Some(used) = used.filter(|used| &used.id == id) {
-            if !app.store.connections_of_service(account, service).await?.is_empty() {
+            if app.store.is_connected(account, service).await? {
                 return Ok(false);
             }
             return Ok(end_unused(app, lock, &used).await? == SubscriptionEnd::Deleted);
@@ -197,8 +197,8 @@ async fn end_retired(
     lock: &ServiceLock,
     subscription: &Subscription,
 ) -> Result<SubscriptionEnd, SetupError> {
-    let needed = match app.store.connections_of_service(&lock.account, &lock.service).await {
-        Ok(connections) => !connections.is_empty(),
+    let needed = match app.store.is_connected(&lock.account, &lock.service).await {
+        Ok(connected) => connected,
         Err(error) => {
             app.store.reuse_subscription(subscription).await?;
             return Err(error.into());

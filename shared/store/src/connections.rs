@@ -34,6 +34,11 @@ impl Store {
         Ok(readable(&self.partition(&keys::service(account, service), Some(keys::CONNECTION)).await?))
     }
 
+    /// Whether anything is connected to a service, also by a connection that cannot be read.
+    pub async fn is_connected(&self, account: &AccountId, service: &ServiceId) -> Result<bool, Error> {
+        Ok(!self.partition(&keys::service(account, service), Some(keys::CONNECTION)).await?.is_empty())
+    }
+
     /// Every connection to a channel of a team; one made a moment ago may be missing.
     pub async fn connections_of_team(&self, team: &TeamId) -> Result<Vec<Connection>, Error> {
         Ok(readable(&self.index(&keys::team(team), Some(keys::CONNECTION)).await?))

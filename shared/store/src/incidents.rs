@@ -19,6 +19,8 @@ pub struct StoredRecord {
     pub version: RecordVersion,
     /// Whether the incident's state was stored in a shape that this version cannot read: PagerDuty knows it.
     pub gap: bool,
+    /// Whether the incident is open and the index of open ones does not have it yet: a version without it has written the record.
+    pub unlisted: bool,
 }
 
 /// An open incident, as the slim index knows it.
@@ -35,7 +37,9 @@ impl StoredRecord {
         let record: IncidentRecord = data(item)?;
         let has_state = || item.get(DATA)?.as_m().ok()?.get("snapshot").map(|state| !state.is_null());
         let gap = record.snapshot.is_none() && has_state().unwrap_or_default();
-        Ok(Self { record, version: RecordVersion(version(item)), gap })
+        let is_open = record.state().is_some_and(|state| state.status != Status::Resolved);
+        let unlisted = is_open && !item.contains_key(OPEN_PK);
+        Ok(Self { record, version: RecordVersion(version(item)), gap, unlisted })
     }
 }
 
@@ -46,8 +50,8 @@ impl Store {
         found.as_ref().map(StoredRecord::read).transpose()
     }
 
-    /// Merges an observation into the stored record. Nothing is written, and the version stays, if it adds nothing. A record that
-    /// cannot be read is replaced. `expires`: when the record may be forgotten, if the incident is resolved now.
+    /// Merges an observation into the stored record. The version stays if it adds nothing, and nothing is written unless the
+    /// record is unlisted. A record that cannot be read is replaced. `expires`: when the record may be forgotten, if the incident is resolved now.
     ///
     /// # Errors
     /// [`Error::Contended`] if others changed the record every time, else as [`Store::record`].
@@ -61,14 +65,16 @@ impl Store {
                 Some(known) => known.record.clone().merge(observed.clone()),
                 None => observed.clone(),
             };
-            if let Some(known) = known.as_ref().filter(|known| known.record == merged) {
+            let same = known.as_ref().filter(|known| known.record == merged);
+            if let Some(known) = same.filter(|known| !known.unlisted) {
                 return Ok(known.clone());
             }
             // A version that no card shows, also if the record was lost, or has expired before them.
-            let shown = cards.into_iter().filter_map(data_or_skip::<CardRecord>).map(|card| card.rendered.0);
+            let shown = cards.into_iter().filter_map(data_or_skip::<CardRecord>).map(|card| card.newest().0);
             let newest = shown.chain(item.map(version)).max().unwrap_or(0);
+            let version = same.map_or(RecordVersion(newest.saturating_add(1)), |known| known.version);
             let gap = known.as_ref().map_or(item.is_some(), |known| known.gap);
-            let stored = StoredRecord { record: merged, version: RecordVersion(newest.saturating_add(1)), gap };
+            let stored = StoredRecord { record: merged, version, gap, unlisted: false };
             let new = record_item(&stored, item, known.as_ref().map(|known| &known.record), expires)?;
             if self.put_if(new, Condition::unchanged(item)).await? {
                 return Ok(stored);

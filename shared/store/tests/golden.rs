@@ -346,6 +346,13 @@ async fn everything_of_the_version_before_is_read_whole() {
     assert_eq!(stored.record.in_status_since(), Some((at(2), Some(&ada()))));
     assert_eq!(log(&stored.record), ["E1", "E2"]);
     assert_eq!(store.open_incidents(&account()).await.unwrap(), [], "in the old index only, until it is written");
+    let listed = store.merge_record(stored.record.clone(), LATER).await.unwrap();
+    assert_eq!(
+        (stored.unlisted, listed.unlisted, listed.version),
+        (true, false, stored.version),
+        "nothing was learned"
+    );
+    assert_eq!(store.open_incidents(&account()).await.unwrap().len(), 1);
     let with_id =
         Snapshot { priority: Some(Priority { id: PriorityId::new("PPRIO").ok(), name: "P1".to_owned() }), ..state };
     let reassigned =

@@ -409,6 +409,29 @@ async fn a_post_that_gets_no_id_is_repeated_once_and_never_again() {
 }
 
 #[tokio::test]
+async fn a_replay_of_a_post_that_gets_no_id_is_repeated_once_as_well() {
+    let world = World::new().await;
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    world.fail_posts("Payments", 1000, &Fault::AnswerWithoutId);
+    let incident = shown(&world).await;
+    world.settle_all().await;
+    assert_eq!(world.cards("Payments").len(), 2);
+    let channel = newest_line(&page, &incident).await["channel"]["id"].clone();
+    let wish = json!({ "incident": incident, "channel": channel });
+    world.tick(SECOND);
+    assert_eq!(page.write("POST", "/deliveries/replay", Some(wish.clone())).await.0, 202);
+    world.settle_all().await;
+    assert_eq!((world.cards("Payments").len(), messages(&world)), (4, (0, 0)));
+    world.teams().clear_faults();
+    world.tick(SECOND);
+    assert_eq!(page.write("POST", "/deliveries/replay", Some(wish.clone())).await.0, 202);
+    world.settle_all().await;
+    assert_eq!(world.cards("Payments").len(), 5);
+    assert!(world.card_record("Payments", &incident).await.activity.is_some());
+    world.finish();
+}
+
+#[tokio::test]
 async fn one_post_that_gets_no_id_leaves_a_duplicate_that_points_to_the_living_card() {
     let world = World::new().await;
     world.fail_posts("Payments", 1, &Fault::AnswerWithoutId);

@@ -127,11 +127,50 @@ async fn what_is_resolved_may_be_forgotten_after_the_retention_time_unless_it_is
     world.finish();
 }
 
+#[tokio::test]
+async fn a_connection_that_cannot_be_read_keeps_its_cards_true_and_its_subscription() {
+    let world = World::new().await;
+    let ada = world.pagerduty_user("Ada Wong");
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    let subscription = world.subscription("Payments").id;
+    let connection = format!("SERVICE#{}#{}", local::ACCOUNT, world.service("Payments"));
+    world.spoil_item(&connection, &format!("CONNECTION#{}", world.card_key("Payments", &incident).channel)).await;
+    world.advance(SignedDuration::from_mins(5)).await;
+    world.reconcile().await;
+    assert_eq!(world.pagerduty().subscriptions_of(&world.service("Payments")), [subscription]);
+    world.pagerduty().resolve(&incident, &ada);
+    world.settle().await;
+    assert!(world.only_card("Payments").shows_status("resolved"));
+    world.finish();
+}
+
+#[tokio::test]
+async fn an_installation_that_cannot_be_read_loses_nothing_and_stops_no_other_team() {
+    let world = World::new().await;
+    let subscriptions = world.pagerduty().subscriptions_of(&world.service("Payments"));
+    let connections = async || {
+        let (account, service) = (crate::world::account(), world.service("Payments").parse().unwrap());
+        world.stack.app.store.connections_of_service(&account, &service).await.unwrap()
+    };
+    let before = connections().await;
+    world.spoil_item(&format!("TEAM#{}", before[0].team), "INSTALLATION").await;
+    world.advance(SignedDuration::from_mins(5)).await;
+    world.reconcile().await;
+    assert_eq!(connections().await, before);
+    assert_eq!(world.pagerduty().subscriptions_of(&world.service("Payments")), subscriptions);
+    world.finish();
+}
+
 impl World {
     /// Something has overwritten an incident's item: only its version is left.
     async fn spoil(&self, incident: &str, sk: &str) {
+        self.spoil_item(&format!("INCIDENT#{}#{incident}", local::ACCOUNT), sk).await;
+    }
+
+    async fn spoil_item(&self, pk: &str, sk: &str) {
         let app = &self.stack.app;
-        let mut item = self.item(incident, sk).await;
+        let mut item = self.item_at(pk, sk).await;
         item.retain(|name, _| ["pk", "sk", "version"].contains(&name.as_str()));
         item.insert("data".to_owned(), AttributeValue::S("what is this".to_owned()));
         let dynamodb = AwsClients::new(&app.config.aws).dynamodb;
@@ -139,11 +178,14 @@ impl World {
     }
 
     async fn item(&self, incident: &str, sk: &str) -> HashMap<String, AttributeValue> {
+        self.item_at(&format!("INCIDENT#{}#{incident}", local::ACCOUNT), sk).await
+    }
+
+    async fn item_at(&self, pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
         let app = &self.stack.app;
-        let pk = format!("INCIDENT#{}#{incident}", local::ACCOUNT);
         let dynamodb = AwsClients::new(&app.config.aws).dynamodb;
         let get = dynamodb.get_item().table_name(&app.config.table);
-        let get = get.key("pk", AttributeValue::S(pk)).key("sk", AttributeValue::S(sk.to_owned()));
+        let get = get.key("pk", AttributeValue::S(pk.to_owned())).key("sk", AttributeValue::S(sk.to_owned()));
         get.send().await.unwrap().item.unwrap()
     }
 

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use simulators::pagerduty::Pending;
 
+use crate::platform::AdminPage;
 use crate::world::{Signed, World};
 
 /// Delivers an event in which something is different, signed as PagerDuty would.
@@ -60,6 +61,56 @@ async fn an_event_without_a_legible_time_costs_the_time_only() {
         assert!(card.summary().contains("DB down (triggered") && card.shows("Triggered"), "{time}: {}", card.text());
         world.finish();
     }
+}
+
+#[tokio::test]
+async fn an_event_without_a_legible_time_that_is_delivered_again_is_told_once() {
+    let world = World::new().await;
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    world.tick(SignedDuration::from_mins(1));
+    world.pagerduty().add_note(&incident, &world.pagerduty_user("Ada Wong"), "looking at it");
+    let note = world.take_undelivered().into_iter().find(|event| event.event_type() == "incident.annotated").unwrap();
+    world.stack.aws.refuse_sqs(true);
+    assert_eq!(deliver_at(&world, &note, Value::Null).await, 503);
+    world.stack.aws.refuse_sqs(false);
+    world.tick(SignedDuration::from_mins(1));
+    assert_eq!(deliver_at(&world, &note, Value::Null).await, 202);
+    world.settle_all().await;
+    let card = world.only_card("Payments");
+    assert_eq!(card.text().matches("looking at it").count(), 1, "{}", card.text());
+    let told: usize = card.replies().iter().map(|reply| reply.matches("looking at it").count()).sum();
+    assert_eq!(told, 1, "{:?}", card.replies());
+    let (_, found) = page.get(&format!("/deliveries?incident={incident}")).await;
+    assert!(!found.to_string().contains("queued"), "{found:#}");
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_status_keeps_its_time_when_something_later_is_asked_for() {
+    let world = World::new().await;
+    let ada = world.pagerduty_user("Ada Wong");
+    let incident = world.trigger("Payments", "DB down").await;
+    world.tick(SignedDuration::from_mins(1));
+    world.pagerduty().acknowledge(&incident, &ada);
+    world.settle().await;
+    let since =
+        |card: &crate::card::Card| card.text().lines().find(|line| line.contains("fter 1 min")).map(str::to_owned);
+    let before = since(&world.only_card("Payments"));
+    assert!(before.is_some(), "{}", world.only_card("Payments").text());
+    world.tick(SignedDuration::from_mins(45));
+    world.pagerduty().set_priority(&incident, &ada, Some("P1"));
+    world.settle().await;
+    world.tick(SignedDuration::from_mins(1));
+    world.pagerduty().add_note(&incident, &ada, "looking at it");
+    let note = world.take_undelivered().into_iter().find(|event| event.event_type() == "incident.annotated").unwrap();
+    assert_eq!(deliver_at(&world, &note, Value::Null).await, 202);
+    world.settle_all().await;
+    let card = world.only_card("Payments");
+    assert!(card.shows("looking at it"), "{}", card.text());
+    assert_eq!(since(&card), before, "{}", card.text());
+    world.finish();
 }
 
 #[tokio::test]
