@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::connection::{Connection, ConnectionKey, DeliveryOutcome, Installation};
 use domain::failure::Class;
@@ -14,7 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 use runtime::{App, BotError};
 use store::{Claim, StoredRecord};
 use teams::connector::ConnectorError;
+use tokio::time::Instant;
 
+use crate::Limits;
 use crate::channel_gone;
 use crate::last_delivery;
 use crate::note::{self, Done, Told};
@@ -22,6 +25,10 @@ use crate::outcome::{Outcome, Scope, backoff};
 
 /// A post that takes longer than this has failed: the connector's own timeout is 10 s.
 const POST_LEASE: SignedDuration = SignedDuration::from_secs(20);
+
+/// With less time than this left, nothing more is saved: a call to the table takes up to 3.5 s.
+const SAVE_BUDGET: Duration = Duration::from_secs(5);
+const SAVE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Post, edit, reply and a repost after a deleted message: more steps than this for one job means that we run in circles.
 const MAX_STEPS: usize = 8;
@@ -38,28 +45,28 @@ struct Delivery<'a> {
     job: &'a CardJob,
     key: CardKey,
     attempts: u32,
+    limits: Limits,
     told: Mutex<Told>,
 }
 
 /// Brings one card up to date. `attempts` counts the receives of the queue message and sets the pace of retries.
-/// Begins no step after `deadline`.
-pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32, deadline: Timestamp) -> (Outcome, Told) {
-    if app.clock.now() > deadline {
+pub(crate) async fn deliver(app: &App, job: &CardJob, attempts: u32, limits: Limits) -> (Outcome, Told) {
+    if app.clock.now() > limits.begin {
         tracing::warn!(incident.id = %job.incident, "no time left in this invocation");
         return (Outcome::later(Scope::Channel, backoff(attempts)), Told::default());
     }
-    let delivery = Delivery { app, job, key: job.card(), attempts, told: Mutex::default() };
-    let outcome = delivery.run(deadline).await;
+    let delivery = Delivery { app, job, key: job.card(), attempts, limits, told: Mutex::default() };
+    let outcome = delivery.run().await;
     let told = delivery.told.into_inner().unwrap_or_else(PoisonError::into_inner);
     note::ended(app, job, attempts, outcome, &told).await;
     (outcome, told)
 }
 
 impl Delivery<'_> {
-    async fn run(&self, deadline: Timestamp) -> Outcome {
+    async fn run(&self) -> Outcome {
         let (app, job) = (self.app, self.job);
         for number in 0..MAX_STEPS {
-            if app.clock.now() > deadline {
+            if app.clock.now() > self.limits.begin {
                 tracing::warn!(incident.id = %job.incident, step = number, "no time left in this invocation");
                 return self.later(Scope::Channel);
             }
@@ -305,10 +312,19 @@ impl Delivery<'_> {
         }
     }
 
+    /// What Teams has taken must be known, or the next try posts or tells it a second time: a table that is away is asked until
+    /// the invocation's end.
     async fn save(&self, card: &CardRecord, stored: &StoredRecord) -> ControlFlow<Outcome> {
-        match self.app.store.save_card(&self.key, card, self.expires(stored)).await {
-            Ok(_) => Continue(()),
-            Err(error) => Break(self.table_failed(&error)),
+        loop {
+            let Err(error) = self.app.store.save_card(&self.key, card, self.expires(stored)).await else {
+                return Continue(());
+            };
+            let can_help = matches!(error.class(), Class::Retry { .. });
+            if !can_help || Instant::now() + SAVE_BUDGET > self.limits.end {
+                return Break(self.table_failed(&error));
+            }
+            tracing::warn!(incident.id = %self.job.incident, error = runtime::chain(&error), "not saved yet");
+            tokio::time::sleep(SAVE_PAUSE).await;
         }
     }
 
@@ -452,7 +468,7 @@ mod tests {
             received_at: deadline,
             happened_at: None,
         };
-        let (outcome, _) = deliver(&app, &job, 3, deadline).await;
+        let (outcome, _) = deliver(&app, &job, 3, Limits { begin: deadline, end: Instant::now() }).await;
         assert_eq!(outcome, Outcome::Later { scope: Scope::Channel, delay: std::time::Duration::from_secs(4) });
         assert_eq!(aws.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "the table is not even asked");
     }

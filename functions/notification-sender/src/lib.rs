@@ -22,6 +22,7 @@ use domain::job::{Job, Occasion};
 use domain::plan::CardKey;
 use futures_util::future::join_all;
 use runtime::App;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::note::Told;
@@ -34,9 +35,18 @@ const STEP_BUDGET: Duration = Duration::from_secs(12);
 /// to the queue's own time, six minutes, in which nothing else would reach the channels.
 const SURELY_ENDED: Duration = Duration::from_secs(15);
 
+/// How long this invocation has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// No step is begun after it.
+    pub(crate) begin: jiff::Timestamp,
+    /// Lambda ends everything then.
+    pub(crate) end: Instant,
+}
+
 /// Delivers a batch and names the messages that must come again. `left` is the time until Lambda ends the invocation.
 pub async fn handle(app: &App, batch: SqsEvent, left: Duration) -> SqsBatchResponse {
-    let started = app.clock.now();
+    let (started, end) = (app.clock.now(), Instant::now() + left);
     // Before anything else: arriving late, it would undo what a message is given for its own wait.
     let receipts: Vec<&str> = batch.records.iter().filter_map(|message| message.receipt_handle.as_deref()).collect();
     if let Err(error) = app.queue.hold(&receipts, left + SURELY_ENDED).await {
@@ -49,22 +59,22 @@ pub async fn handle(app: &App, batch: SqsEvent, left: Duration) -> SqsBatchRespo
     }
     let deadline =
         started.checked_add(jiff::SignedDuration::try_from(left.saturating_sub(STEP_BUDGET)).unwrap_or_default());
-    let deadline = deadline.unwrap_or(jiff::Timestamp::MAX);
-    let returned = join_all(groups.into_values().map(|group| Box::pin(deliver_group(app, group, deadline)))).await;
+    let limits = Limits { begin: deadline.unwrap_or(jiff::Timestamp::MAX), end };
+    let returned = join_all(groups.into_values().map(|group| Box::pin(deliver_group(app, group, limits)))).await;
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = returned.into_iter().flatten().map(failure).collect();
     response
 }
 
 /// Delivers one channel's messages in order. Returns the ids of those that must come again.
-async fn deliver_group(app: &App, group: Vec<SqsMessage>, deadline: jiff::Timestamp) -> Vec<String> {
+async fn deliver_group(app: &App, group: Vec<SqsMessage>, limits: Limits) -> Vec<String> {
     let mut done = Delivered::new();
     let mut returned = Vec::new();
     let mut rest = group.into_iter();
     while let Some(message) = rest.next() {
         let job = read(&message);
         let span = span_of(job.as_ref());
-        let outcome = deliver_one(app, job, attempts(&message), deadline, &mut done).instrument(span).await;
+        let outcome = deliver_one(app, job, attempts(&message), limits, &mut done).instrument(span).await;
         match outcome {
             Outcome::Done => {}
             Outcome::Later { scope: Scope::Incident, delay } => returned.extend(hold(app, vec![message], delay).await),
@@ -81,17 +91,11 @@ async fn deliver_group(app: &App, group: Vec<SqsMessage>, deadline: jiff::Timest
 /// What became of the cards of one batch.
 type Delivered = BTreeMap<CardKey, (Outcome, Told)>;
 
-async fn deliver_one(
-    app: &App,
-    job: Option<Job>,
-    attempts: u32,
-    deadline: jiff::Timestamp,
-    done: &mut Delivered,
-) -> Outcome {
+async fn deliver_one(app: &App, job: Option<Job>, attempts: u32, limits: Limits, done: &mut Delivered) -> Outcome {
     match job {
         // Our own producer wrote it, so it is kept for inspection: it comes again until the dead-letter queue takes it.
         None => Outcome::later(Scope::Incident, backoff(attempts)),
-        Some(_) if app.clock.now() > deadline => Outcome::later(Scope::Channel, backoff(attempts)),
+        Some(_) if app.clock.now() > limits.begin => Outcome::later(Scope::Channel, backoff(attempts)),
         Some(Job::Test(job)) => test::deliver(app, &job, attempts).await,
         Some(Job::Card(job)) => {
             let card = job.card();
@@ -102,7 +106,7 @@ async fn deliver_one(
                 note::ended(app, &job, attempts, *outcome, &told.for_another()).await;
                 return *outcome;
             }
-            let (outcome, told) = deliver::deliver(app, &job, attempts, deadline).await;
+            let (outcome, told) = deliver::deliver(app, &job, attempts, limits).await;
             done.insert(card, (outcome, told));
             outcome
         }

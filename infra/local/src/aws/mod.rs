@@ -15,8 +15,8 @@ mod sqs_http;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -54,7 +54,29 @@ struct Services {
     dynamodb: DynamoDb,
     sqs_is_down: AtomicBool,
     dynamodb_is_down: AtomicBool,
+    refused_puts: Mutex<RefusedPuts>,
     calls: Option<Calls>,
+}
+
+#[derive(Default)]
+struct RefusedPuts {
+    times: usize,
+    text: String,
+}
+
+impl Services {
+    fn refused_puts(&self) -> MutexGuard<'_, RefusedPuts> {
+        self.refused_puts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refuses(&self, operation: &str, body: &[u8]) -> bool {
+        let mut refused = self.refused_puts();
+        let refuses = operation == "PutItem"
+            && refused.times > 0
+            && std::str::from_utf8(body).is_ok_and(|body| body.contains(&refused.text));
+        refused.times -= usize::from(refuses);
+        refuses
+    }
 }
 
 impl fmt::Debug for Endpoint {
@@ -86,6 +108,7 @@ impl Endpoint {
             dynamodb: DynamoDb::start(data_dir, &mut tasks).await?,
             sqs_is_down: AtomicBool::new(false),
             dynamodb_is_down: AtomicBool::new(false),
+            refused_puts: Mutex::default(),
             calls: calls.map(|folder| Calls::new(folder.to_owned())),
         });
         let router = router(Arc::clone(&services));
@@ -112,6 +135,17 @@ impl Endpoint {
         self.services.dynamodb_is_down.store(down, Ordering::Relaxed);
     }
 
+    /// Lets the next `times` `PutItem` calls fail with a 503 whose request has this text in it.
+    pub fn refuse_puts(&self, times: usize, text: &str) {
+        *self.services.refused_puts() = RefusedPuts { times, text: text.to_owned() };
+    }
+
+    /// How many more calls [`Self::refuse_puts`] will refuse.
+    #[must_use]
+    pub fn puts_to_refuse(&self) -> usize {
+        self.services.refused_puts().times
+    }
+
     /// When some queue has a message for a receiver; in the past if there is one already. `None` if all queues but the
     /// dead-letter queues are empty.
     #[must_use]
@@ -130,6 +164,10 @@ fn router(services: Arc<Services>) -> Router {
     Router::new().fallback(dispatch).with_state(services)
 }
 
+fn down_answer() -> Response {
+    answer::error(answer::JSON_1_0, 503, "ServiceUnavailable", "This stand-in was told to be down.")
+}
+
 /// By the header alone: SDKs differ in the path they use.
 async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Response {
     let target =
@@ -140,7 +178,7 @@ async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Re
         _ => &services.sqs_is_down,
     };
     if service != "secretsmanager" && down.load(Ordering::Relaxed) {
-        return answer::error(answer::JSON_1_0, 503, "ServiceUnavailable", "This stand-in was told to be down.");
+        return down_answer();
     }
     let (head, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY_BYTES).await else {
@@ -148,6 +186,9 @@ async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Re
     };
     if let Some(calls) = &services.calls {
         calls.note(&head.headers, service, operation, &body);
+    }
+    if service == "DynamoDB_20120810" && services.refuses(operation, &body) {
+        return down_answer();
     }
     match service {
         "DynamoDB_20120810" => services.dynamodb.answer(Request::from_parts(head, body.into())).await,

@@ -76,6 +76,20 @@ async fn an_hour_without_a_clear_answer_ends_in_a_true_card() {
 }
 
 #[tokio::test]
+async fn a_table_that_is_away_after_a_post_makes_no_second_card() {
+    let world = World::new().await;
+    // More than the tries of one call, with the text that only a posted card has.
+    world.stack.aws.refuse_puts(6, r#""activity":{"S":"#);
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle_all().await;
+    assert_eq!(world.stack.aws.puts_to_refuse(), 0);
+    assert_eq!(world.cards("Payments").len(), 1);
+    assert_eq!(world.card_record("Payments", &incident).await.possible_doubles, 0);
+    assert_eq!((messages(&world, QUEUE), messages(&world, DEAD_LETTERS)), (0, 0));
+    world.finish();
+}
+
+#[tokio::test]
 async fn a_message_that_is_no_job_waits_longer_each_time_and_stops_nobody() {
     let world = World::new().await;
     let app = &world.stack.app;
