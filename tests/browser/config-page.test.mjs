@@ -430,7 +430,7 @@ test("deliveries say what became of each event in each channel, when, how fast a
     ["#4706|Search db 2", "–", "No channel|No connected channel wants it: the service is not connected, or only for high urgency.|When the app came back", "812 ms", ""],
     ["#4705|Checkout API", "General|Platform", "Already shown", "3.8 s|1 attempt", "Replay the card of #4705 in General"],
     ["#4704|Payments worker 1", "payments-incidents|Platform", "Reply posted", "41 s|1 attempt", "Replay the card of #4704 in payments-incidents"],
-    ["#4703|Search db 2", "General|Platform", "Dropped|the service is not connected to the channel|The channel is gone, is not connected any more, or does not want such incidents.|After an action in Teams", "4 min 10 s|1 attempt", "Replay the card of #4703 in General"],
+    ["#4703|Search db 2", "General|Platform", "Dropped|the service is not connected to the channel|The channel is gone, is not connected any more, does not want such incidents, or somebody keeps deleting the card.|After an action in Teams", "4 min 10 s|1 attempt", "Replay the card of #4703 in General"],
   ]);
   const link = deliveries().first().getByRole("link", { name: "#4711" });
   assert.equal(await link.getAttribute("href"), "https://acme.pagerduty.com/incidents/Q4711");
