@@ -440,7 +440,7 @@ test("deliveries say what became of each event in each channel, when, how fast a
   assert.equal(await time.textContent(), received.toLocaleString("en", { timeZone: "Asia/Tokyo", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }));
   await ledger().getByText("Entries are kept for 90 days.").waitFor();
   await page.getByText("What the outcomes mean").click();
-  assert.equal(await page.locator(".legend dt:visible").count(), 9);
+  assert.equal(await page.locator(".legend dt:visible").count(), 10);
   assert.match(await deliveries().nth(6).locator(".badge").getAttribute("title"), /^The card showed it already/);
 });
 
