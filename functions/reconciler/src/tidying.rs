@@ -32,8 +32,7 @@ pub(crate) async fn tidy(
     let mut connected = Connected { teams, services: BTreeMap::new() };
     for service in known {
         for connection in app.store.connections_of_service(account, &service).await? {
-            let listed = connected.teams.contains(&connection.team);
-            let belongs = match if listed { Ok(true) } else { belongs(app, account, &connection.team).await } {
+            let belongs = match belongs(app, account, &connected, &connection.team).await {
                 // Of a newer version, perhaps: nothing is posted there for now, and nothing is taken away.
                 Err(error) if error.is_unreadable() => {
                     tracing::error!(team.id = %connection.team, error = runtime::chain(&error), "team is left alone");
@@ -55,8 +54,11 @@ pub(crate) async fn tidy(
     Ok((connected, tidied))
 }
 
-/// Whether a team that is not listed belongs to the account all the same; then it is listed from now on.
-async fn belongs(app: &App, account: &AccountId, team: &TeamId) -> Result<bool, store::Error> {
+/// Whether a team belongs to the account. One that does without being listed is listed from now on.
+async fn belongs(app: &App, account: &AccountId, connected: &Connected, team: &TeamId) -> Result<bool, store::Error> {
+    if connected.teams.contains(team) {
+        return Ok(true);
+    }
     if place::team(app, account, team).await?.is_none() {
         return Ok(false);
     }

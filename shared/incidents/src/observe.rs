@@ -137,11 +137,7 @@ async fn merge(app: &App, observed: IncidentRecord) -> Result<StoredRecord, stor
 
 /// When an event without a time of its own came first: delivered again, it is the same event.
 async fn first_seen(app: &App, account: &AccountId, event: &IncidentEvent) -> Result<Option<Timestamp>, store::Error> {
-    let stored = app.store.record(account, &event.incident).await;
-    let known = match stored {
-        Err(error) if error.is_unreadable() => None,
-        stored => stored?,
-    };
+    let (known, _) = app.store.incident_with_cards(account, &event.incident).await?;
     Ok(known.and_then(|known| known.record.log.iter().find(|entry| entry.id == event.id).map(|entry| entry.at)))
 }
 

@@ -51,7 +51,8 @@ impl Store {
     }
 
     /// Merges an observation into the stored record. The version stays if it adds nothing, and nothing is written unless the
-    /// record is unlisted. A record that cannot be read is replaced. `expires`: when the record may be forgotten, if the incident is resolved now.
+    /// record is unlisted. A record that cannot be read is replaced. `expires`: when the record may be forgotten, if the incident
+    /// is resolved now.
     ///
     /// # Errors
     /// [`Error::Contended`] if others changed the record every time, else as [`Store::record`].
