@@ -26,6 +26,8 @@ API_LIMIT = 30
 PAGERDUTY_LIMIT = 5
 TEAMS_CLICK_LIMIT = 5
 TEAMS_MESSAGE_LIMIT = 15
+# Metrics that say how much there is, and not how often something has happened. The reconciler tells them.
+GAUGES = {"OldestUnfinished", "Unfinished", "Parked"}
 
 
 def source(path: str) -> str:
@@ -71,6 +73,15 @@ class Template(unittest.TestCase):
         role = self.functions[function]["Role"]["Fn::GetAtt"][0]
         [policy] = self.resources[role]["Properties"]["Policies"]
         return policy["PolicyDocument"]["Statement"]
+
+    def rounds(self):
+        """The schedules of the reconciler by what they ask for: each with its interval in seconds."""
+        found = {}
+        for event in self.functions["ReconcilerFunction"]["Events"].values():
+            properties = event["Properties"]
+            minutes = int(re.fullmatch(r"rate\((\d+) minutes?\)", properties["Schedule"])[1])
+            found[json.loads(properties["Input"])["round"]] = (60 * minutes, properties)
+        return found
 
     # -- The functions
 
@@ -175,7 +186,7 @@ class Template(unittest.TestCase):
     def test_timeouts_fit_each_other(self):
         timeout = {name: function["Timeout"] for name, function in self.functions.items()}
         queue = self.resources["Queue"]["Properties"]
-        schedule = self.functions["ReconcilerFunction"]["Events"]["Schedule"]["Properties"]["Schedule"]
+        full_round, _ = self.rounds()["full"]
         aws = [seconds("shared/runtime/src/aws.rs", f"{name}_TIMEOUT") for name in ("ATTEMPT", "OPERATION")]
         webhook = seconds("functions/webhook-ingest/src/lib.rs", "BUDGET")
         click = seconds("functions/bot-messages/src/lib.rs", "CLICK_BUDGET")
@@ -200,7 +211,7 @@ class Template(unittest.TestCase):
             [
                 seconds("functions/reconciler/src/lib.rs", "RESERVE"),
                 timeout["ReconcilerFunction"],
-                60 * int(re.fullmatch(r"rate\((\d+) minutes\)", schedule)[1]),
+                full_round,
             ],
             [timeout["ReconcilerFunction"], seconds("functions/reconciler/src/lib.rs", "LOCK")],
         ):
@@ -208,10 +219,40 @@ class Template(unittest.TestCase):
         # What a message has begun is held until the function has surely ended.
         self.assertLessEqual(timeout["BotMessagesFunction"], held)
         self.assertGreaterEqual(queue["VisibilityTimeout"], 6 * sender)
-        # A sender that dies silences its channels for 75 s at most.
+        # A sender that dies silences its channel for 75 s at most.
         self.assertEqual(sender + seconds("functions/notification-sender/src/lib.rs", "SURELY_ENDED"), 75)
         for integration in self.of_type("AWS::ApiGatewayV2::Integration").values():
             self.assertLess(timeout[integration["IntegrationUri"]["Fn::GetAtt"][0]], API_LIMIT)
+
+    def test_the_reconciler_looks_for_what_is_unfinished_every_minute_and_for_everything_every_five(self):
+        rounds = self.rounds()
+        self.assertEqual({name: interval for name, (interval, _) in rounds.items()}, {"short": 60, "full": 300})
+        for interval, schedule in rounds.values():
+            self.assertEqual(schedule["State"], {"Fn::If": ["RunsReconciler", "ENABLED", "DISABLED"]})
+            # The next one does the same.
+            self.assertEqual(schedule["RetryPolicy"]["MaximumRetryAttempts"], 0)
+            self.assertLessEqual(schedule["RetryPolicy"]["MaximumEventAgeInSeconds"], interval)
+        # Else a full round would keep the short ones away.
+        self.assertNotIn("ReservedConcurrentExecutions", self.functions["ReconcilerFunction"])
+
+    def test_the_alarms_see_each_round(self):
+        alarms = self.of_type("AWS::CloudWatch::Alarm")
+        full_round, _ = self.rounds()["full"]
+        self.assertGreaterEqual(alarms["ReconcilerSilentAlarm"]["Period"], 3 * full_round)
+        self.assertGreaterEqual(alarms["ParkedAlarm"]["Period"], full_round)
+        # Also if only the full rounds run.
+        late = alarms["OldestUnfinishedAlarm"]
+        self.assertGreater(late["Period"] * late["EvaluationPeriods"], (late["DatapointsToAlarm"] - 1) * full_round)
+
+    def test_a_sender_gets_one_channel(self):
+        sender = self.functions["NotificationSenderFunction"]
+        [queue] = [event["Properties"] for event in sender["Events"].values()]
+        self.assertEqual(queue["BatchSize"], 1)
+        self.assertNotIn("MaximumBatchingWindowInSeconds", queue)
+        self.assertEqual(queue["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+        local = re.search(r"max_number_of_messages\((\d+)\)", source("infra/local/src/pump.rs"))
+        self.assertEqual(int(local[1]), queue["BatchSize"], "the local stack")
+        self.assertNotIn("ReservedConcurrentExecutions", sender, "what it refuses counts as a receive")
 
     def test_program_and_local_stack_have_the_same_queue_and_timeout(self):
         queue = self.resources["Queue"]["Properties"]
@@ -326,7 +367,22 @@ class Template(unittest.TestCase):
             self.assertIn(value, self.functions if dimension == "FunctionName" else self.resources, name)
         self.assertEqual(counted - words, set(), "in no source file")
 
-    def test_the_dashboard_has_no_overlapping_widgets(self):
+    def test_of_a_gauge_the_highest_is_looked_at(self):
+        seen = set()
+        for name, alarm in self.of_type("AWS::CloudWatch::Alarm").items():
+            if alarm.get("MetricName") in GAUGES:
+                self.assertEqual(alarm["Statistic"], "Maximum", name)
+        for widget in self.dashboard["widgets"]:
+            for _, name, _, _, *more in widget["properties"]["metrics"]:
+                if name in GAUGES:
+                    seen.add(name)
+                    stat = (more[0] if more else {}).get("stat", widget["properties"]["stat"])
+                    self.assertEqual(stat, "Maximum", name)
+        self.assertEqual(seen, GAUGES, "on the dashboard")
+        tellers = {value for _, name, _, value in self.metrics() if name in GAUGES}
+        self.assertEqual(tellers, {"ReconcilerFunction"})
+
+    def test_the_dashboard_has_neither_gaps_nor_overlapping_widgets(self):
         taken = set()
         for widget in self.dashboard["widgets"]:
             cells = {
@@ -337,6 +393,7 @@ class Template(unittest.TestCase):
             self.assertFalse(taken & cells, widget["properties"]["title"])
             self.assertLessEqual(widget["x"] + widget["width"], 24)
             taken |= cells
+        self.assertEqual(len(taken), 24 * (1 + max(y for _, y in taken)), "a gap")
 
     def test_every_alarm_tells_somebody_and_says_what_silence_means(self):
         target = [

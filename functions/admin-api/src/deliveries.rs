@@ -7,11 +7,13 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::behind::Wish;
 use domain::connection::ConnectionKey;
-use domain::ids::{CauseId, ChannelId, IncidentId, TeamId};
+use domain::ids::{AccountId, CauseId, ChannelId, IncidentId, TeamId};
 use domain::job::{Cause, Occasion};
 use domain::ledger::{LedgerEntry, Progress};
 use domain::routing::Channels;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use incidents::{What, observe, place};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -27,6 +29,9 @@ use crate::session::Caller;
 
 /// Deliveries per answer.
 const DELIVERIES: usize = 50;
+
+/// Channels that are read at the same time.
+const CHANNELS_AT_ONCE: usize = 16;
 
 /// Lines that are read at once, and how often at most for one answer: a filter may fit few of many.
 const LINES: u16 = 200;
@@ -71,6 +76,8 @@ pub(crate) struct Deliveries {
     deliveries: Vec<DeliveryView>,
     /// Pass it as `before` to go on; there may be more even if this answer is empty.
     next: Option<String>,
+    /// How many more wait than are shown; only in the answer to a question without `before`.
+    more_waiting: usize,
     /// How long the ledger is kept.
     keeps_days: i64,
 }
@@ -79,7 +86,7 @@ pub(crate) struct Deliveries {
 struct DeliveryView {
     /// The webhook's event id, or the id of what else caused it.
     event: String,
-    /// `webhook`, `action`, `restored`, `reconciled`, `replayed`, or `other`: what a newer version knows.
+    /// `webhook`, `action`, `restored`, `reconciled`, `replayed`, `disconnected`, or `other`: what a newer version knows.
     #[schema(value_type = String)]
     occasion: Occasion,
     incident: String,
@@ -120,7 +127,7 @@ pub(crate) struct Replayed {
     event: String,
 }
 
-/// What became of each webhook event in each channel, newest first.
+/// What became of each webhook event in each channel, newest first; what waits comes before what is done.
 #[utoipa::path(get, path = "/deliveries", params(Wanted),
     responses((status = 200, body = Deliveries), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(crate) async fn deliveries(
@@ -136,16 +143,62 @@ pub(crate) async fn deliveries(
             .map_err(|_| Refusal::Invalid("The day is not one, as in 2026-11-23.".to_owned()))?
             .to_string(),
     };
-    let (lines, next) = search(&app, &caller, &wanted, &day, now).await?;
+    let (waiting, more_waiting) = match &wanted.before {
+        None => unfinished(&app, &caller, &wanted, &day, now).await?,
+        Some(_) => (Vec::new(), 0),
+    };
+    let (mut lines, next) = search(&app, &caller, &wanted, &day, now).await?;
+    // Written by a version that told of what waits in the ledger.
+    let is_same = |line: &LedgerEntry, other: &LedgerEntry| {
+        (&line.cause, &line.incident, &line.channel) == (&other.cause, &other.incident, &other.channel)
+    };
+    lines.retain(|line| !waiting.iter().any(|waiting| is_same(line, waiting)));
     let web = app.store.account(&caller.session.account).await?.map(|account| account.web).unwrap_or_default();
     let mut names = Names::default();
     let mut deliveries = Vec::with_capacity(lines.len());
-    for line in lines {
+    for line in waiting.into_iter().chain(lines) {
         let channel = names.of(&app, &line).await?;
         deliveries.push(DeliveryView::new(line, channel, &web));
     }
     let keeps_days = app.config.retention.as_hours() / 24;
-    Ok(ok(Deliveries { deliveries, next, keeps_days }))
+    Ok(ok(Deliveries { deliveries, next, more_waiting, keeps_days }))
+}
+
+/// What is unfinished in the account's channels, newest first, and how much more there is than one answer holds.
+async fn unfinished(
+    app: &App,
+    caller: &Caller,
+    wanted: &Wanted,
+    day: &str,
+    now: Timestamp,
+) -> Result<(Vec<LedgerEntry>, usize), Refusal> {
+    let account = &caller.session.account;
+    let mut channels = app.store.channels_of_account(account).await?;
+    channels.retain(|channel| wanted.channel.as_deref().is_none_or(|wanted| wanted.trim() == channel.as_str()));
+    let looks = stream::iter(channels.into_iter().map(|channel| unfinished_in(app, account, channel, now)));
+    let mut lines: Vec<LedgerEntry> = looks.buffer_unordered(CHANNELS_AT_ONCE).try_concat().await?;
+    // Whatever it has waited for, it waits today.
+    let of_the_day = |line: &LedgerEntry| day == store::ledger_day(now) || day == store::ledger_day(line.filed_at());
+    lines.retain(|line| wanted.fits(line) && of_the_day(line));
+    lines.sort_by_key(|line| (std::cmp::Reverse(line.filed_at()), line.cause.clone()));
+    lines.dedup_by(|one, other| (&one.cause, &one.channel) == (&other.cause, &other.channel));
+    let more = lines.len().saturating_sub(DELIVERIES);
+    lines.truncate(DELIVERIES);
+    Ok((lines, more))
+}
+
+async fn unfinished_in(
+    app: &App,
+    account: &AccountId,
+    channel: ChannelId,
+    now: Timestamp,
+) -> Result<Vec<LedgerEntry>, Refusal> {
+    let set = app.store.behind_set(account, &channel).await?;
+    if set.is_empty() {
+        return Ok(Vec::new());
+    }
+    let hold = app.store.channel_state(account, &channel).await?.hold;
+    Ok(set.iter().flat_map(|item| LedgerEntry::unfinished(item, hold.as_ref(), now)).collect())
 }
 
 async fn search(
@@ -251,7 +304,9 @@ pub(crate) async fn replay(
     let channels = Channels::from([(key.channel, home.ok_or_else(unknown_connection)?.team)]);
     let event = app.random.token().ok().and_then(|token| CauseId::new(token).ok()).ok_or(Refusal::Failed)?;
     let cause = Cause { id: event.clone(), occasion: Occasion::Replayed, at: app.clock.now(), happened_at: None };
-    Box::pin(observe(&app, &account, What::Again(&record, channels), &cause)).await.map_err(SetupError::from)?;
+    Box::pin(observe(&app, &account, What::Again(&record, channels, Wish::Afresh), &cause))
+        .await
+        .map_err(SetupError::from)?;
     let text = format!("asked for the card of incident #{} of {} again", state.number, state.service.name);
     setup::note(&app, &account, &caller.actor(), text).await;
     Ok(answer(StatusCode::ACCEPTED, Replayed { event: event.into() }))

@@ -1,62 +1,37 @@
-//! A channel that Teams says is gone: mark the connection broken and tell the team, once. It stays in use all the same, so
-//! that it heals by itself when the channel is back.
-//!
-//! A channel that Teams merely does not find is asked for a second time: Teams has been seen to find it again.
-
-use std::time::Duration;
+//! A channel that Teams says is gone: mark its connections broken and tell the team, once. They stay in use all the same, so
+//! that they heal by themselves when the channel is back.
 
 use domain::connection::{Connection, Health};
-use domain::ids::ConversationId;
+use domain::ids::{AccountId, ChannelId, ConversationId, TeamId};
 use incidents::place;
-use runtime::{App, BotError};
-use teams::connector::ConnectorError;
+use runtime::{App, Metric};
 
-use crate::last_delivery;
-use crate::outcome::{Outcome, Scope};
-
-/// When a channel that was not found is asked for again.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
-
-/// What follows from a message that Teams did not take, of whatever kind.
-pub(crate) async fn not_taken(app: &App, connection: Option<&Connection>, error: &BotError, attempts: u32) -> Outcome {
-    let in_passing = matches!(error, BotError::Teams(ConnectorError::ConversationNotFound(_)))
-        && !match connection {
-            Some(connection) => last_delivery::confirms(app, connection, error).await,
-            None => attempts > 1,
-        };
-    if let Some(connection) = connection {
-        last_delivery::refused(app, connection, error).await;
-    }
-    if let Some(outcome) = Outcome::of_error(error, attempts) {
-        return outcome;
-    }
-    if in_passing {
-        return Outcome::later(Scope::Channel, LOOK_AGAIN);
-    }
-    if let Some(connection) = connection {
-        note(app, connection, error).await;
-    }
-    Outcome::Done
-}
-
-/// Marks the connection broken. Whoever marks it first also tells the team's General channel, whose id is the team's.
-async fn note(app: &App, connection: &Connection, error: &BotError) {
-    let now = app.clock.now();
-    let first = app.store.mark_connection_broken(connection, error.reason(), now).await;
-    match first {
-        Ok(true) => {}
-        Ok(false) => return,
+/// Marks the connections of a channel broken. Whoever marks one first also tells the team's General channel.
+pub(crate) async fn note(app: &App, account: &AccountId, team: &TeamId, channel: &ChannelId, reason: &str) {
+    let connections = match app.store.connections_of_team(team).await {
+        Ok(connections) => connections,
         Err(error) => {
-            tracing::error!(error = runtime::chain(&error), "broken connection not marked");
+            tracing::error!(error = runtime::chain(&error), channel.id = %channel, "lost channel not marked");
             return;
         }
-    }
-    tracing::error!(channel.id = %connection.channel, service.id = %connection.service, reason = error.reason(), "channel is gone");
-    if connection.team.as_str() == connection.channel.as_str() {
-        return;
-    }
-    if let Err(error) = tell_team(app, connection).await {
-        tracing::warn!(error = runtime::chain(&*error), team.id = %connection.team, "team not told about its broken connection");
+    };
+    for connection in connections.into_iter().filter(|c| &c.channel == channel && &c.account == account) {
+        match app.store.mark_connection_broken(&connection, reason, app.clock.now()).await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(error) => {
+                tracing::error!(error = runtime::chain(&error), "broken connection not marked");
+                continue;
+            }
+        }
+        tracing::error!(channel.id = %channel, service.id = %connection.service, reason, "channel is gone");
+        app.metrics.count(Metric::ChannelsLost, app.clock.now());
+        if channel.is_general(team) {
+            continue;
+        }
+        if let Err(error) = tell_team(app, &connection).await {
+            tracing::warn!(error = runtime::chain(&*error), team.id = %team, "team not told about its broken connection");
+        }
     }
 }
 
@@ -72,6 +47,7 @@ pub(crate) async fn is_back(app: &App, connection: &Connection) {
     }
 }
 
+/// In the General channel, whose id is the team's.
 async fn tell_team(app: &App, connection: &Connection) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let team = place::team(app, &connection.account, &connection.team).await?;
     let team = team.ok_or("the team is not connected to the account")?;

@@ -1,14 +1,20 @@
 //! What a delivery leaves behind for people: its line in the ledger, and what it adds to the metrics.
 
+use std::collections::BTreeSet;
+
+use domain::behind::Behind;
+use domain::connection::DeliveryOutcome;
 use domain::failure::Class;
 use domain::ids::TeamId;
 use domain::incident::{IncidentRecord, ServiceRef};
-use domain::job::{CardJob, Occasion};
+use domain::job::{Cause, Occasion};
 use domain::ledger::{LedgerEntry, Progress};
-use runtime::{App, BotError, MAX_RECEIVES, Metric};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use runtime::{App, BotError, Metric};
 use teams::connector::ConnectorError;
 
-use crate::outcome::Outcome;
+use crate::ended::Ended;
 
 /// Something that happened on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +38,9 @@ pub(crate) enum Done {
     MessageGone,
     /// Somebody deleted it again, within the hour.
     DeletedAgain,
+    /// It is edited for the last time.
+    Frozen,
+    StillFrozen,
     ThreadGone,
     UpToDate,
     StateUnknown,
@@ -54,6 +63,8 @@ impl Done {
             Self::StillParked => "still_parked",
             Self::MessageGone => "message_gone",
             Self::DeletedAgain => "deleted_again",
+            Self::Frozen => "frozen",
+            Self::StillFrozen => "still_frozen",
             Self::ThreadGone => "thread_gone",
             Self::UpToDate => "up_to_date",
             Self::StateUnknown => "state_unknown",
@@ -76,11 +87,9 @@ impl Done {
                 Some((Progress::Replied, Some("Teams gave no clear answer, and news are not told twice")))
             }
             Self::Parked | Self::StillParked => Some((Progress::Refused, None)),
-            Self::DeletedAgain => {
-                let why = "somebody deleted the card twice within an hour; the next look after that posts it";
-                Some((Progress::Dropped, Some(why)))
-            }
-            Self::Refused | Self::MessageGone | Self::ThreadGone => None,
+            Self::Frozen => Some((Progress::Edited, Some("the card is not kept up to date any more"))),
+            Self::StillFrozen => Some((Progress::Dropped, Some("the card is not kept up to date any more"))),
+            Self::Refused | Self::MessageGone | Self::ThreadGone | Self::DeletedAgain => None,
             Self::UpToDate => Some((Progress::Coalesced, None)),
             Self::StateUnknown => Some((Progress::Coalesced, Some("the incident itself is not known yet"))),
             Self::NotConnected => Some((Progress::Dropped, Some("the service is not connected to the channel"))),
@@ -96,12 +105,14 @@ pub(crate) struct Told {
     /// Why it did not work.
     pub(crate) why: Option<String>,
     refusal: Option<Class>,
+    /// What arrived in the channel last.
+    pub(crate) delivered: Option<DeliveryOutcome>,
     /// A smaller card than the incident's own is shown.
     pub(crate) smaller: bool,
     no_token: bool,
     number: Option<u64>,
     service: Option<ServiceRef>,
-    pub(crate) team: Option<TeamId>,
+    team: Option<TeamId>,
 }
 
 impl Told {
@@ -120,41 +131,54 @@ impl Told {
         self.no_token = matches!(error, BotError::Teams(ConnectorError::Token(_) | ConnectorError::Unauthorized(_)));
     }
 
-    pub(crate) fn of(&mut self, record: &IncidentRecord) {
-        self.number = record.state().map(|state| state.number);
-        self.service = record.state().map(|state| state.service.clone());
+    /// Nothing but why it does not work.
+    pub(crate) fn because(why: &str) -> Self {
+        Self { why: Some(why.to_owned()), ..Self::default() }
     }
 
-    /// The same for a job of the same batch that has nothing of its own to do.
-    pub(crate) fn for_another(&self) -> Self {
+    /// About an incident's card in a team.
+    pub(crate) fn of(record: &IncidentRecord, team: &TeamId) -> Self {
+        Self {
+            number: record.state().map(|state| state.number),
+            service: record.state().map(|state| state.service.clone()),
+            team: Some(team.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether Teams did not take something.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// The same for another cause of the same mark, for which nothing was left to do.
+    fn for_another(&self) -> Self {
         let same = match self.done.last() {
             Some(Done::Parked | Done::StillParked) => Done::StillParked,
-            Some(Done::DeletedAgain) => Done::DeletedAgain,
+            Some(Done::NotConnected) => Done::NotConnected,
+            Some(Done::Filtered) => Done::Filtered,
+            Some(Done::StillFrozen) => Done::StillFrozen,
             _ => Done::UpToDate,
         };
         Self { done: vec![same], refusal: None, smaller: false, ..self.clone() }
     }
 
     /// How far the delivery has come, and why not farther.
-    fn progress(&self, outcome: Outcome) -> (Progress, Option<String>) {
+    fn progress(&self) -> (Progress, Option<String>) {
         let first = self.done.iter().find_map(|done| done.progress());
-        match (outcome, self.refusal) {
-            (Outcome::Later { .. }, _) => (Progress::Waiting, self.why.clone()),
-            (Outcome::Done, Some(Class::Gone)) => (Progress::Dropped, self.why.clone()),
-            (Outcome::Done, _) => match first {
-                Some((progress @ (Progress::Posted | Progress::Edited), None)) if self.smaller => {
-                    let code = self.why.as_deref().map_or_else(String::new, |code| format!(" ({code})"));
-                    (progress, Some(format!("Teams refuses the whole card{code}, so a smaller one is shown")))
-                }
-                Some((Progress::Refused, _)) => (Progress::Refused, self.why.clone()),
-                Some((progress, why)) => (progress, why.map(str::to_owned)),
-                None => (Progress::Dropped, self.why.clone().or_else(|| Some("nothing is known of it".to_owned()))),
-            },
+        match first {
+            Some((progress @ (Progress::Posted | Progress::Edited), None)) if self.smaller => {
+                let code = self.why.as_deref().map_or_else(String::new, |code| format!(" ({code})"));
+                (progress, Some(format!("Teams refuses the whole card{code}, so a smaller one is shown")))
+            }
+            Some((Progress::Refused, _)) => (Progress::Refused, self.why.clone()),
+            Some((progress, why)) => (progress, why.map(str::to_owned)),
+            None => (Progress::Dropped, self.why.clone().or_else(|| Some("nothing is known of it".to_owned()))),
         }
     }
 
     /// What the delivery adds to the metrics.
-    fn figures(&self, job: &CardJob, attempts: u32, outcome: Outcome, took_ms: f64) -> Vec<(Metric, f64)> {
+    fn figures(&self, item: &Behind, ended: &Ended, now: Timestamp) -> Vec<(Metric, f64)> {
         let mut figures = Vec::new();
         let mut count = |metric: Metric, times: usize| {
             if times > 0 {
@@ -162,77 +186,121 @@ impl Told {
             }
         };
         let times = |wanted: &[Done]| self.done.iter().filter(|done| wanted.contains(done)).count();
+        let is_told = matches!(ended, Ended::Done | Ended::DoneUntil(_) | Ended::Parked);
+        let others = if is_told { causes(item).len().saturating_sub(1) } else { 0 };
         count(Metric::CardsPosted, times(&[Done::Posted, Done::PostedAgain, Done::PostedWithoutId]));
         count(Metric::DoubtfulPosts, times(&[Done::PostedAgain]));
-        count(Metric::CardsEdited, times(&[Done::Edited]));
+        count(Metric::CardsEdited, times(&[Done::Edited, Done::Frozen]));
         count(Metric::RepliesPosted, times(&[Done::Replied, Done::RepliedUnclearly]));
-        count(Metric::JobsCoalesced, times(&[Done::UpToDate]));
-        let retried = matches!(outcome, Outcome::Later { .. });
+        count(Metric::MarksCoalesced, times(&[Done::UpToDate]) + others);
+        let retried = matches!(ended, Ended::Later(_) | Ended::Channel(_));
         count(Metric::DeliveriesRetried, usize::from(retried));
         count(Metric::CardsRefused, times(&[Done::Refused]));
         count(Metric::CardsParked, times(&[Done::Parked]));
         let throttled = matches!(self.refusal, Some(Class::Retry { after: Some(_) }));
         count(Metric::DeliveriesThrottled, usize::from(retried && throttled));
-        count(Metric::DeliveriesDead, usize::from(retried && attempts >= MAX_RECEIVES));
-        count(Metric::ChannelsLost, usize::from(!retried && self.refusal == Some(Class::Gone)));
         count(Metric::AppTokenFailures, usize::from(self.no_token));
-        if job.occasion == Occasion::Webhook && times(&[Done::Posted, Done::PostedAgain, Done::Edited]) > 0 {
-            figures.push((Metric::WebhookToCard, took_ms));
+        let webhook = item.causes.iter().find(|cause| cause.occasion == Occasion::Webhook);
+        if let Some(webhook) = webhook.filter(|_| times(&[Done::Posted, Done::PostedAgain, Done::Edited]) > 0) {
+            let took = now.duration_since(webhook.at).as_secs_f64() * 1000.0;
+            figures.push((Metric::WebhookToCard, took));
         }
         figures
     }
 }
 
-/// Notes how a delivery ended. Bookkeeping that fails is logged and delays nothing.
-pub(crate) async fn ended(app: &App, job: &CardJob, attempts: u32, outcome: Outcome, told: &Told) {
+/// Each cause once: a webhook that is delivered twice marks twice.
+fn causes(item: &Behind) -> Vec<&Cause> {
+    let mut known = BTreeSet::new();
+    item.causes.iter().filter(|cause| known.insert(&cause.id)).collect()
+}
+
+/// Notes how the work on an item ended: what waits is told by the item itself, and what is done by a line for each of its causes.
+/// Bookkeeping that fails is logged and delays nothing.
+pub(crate) async fn ended(app: &App, item: &Behind, ended: &Ended, told: &Told) {
     let now = app.clock.now();
-    let took_ms = now.duration_since(job.received_at).as_secs_f64() * 1000.0;
-    app.metrics.emit(&told.figures(job, attempts, outcome, took_ms), now);
-    let (progress, why) = told.progress(outcome);
-    let line = LedgerEntry {
-        account: job.account.clone(),
-        cause: job.cause.clone(),
-        occasion: job.occasion,
-        incident: job.incident.clone(),
-        number: told.number,
-        service: told.service.clone(),
-        channel: Some(job.channel.clone()),
-        team: told.team.clone(),
-        received_at: job.received_at,
-        happened_at: job.happened_at,
-        at: now,
-        progress,
-        why,
-        attempts,
-    };
-    if let Err(error) = app.store.write_ledger_line(&line, app.config.retention).await {
-        tracing::warn!(error = runtime::chain(&error), "ledger line not written");
+    app.metrics.emit(&told.figures(item, ended, now), now);
+    match ended {
+        Ended::Done | Ended::DoneUntil(_) | Ended::Parked => {}
+        Ended::Soon | Ended::Later(_) | Ended::Channel(_) | Ended::Untouched | Ended::Unsaved => return,
     }
+    let Some(incident) = item.subject.incident() else { return };
+    let lines = causes(item).into_iter().enumerate().map(|(index, cause)| {
+        let (progress, why) = if index == 0 { told.progress() } else { told.for_another().progress() };
+        LedgerEntry {
+            account: item.account.clone(),
+            cause: cause.id.clone(),
+            occasion: cause.occasion,
+            incident: incident.clone(),
+            number: told.number.or(item.marked.number),
+            service: told.service.clone().or_else(|| item.marked.service.clone()),
+            channel: Some(item.channel.clone()),
+            team: told.team.clone().or_else(|| Some(item.marked.team.clone())),
+            received_at: cause.at,
+            happened_at: cause.happened_at,
+            at: now,
+            progress,
+            why,
+            attempts: item.attempts + 1,
+        }
+    });
+    join_all(lines.map(async |line| {
+        if let Err(error) = app.store.write_ledger_line(&line, app.config.retention).await {
+            tracing::warn!(error = runtime::chain(&error), "ledger line not written");
+        }
+    }))
+    .await;
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use domain::behind::{Marked, Subject};
+    use domain::channel::HoldKind;
     use domain::ids::{AccountId, CauseId, ChannelId, IncidentId};
-    use jiff::Timestamp;
+    use domain::incident::RecordVersion;
 
     use super::*;
-    use crate::outcome::Scope;
+    use crate::ended::Trouble;
 
-    fn job(occasion: Occasion) -> CardJob {
-        CardJob {
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn cause(id: &str, occasion: Occasion) -> Cause {
+        let at = NOW.checked_sub(jiff::SignedDuration::from_millis(812)).unwrap();
+        Cause { id: CauseId::new(id).unwrap(), occasion, at, happened_at: None }
+    }
+
+    fn item(causes: Vec<Cause>) -> Behind {
+        Behind {
             account: AccountId::new("A").unwrap(),
-            incident: IncidentId::new("I").unwrap(),
             channel: ChannelId::new("C").unwrap(),
-            cause: CauseId::new("E").unwrap(),
-            occasion,
-            received_at: Timestamp::UNIX_EPOCH,
-            happened_at: None,
+            subject: Subject::Incident(IncidentId::new("I").unwrap()),
+            seq: 1,
+            wanted: RecordVersion(1),
+            since: NOW,
+            marked: Marked {
+                team: TeamId::new("T").unwrap(),
+                at: NOW,
+                rank: domain::behind::Rank::High,
+                number: None,
+                service: None,
+                by: None,
+            },
+            causes,
+            afresh: false,
+            freeze: None,
+            attempts: 0,
+            tried: 0,
+            not_before: None,
+            why: None,
+            parked: None,
         }
     }
 
-    const LATER: Outcome = Outcome::Later { scope: Scope::Channel, delay: Duration::from_secs(1) };
+    fn channel_waits() -> Ended {
+        Ended::Channel(Trouble { kind: HoldKind::Busy, why: String::new(), after: Duration::ZERO })
+    }
 
     #[test]
     fn what_is_done_first_names_the_line_and_a_failure_names_its_reason() {
@@ -242,27 +310,24 @@ mod tests {
             refusal,
             ..Told::default()
         };
-        let retry = Class::Retry { after: None };
-        for (told, outcome, expected) in [
-            (told(&[Done::Posted, Done::Replied], None), Outcome::Done, Progress::Posted),
-            (told(&[Done::MessageGone, Done::Posted], None), Outcome::Done, Progress::Posted),
-            (told(&[Done::Edited, Done::Replied], None), Outcome::Done, Progress::Edited),
-            (told(&[Done::Replied], None), Outcome::Done, Progress::Replied),
-            (told(&[Done::UpToDate], None), Outcome::Done, Progress::Coalesced),
-            (told(&[Done::Filtered], None), Outcome::Done, Progress::Dropped),
-            (told(&[], Some(Class::Gone)), Outcome::Done, Progress::Dropped),
-            (told(&[], None), Outcome::Done, Progress::Dropped),
-            (told(&[Done::Edited], Some(retry)), LATER, Progress::Waiting),
-            (told(&[Done::Refused], Some(Class::Invalid)), LATER, Progress::Waiting),
-            (told(&[Done::Refused, Done::Posted], Some(Class::Invalid)), Outcome::Done, Progress::Posted),
-            (told(&[Done::Refused, Done::Parked], Some(Class::Invalid)), Outcome::Done, Progress::Refused),
-            (told(&[Done::Parked, Done::Replied], Some(Class::Forbidden)), Outcome::Done, Progress::Refused),
-            (told(&[Done::PostedWithoutId, Done::Parked], Some(Class::Unclear)), Outcome::Done, Progress::Posted),
-            (told(&[Done::StillParked], None), Outcome::Done, Progress::Refused),
-            (told(&[Done::RepliedUnclearly], None), Outcome::Done, Progress::Replied),
-            (told(&[Done::MessageGone, Done::DeletedAgain], None), Outcome::Done, Progress::Dropped),
+        for (told, expected) in [
+            (told(&[Done::Posted, Done::Replied], None), Progress::Posted),
+            (told(&[Done::MessageGone, Done::Posted], None), Progress::Posted),
+            (told(&[Done::Edited, Done::Replied], None), Progress::Edited),
+            (told(&[Done::Replied], None), Progress::Replied),
+            (told(&[Done::UpToDate], None), Progress::Coalesced),
+            (told(&[Done::Filtered], None), Progress::Dropped),
+            (told(&[Done::Frozen], None), Progress::Edited),
+            (told(&[Done::StillFrozen], None), Progress::Dropped),
+            (told(&[], None), Progress::Dropped),
+            (told(&[Done::Refused, Done::Posted], Some(Class::Invalid)), Progress::Posted),
+            (told(&[Done::Refused, Done::Parked], Some(Class::Invalid)), Progress::Refused),
+            (told(&[Done::Parked, Done::Replied], Some(Class::Forbidden)), Progress::Refused),
+            (told(&[Done::PostedWithoutId, Done::Parked], Some(Class::Unclear)), Progress::Posted),
+            (told(&[Done::StillParked], None), Progress::Refused),
+            (told(&[Done::RepliedUnclearly], None), Progress::Replied),
         ] {
-            assert_eq!(told.progress(outcome).0, expected, "{told:?}");
+            assert_eq!(told.progress().0, expected, "{told:?}");
         }
     }
 
@@ -275,45 +340,47 @@ mod tests {
             smaller: true,
             ..Told::default()
         };
-        let (progress, why) = told(&[Done::Refused, Done::Edited]).progress(Outcome::Done);
+        let (progress, why) = told(&[Done::Refused, Done::Edited]).progress();
         assert_eq!(
             (progress, why.as_deref()),
             (Progress::Edited, Some("Teams refuses the whole card (MessageSizeTooBig), so a smaller one is shown"))
         );
         let code = Some("MessageSizeTooBig".to_owned());
         let parked = told(&[Done::Refused, Done::Parked]);
-        assert_eq!(parked.progress(Outcome::Done), (Progress::Refused, code.clone()));
-        assert_eq!(parked.for_another().progress(Outcome::Done), (Progress::Refused, code));
-        assert_eq!(told(&[Done::Edited]).for_another().progress(Outcome::Done), (Progress::Coalesced, None));
+        assert_eq!(parked.progress(), (Progress::Refused, code.clone()));
+        assert_eq!(parked.for_another().progress(), (Progress::Refused, code));
+        assert_eq!(told(&[Done::Edited]).for_another().progress(), (Progress::Coalesced, None));
     }
 
     #[test]
     fn each_end_of_a_delivery_has_its_figures() {
-        let names = |done: &[Done], refusal, attempts, outcome, occasion| {
+        use Occasion::{Reconciled, Webhook};
+        let names = |done: &[Done], refusal, ended: &Ended, causes| {
             let told = Told { done: done.to_vec(), refusal, ..Told::default() };
-            let figures = told.figures(&job(occasion), attempts, outcome, 812.0);
+            let figures = told.figures(&item(causes), ended, NOW);
             figures.into_iter().map(|(metric, value)| (metric.name(), value)).collect::<Vec<_>>()
         };
-        use Occasion::{Reconciled, Webhook};
         assert_eq!(
-            names(&[Done::PostedAgain, Done::Replied], None, 2, Outcome::Done, Webhook),
+            names(&[Done::PostedAgain, Done::Replied], None, &Ended::Done, vec![cause("E", Webhook)]),
             [("CardsPosted", 1.0), ("DoubtfulPosts", 1.0), ("RepliesPosted", 1.0), ("WebhookToCard", 812.0)]
         );
-        assert_eq!(names(&[Done::Edited], None, 1, Outcome::Done, Reconciled), [("CardsEdited", 1.0)]);
-        assert_eq!(names(&[Done::UpToDate], None, 1, Outcome::Done, Webhook), [("JobsCoalesced", 1.0)]);
+        assert_eq!(names(&[Done::Edited], None, &Ended::Done, vec![cause("R", Reconciled)]), [("CardsEdited", 1.0)]);
+        assert_eq!(names(&[Done::UpToDate], None, &Ended::Done, vec![]), [("MarksCoalesced", 1.0)]);
+        let three = vec![cause("E", Reconciled), cause("E", Reconciled), cause("F", Reconciled)];
+        assert_eq!(
+            names(&[Done::Edited], None, &Ended::Done, three),
+            [("CardsEdited", 1.0), ("MarksCoalesced", 1.0)],
+            "the one that came twice is one"
+        );
         let throttled = Some(Class::Retry { after: Some(Duration::from_secs(9)) });
         assert_eq!(
-            names(&[], throttled, 1, LATER, Webhook),
+            names(&[], throttled, &channel_waits(), vec![cause("E", Webhook)]),
             [("DeliveriesRetried", 1.0), ("DeliveriesThrottled", 1.0)]
         );
         assert_eq!(
-            names(&[], Some(Class::Unclear), MAX_RECEIVES, LATER, Webhook),
-            [("DeliveriesRetried", 1.0), ("DeliveriesDead", 1.0)]
-        );
-        assert_eq!(
-            names(&[Done::Refused, Done::Refused, Done::Parked], Some(Class::Invalid), 1, Outcome::Done, Webhook),
+            names(&[Done::Refused, Done::Refused, Done::Parked], Some(Class::Invalid), &Ended::Parked, vec![]),
             [("CardsRefused", 2.0), ("CardsParked", 1.0)]
         );
-        assert_eq!(names(&[], Some(Class::Gone), 1, Outcome::Done, Webhook), [("ChannelsLost", 1.0)]);
+        assert_eq!(names(&[], None, &Ended::Soon, vec![cause("E", Webhook)]), []);
     }
 }

@@ -3,11 +3,16 @@
 //! PagerDuty drops deliveries and disables subscriptions for a day, the table's index lags, processes end half-way. So every
 //! few minutes PagerDuty is asked what is true, and whatever differs here is brought about by the same functions that the
 //! webhooks and the commands use. A run does as much as its time allows; the next one goes on where it stopped.
+//!
+//! Every minute a short run wakes the channels in which something is unfinished: queue messages get lost, too.
 
+mod input;
 mod missed;
 mod subscriptions;
 mod tidying;
+mod unfinished;
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -18,6 +23,8 @@ use jiff::{SignedDuration, Timestamp};
 use runtime::{App, BotError, Lock, Metric};
 use setup::SetupError;
 use store::LockKey;
+
+pub use crate::input::{Extent, Input};
 
 /// Kept free at the end of an invocation: a page of incidents that was begun is finished in this time.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -43,7 +50,18 @@ impl<E: Into<SetupError>> From<E> for ReconcileError {
 }
 
 /// One run. `left` is the time until Lambda ends the invocation. What could not be looked at will be, by a later run.
-pub async fn run(app: &App, left: Duration) -> Result<(), ReconcileError> {
+pub async fn run(app: &App, extent: Extent, left: Duration) -> Result<(), ReconcileError> {
+    let woken = Box::pin(unfinished::wake(app)).await;
+    if let Err(error) = &woken {
+        tracing::error!(error = runtime::chain(error), "not every channel was looked at");
+    }
+    match extent {
+        Extent::Short => woken,
+        Extent::Full => Box::pin(full(app, left)).await.and(woken),
+    }
+}
+
+async fn full(app: &App, left: Duration) -> Result<(), ReconcileError> {
     let started = app.clock.now();
     let work = SignedDuration::try_from(left.saturating_sub(RESERVE)).unwrap_or_default();
     // Behind a pointer, or the compiler loses itself in the depth of its type.
@@ -102,8 +120,11 @@ async fn go_round(
 ) -> Result<(), ReconcileError> {
     let now = app.clock.now();
     let mut round = app.store.round(account).await?.unwrap_or_else(|| Round::first(now));
-    let due: Vec<ServiceId> = connected.services.keys().filter(|id| round.is_due(id)).cloned().collect();
     let open = app.store.open_incidents(account).await?;
+    // Incidents that have moved to services that nobody has connected are followed until they are resolved.
+    let services: BTreeSet<&ServiceId> =
+        connected.services.keys().chain(open.iter().map(|open| &open.service)).collect();
+    let due: Vec<ServiceId> = services.into_iter().filter(|id| round.is_due(id)).cloned().collect();
     for services in due.chunks(SERVICES_AT_ONCE) {
         if app.clock.now() > deadline {
             tracing::info!(after = round.after.as_ref().map(ServiceId::as_str), "the next run goes on");

@@ -30,6 +30,9 @@ pub(crate) async fn refresh(
         let listed = read::all(app, services, which).await?;
         found.extend(listed.into_iter().map(|answer| (answer.incident.id.clone(), answer)));
     }
+    // Of a service that nobody has connected, only what is known already.
+    let is_known = |id: &IncidentId| open.iter().any(|open| &open.id == id);
+    found.retain(|id, answer| connected.services.contains_key(&answer.incident.snapshot.service.id) || is_known(id));
     // Open here and not there: closed or moved meanwhile.
     for known in open {
         if services.contains(&known.service) && !found.contains_key(&known.id) {

@@ -101,7 +101,10 @@ async fn take_in(ingest: &Ingest, headers: &HeaderMap, body: Bytes, ask_until: I
             ask(&ingest.app, &subscription, &event.incident, &cause(&ingest.app, &event), ask_until).await;
             kept
         }
-        Ok(Received::Incident(event)) => observe(ingest, &subscription, event, ask_until).await,
+        Ok(Received::Incident(event)) => {
+            let observed = Box::pin(observe(ingest, &subscription, event, ask_until));
+            tokio::join!(observed, ingest.subscriptions.renew(&subscription.id)).0
+        }
         Ok(Received::Service(event)) => follow(ingest, &subscription, &event).await,
         Ok(Received::Ping) => Outcome::Ping,
         Ok(Received::Unknown { event_type }) => {
@@ -167,6 +170,7 @@ async fn observe(ingest: &Ingest, subscription: &Subscription, event: IncidentEv
         }
         Err(ObserveError::Table(error)) => answer::table_failed(&error),
         Err(ObserveError::Queue(error)) => answer::queue_failed(&error),
+        Err(ObserveError::Random(_)) => Outcome::QueueDown,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Subscriptions and their opened secrets, kept in the process for a minute.
+//! Subscriptions and their opened secrets, kept in the process.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,11 @@ use tokio::sync::Mutex;
 
 use crate::answer::{self, Outcome};
 
-const CACHE_FOR: SignedDuration = SignedDuration::from_mins(1);
+/// One that was read longer ago is read anew beside what is done with its event.
+const FRESH_FOR: SignedDuration = SignedDuration::from_mins(1);
+
+/// One that was read longer ago is read anew first.
+const CACHE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// A subscription whose webhook secrets are open.
 #[derive(Debug)]
@@ -51,6 +55,16 @@ impl Subscriptions {
         let known = Arc::new(Known { secrets: self.open(&subscription, now).await?, subscription, read_at: now });
         cached.insert(id.clone(), Arc::clone(&known));
         Ok(Some(known))
+    }
+
+    /// Reads a subscription anew if it is not fresh any more. What cannot be read now stays as it is known.
+    pub(crate) async fn renew(&self, id: &SubscriptionId) {
+        let now = self.app.clock.now();
+        let is_fresh = |known: &Arc<Known>| now.duration_since(known.read_at) < FRESH_FOR;
+        if !self.cached.lock().await.get(id).is_none_or(is_fresh) {
+            // It has been logged what is wrong; the event is taken by what was known.
+            let _reported = self.find(id, true).await;
+        }
     }
 
     async fn open(&self, subscription: &Subscription, now: Timestamp) -> Result<Vec<SecretString>, Outcome> {

@@ -117,6 +117,16 @@ impl LocalConfig {
     }
 }
 
+/// How many short runs of the reconciler are waited for.
+const MOST_RUNS: u32 = 10;
+
+/// Something that happens by itself.
+struct Due {
+    at: Timestamp,
+    /// A run of the reconciler, and no webhook or queue message.
+    is_run: bool,
+}
+
 /// The running stack. Dropping it ends all of its tasks.
 #[derive(Debug)]
 pub struct Running {
@@ -260,40 +270,64 @@ impl Running {
         self.pump.settle().await
     }
 
-    /// Lets time pass, stopping at everything that becomes due on the way.
+    /// Lets time pass, stopping at everything that becomes due on the way, as the schedule of short runs does.
     ///
     /// # Errors
     /// The queue cannot be read.
     pub async fn advance(&self, by: SignedDuration) -> anyhow::Result<()> {
         let end = self.app.clock.now().checked_add(by)?;
         self.settle().await?;
-        while let Some(due) = self.pump.next_due().filter(|due| *due <= end) {
-            self.move_to(due);
-            self.settle().await?;
+        while let Some(due) = self.next_event().await?.filter(|due| due.at <= end) {
+            self.come_to(due).await?;
         }
         self.move_to(end);
         self.settle().await
     }
 
-    /// Lets time pass until neither PagerDuty nor the queue waits for anything.
+    /// Lets time pass until neither PagerDuty nor the queue waits for anything, and nothing is unfinished that the next ten minutes
+    /// would finish.
     ///
     /// # Errors
     /// The queue cannot be read, or there is something that never ends.
     pub async fn settle_all(&self) -> anyhow::Result<()> {
+        let mut runs = 0;
         for _ in 0..10_000 {
             self.settle().await?;
-            let Some(due) = self.pump.next_due() else { return Ok(()) };
-            self.move_to(due);
+            let Some(due) = self.next_event().await? else { return Ok(()) };
+            runs += u32::from(due.is_run);
+            if runs > MOST_RUNS && self.pump.next_due().is_none() {
+                return Ok(());
+            }
+            self.come_to(due).await?;
         }
         anyhow::bail!("the stack does not come to rest")
     }
 
-    /// One run of the reconciler, as the schedule starts it.
+    /// What happens next, and when.
+    async fn next_event(&self) -> anyhow::Result<Option<Due>> {
+        let queued = self.pump.next_due().map(|at| Due { at, is_run: false });
+        let run = self.pump.next_run()?;
+        if queued.as_ref().is_some_and(|queued| queued.at < run) || !self.pump.is_unfinished().await? {
+            return Ok(queued);
+        }
+        Ok(Some(Due { at: run, is_run: true }))
+    }
+
+    async fn come_to(&self, due: Due) -> anyhow::Result<()> {
+        self.move_to(due.at);
+        if due.is_run {
+            // It has logged what is wrong; the next run tries again.
+            let _reported = self.pump.reconcile(reconciler::Extent::Short).await;
+        }
+        self.settle().await
+    }
+
+    /// One full run of the reconciler, as the schedule starts it.
     ///
     /// # Errors
     /// What the function itself reports.
     pub async fn reconcile(&self) -> Result<(), reconciler::ReconcileError> {
-        self.pump.reconcile().await
+        self.pump.reconcile(reconciler::Extent::Full).await
     }
 
     fn move_to(&self, time: Timestamp) {

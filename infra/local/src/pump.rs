@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use reconciler::Extent;
 use runtime::{App, AwsClients};
 use simulators::pagerduty::PagerDuty;
 use simulators::teams::Teams;
@@ -18,9 +19,10 @@ use crate::serve::Servers;
 /// As the function's timeout in the template.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The reconciler's, and how often the schedule starts it.
+/// The reconciler's, how often the schedules start it, and which of its runs are full ones.
 const RECONCILER_TIMEOUT: Duration = Duration::from_secs(240);
-const RECONCILED_EVERY: Duration = Duration::from_secs(300);
+const RECONCILED_EVERY: Duration = Duration::from_secs(60);
+const FULL_EVERY: u32 = 5;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Pumping {
@@ -78,8 +80,32 @@ impl Pumping {
         Ok(messages.len())
     }
 
-    pub(crate) async fn reconcile(&self) -> Result<(), reconciler::ReconcileError> {
-        reconciler::run(&self.reconciler, RECONCILER_TIMEOUT).await
+    pub(crate) async fn reconcile(&self, extent: Extent) -> Result<(), reconciler::ReconcileError> {
+        reconciler::run(&self.reconciler, extent, RECONCILER_TIMEOUT).await
+    }
+
+    /// When the schedule of short runs comes next.
+    pub(crate) fn next_run(&self) -> anyhow::Result<Timestamp> {
+        Ok(self
+            .app
+            .clock
+            .now()
+            .round(TimestampRound::new().smallest(Unit::Minute).mode(RoundMode::Floor))?
+            .checked_add(RECONCILED_EVERY)?)
+    }
+
+    /// Whether a short run would find anything.
+    pub(crate) async fn is_unfinished(&self) -> anyhow::Result<bool> {
+        let store = &self.app.store;
+        let Some(account) = store.known_account_of_app(&self.app.config.pagerduty_client_id).await? else {
+            return Ok(false);
+        };
+        for channel in store.channels_of_account(&account).await? {
+            if store.behind_set(&account, &channel).await?.iter().any(|item| item.parked.is_none()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Background tasks: the queue poller, the reconciler's schedule, PagerDuty's deliveries, and a copy of the simulators' state on disk.
@@ -95,10 +121,11 @@ impl Pumping {
         });
         let scheduled = self.clone();
         servers.run(async move {
-            loop {
+            for run in 1_u32.. {
                 tokio::time::sleep(RECONCILED_EVERY).await;
+                let extent = if run % FULL_EVERY == 0 { Extent::Full } else { Extent::Short };
                 // It has logged what is wrong; the next run tries again.
-                let _reported = scheduled.reconcile().await;
+                let _reported = scheduled.reconcile(extent).await;
             }
         });
         let Some(pagerduty) = self.pagerduty.clone() else { return };
@@ -117,7 +144,7 @@ impl Pumping {
     }
 }
 
-/// One batch as Lambda's event source mapping hands it to a function, waiting up to `wait` seconds for it.
+/// One batch, which has one message, as Lambda's event source mapping hands it to a function, waiting up to `wait` seconds for it.
 ///
 /// # Errors
 /// The queue cannot be read.
@@ -125,7 +152,7 @@ pub async fn receive_batch(sqs: &aws_sdk_sqs::Client, queue_url: &str, wait: i32
     let received = sqs
         .receive_message()
         .queue_url(queue_url)
-        .max_number_of_messages(10)
+        .max_number_of_messages(1)
         .wait_time_seconds(wait)
         .message_system_attribute_names(MessageSystemAttributeName::All)
         .send()

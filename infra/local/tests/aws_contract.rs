@@ -86,6 +86,8 @@ const CHECKS: &[(&str, Check)] = checks! {
         check_an_item_is_kept_whole,
         check_a_condition_protects_an_item,
         check_an_update_counts_and_answers,
+        check_an_update_makes_keeps_appends_and_removes,
+        check_the_first_elements_of_a_list_are_removed,
         check_a_query_reads_a_partition_in_order,
         check_an_index_holds_only_items_with_its_key,
         check_a_transaction_happens_whole_or_not_at_all,

@@ -86,6 +86,7 @@ async fn the_doctor_finds_nothing_wrong_with_a_stack_that_is_in_order() {
         "routes",
         "subscriptions",
         "connections",
+        "unfinished",
         "reconciler",
     ];
     assert_eq!(looked, expected);
@@ -147,21 +148,52 @@ async fn dead_letters_are_found_and_moved_back() {
     let stack = local::compose(config).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let aws = fake_cli(folder.path(), &stack);
-    let demo = stack.demo.as_ref().unwrap();
-    let (pagerduty, teams) = (stack.pagerduty.as_ref().unwrap(), stack.teams.as_ref().unwrap());
-    let channel = &demo.channels[0];
-    teams.fail_next_in(&channel.channel, 1000, &simulators::teams::Fault::status(500, "ServiceError"));
-    stack.app.clock.advance(SignedDuration::from_millis(1));
-    pagerduty.trigger(&channel.service, "DB down", "high");
+    let sqs = runtime::AwsClients::new(&stack.app.config.aws).sqs;
+    let send = sqs.send_message().queue_url(&stack.app.config.queue_url).message_body("of another age");
+    send.message_group_id("g").message_deduplication_id("1").send().await.unwrap();
     stack.settle_all().await.unwrap();
-    teams.clear_faults();
     let deployed = Stack::find(&aws, "acme").await.unwrap();
     assert!(wrong(&examine(&deployed).await).contains(&"dead letters"));
     assert_eq!(redrive(&deployed, true).await.unwrap(), "1 messages are in the dead-letter queue.");
     assert_eq!(stack.aws.depth(DEAD_LETTERS).unwrap().visible, 1, "a dry run moves nothing");
     assert!(redrive(&deployed, false).await.unwrap().starts_with("Moving 1 messages back."));
     stack.settle_all().await.unwrap();
-    assert_eq!(redrive(&deployed, false).await.unwrap(), "The dead-letter queue is empty.");
-    let cards = teams.messages(&channel.channel).into_iter().filter(|message| message.card.is_some()).count();
-    assert_eq!(cards, 1);
+    assert_eq!(redrive(&deployed, true).await.unwrap(), "1 messages are in the dead-letter queue.", "still unreadable");
+}
+
+#[tokio::test]
+async fn what_waits_for_long_and_what_is_parked_is_found() {
+    let stack = local::compose(LocalConfig::for_tests(Clock::manual(Clock::System.now()))).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let aws = fake_cli(folder.path(), &stack);
+    let channel = &stack.demo.as_ref().unwrap().channels[0];
+    let (pagerduty, teams) = (stack.pagerduty.as_ref().unwrap(), stack.teams.as_ref().unwrap());
+    let found = async || {
+        // The operator's own clock is the present time, which the stack's is ahead of.
+        let mut deployed = Stack::find(&aws, "acme").await.unwrap();
+        deployed.app.clock = stack.app.clock.clone();
+        let State::Wrong { seen, fix } = state(&examine(&deployed).await, "unfinished").clone() else {
+            panic!("nothing was found")
+        };
+        (seen, fix)
+    };
+    let trigger = async || {
+        stack.app.clock.advance(SignedDuration::from_millis(1));
+        pagerduty.trigger(&channel.service, "DB down", "high");
+        stack.settle().await.unwrap();
+    };
+    teams.fail_next_in(&channel.channel, 2, &simulators::teams::Fault::status(413, "MessageSizeTooBig"));
+    trigger().await;
+    let (seen, fix) = found().await;
+    assert!(seen.contains("takes 1 cards in no size") && fix.contains("Replay"), "{seen}: {fix}");
+
+    teams.fail_next_in(&channel.channel, 1000, &simulators::teams::Fault::status(500, "ServiceError"));
+    trigger().await;
+    // Between two tries it waits, and is not late.
+    for _ in 0..20 {
+        stack.advance(SignedDuration::from_mins(1)).await.unwrap();
+    }
+    stack.app.clock.advance(SignedDuration::from_mins(5));
+    let (seen, fix) = found().await;
+    assert!(seen.contains("2 cards wait, the oldest for 2") && fix.contains("OldestUnfinishedAlarm"), "{seen}: {fix}");
 }

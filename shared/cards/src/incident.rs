@@ -38,6 +38,8 @@ pub struct IncidentView<'a> {
     pub record: &'a IncidentRecord,
     /// Whether the card gets the buttons that change the incident. The link to PagerDuty is there in any case.
     pub can_act: bool,
+    /// Since when the card is not kept true any more, if it is left as it is.
+    pub frozen_since: Option<Timestamp>,
 }
 
 /// The incident's card. Its JSON is never larger than [`MAX_CARD_BYTES`]: where the log does not fit, its oldest lines
@@ -78,6 +80,10 @@ fn spoken(state: &Snapshot) -> Own {
 fn render(view: &IncidentView<'_>, log_lines: usize) -> Card {
     let Some(state) = view.record.state() else { return unknown(view.record, log_lines) };
     let mut body = vec![header(state)];
+    body.extend(view.frozen_since.map(|since| {
+        let text = TextBlock::new(text::no_longer_updated(since));
+        Element::TextBlock(TextBlock { weight: Some(Weight::Bolder), ..text })
+    }));
     body.extend(facts(state, view.record));
     body.extend(log(view.record, log_lines));
     Card { summary: summary(state), content: AdaptiveCard::new(spoken(state), body, actions(view, state)) }

@@ -71,7 +71,7 @@ fn state(record: &mut IncidentRecord) -> &mut Snapshot {
 }
 
 fn incident(record: &IncidentRecord) -> Card {
-    crate::incident(&IncidentView { record, can_act: true })
+    crate::incident(&IncidentView { record, can_act: true, frozen_since: None })
 }
 
 fn link() -> AccountLink {
@@ -277,7 +277,7 @@ fn each_state_has_the_buttons_that_fit() {
     for (status, can_act, expected) in table {
         let record = in_status(status, "09:40:00", "Alice");
         assert_eq!(
-            buttons(&crate::incident(&IncidentView { record: &record, can_act })),
+            buttons(&crate::incident(&IncidentView { record: &record, can_act, frozen_since: None })),
             expected,
             "{status:?} {can_act}"
         );

@@ -223,6 +223,12 @@ pub(crate) fn no_details() -> Own {
     Own::from("PagerDuty has not told me the details yet. This card will update by itself.")
 }
 
+pub(crate) fn no_longer_updated(since: Timestamp) -> Own {
+    Own::from("This card is no longer updated since ")
+        .time(since)
+        .own(": its service is not connected here any more. Open it in PagerDuty.")
+}
+
 pub(crate) fn shortened_card() -> Own {
     Own::from("Teams did not accept the whole card. Details and actions are in PagerDuty.")
 }

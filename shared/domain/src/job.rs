@@ -1,54 +1,49 @@
-//! What travels through the queue: only "the card of this incident in this channel may be out of date".
+//! What made us look at an incident's cards, and what travels through the queue for it: only "look at this channel".
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::forward::{self, Stored};
-use crate::ids::{AccountId, CauseId, ChannelId, IncidentId, ServiceId};
-use crate::plan::CardKey;
+use crate::ids::{AccountId, CauseId, ChannelId, IncidentId};
 
-/// Asks the notification sender to look at one card. It carries no state: the sender reads the newest itself.
+/// Asks the notification sender to look at a channel. It carries no state: what is unfinished there is in the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WakeUp {
+    pub account: AccountId,
+    pub channel: ChannelId,
+    /// What a function of the version before asks for, which marks nothing itself.
+    #[serde(flatten)]
+    pub card: Option<CardJob>,
+}
+
+/// The card that may be out of date.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardJob {
-    pub account: AccountId,
     pub incident: IncidentId,
-    /// The channel whose card may be out of date. Also the message group: one writer per channel, in order.
-    pub channel: ChannelId,
-    /// What made us look, for logs and de-duplication.
     pub cause: CauseId,
-    /// What sort of cause it was.
     #[serde(default, deserialize_with = "forward::or_unknown")]
     pub occasion: Occasion,
     pub received_at: Timestamp,
-    /// See [`Cause`].
     #[serde(default, deserialize_with = "forward::or_none")]
     pub happened_at: Option<Timestamp>,
 }
 
+impl From<CardJob> for Cause {
+    fn from(CardJob { cause, occasion, received_at, happened_at, .. }: CardJob) -> Self {
+        Self { id: cause, occasion, at: received_at, happened_at }
+    }
+}
+
 /// What made us look at an incident's cards.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     pub id: CauseId,
+    #[serde(default, deserialize_with = "forward::or_unknown")]
     pub occasion: Occasion,
     pub at: Timestamp,
     /// When PagerDuty says that it happened: the same however often a webhook is delivered. `None`: at once.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub happened_at: Option<Timestamp>,
-}
-
-impl CardJob {
-    /// Asks for a look at a card.
-    #[must_use]
-    pub fn new(CardKey { account, incident, channel }: CardKey, cause: &Cause) -> Self {
-        let Cause { id, occasion, at, happened_at } = cause.clone();
-        Self { account, incident, channel, cause: id, occasion, received_at: at, happened_at }
-    }
-
-    /// Which card.
-    #[must_use]
-    pub fn card(&self) -> CardKey {
-        let Self { account, incident, channel, .. } = self.clone();
-        CardKey { account, incident, channel }
-    }
 }
 
 /// Why a card may be out of date.
@@ -66,6 +61,8 @@ pub enum Occasion {
     Reconciled,
     /// Somebody asked for it on the configuration page.
     Replayed,
+    /// The card's connection goes.
+    Disconnected,
     /// Something that a newer version knows.
     Other,
 }
@@ -74,69 +71,32 @@ impl Stored for Occasion {
     const UNKNOWN: Self = Self::Other;
 }
 
-/// Asks the notification sender to post a marked test card, so that an admin sees that the whole way works.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TestJob {
-    pub account: AccountId,
-    pub service: ServiceId,
-    pub channel: ChannelId,
-    pub test: String,
-    pub by: String,
-    pub received_at: Timestamp,
-}
-
-/// One queue message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Job {
-    /// A card may be out of date.
-    Card(CardJob),
-    /// A test card is wanted.
-    Test(TestJob),
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_two_kinds_of_jobs_are_told_apart() {
-        let (account, channel) = (AccountId::new("A").unwrap(), ChannelId::new("C").unwrap());
-        let at = Timestamp::UNIX_EPOCH;
-        let card = CardJob {
-            account: account.clone(),
-            incident: IncidentId::new("I").unwrap(),
-            channel: channel.clone(),
-            cause: CauseId::new("E").unwrap(),
-            occasion: Occasion::Webhook,
-            received_at: at,
-            happened_at: Some(at),
+    fn jobs_of_the_version_before_are_read() {
+        let read = |more: &str| {
+            let job = format!(r#"{{"account":"A","channel":"C"{more}}}"#);
+            serde_json::from_str::<WakeUp>(&job).unwrap().card.map(|card| card.occasion)
         };
-        let service = ServiceId::new("S").unwrap();
-        let test = TestJob { account, service, channel, test: "t".to_owned(), by: "Ada".to_owned(), received_at: at };
-        let read = |text: String| serde_json::from_str::<Job>(&text).unwrap();
-        assert_eq!(read(serde_json::to_string(&card).unwrap()), Job::Card(card));
-        assert_eq!(read(serde_json::to_string(&test).unwrap()), Job::Test(test));
+        let card = r#","incident":"I","cause":"E","received_at":"2026-11-23T09:00:00Z""#;
+        for (more, expected) in [
+            (String::new(), None),
+            (card.to_owned(), Some(Occasion::Webhook)),
+            (format!(r#"{card},"occasion":"restored""#), Some(Occasion::Restored)),
+            (format!(r#"{card},"occasion":{{"storm_ended":{{"members":12}}}}"#), Some(Occasion::Other)),
+            (r#","service":"S","test":"t","by":"Ada","received_at":"2026-11-23T09:00:00Z""#.to_owned(), None),
+        ] {
+            assert_eq!(read(&more), expected, "{more}");
+        }
     }
 
     #[test]
-    fn jobs_of_other_versions_are_read() {
-        let occasion = |more: &str| {
-            let job = format!(
-                r#"{{"account":"A","incident":"I","channel":"C","cause":"E","received_at":"2026-11-23T09:00:00Z"{more}}}"#
-            );
-            match serde_json::from_str::<Job>(&job) {
-                Ok(Job::Card(job)) => Some(job.occasion),
-                Ok(Job::Test(_)) | Err(_) => None,
-            }
-        };
-        for (more, expected) in [
-            ("", Occasion::Webhook),
-            (r#","occasion":"restored""#, Occasion::Restored),
-            (r#","occasion":"storm_ended","wave":7"#, Occasion::Other),
-            (r#","occasion":{"storm_ended":{"members":12}}"#, Occasion::Other),
-        ] {
-            assert_eq!(occasion(more), Some(expected), "{more}");
-        }
+    fn a_wake_up_says_where_and_nothing_else() {
+        let (account, channel) = (AccountId::new("A").unwrap(), ChannelId::new("C").unwrap());
+        let wake_up = serde_json::to_string(&WakeUp { account, channel, card: None }).unwrap();
+        assert_eq!(wake_up, r#"{"account":"A","channel":"C"}"#);
     }
 }

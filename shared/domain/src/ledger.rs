@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::behind::Behind;
+use crate::channel::Hold;
 use crate::forward::{self, Stored};
 use crate::ids::{AccountId, CauseId, ChannelId, IncidentId, TeamId};
 use crate::incident::{IncidentRecord, ServiceRef};
@@ -84,6 +86,30 @@ impl LedgerEntry {
     #[must_use]
     pub fn tells_of_delivery(&self) -> bool {
         matches!(self.progress, Progress::Posted | Progress::Edited | Progress::Replied)
+    }
+
+    /// The lines of what is unfinished, one for each cause: what waits says why. `hold`: why the whole channel waits, if it does.
+    #[must_use]
+    pub fn unfinished(item: &Behind, hold: Option<&Hold>, now: Timestamp) -> Vec<Self> {
+        let Some(incident) = item.subject.incident() else { return Vec::new() };
+        let why = item.why.clone().or_else(|| hold.map(|hold| hold.why.clone())).filter(|why| !why.is_empty());
+        let line = |cause: &Cause| Self {
+            account: item.account.clone(),
+            cause: cause.id.clone(),
+            occasion: cause.occasion,
+            incident: incident.clone(),
+            number: item.marked.number,
+            service: item.marked.service.clone(),
+            channel: Some(item.channel.clone()),
+            team: Some(item.marked.team.clone()),
+            received_at: cause.at,
+            happened_at: cause.happened_at,
+            at: now,
+            progress: if why.is_some() { Progress::Waiting } else { Progress::Queued },
+            why: why.clone(),
+            attempts: item.attempts,
+        };
+        item.causes.iter().map(line).collect()
     }
 
     /// What is known of a cause before the sender has had it: it waits for the channel's card, or no channel wants it.

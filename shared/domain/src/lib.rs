@@ -4,6 +4,8 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod behind;
+pub mod channel;
 pub mod connection;
 pub mod deed;
 pub mod event;

@@ -1,7 +1,7 @@
 //! What to do about one card, given the newest state of everything.
 //!
-//! The sender asks [`plan`], does that one step, records it and asks again until there is nothing left. So a step that
-//! failed is simply planned again, and a thousand events for one incident become one edit.
+//! The sender asks [`plan`], does that one step and asks again until there is nothing left. So a step that failed is simply
+//! planned again, and a thousand events for one incident become one edit.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::connection::Connection;
 use crate::forward;
 use crate::ids::{AccountId, ActivityId, ChannelId, EventId, IncidentId, TeamId, TenantId};
-use crate::incident::{IncidentRecord, LogEntry, RecordVersion};
+use crate::incident::{IncidentRecord, LogEntry, RecordVersion, Status};
 
 /// A card that people keep deleting is posted anew at most this often.
 const REPOST_EVERY: SignedDuration = SignedDuration::from_hours(1);
@@ -46,8 +46,9 @@ pub struct CardRecord {
     /// When the newest announced status change happened; an older one that arrives late is not announced.
     #[serde(default, deserialize_with = "forward::or_none")]
     pub announced_status_at: Option<Timestamp>,
-    /// Somebody is posting it, or tried to and got no clear answer.
-    pub claim: Option<PostClaim>,
+    /// A post ended without a clear answer. Stored under the name that earlier versions know.
+    #[serde(rename = "claim")]
+    pub doubt: Option<Doubt>,
     /// How many posts without a clear answer were repeated: each may have left a second message.
     #[serde(default, deserialize_with = "forward::or_default")]
     pub possible_doubles: u32,
@@ -62,7 +63,26 @@ pub struct CardRecord {
     /// How many posts Teams took without giving them an id, since the last one with an id.
     #[serde(default, deserialize_with = "forward::or_default")]
     pub without_id: u32,
+    /// What is left to do after an edit without a clear answer.
+    #[serde(default, deserialize_with = "forward::or_none")]
+    pub repeat: Option<Repeat>,
+    /// Since when it is not kept true any more: its connection is gone.
+    #[serde(default, deserialize_with = "forward::or_none")]
+    pub frozen: Option<Timestamp>,
 }
+
+/// An edit without a clear answer may take effect late, after the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeat {
+    /// The next edit that Teams takes is to be repeated a while later.
+    AfterNext,
+    /// Then.
+    At(Timestamp),
+}
+
+/// How long after a success it is repeated: Teams gives up a request sooner.
+const REPEAT_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Nothing more is tried for this version: Teams takes the smaller card neither, or makes messages that cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,14 +101,11 @@ pub enum Size {
     Smaller,
 }
 
-/// The right to create the card's message, held by one sender for a short while. What cannot be read of it makes it one that
-/// ended without an answer.
+/// There may be a message already. What cannot be read of it makes no difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PostClaim {
-    #[serde(default, deserialize_with = "forward::or_default")]
-    pub holder: String,
-    #[serde(default, deserialize_with = "forward::or_default")]
-    pub until: Timestamp,
+pub struct Doubt {
+    #[serde(default, rename = "until", deserialize_with = "forward::or_default")]
+    pub since: Timestamp,
 }
 
 /// The next thing to do.
@@ -104,7 +121,9 @@ pub enum Step {
     Edit(ActivityId, Size),
     /// Tell the thread about these log entries, in one message.
     Reply(ActivityId, Vec<LogEntry>),
-    /// Somebody else is posting the card: look again then.
+    /// Replace it one last time: the card is not kept true any more.
+    Freeze(ActivityId),
+    /// Look again then.
     Wait { until: Timestamp },
     /// Nothing to do.
     Nothing(Why),
@@ -123,8 +142,8 @@ pub enum Why {
     Filtered,
     /// Teams will not take it; a newer version or a Replay is tried again.
     Parked,
-    /// Somebody has deleted it twice within the hour; whatever looks at it after that posts it.
-    DeletedAgain,
+    /// The card is not kept true any more.
+    Frozen,
 }
 
 impl CardRecord {
@@ -140,26 +159,27 @@ impl CardRecord {
             shown: None,
             announced: BTreeSet::new(),
             announced_status_at: None,
-            claim: None,
+            doubt: None,
             possible_doubles: 0,
             refused: None,
             parked: None,
             reposted_at: None,
             without_id: 0,
+            repeat: None,
+            frozen: None,
         }
     }
 
     /// A card of which nothing can be read: whether it was posted is not known, so a post may make a second message.
     #[must_use]
     pub fn in_doubt(channel: ChannelId, team: TeamId, tenant: TenantId) -> Self {
-        let claim = Some(PostClaim { holder: String::new(), until: Timestamp::MIN });
-        Self { claim, ..Self::unposted(channel, team, tenant) }
+        Self { doubt: Some(Doubt { since: Timestamp::MIN }), ..Self::unposted(channel, team, tenant) }
     }
 
     /// Whether it is not posted, or does not show this version, and looking at it can help.
     #[must_use]
     pub fn is_behind(&self, version: RecordVersion) -> bool {
-        (self.activity.is_none() || self.rendered < version) && !self.is_parked(version)
+        (self.activity.is_none() || self.rendered < version) && !self.is_parked(version) && self.frozen.is_none()
     }
 
     fn is_parked(&self, version: RecordVersion) -> bool {
@@ -197,7 +217,8 @@ impl CardRecord {
             self.reposted_at = Some(now);
         }
         self.activity = Some(activity);
-        self.claim = None;
+        self.doubt = None;
+        self.repeat = None;
         self.without_id = 0;
         self.shows(version, shown);
     }
@@ -208,7 +229,7 @@ impl CardRecord {
         self.without_id += 1;
         let enough = self.without_id > 1;
         if enough {
-            self.claim = None;
+            self.doubt = None;
             self.parked = Some(Parked { reason: reason.to_owned(), at: now, version });
         }
         enough
@@ -219,6 +240,31 @@ impl CardRecord {
         self.rendered = version;
         self.shown = Some(shown);
         self.parked = None;
+        self.frozen = None;
+    }
+
+    /// Notes that Teams has taken an edit.
+    pub fn edited(&mut self, now: Timestamp) {
+        self.repeat = match self.repeat {
+            Some(Repeat::AfterNext) => Some(Repeat::At(now.checked_add(REPEAT_AFTER).unwrap_or(Timestamp::MAX))),
+            Some(Repeat::At(then)) if then > now => self.repeat,
+            Some(Repeat::At(_)) | None => None,
+        };
+    }
+
+    /// Notes that it shows for the last time what it shows now.
+    pub fn freeze(&mut self, since: Timestamp) {
+        self.frozen = Some(since);
+        // Whatever it shows, it is another card when it is kept true again.
+        self.shown = None;
+        self.repeat = None;
+    }
+
+    /// Notes that somebody has deleted its message.
+    pub fn deleted(&mut self) {
+        self.activity = None;
+        self.doubt = None;
+        self.repeat = None;
     }
 
     /// Notes that these entries need no reply any more, and forgets those that the record no longer keeps.
@@ -233,16 +279,20 @@ impl CardRecord {
     }
 }
 
-/// Decides the next step for one card. `connection` is the one between the incident's present service and this channel.
+/// Decides the next step for one card. `connection` is the one between the incident's present service and this channel; `freeze`:
+/// since when it is about to go.
 #[must_use]
 pub fn plan(
     record: &IncidentRecord,
     version: RecordVersion,
     card: Option<&CardRecord>,
     connection: Option<&Connection>,
+    freeze: Option<Timestamp>,
     now: Timestamp,
 ) -> Step {
     let Some(state) = record.state() else { return Step::Nothing(Why::StateUnknown) };
+    let freeze = freeze.filter(|_| state.status != Status::Resolved);
+    let wanted = connection.is_some_and(|connection| connection.filter.wants(state));
     let size = match card.and_then(|card| card.refused) {
         Some(refused) if refused == version => Size::Smaller,
         _ => Size::Whole,
@@ -250,31 +300,44 @@ pub fn plan(
     let parked = card.is_some_and(|card| card.is_parked(version));
     let posted = card.and_then(|card| card.activity.as_ref().map(|activity| (card, activity)));
     let Some((card, activity)) = posted else {
-        let Some(connection) = connection else { return Step::Nothing(Why::NotConnected) };
-        if !connection.filter.wants(state) {
-            return Step::Nothing(Why::Filtered);
+        let doubtful = card.is_some_and(|card| card.doubt.is_some());
+        if freeze.is_some() {
+            return Step::Nothing(Why::NotConnected);
+        }
+        // What may be there already looks alive, so it needs a card beside it that is true.
+        if !wanted && !doubtful {
+            return Step::Nothing(if connection.is_some() { Why::Filtered } else { Why::NotConnected });
         }
         if parked {
             return Step::Nothing(Why::Parked);
         }
-        let reposted_at = card.and_then(|card| card.reposted_at);
-        if reposted_at.is_some_and(|at| now.duration_since(at) < REPOST_EVERY) {
-            return Step::Nothing(Why::DeletedAgain);
-        }
-        let claim = card.and_then(|card| card.claim.as_ref());
-        return match claim {
-            Some(claim) if claim.until > now => Step::Wait { until: claim.until },
-            claim => Step::Post { doubtful: claim.is_some(), size },
+        let again_at = card.and_then(|card| card.reposted_at).and_then(|at| at.checked_add(REPOST_EVERY).ok());
+        return match again_at {
+            Some(until) if until > now => Step::Wait { until },
+            _ => Step::Post { doubtful, size },
         };
     };
-    if card.rendered < version && !parked {
+    match (freeze, card.frozen) {
+        (Some(_), None) => return Step::Freeze(activity.clone()),
+        (None, Some(_)) if wanted => return Step::Edit(activity.clone(), size),
+        (_, Some(_)) => return Step::Nothing(Why::Frozen),
+        (None, None) => {}
+    }
+    let again_at = match card.repeat {
+        Some(Repeat::At(then)) => Some(then),
+        Some(Repeat::AfterNext) | None => None,
+    };
+    if (card.rendered < version && !parked) || again_at.is_some_and(|then| then <= now) {
         return Step::Edit(activity.clone(), size);
     }
     let news: Vec<LogEntry> = record.log.iter().filter(|entry| is_news(entry, card)).cloned().collect();
     if !news.is_empty() {
         return Step::Reply(activity.clone(), news);
     }
-    Step::Nothing(if parked { Why::Parked } else { Why::UpToDate })
+    match again_at {
+        Some(until) => Step::Wait { until },
+        None => Step::Nothing(if parked { Why::Parked } else { Why::UpToDate }),
+    }
 }
 
 fn is_news(entry: &LogEntry, card: &CardRecord) -> bool {
@@ -367,10 +430,6 @@ mod tests {
         card
     }
 
-    fn claimed(until: Timestamp) -> CardRecord {
-        CardRecord { claim: Some(PostClaim { holder: "h".to_owned(), until }), ..unposted() }
-    }
-
     #[test]
     fn every_situation_has_its_step() {
         let all = connection(Filter::All, Health::Healthy);
@@ -389,6 +448,8 @@ mod tests {
         let deleted = |reposted_at| CardRecord { activity: None, reposted_at, ..posted(&t, 1) };
         let current = posted(&a, 2);
         let behind = posted(&t, 1);
+        let repeated = |then| Some(CardRecord { repeat: Some(Repeat::At(then)), ..current.clone() });
+        let frozen = Some(CardRecord { frozen: Some(T0), ..current.clone() });
         let unannounced = CardRecord { rendered: RecordVersion(2), ..posted(&t, 1) };
         type Case<'a> = (&'a str, &'a IncidentRecord, u64, Option<CardRecord>, Option<&'a Connection>, Step);
         let cases: Vec<Case<'_>> = vec![
@@ -413,13 +474,28 @@ mod tests {
                 Some(&broken),
                 Step::Edit(activity(), Size::Whole),
             ),
-            ("somebody is posting", &t, 1, Some(claimed(at(105))), Some(&all), Step::Wait { until: at(105) }),
             (
                 "somebody posted without an answer",
                 &t,
                 1,
-                Some(claimed(at(100))),
+                Some(in_doubt()),
                 Some(&all),
+                Step::Post { doubtful: true, size: Size::Whole },
+            ),
+            (
+                "may be there, filtered by now",
+                &t,
+                1,
+                Some(in_doubt()),
+                Some(&high_only),
+                Step::Post { doubtful: true, size: Size::Whole },
+            ),
+            (
+                "may be there, no longer connected",
+                &t,
+                1,
+                Some(in_doubt()),
+                None,
                 Step::Post { doubtful: true, size: Size::Whole },
             ),
             (
@@ -430,7 +506,14 @@ mod tests {
                 Some(&all),
                 Step::Post { doubtful: true, size: Size::Whole },
             ),
-            ("released claim", &t, 1, Some(unposted()), Some(&all), Step::Post { doubtful: false, size: Size::Whole }),
+            (
+                "nothing was posted",
+                &t,
+                1,
+                Some(unposted()),
+                Some(&all),
+                Step::Post { doubtful: false, size: Size::Whole },
+            ),
             (
                 "the whole card is refused",
                 &t,
@@ -487,7 +570,7 @@ mod tests {
                 1,
                 Some(deleted(Some(at(100 - 3599)))),
                 Some(&all),
-                Step::Nothing(Why::DeletedAgain),
+                Step::Wait { until: at(101) },
             ),
             (
                 "deleted again an hour later",
@@ -508,11 +591,64 @@ mod tests {
             ),
             ("card behind, no longer connected", &a, 2, Some(behind), None, Step::Edit(activity(), Size::Whole)),
             ("thread not told", &a, 2, Some(unannounced), Some(&all), Step::Reply(activity(), news)),
-            ("all true", &a, 2, Some(current), Some(&all), Step::Nothing(Why::UpToDate)),
+            ("all true", &a, 2, Some(current.clone()), Some(&all), Step::Nothing(Why::UpToDate)),
+            ("all true, to be repeated", &a, 2, repeated(at(101)), Some(&all), Step::Wait { until: at(101) }),
+            ("to be repeated now", &a, 2, repeated(at(100)), Some(&all), Step::Edit(activity(), Size::Whole)),
+            ("frozen", &a, 3, frozen.clone(), None, Step::Nothing(Why::Frozen)),
+            ("frozen, filtered by now", &a, 3, frozen.clone(), Some(&high_only), Step::Nothing(Why::Frozen)),
+            ("frozen, connected again", &a, 2, frozen, Some(&all), Step::Edit(activity(), Size::Whole)),
         ];
         for (name, record, version, card, connection, expected) in cases {
-            assert_eq!(plan(record, RecordVersion(version), card.as_ref(), connection, at(100)), expected, "{name}");
+            let step = plan(record, RecordVersion(version), card.as_ref(), connection, None, at(100));
+            assert_eq!(step, expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_goes_is_edited_one_last_time_while_its_incident_is_open() {
+        let all = connection(Filter::All, Health::Healthy);
+        let activity = ActivityId::new("1").unwrap();
+        let resolved =
+            acknowledged().merge(event(30, "E9", Happening::Resolved { merged_into: None }, Some(Status::Resolved)));
+        let mut frozen = posted(&acknowledged(), 2);
+        frozen.freeze(at(1));
+        for (name, record, card, connection, expected) in [
+            ("a card", acknowledged(), Some(posted(&triggered(), 1)), Some(&all), Step::Freeze(activity.clone())),
+            (
+                "its connection has gone",
+                acknowledged(),
+                Some(posted(&acknowledged(), 2)),
+                None,
+                Step::Freeze(activity.clone()),
+            ),
+            ("frozen already", acknowledged(), Some(frozen), None, Step::Nothing(Why::Frozen)),
+            ("not posted yet", triggered(), None, Some(&all), Step::Nothing(Why::NotConnected)),
+            ("perhaps posted", triggered(), Some(in_doubt()), None, Step::Nothing(Why::NotConnected)),
+            (
+                "resolved, and not shown",
+                resolved,
+                Some(posted(&acknowledged(), 2)),
+                None,
+                Step::Edit(activity, Size::Whole),
+            ),
+        ] {
+            let step = plan(&record, RecordVersion(3), card.as_ref(), connection, Some(at(1)), at(100));
+            assert_eq!(step, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_edit_without_an_answer_is_repeated_after_the_next_one() {
+        let mut card = posted(&triggered(), 1);
+        card.edited(at(1));
+        assert_eq!(card.repeat, None);
+        card.repeat = Some(Repeat::AfterNext);
+        card.edited(at(2));
+        assert_eq!(card.repeat, Some(Repeat::At(at(12))));
+        card.edited(at(11));
+        assert_eq!(card.repeat, Some(Repeat::At(at(12))), "a late one may still overtake this one");
+        card.edited(at(12));
+        assert_eq!(card.repeat, None);
     }
 
     #[test]
@@ -582,7 +718,7 @@ mod tests {
     #[test]
     fn cards_of_before_are_read() {
         let mut old = serde_json::to_value(unposted()).unwrap();
-        for new in ["refused", "parked", "reposted_at", "without_id"] {
+        for new in ["refused", "parked", "reposted_at", "without_id", "repeat", "frozen"] {
             old.as_object_mut().unwrap().remove(new).unwrap();
         }
         assert_eq!(serde_json::from_value::<CardRecord>(old).unwrap(), unposted());
@@ -601,16 +737,19 @@ mod tests {
         }
         let connection = connection(Filter::All, Health::Healthy);
         assert!(matches!(
-            plan(&record, RecordVersion(4), Some(&card), Some(&connection), T0),
+            plan(&record, RecordVersion(4), Some(&card), Some(&connection), None, T0),
             Step::Edit(_, Size::Whole)
         ));
         card.rendered = RecordVersion(4);
-        let Step::Reply(_, news) = plan(&record, RecordVersion(4), Some(&card), Some(&connection), T0) else {
+        let Step::Reply(_, news) = plan(&record, RecordVersion(4), Some(&card), Some(&connection), None, T0) else {
             unreachable!("the thread is told")
         };
         assert_eq!(news.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["E2", "E3", "E4"]);
         card.mark_announced(&news, &record);
-        assert_eq!(plan(&record, RecordVersion(4), Some(&card), Some(&connection), T0), Step::Nothing(Why::UpToDate));
+        assert_eq!(
+            plan(&record, RecordVersion(4), Some(&card), Some(&connection), None, T0),
+            Step::Nothing(Why::UpToDate)
+        );
     }
 
     #[test]
@@ -625,7 +764,7 @@ mod tests {
             None,
         ));
         card.rendered = RecordVersion(4);
-        let Step::Reply(_, news) = plan(&late, RecordVersion(4), Some(&card), None, T0) else {
+        let Step::Reply(_, news) = plan(&late, RecordVersion(4), Some(&card), None, None, T0) else {
             unreachable!("the note is told")
         };
         assert_eq!(news.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["E3"]);

@@ -61,13 +61,10 @@ impl Round {
     }
 }
 
-/// A younger change is still on its way through the queue.
+/// A younger change is still on its way.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(1);
 
-/// A card that has been out of date for longer is marked in one of [`SLOTS`] runs only: its channel has trouble, and every
-/// mark costs a try.
-const OFTEN: SignedDuration = SignedDuration::from_mins(20);
-const SLOTS: i64 = 6;
+/// The schedule's interval, in seconds.
 const SLOT: i64 = 300;
 
 /// The cause of what a run brings about: the same for two runs at the same time, and another one in the next.
@@ -76,13 +73,10 @@ pub fn cause(now: Timestamp) -> Cause {
     Cause { id: CauseId::of_round(now.as_second() / SLOT), occasion: Occasion::Reconciled, at: now, happened_at: None }
 }
 
-/// Whether it is time to look at cards that are out of date although nothing new was learned of their incident.
+/// Whether a card that is out of date, although nothing new was learned of its incident, is so because its mark was lost.
 #[must_use]
 pub fn looks_again(record: &IncidentRecord, now: Timestamp) -> bool {
-    let Some(snapshot) = &record.snapshot else { return false };
-    let age = now.duration_since(snapshot.version.at);
-    let turn: i64 = record.id.as_str().bytes().map(i64::from).sum::<i64>() % SLOTS;
-    age >= ON_ITS_WAY && (age < OFTEN || now.as_second() / SLOT % SLOTS == turn)
+    record.snapshot.as_ref().is_some_and(|known| now.duration_since(known.version.at) >= ON_ITS_WAY)
 }
 
 #[cfg(test)]
@@ -92,7 +86,7 @@ mod tests {
     use crate::incident::{Asked, ServiceRef, Snapshot, Status, Urgency};
 
     #[test]
-    fn a_card_that_stays_behind_is_marked_in_every_run_at_first_and_then_twice_an_hour() {
+    fn what_changed_a_moment_ago_is_on_its_way() {
         let changed_at = Timestamp::from_second(1_795_424_400).unwrap();
         let snapshot = Snapshot {
             number: 1,
@@ -109,13 +103,8 @@ mod tests {
         };
         let (account, incident) = (AccountId::new("A").unwrap(), IncidentId::new("I").unwrap());
         let record = IncidentRecord::from_rest(account, incident, changed_at, snapshot, None, Asked::at(changed_at));
-        let marked = |from_minute: i64, to_minute: i64| {
-            let runs = (from_minute..to_minute).filter(|minute| minute % 5 == 0);
-            runs.filter(|minute| looks_again(&record, changed_at + SignedDuration::from_mins(*minute))).count()
-        };
-        assert_eq!(marked(0, 1), 0, "still on its way");
-        assert_eq!(marked(5, 20), 3);
-        assert_eq!(marked(30, 90), 2);
-        assert_eq!(marked(60 * 24, 60 * 25), 2, "for as long as it is wrong");
+        for (seconds, expected) in [(0, false), (59, false), (61, true), (86_400, true)] {
+            assert_eq!(looks_again(&record, changed_at + SignedDuration::from_secs(seconds)), expected, "{seconds}");
+        }
     }
 }

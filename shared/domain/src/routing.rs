@@ -11,7 +11,7 @@ use crate::plan::CardRecord;
 pub type Channels = BTreeMap<ChannelId, TeamId>;
 
 /// The channels whose card may be out of date: those connected to the incident's service whose filter wants it, and those
-/// that already show a card (the incident may have moved to another service, or have lost its urgency, since).
+/// that already show a card that is kept true (the incident may have moved to another service, or have lost its urgency, since).
 ///
 /// A broken connection is no exception: one call per change finds out whether the channel is back, and a channel that is
 /// never tried again would lose every incident after it.
@@ -19,7 +19,8 @@ pub type Channels = BTreeMap<ChannelId, TeamId>;
 pub fn targets(record: &IncidentRecord, connections: &[Connection], cards: &[CardRecord]) -> Channels {
     let wanting = connections.iter().filter(|c| record.state().is_some_and(|state| c.wants(state)));
     let wanting = wanting.map(|c| (c.channel.clone(), c.team.clone()));
-    wanting.chain(cards.iter().map(|card| (card.channel.clone(), card.team.clone()))).collect()
+    let followed = cards.iter().filter(|card| card.frozen.is_none());
+    wanting.chain(followed.map(|card| (card.channel.clone(), card.team.clone()))).collect()
 }
 
 /// The [`targets`] whose card is missing or does not show this version.
@@ -31,7 +32,7 @@ pub fn behind(
     cards: &[CardRecord],
 ) -> Channels {
     let mut channels = targets(record, connections, cards);
-    for card in cards.iter().filter(|card| !card.is_behind(version)) {
+    for card in cards.iter().filter(|card| card.frozen.is_none() && !card.is_behind(version)) {
         channels.remove(&card.channel);
     }
     channels
@@ -122,6 +123,14 @@ mod tests {
         assert_eq!(targets(&record, &connections, &cards), named(&["all", "broken", "old"]));
         assert_eq!(behind(&record, RecordVersion(2), &connections, &cards), named(&["broken"]));
         assert_eq!(behind(&record, RecordVersion(3), &connections, &cards), named(&["all", "broken", "old"]));
+        let frozen = [CardRecord { frozen: Some(Timestamp::UNIX_EPOCH), ..card("old") }, card("all")];
+        assert_eq!(targets(&record, &connections, &frozen), named(&["all", "broken"]));
+        let frozen = [CardRecord { frozen: Some(Timestamp::UNIX_EPOCH), ..card("all") }];
+        assert_eq!(
+            behind(&record, RecordVersion(2), &connections, &frozen),
+            named(&["all", "broken"]),
+            "connected again"
+        );
         let unposted = [CardRecord { activity: None, ..card("old") }];
         assert_eq!(behind(&record, RecordVersion(2), &[], &unposted), named(&["old"]));
         let unknown = IncidentRecord::empty(account, incident);

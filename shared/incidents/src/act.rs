@@ -1,5 +1,6 @@
 //! A person does something to an incident: as themselves, with PagerDuty's newest word where that matters, and once.
 
+use domain::behind::Wish;
 use domain::deed::{Decision, Deed, Refusal, Repetition, Request};
 use domain::failure::Class;
 use domain::ids::{AccountId, CauseId, EntraUserId, IncidentId, TenantId};
@@ -129,7 +130,7 @@ async fn look_again(app: &App, At { account, incident, .. }: At<'_>, cause: &Cau
     let looked = async {
         let (Some(known), cards) = app.store.incident_with_cards(account, incident).await? else { return Ok(()) };
         let channels = routing::behind(&known.record, known.version, &[], &cards);
-        Box::pin(observe(app, account, What::Again(&known.record, channels), cause)).await.map(drop)
+        Box::pin(observe(app, account, What::Again(&known.record, channels, Wish::Shown), cause)).await.map(drop)
     };
     if let Err(error) = looked.await {
         tracing::warn!(error = runtime::chain(&error), incident.id = %incident, "cards not looked at after a click");

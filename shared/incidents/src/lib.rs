@@ -4,12 +4,14 @@
 //! Outcomes are data. Cards, sentences and the JSON of replies are made at the edges, by whoever asked.
 
 mod act;
+mod mark;
 mod observe;
 pub mod place;
 pub mod read;
 mod refresh;
 
 pub use act::{ActError, At, Outcome, act};
+pub use mark::{wake_anew, want};
 pub use observe::{Connected, ObserveError, Observed, What, observe};
 pub use read::Answer;
 pub use refresh::{RefreshError, refresh};

@@ -29,16 +29,18 @@ where
     .await
 }
 
-/// Serves a function that runs on a schedule; what the event says does not matter. A failure is Lambda's to count.
-pub async fn serve_schedule<E, F, Fut>(flow: F) -> Result<(), LambdaError>
+/// Serves a function that runs on a schedule, or is called by hand, with an input of type `I`. A failure is Lambda's to count.
+pub async fn serve_schedule<I, E, F, Fut>(flow: F) -> Result<(), LambdaError>
 where
+    I: DeserializeOwned + Send + 'static,
     E: std::error::Error + Send + Sync + 'static,
-    F: Fn(std::time::Duration) -> Fut,
+    F: Fn(I, std::time::Duration) -> Fut,
     Fut: Future<Output = Result<(), E>>,
 {
     let flow = &flow;
-    lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<serde_json::Value>| async move {
-        Ok::<(), LambdaError>(flow(left(&event.context)).await?)
+    lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<I>| async move {
+        let left = left(&event.context);
+        Ok::<(), LambdaError>(flow(event.payload, left).await?)
     }))
     .await
 }

@@ -28,15 +28,15 @@ pub enum Metric {
     /// Signed by PagerDuty, and not understood.
     UnreadableWebhooks,
     /// A channel's card was marked as possibly out of date.
-    JobsQueued,
+    CardsMarked,
     /// A new card.
     CardsPosted,
     /// A card was brought up to date.
     CardsEdited,
     /// A reply in a card's thread.
     RepliesPosted,
-    /// Nothing was left to do: an earlier delivery had shown it already.
-    JobsCoalesced,
+    /// Nothing was left to do for it: what was done for another mark had shown it already.
+    MarksCoalesced,
     /// Teams will never take this card: a smaller one is tried.
     CardsRefused,
     /// Teams takes the smaller one neither: nothing more is tried until the incident changes or somebody asks for it.
@@ -45,8 +45,6 @@ pub enum Metric {
     DeliveriesThrottled,
     /// A delivery that has to be tried again.
     DeliveriesRetried,
-    /// The last try before the dead-letter queue has failed.
-    DeliveriesDead,
     /// A post was repeated although the first try may have arrived.
     DoubtfulPosts,
     /// A channel that the bot cannot reach any more.
@@ -55,6 +53,13 @@ pub enum Metric {
     WebhookToCard,
     /// Somebody acted on an incident from Teams.
     ActionsTaken,
+    /// Seconds for which the oldest thing that could be done now has been unfinished. Lost channels are not counted: they have
+    /// [`Metric::ChannelsLost`].
+    OldestUnfinished,
+    /// How much is unfinished, whatever it waits for.
+    Unfinished,
+    /// How much of it is tried no more until somebody marks it again.
+    Parked,
     /// A linked person's token could not be refreshed.
     TokenRefreshFailures,
     /// PagerDuty's or Entra's token for the app itself could not be had.
@@ -83,16 +88,18 @@ impl Metric {
             Self::WebhooksFailed => "WebhooksFailed",
             Self::BadSignatures => "BadSignatures",
             Self::UnreadableWebhooks => "UnreadableWebhooks",
-            Self::JobsQueued => "JobsQueued",
+            Self::CardsMarked => "CardsMarked",
             Self::CardsPosted => "CardsPosted",
             Self::CardsEdited => "CardsEdited",
             Self::RepliesPosted => "RepliesPosted",
-            Self::JobsCoalesced => "JobsCoalesced",
+            Self::MarksCoalesced => "MarksCoalesced",
             Self::CardsRefused => "CardsRefused",
             Self::CardsParked => "CardsParked",
             Self::DeliveriesThrottled => "DeliveriesThrottled",
             Self::DeliveriesRetried => "DeliveriesRetried",
-            Self::DeliveriesDead => "DeliveriesDead",
+            Self::OldestUnfinished => "OldestUnfinished",
+            Self::Unfinished => "Unfinished",
+            Self::Parked => "Parked",
             Self::DoubtfulPosts => "DoubtfulPosts",
             Self::ChannelsLost => "ChannelsLost",
             Self::WebhookToCard => "WebhookToCard",
@@ -115,7 +122,11 @@ impl Metric {
     }
 
     fn unit(self) -> &'static str {
-        if self == Self::WebhookToCard { "Milliseconds" } else { "Count" }
+        match self {
+            Self::WebhookToCard => "Milliseconds",
+            Self::OldestUnfinished => "Seconds",
+            _ => "Count",
+        }
     }
 }
 

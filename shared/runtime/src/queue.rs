@@ -1,20 +1,20 @@
-//! The FIFO queue between those who learn that a card may be out of date and the notification sender.
+//! The FIFO queue between those who mark something in a channel as unfinished and the notification sender. A message says only
+//! "look at this channel": one that is lost costs time and nothing else.
 
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, SendMessageBatchRequestEntry};
 use domain::failure::Class;
-use domain::ids::ChannelId;
-use domain::job::{CardJob, TestJob};
-use serde::Serialize;
+use domain::ids::{AccountId, ChannelId};
+use domain::job::WakeUp;
 
 /// SQS takes at most ten messages per batch.
 const BATCH: usize = 10;
 
-/// How often a message is received before the dead-letter queue takes it: `maxReceiveCount` in the template. A card that
-/// gets no clear answer gets there after some two hours, a channel that does not answer after some nine.
-pub const MAX_RECEIVES: u32 = 120;
+/// How often a message is received before the dead-letter queue takes it: `maxReceiveCount` in the template. What has to wait for
+/// longer is a fact of the table and waits there, so only what cannot be read gets so far.
+pub const MAX_RECEIVES: u32 = 10;
 
 /// SQS hides a message for at most 12 h after it was received; some of that time has passed already.
 const MAX_VISIBILITY: Duration = Duration::from_secs(11 * 60 * 60);
@@ -66,20 +66,22 @@ impl Queue {
         Self { client, url }
     }
 
-    /// Sends jobs: grouped by channel (one writer per channel, in order), de-duplicated by cause and channel.
-    pub async fn send(&self, jobs: &[CardJob]) -> Result<(), QueueError> {
-        for batch in jobs.chunks(BATCH) {
-            let entries =
-                batch.iter().enumerate().map(|(index, job)| card_entry(index, job)).collect::<Result<Vec<_>, _>>()?;
-            self.send_batch(entries).await?;
+    /// Wakes channels, each with the epoch that was read after something was marked there: any number of marks in one epoch is one
+    /// message.
+    pub async fn wake(&self, channels: &[(AccountId, ChannelId, u64)]) -> Result<(), QueueError> {
+        for batch in channels.chunks(BATCH) {
+            let entry = |(index, (account, channel, epoch)): (usize, &(AccountId, ChannelId, u64))| {
+                entry(index, account, channel, &[account.as_str(), channel.as_str(), &epoch.to_string()])
+            };
+            self.send_batch(batch.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?).await?;
         }
         Ok(())
     }
 
-    /// Sends the wish for a test card, in the same group as the channel's incidents.
-    pub async fn send_test(&self, job: &TestJob) -> Result<(), QueueError> {
-        let entry = entry(0, job, &job.channel, &["test", &job.test])?;
-        self.send_batch(vec![entry]).await
+    /// Wakes a channel whatever was sent before: SQS remembers an id for five minutes, even if its message has died. `unique`: a
+    /// text that no other message has.
+    pub async fn wake_anew(&self, account: &AccountId, channel: &ChannelId, unique: &str) -> Result<(), QueueError> {
+        self.send_batch(vec![entry(0, account, channel, &["anew", unique])?]).await
     }
 
     async fn send_batch(&self, entries: Vec<SendMessageBatchRequestEntry>) -> Result<(), QueueError> {
@@ -154,24 +156,20 @@ fn hold_entry(
         .map_err(|error| QueueError::Encode(Box::new(error)))
 }
 
-fn card_entry(index: usize, job: &CardJob) -> Result<SendMessageBatchRequestEntry, QueueError> {
-    let cause = [job.cause.as_str(), job.account.as_str(), job.incident.as_str(), job.channel.as_str()];
-    entry(index, job, &job.channel, &cause)
-}
-
-/// `cause` names what made us send it: two messages with the same are one.
+/// `id` names the message: two with the same are one.
 fn entry(
     index: usize,
-    job: &impl Serialize,
+    account: &AccountId,
     channel: &ChannelId,
-    cause: &[&str],
+    id: &[&str],
 ) -> Result<SendMessageBatchRequestEntry, QueueError> {
-    let body = serde_json::to_string(job).map_err(|error| QueueError::Encode(Box::new(error)))?;
+    let wake_up = WakeUp { account: account.clone(), channel: channel.clone(), card: None };
+    let body = serde_json::to_string(&wake_up).map_err(|error| QueueError::Encode(Box::new(error)))?;
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(body)
         .message_group_id(digest(channel.as_str().as_bytes()))
-        .message_deduplication_id(digest(cause.join("#").as_bytes()))
+        .message_deduplication_id(digest(id.join("#").as_bytes()))
         .build()
         .map_err(|error| QueueError::Encode(Box::new(error)))
 }
@@ -184,37 +182,21 @@ pub fn digest(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::ids::{AccountId, IncidentId};
-    use jiff::Timestamp;
-
     use super::*;
 
-    fn job(cause: &str, channel: &str) -> CardJob {
-        CardJob {
-            account: AccountId::new("A").unwrap(),
-            incident: IncidentId::new("I").unwrap(),
-            channel: ChannelId::new(channel).unwrap(),
-            cause: domain::ids::CauseId::new(cause).unwrap(),
-            occasion: domain::job::Occasion::Webhook,
-            received_at: Timestamp::UNIX_EPOCH,
-            happened_at: None,
-        }
-    }
-
     #[test]
-    fn groups_by_channel_and_deduplicates_by_cause_and_channel() {
-        let of = |cause, channel| {
-            let entry = card_entry(0, &job(cause, channel)).unwrap();
+    fn groups_by_channel_and_is_one_message_for_each_epoch() {
+        let of = |channel: &str, id: &[&str]| {
+            let (account, channel) = (AccountId::new("A").unwrap(), ChannelId::new(channel).unwrap());
+            let entry = entry(0, &account, &channel, id).unwrap();
             (entry.message_group_id.unwrap(), entry.message_deduplication_id.unwrap())
         };
-        let (group, dedup) = of("E1", "19:a@thread.tacv2");
-        assert_eq!(of("E1", "19:a@thread.tacv2"), (group.clone(), dedup.clone()));
-        let (other_cause_group, other_cause_dedup) = of("E2", "19:a@thread.tacv2");
-        assert_eq!(other_cause_group, group);
-        assert_ne!(other_cause_dedup, dedup);
-        let (other_channel_group, other_channel_dedup) = of("E1", "19:b@thread.tacv2");
-        assert_ne!(other_channel_group, group);
-        assert_ne!(other_channel_dedup, dedup);
+        let (group, dedup) = of("19:a@thread.tacv2", &["A", "19:a@thread.tacv2", "1"]);
+        assert_eq!(of("19:a@thread.tacv2", &["A", "19:a@thread.tacv2", "1"]), (group.clone(), dedup.clone()));
+        let (next_group, next_dedup) = of("19:a@thread.tacv2", &["A", "19:a@thread.tacv2", "2"]);
+        assert_eq!(next_group, group);
+        assert_ne!(next_dedup, dedup);
+        assert_ne!(of("19:b@thread.tacv2", &["A", "19:b@thread.tacv2", "1"]).0, group);
         assert_eq!(group.len(), 64);
     }
 }

@@ -6,7 +6,7 @@ use domain::connection::{Channel, ChannelKind, Connection, Installation};
 use domain::ids::{AccountId, CauseId, ChannelId};
 use domain::job::{Cause, Occasion};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use incidents::{What, observe};
+use incidents::{What, observe, wake_anew};
 use runtime::App;
 use store::OpenIncident;
 
@@ -69,6 +69,12 @@ pub async fn restore_connections(app: &App, connections: &[Connection], cause: C
             Ok::<_, SetupError>(())
         };
         stream::iter(open.map(look)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    }
+    // Everything that was marked while the channels were away is still there.
+    let channels: BTreeSet<(&AccountId, &ChannelId)> = connections.iter().map(|c| (&c.account, &c.channel)).collect();
+    for (account, channel) in channels {
+        app.store.release_channel(account, channel).await?;
+        wake_anew(app, account, channel).await?;
     }
     // Last: who sees a failure before this tries everything again.
     for connection in connections {

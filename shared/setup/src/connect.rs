@@ -1,16 +1,17 @@
-//! Connecting a service to a channel: its webhook subscription, the connection, and the greeting in the channel.
+//! Connecting a service to a channel: its webhook subscription, the connection, and the greeting in the channel, which is marked as
+//! unfinished there like any incident.
 
+use domain::behind::{Mark, Subject};
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::failure::Class;
 use domain::ids::ChannelId;
 use domain::incident::ServiceRef;
-use domain::job::TestJob;
-use incidents::place;
+use incidents::{place, want};
 use runtime::{App, BotError};
 use store::Subscription;
 
 use crate::audit::{Actor, note};
-use crate::disconnect::{remove, remove_locked};
+use crate::disconnect::remove_locked;
 use crate::error::SetupError;
 use crate::lock::{ServiceLock, one_at_a_time};
 use crate::subscription::{subscribe, undo};
@@ -39,8 +40,8 @@ pub enum Connected {
     Already(Connection),
 }
 
-/// Connects, and greets the channel. A channel that cannot be greeted because the bot cannot post there is not connected;
-/// whatever was done before a failure is undone.
+/// Connects, and has the channel greeted. A channel that the bot does not see is not connected; whatever was done before a failure
+/// is undone.
 ///
 /// Goes to its end even if the caller stops waiting: half a connection would leave a subscription that nobody knows.
 pub async fn connect(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError> {
@@ -54,16 +55,11 @@ pub async fn connect(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError
 }
 
 async fn connect_and_greet(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError> {
+    must_see(app, wish).await?;
     let connected = connect_quietly(app, wish).await?;
     let Connected::Made(connection) = &connected else { return Ok(connected) };
-    let greeting = cards::service_connected(&connection.service_name);
-    if let Err(error) = app.bot().post(wish.installation, wish.channel, &greeting).await {
-        if cannot_post(error.class()) {
-            if let Err(left) = remove(app, &connection.key(), None).await {
-                tracing::error!(channel.id = %wish.channel, error = runtime::chain(&left), "connection left over");
-            }
-            return Err(unreachable(error));
-        }
+    let greeting = Subject::Greeting(connection.service.clone());
+    if let Err(error) = want(app, &[Mark::message(connection, greeting, None, app.clock.now())]).await {
         tracing::warn!(channel.id = %wish.channel, error = runtime::chain(&error), "channel not greeted");
     }
     let text =
@@ -72,8 +68,21 @@ async fn connect_and_greet(app: &App, wish: &Wish<'_>) -> Result<Connected, Setu
     Ok(connected)
 }
 
-/// Whether Teams will refuse every message in the channel, and not only this one for now.
-fn cannot_post(class: Class) -> bool {
+/// Refuses a channel in which the bot is not. What Teams does not say now, the first message finds out.
+async fn must_see(app: &App, wish: &Wish<'_>) -> Result<(), SetupError> {
+    match app.bot().channels(wish.installation).await {
+        Ok(channels) if channels.iter().any(|channel| &channel.id == wish.channel) => Ok(()),
+        Ok(_) => Err(SetupError::ChannelUnreachable { code: "NotAMember".to_owned() }),
+        Err(error) if is_closed(error.class()) => Err(unreachable(error)),
+        Err(error) => {
+            tracing::warn!(channel.id = %wish.channel, error = runtime::chain(&error), "channel not checked");
+            Ok(())
+        }
+    }
+}
+
+/// Whether Teams will refuse every question about the team, and not only this one for now.
+fn is_closed(class: Class) -> bool {
     match class {
         Class::Gone | Class::Forbidden | Class::Invalid => true,
         Class::Retry { .. } | Class::Unclear | Class::Relink | Class::Bug => false,
@@ -165,18 +174,12 @@ async fn add(
     }
 }
 
-/// Has a marked test card posted through the real queue. Gives the test's id.
+/// Has a test card posted on the way that incidents take. Gives the test's id.
 pub async fn send_test(app: &App, connection: &Connection, actor: &Actor) -> Result<String, SetupError> {
     let test = app.random.token()?;
-    let job = TestJob {
-        account: connection.account.clone(),
-        service: connection.service.clone(),
-        channel: connection.channel.clone(),
-        test: test.clone(),
-        by: actor.name.clone(),
-        received_at: app.clock.now(),
-    };
-    app.queue.send_test(&job).await?;
+    let subject = Subject::Test(connection.service.clone(), test.clone());
+    let mark = Mark::message(connection, subject, Some(actor.name.clone()), app.clock.now());
+    want(app, &[mark]).await?;
     note(app, &connection.account, actor, format!("sent a test notification for {}", connection.service_name)).await;
     Ok(test)
 }

@@ -8,6 +8,7 @@ use runtime::App;
 
 use crate::audit::{Actor, note, tell_team};
 use crate::error::SetupError;
+use crate::freeze::{Going, freeze};
 use crate::lock::{ServiceLock, one_at_a_time};
 use crate::subscription::{SubscriptionEnd, end_unused};
 
@@ -50,14 +51,20 @@ pub(crate) async fn remove_locked(
     lock: &ServiceLock,
     channel: &ChannelId,
 ) -> Result<Option<Removed>, SetupError> {
-    let Some(connection) = app.store.remove_connection(&lock.connection(channel)).await? else { return Ok(None) };
     let ServiceLock { account, service, .. } = lock;
+    let going = Going::Connection(service, channel);
+    freeze(app, account, going).await?;
+    let Some(connection) = app.store.remove_connection(&lock.connection(channel)).await? else { return Ok(None) };
     let needed = app.store.is_connected(account, service).await?;
     let subscription = match app.store.subscription_of_service(account, service).await? {
         _ if needed => SubscriptionEnd::Kept,
         None => SubscriptionEnd::Deleted,
         Some(subscription) => end_unused(app, lock, &subscription).await?,
     };
+    // What was opened or kept true meanwhile. The connection is gone, so this cannot fail it.
+    if let Err(error) = freeze(app, account, going).await {
+        tracing::warn!(error = runtime::chain(&error), service.id = %service, "a card may look alive");
+    }
     Ok(Some(Removed { connection, subscription }))
 }
 
@@ -131,6 +138,10 @@ pub async fn finish_leaving(app: &App, installation: &Installation) -> Result<()
 /// Removes a team's connections to an account, and the account links of its tenant that no other team needs.
 async fn sweep(app: &App, installation: &Installation, account: &AccountId) -> Result<Disconnected, SetupError> {
     let mut done = Disconnected::default();
+    if place::team(app, account, &installation.team).await?.is_none() {
+        // Also those of incidents that have moved to other services.
+        freeze(app, account, Going::Team(&installation.team)).await?;
+    }
     for _ in 0..ROUNDS {
         // Authorized again meanwhile: what the team gets from now on must stay.
         if place::team(app, account, &installation.team).await?.is_some() {

@@ -11,6 +11,7 @@ mod channels;
 mod connect;
 mod disconnect;
 mod error;
+mod freeze;
 mod lock;
 mod people;
 mod services;

@@ -1,20 +1,10 @@
 //! Cards: which message shows an incident in a channel, and what it shows.
 
-use domain::plan::{CardKey, CardRecord, PostClaim};
-use jiff::{SignedDuration, Timestamp};
+use domain::plan::{CardKey, CardRecord};
+use jiff::Timestamp;
 
-use crate::item::{Attributes, Condition, Item, data_or_skip, number, version};
-use crate::table::EXPIRES_AT;
+use crate::item::{Attributes, Condition, Item, data_or_skip, version};
 use crate::{Error, Store, keys};
-
-/// Whether a sender may post.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    /// Nobody else may, until the lease ends.
-    Won,
-    /// Somebody else posts, or has posted.
-    Lost,
-}
 
 /// Whether a card was saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,40 +21,18 @@ impl Store {
         self.read_data(&keys::card(key)).await
     }
 
-    /// Claims the right to post `unposted`'s message for `lease`. A card that cannot be read is replaced. `expires`: when the card
-    /// may be forgotten, if its incident is resolved.
-    pub async fn claim_post(
+    /// Saves what a card shows now over what was seen of it, in one call unless somebody else has saved it meanwhile.
+    pub async fn save_card_over(
         &self,
         key: &CardKey,
-        unposted: &CardRecord,
-        holder: &str,
-        now: Timestamp,
-        lease: SignedDuration,
+        card: &CardRecord,
+        seen: &SeenCard,
         expires: Option<Timestamp>,
-    ) -> Result<Claim, Error> {
-        let known = self.known_card(key).await?;
-        let is_taken =
-            |card: &CardRecord| card.activity.is_some() || card.claim.as_ref().is_some_and(|claim| claim.until > now);
-        if known.card.as_ref().is_some_and(is_taken) {
-            return Ok(Claim::Lost);
+    ) -> Result<Saved, Error> {
+        if self.put_card(key, card, seen, expires).await? {
+            return Ok(Saved::Yes);
         }
-        let until = now.checked_add(lease).unwrap_or(Timestamp::MAX);
-        let claimed = CardRecord { claim: Some(PostClaim { holder: holder.to_owned(), until }), ..unposted.clone() };
-        let won = self.put_card(key, &claimed, &known, expires).await?;
-        Ok(if won { Claim::Won } else { Claim::Lost })
-    }
-
-    /// Gives the claim back: the post was refused, so nothing was posted.
-    pub async fn release_claim(&self, key: &CardKey, holder: &str) -> Result<(), Error> {
-        let known = self.known_card(key).await?;
-        let claimed =
-            known.card.as_ref().filter(|card| card.claim.as_ref().is_some_and(|claim| claim.holder == holder));
-        if let Some(card) = claimed {
-            let expires = known.item.as_ref().and_then(|item| number(item, EXPIRES_AT));
-            let expires = expires.and_then(|second| Timestamp::from_second(second).ok());
-            self.put_card(key, &CardRecord { claim: None, ..card.clone() }, &known, expires).await?;
-        }
-        Ok(())
+        self.save_card(key, card, expires).await
     }
 
     /// Saves what a card shows now. A state that is older than the stored one is not written. `expires`: when the card may be
@@ -84,9 +52,8 @@ impl Store {
         Ok(if saved { Saved::Yes } else { Saved::Overtaken })
     }
 
-    async fn known_card(&self, key: &CardKey) -> Result<Known, Error> {
-        let item = self.read(&keys::card(key)).await?;
-        Ok(Known { card: item.as_ref().and_then(data_or_skip), item })
+    async fn known_card(&self, key: &CardKey) -> Result<SeenCard, Error> {
+        Ok(SeenCard::of(self.read(&keys::card(key)).await?))
     }
 
     /// Writes if nobody else has written since `known` was read.
@@ -94,20 +61,35 @@ impl Store {
         &self,
         key: &CardKey,
         card: &CardRecord,
-        known: &Known,
+        known: &SeenCard,
         expires: Option<Timestamp>,
     ) -> Result<bool, Error> {
         let next = known.item.as_ref().map_or(0, version).saturating_add(1);
         let mut new = Item::new(keys::card(key), "card", card)?.version(next).may_expire(expires);
-        if let Known { item: Some(item), card: Some(card) } = known {
+        if let SeenCard { item: Some(item), card: Some(card) } = known {
             new = new.over(item, card)?;
         }
         self.put_if(new, Condition::unchanged(known.item.as_ref())).await
     }
 }
 
-/// The stored item, if there is one, and the card in it, if it can be read.
-struct Known {
+/// A card as it was read: the stored item, if there is one, and the card in it, if it can be read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SeenCard {
     item: Option<Attributes>,
     card: Option<CardRecord>,
+}
+
+impl SeenCard {
+    pub(crate) fn of(item: Option<Attributes>) -> Self {
+        Self { card: item.as_ref().and_then(data_or_skip), item }
+    }
+
+    pub(crate) fn card(&self) -> Option<&CardRecord> {
+        self.card.as_ref()
+    }
+
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.item.is_some() && self.card.is_none()
+    }
 }

@@ -59,9 +59,11 @@ const MISFITS: &[&str] = &[
 ];
 
 impl Misfit {
+    pub(crate) const UNKNOWN: Self = Self("another shape");
+
     pub(crate) fn of(error: &serde_dynamo::Error) -> Self {
         let sentence = error.to_string();
-        Self(MISFITS.iter().find(|kind| sentence.starts_with(**kind)).unwrap_or(&"another shape"))
+        Self(MISFITS.iter().find(|kind| sentence.starts_with(**kind)).unwrap_or(&Self::UNKNOWN.0))
     }
 }
 
@@ -80,6 +82,11 @@ impl Error {
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         matches!(self, Self::Unreadable { .. })
+    }
+
+    /// A request that cannot be made.
+    pub(crate) fn unbuilt(operation: &'static str, error: aws_sdk_dynamodb::error::BuildError) -> Self {
+        Self::Call { operation, request: "none".to_owned(), retryable: false, source: Box::new(error) }
     }
 
     pub(crate) fn call<E>(operation: &'static str, error: SdkError<E>) -> Self

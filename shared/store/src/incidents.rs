@@ -33,7 +33,7 @@ pub struct OpenIncident {
 }
 
 impl StoredRecord {
-    fn read(item: &Attributes) -> Result<Self, Error> {
+    pub(crate) fn read(item: &Attributes) -> Result<Self, Error> {
         let record: IncidentRecord = data(item)?;
         let has_state = || item.get(DATA)?.as_m().ok()?.get("snapshot").map(|state| !state.is_null());
         let gap = record.snapshot.is_none() && has_state().unwrap_or_default();
@@ -50,6 +50,28 @@ impl Store {
         found.as_ref().map(StoredRecord::read).transpose()
     }
 
+    /// Everything that is stored of an incident, in one consistent read.
+    pub async fn incident(&self, account: &AccountId, incident: &IncidentId) -> Result<IncidentItems, Error> {
+        let items = self.partition(&keys::incident(account, incident), None).await?;
+        let (records, cards): (Vec<_>, Vec<_>) = items.into_iter().partition(is_record);
+        let item = records.into_iter().next();
+        let known = item.as_ref().map(StoredRecord::read).map(or_skip).transpose()?.flatten();
+        Ok(IncidentItems { item, known, cards: cards.iter().filter_map(data_or_skip).collect() })
+    }
+
+    /// Stores what a merge has brought, unless somebody else has stored something since the incident was read: `false`. `expires`:
+    /// when the record may be forgotten, if the incident is resolved now.
+    pub async fn put_merged(
+        &self,
+        incident: &IncidentItems,
+        merged: &StoredRecord,
+        expires: Timestamp,
+    ) -> Result<bool, Error> {
+        let known = incident.known.as_ref().map(|known| &known.record);
+        let new = record_item(merged, incident.item.as_ref(), known, expires)?;
+        self.put_if(new, Condition::unchanged(incident.item.as_ref())).await
+    }
+
     /// Merges an observation into the stored record. The version stays if it adds nothing, and nothing is written unless the
     /// record is unlisted. A record that cannot be read is replaced. `expires`: when the record may be forgotten, if the incident
     /// is resolved now.
@@ -58,30 +80,37 @@ impl Store {
     /// [`Error::Contended`] if others changed the record every time, else as [`Store::record`].
     pub async fn merge_record(&self, observed: IncidentRecord, expires: Timestamp) -> Result<StoredRecord, Error> {
         for _ in 0..TRIES {
-            let items = self.partition(&keys::incident(&observed.account, &observed.id), None).await?;
-            let (records, cards): (Vec<_>, Vec<_>) = items.iter().partition(|item| is_record(item));
-            let item = records.first().copied();
-            let known = item.map(StoredRecord::read).map(or_skip).transpose()?.flatten();
-            let merged = match &known {
-                Some(known) => known.record.clone().merge(observed.clone()),
-                None => observed.clone(),
-            };
-            let same = known.as_ref().filter(|known| known.record == merged);
-            if let Some(known) = same.filter(|known| !known.unlisted) {
-                return Ok(known.clone());
-            }
-            // A version that no card shows, also if the record was lost, or has expired before them.
-            let shown = cards.into_iter().filter_map(data_or_skip::<CardRecord>).map(|card| card.newest().0);
-            let newest = shown.chain(item.map(version)).max().unwrap_or(0);
-            let version = same.map_or(RecordVersion(newest.saturating_add(1)), |known| known.version);
-            let gap = known.as_ref().map_or(item.is_some(), |known| known.gap);
-            let stored = StoredRecord { record: merged, version, gap, unlisted: false };
-            let new = record_item(&stored, item, known.as_ref().map(|known| &known.record), expires)?;
-            if self.put_if(new, Condition::unchanged(item)).await? {
-                return Ok(stored);
+            let known = self.incident(&observed.account, &observed.id).await?;
+            match known.merged(observed.clone()) {
+                Merged::Nothing(stored) => return Ok(stored),
+                Merged::New(stored) if self.put_merged(&known, &stored, expires).await? => return Ok(stored),
+                Merged::New(_) => {}
             }
         }
         Err(Error::Contended { what: format!("the record of incident {}", observed.id) })
+    }
+
+    /// Gives a record at least this version, though nothing new is known: what was to become this version never came. `None`: there
+    /// is no record that can be read.
+    pub async fn raise_version(
+        &self,
+        account: &AccountId,
+        incident: &IncidentId,
+        wanted: RecordVersion,
+        expires: Timestamp,
+    ) -> Result<Option<RecordVersion>, Error> {
+        for _ in 0..TRIES {
+            let items = self.incident(account, incident).await?;
+            let Some(known) = &items.known else { return Ok(None) };
+            if known.version >= wanted {
+                return Ok(Some(known.version));
+            }
+            let raised = StoredRecord { version: wanted, ..known.clone() };
+            if self.put_merged(&items, &raised, expires).await? {
+                return Ok(Some(wanted));
+            }
+        }
+        Err(Error::Contended { what: format!("the record of incident {incident}") })
     }
 
     /// Every open incident of an account. One that was opened a moment ago may be missing, and one whose record was last written by
@@ -106,10 +135,74 @@ impl Store {
         account: &AccountId,
         incident: &IncidentId,
     ) -> Result<(Option<StoredRecord>, Vec<CardRecord>), Error> {
-        let items = self.partition(&keys::incident(account, incident), None).await?;
-        let (records, cards): (Vec<_>, Vec<_>) = items.iter().partition(|item| is_record(item));
-        let record = records.first().copied().map(StoredRecord::read).map(or_skip).transpose()?.flatten();
-        Ok((record, cards.into_iter().filter_map(data_or_skip).collect()))
+        let IncidentItems { known, cards, .. } = self.incident(account, incident).await?;
+        Ok((known, cards))
+    }
+}
+
+/// An incident as it was read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct IncidentItems {
+    item: Option<Attributes>,
+    /// The record; `None`: there is none that can be read.
+    pub known: Option<StoredRecord>,
+    /// The cards that can be read.
+    pub cards: Vec<CardRecord>,
+}
+
+/// What an observation adds to what is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    /// Nothing, and nothing needs to be stored.
+    Nothing(StoredRecord),
+    /// This is to be stored now.
+    New(StoredRecord),
+}
+
+impl Merged {
+    /// The record as it is, or is to be stored.
+    #[must_use]
+    pub fn record(&self) -> &StoredRecord {
+        match self {
+            Self::Nothing(stored) | Self::New(stored) => stored,
+        }
+    }
+}
+
+impl IncidentItems {
+    /// Merges an observation.
+    #[must_use]
+    pub fn merged(&self, observed: IncidentRecord) -> Merged {
+        let merged = match &self.known {
+            Some(known) => known.record.clone().merge(observed),
+            None => observed,
+        };
+        let same = self.known.as_ref().filter(|known| known.record == merged);
+        self.stored(merged, same)
+    }
+
+    /// Merges what was looked for. Most of it is known, and that PagerDuty has said it once more is nothing new.
+    #[must_use]
+    pub fn merged_if_new(&self, observed: IncidentRecord) -> Merged {
+        let same = self.known.as_ref();
+        let same = same.filter(|known| known.record.clone().merge(observed.clone()).says_the_same(&known.record));
+        match same {
+            Some(known) => self.stored(known.record.clone(), Some(known)),
+            None => self.merged(observed),
+        }
+    }
+
+    /// `same`: what is stored, if that is it.
+    fn stored(&self, merged: IncidentRecord, same: Option<&StoredRecord>) -> Merged {
+        if let Some(known) = same.filter(|known| !known.unlisted) {
+            return Merged::Nothing(known.clone());
+        }
+        // A version that no card shows, also if the record was lost, or has expired before them.
+        let shown = self.cards.iter().map(|card| card.newest().0);
+        let newest = shown.chain(self.item.as_ref().map(version)).max().unwrap_or(0);
+        let version = same.map_or(RecordVersion(newest.saturating_add(1)), |known| known.version);
+        let gap = self.known.as_ref().map_or(self.item.is_some(), |known| known.gap);
+        Merged::New(StoredRecord { record: merged, version, gap, unlisted: false })
     }
 }
 

@@ -20,12 +20,12 @@ use crate::{Error, Store};
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
 
 pub(crate) const DATA: &str = "data";
-const KIND: &str = "kind";
+pub(crate) const KIND: &str = "kind";
 
 /// The shape of all items; those of version 1 do not say it. It is for people who look at the table, and for a later version that
 /// has to tell them apart: no reader ever refuses a newer one.
-const SCHEMA_VERSION: i128 = 2;
-const SCHEMA: &str = "schema";
+pub(crate) const SCHEMA_VERSION: i128 = 2;
+pub(crate) const SCHEMA: &str = "schema";
 pub(crate) const VERSION: &str = "version";
 
 /// An item on its way into the table.
@@ -159,7 +159,7 @@ pub(crate) fn key_attributes(key: &Key) -> Attributes {
     ])
 }
 
-fn written(pk: &str, value: &impl Serialize) -> Result<AttributeValue, Error> {
+pub(crate) fn written(pk: &str, value: &impl Serialize) -> Result<AttributeValue, Error> {
     serde_dynamo::to_attribute_value(value)
         .map_err(|error| Error::Unwritable { key: pk.to_owned(), source: Misfit::of(&error) })
 }
@@ -171,6 +171,12 @@ pub(crate) fn data<T: DeserializeOwned>(attributes: &Attributes) -> Result<T, Er
         key: format!("{} {}", text(attributes, PK).unwrap_or_default(), text(attributes, SK).unwrap_or_default()),
         source: Misfit::of(&error),
     })
+}
+
+/// What an item of an unknown kind is.
+pub(crate) fn misfit(item: &Attributes) -> Error {
+    let key = format!("{} {}", text(item, PK).unwrap_or_default(), text(item, SK).unwrap_or_default());
+    Error::Unreadable { key, source: Misfit::UNKNOWN }
 }
 
 /// The values of those items that can be read: one that cannot must not hide the others.

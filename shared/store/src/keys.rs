@@ -3,6 +3,7 @@
 //! Ids never contain `#` (see `domain::ids`), so parts joined by it can be told apart. Every key begins with the account,
 //! tenant or team, or with an id that is signed or unguessable, so an unscoped read cannot be written.
 
+use domain::behind::Subject;
 use domain::connection::ConnectionKey;
 use domain::ids::{
     AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, ServiceId, SubscriptionId,
@@ -51,6 +52,25 @@ pub(crate) fn open_incident(account: &AccountId, id: &IncidentId) -> IndexKey {
 
 pub(crate) fn card(CardKey { account, incident: id, channel }: &CardKey) -> Key {
     Key { pk: incident(account, id), sk: format!("{CARD}{channel}") }
+}
+
+/// What is unfinished in a channel.
+pub(crate) fn behind_set(account: &AccountId, channel: &ChannelId) -> String {
+    format!("BEHIND#{account}#{channel}")
+}
+
+pub(crate) fn behind(account: &AccountId, channel: &ChannelId, subject: &Subject) -> Key {
+    Key { pk: behind_set(account, channel), sk: subject.clone().into() }
+}
+
+/// What a channel's sender leaves for the next one.
+pub(crate) fn channel_state(account: &AccountId, channel: &ChannelId) -> Key {
+    Key { pk: format!("{CHANNEL}{account}#{channel}"), sk: "STATE".to_owned() }
+}
+
+/// The channels of an account in which anything has ever been marked.
+pub(crate) fn channel_of_account(account_id: &AccountId, channel: &ChannelId) -> Key {
+    Key { pk: account(account_id).pk, sk: format!("{CHANNEL}{channel}") }
 }
 
 pub(crate) fn service(account: &AccountId, service: &ServiceId) -> String {
@@ -282,6 +302,11 @@ mod tests {
             installation(&TeamId::new(a.as_str()).unwrap()),
             super::channel(&TeamId::new(a.as_str()).unwrap(), &channel),
             last_delivery(&connected),
+            behind(&account, &channel, &Subject::Incident(incident.clone())),
+            behind(&account, &channel, &Subject::Greeting(service.clone())),
+            behind(&account, &channel, &Subject::Test(service.clone(), a.clone())),
+            channel_state(&account, &channel),
+            channel_of_account(&account, &channel),
             subscription_of(&account, &service),
             super::account(&account),
             account_of_app(a),

@@ -9,7 +9,9 @@
 //! An item that cannot be read hides no other one: lists leave it out and say so in the log, with its key.
 
 mod admin;
+mod behind;
 mod cards;
+mod channels;
 mod connections;
 mod error;
 mod hash;
@@ -18,6 +20,7 @@ mod installations;
 mod item;
 mod keys;
 mod ledger;
+mod looks;
 mod once;
 mod people;
 mod rounds;
@@ -28,11 +31,14 @@ mod tickets;
 mod tokens;
 
 pub use admin::{Admin, AuditEntry, PendingAuthorization, Session, Via};
-pub use cards::{Claim, Saved};
+pub use behind::Held;
+pub use cards::{Saved, SeenCard};
+pub use channels::Epoch;
 pub use error::{Error, Misfit};
-pub use incidents::{OpenIncident, StoredRecord};
+pub use incidents::{IncidentItems, Merged, OpenIncident, StoredRecord};
 pub use keys::{LockKey, OnceKey};
 pub use ledger::ledger_day;
+pub use looks::Look;
 pub use once::Once;
 pub use people::{PersonalChat, RefreshLease, StoredLink};
 pub use subscriptions::Subscription;

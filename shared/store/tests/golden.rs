@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::behind::Rank;
+use domain::channel::HoldKind;
 use domain::connection::{ChannelKind, Connection, ConnectionKey, DeliveryOutcome, Filter, Health, Installation};
 use domain::deed::Deed;
 use domain::ids::{
@@ -20,11 +22,11 @@ use domain::incident::{
 use domain::job::Occasion;
 use domain::ledger::Progress;
 use domain::linking::{Purpose, Ticket, Wanted, WantedAction};
-use domain::permission::Rank;
-use domain::plan::{CardKey, CardRecord, PostClaim};
+use domain::permission::Rank as Role;
+use domain::plan::{CardKey, CardRecord, Doubt};
 use domain::round::Round;
 use jiff::{SignedDuration, Timestamp};
-use store::{Claim, Once, OnceKey, OpenIncident, Saved, Store, Via, secret_hash};
+use store::{Epoch, Held, Once, OnceKey, OpenIncident, Saved, Store, Via, secret_hash};
 
 use crate::support::{TABLE, table};
 
@@ -199,8 +201,8 @@ async fn a_newer_card_keeps_its_message_and_loses_what_is_not_known() {
     assert!(part(&after, &["possible_doubles", "certain"]).is_some());
 
     let claimed = store.card(&card_key("PCLAIMED")).await.unwrap().unwrap();
-    let in_doubt = Some(PostClaim { holder: String::new(), until: Timestamp::UNIX_EPOCH });
-    assert_eq!((claimed.activity, claimed.claim), (None, in_doubt), "somebody may have posted it");
+    let in_doubt = Some(Doubt { since: Timestamp::UNIX_EPOCH });
+    assert_eq!((claimed.activity, claimed.doubt), (None, in_doubt), "somebody may have posted it");
 }
 
 #[tokio::test]
@@ -210,9 +212,9 @@ async fn a_card_whose_message_cannot_be_read_is_never_taken_for_one_that_was_not
     assert!(store.card(&key).await.unwrap_err().is_unreadable());
     assert_eq!(store.incident_with_cards(&account(), &incident("PLOST")).await.unwrap(), (None, vec![]));
     let in_doubt = CardRecord::in_doubt(channel(), team(), tenant());
-    let claim = store.claim_post(&key, &in_doubt, "me", T0, SignedDuration::from_secs(20), None).await.unwrap();
-    assert_eq!(claim, Claim::Won);
-    let posted = CardRecord { possible_doubles: 1, claim: None, ..card(Some("1800")) };
+    let saved = store.save_card(&key, &in_doubt, None).await.unwrap();
+    assert_eq!(saved, Saved::Yes);
+    let posted = CardRecord { possible_doubles: 1, doubt: None, ..card(Some("1800")) };
     assert_eq!(store.save_card(&key, &posted, None).await.unwrap(), Saved::Yes);
     assert_eq!(store.card(&key).await.unwrap(), Some(posted));
 }
@@ -278,7 +280,7 @@ async fn newer_lines_of_ledger_and_audit_are_shown_without_what_is_not_known() {
 #[tokio::test]
 async fn what_a_newer_version_lets_people_do_gives_nobody_more_here() {
     let (store, _) = golden("newer").await;
-    assert_eq!(store.session("cookie", T0).await.unwrap().unwrap().admin.rank, Rank::Member);
+    assert_eq!(store.session("cookie", T0).await.unwrap().unwrap().admin.rank, Role::Member);
     let ticket = async |secret| store.ticket(secret, T0).await.unwrap().map(|ticket| ticket.purpose);
     let link = |wanted| Some(Purpose::Link { account: Some(account()), wanted });
     assert_eq!(ticket("ticket").await, link(Some(acknowledge())));
@@ -291,7 +293,7 @@ async fn what_a_newer_version_lets_people_do_gives_nobody_more_here() {
     assert_eq!(once, Once::InProgress, "what may have been done is not done again");
 
     let pending = store.pending_authorization("browser", T0).await.unwrap().unwrap();
-    assert_eq!((pending.admin.rank, pending.account.subdomain.as_str()), (Rank::Member, "acme"));
+    assert_eq!((pending.admin.rank, pending.account.subdomain.as_str()), (Role::Member, "acme"));
     assert_eq!(store.authorization_key("key", T0).await.unwrap().unwrap().team, team());
     let renewal = store.take_renewal("renewal", T0).await.unwrap().unwrap();
     assert_eq!(renewal.purpose, Purpose::Authorize { team: team(), installed_at: T0 });
@@ -388,7 +390,7 @@ async fn everything_of_the_version_before_is_read_whole() {
     let told = lines.iter().map(|(line, _)| (line.occasion, line.progress)).collect::<Vec<_>>();
     assert_eq!(told, [(Occasion::Restored, Progress::Coalesced)]);
     assert_eq!(store.audit(&account(), None, 9, T0).await.unwrap().0.first().unwrap().via, Via::Teams);
-    assert_eq!(store.session("cookie", T0).await.unwrap().unwrap().admin.rank, Rank::Admin);
+    assert_eq!(store.session("cookie", T0).await.unwrap().unwrap().admin.rank, Role::Admin);
     let Ticket { purpose, .. } = store.ticket("ticket", T0).await.unwrap().unwrap();
     let Purpose::Link { wanted: Some(WantedAction { what: Wanted::Click { deed, .. }, .. }), .. } = purpose else {
         unreachable!("{purpose:?}")
@@ -397,10 +399,31 @@ async fn everything_of_the_version_before_is_read_whole() {
     assert_eq!(store.wanted(&tenant(), &user(), "w1", T0).await.unwrap(), Some(acknowledge()));
     assert_eq!(store.links_of(&tenant(), &user()).await.unwrap().len(), 1);
     assert_eq!(store.personal_chat(&tenant(), &user()).await.unwrap().unwrap().teams_user, None);
-    assert_eq!(store.pending_authorization("browser", T0).await.unwrap().unwrap().admin.rank, Rank::Admin);
+    assert_eq!(store.pending_authorization("browser", T0).await.unwrap().unwrap().admin.rank, Role::Admin);
     assert_eq!(store.take_attempt("state", "call", T0).await.unwrap().unwrap().ticket, None);
     assert_eq!(store.pending("browser", T0).await.unwrap().unwrap().link.pd_name, "Ada W");
     let once = store.begin_once(OnceKey::Form("digest"), "call", T0, SignedDuration::from_secs(20)).await.unwrap();
     assert_eq!(once, Once::Done("PINC".to_owned()));
     assert_eq!(store.subscription_of_service(&account(), &service()).await.unwrap().unwrap().url, None);
+}
+
+#[tokio::test]
+async fn what_a_newer_version_left_unfinished_is_finished() {
+    let (store, client) = golden("newer").await;
+    let set = store.behind_set(&account(), &channel()).await.unwrap();
+    assert_eq!(set.len(), 1, "what is of an unknown kind is left for who knows it");
+    let known = &set[0];
+    assert_eq!((known.seq, known.wanted, known.attempts, known.not_before), (4, RecordVersion(9), 2, None));
+    assert_eq!((known.marked.rank, known.marked.by.as_deref(), known.why.as_deref()), (Rank::High, None, None));
+    let causes: Vec<_> = known.causes.iter().map(|cause| (cause.id.as_str(), cause.occasion)).collect();
+    assert_eq!(causes, [("E1", Occasion::Other)]);
+    store.hold_behind(known, &Held::Until(None), "Throttled").await.unwrap();
+    let after = item(&client, "BEHIND#PACCT#19:incidents@thread.tacv2", "PINC").await;
+    assert!(part(&after, &["from_the_future"]).is_some() && after.contains_key("storm"));
+
+    let (epoch, state) = store.begin_epoch(&account(), &channel()).await.unwrap();
+    let hold = state.hold.unwrap();
+    assert_eq!((epoch, hold.tries, hold.kind), (Epoch(8), 0, HoldKind::Busy));
+    assert_eq!(state.in_flight.iter().map(|flying| &flying.subject).collect::<Vec<_>>(), [&known.subject]);
+    assert_eq!(state.suspects, []);
 }

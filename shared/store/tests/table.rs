@@ -20,8 +20,8 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use store::seal::{KeyRing, TokenKey};
 use store::{
-    Attempt, AuditEntry, Claim, Confirm, LockKey, Once, OnceKey, OpenIncident, PendingLink, PersonalChat, RefreshLease,
-    Saved, Store, Subscription, Tokens, Via, secret_hash,
+    Attempt, AuditEntry, Confirm, LockKey, Once, OnceKey, OpenIncident, PendingLink, PersonalChat, RefreshLease, Saved,
+    Store, Subscription, Tokens, Via, secret_hash,
 };
 
 use crate::support::{TABLE, table};
@@ -217,23 +217,12 @@ async fn an_open_incident_is_indexed_and_a_resolved_one_is_not() {
 }
 
 #[tokio::test]
-async fn one_of_two_senders_may_post_and_a_posted_card_is_never_claimed_again() {
+async fn a_card_does_not_go_back_in_time() {
     let (store, _) = table().await;
-    let lease = SignedDuration::from_secs(20);
-    let (key, card) = (card_key(), unposted());
-    let claim = |holder: &'static str, now| store.claim_post(&key, &card, holder, now, lease, None);
-    let (a, b) = tokio::join!(claim("a", T0), claim("b", T0));
-    assert_eq!([a.unwrap(), b.unwrap()].iter().filter(|claim| **claim == Claim::Won).count(), 1);
-    assert_eq!(claim("c", at(19)).await.unwrap(), Claim::Lost);
-    assert_eq!(claim("c", at(20)).await.unwrap(), Claim::Won, "a lease ends");
-    store.release_claim(&key, "somebody else").await.unwrap();
-    assert_eq!(claim("d", at(21)).await.unwrap(), Claim::Lost, "only its holder gives a claim back");
-    store.release_claim(&key, "c").await.unwrap();
-    assert_eq!(claim("d", at(21)).await.unwrap(), Claim::Won);
+    let key = card_key();
     let posted =
         CardRecord { activity: Some(ActivityId::new("17").unwrap()), rendered: RecordVersion(3), ..unposted() };
     assert_eq!(store.save_card(&key, &posted, None).await.unwrap(), Saved::Yes);
-    assert_eq!(claim("e", at(9999)).await.unwrap(), Claim::Lost);
     let older = CardRecord { rendered: RecordVersion(2), ..posted.clone() };
     assert_eq!(store.save_card(&key, &older, None).await.unwrap(), Saved::Overtaken);
     assert_eq!(store.card(&key).await.unwrap(), Some(posted));
@@ -549,9 +538,8 @@ async fn what_belongs_to_a_resolved_incident_expires_until_the_incident_is_reope
         assert_eq!(expires("RECORD").await, expected, "{name}");
     }
 
-    let (key, lease, sk) = (card_key(), SignedDuration::from_secs(20), "CARD#19:incidents@thread.tacv2");
-    store.claim_post(&key, &unposted(), "me", T0, lease, Some(LATER)).await.unwrap();
-    store.release_claim(&key, "me").await.unwrap();
+    let (key, sk) = (card_key(), "CARD#19:incidents@thread.tacv2");
+    store.save_card(&key, &unposted(), Some(LATER)).await.unwrap();
     assert_eq!(expires(sk).await, Some(LATER.as_second()), "also if it was never posted");
     assert!(store.card(&key).await.unwrap().is_some());
     store.save_card(&key, &unposted(), None).await.unwrap();

@@ -38,7 +38,7 @@ impl Calls {
 }
 
 /// The access key id in a signature (AWS, "Signature Version 4": `Credential=<id>/<date>/<region>/…`).
-fn caller(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn caller(headers: &HeaderMap) -> Option<&str> {
     let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
     authorization.split("Credential=").nth(1)?.split('/').next()
 }

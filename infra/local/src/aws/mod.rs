@@ -12,15 +12,19 @@ mod saved;
 mod secrets;
 pub mod sqs;
 mod sqs_http;
+mod watch;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -32,6 +36,8 @@ use dynamodb::DynamoDb;
 use secrets::SecretsManager;
 use sqs::Depth;
 use sqs_http::Sqs;
+pub use watch::Call;
+use watch::Watch;
 
 /// Tells the time; a test moves it.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -56,6 +62,7 @@ struct Services {
     dynamodb_is_down: AtomicBool,
     refused_puts: Mutex<RefusedPuts>,
     calls: Option<Calls>,
+    watch: Watch,
 }
 
 #[derive(Default)]
@@ -110,6 +117,7 @@ impl Endpoint {
             dynamodb_is_down: AtomicBool::new(false),
             refused_puts: Mutex::default(),
             calls: calls.map(|folder| Calls::new(folder.to_owned())),
+            watch: Watch::default(),
         });
         let router = router(Arc::clone(&services));
         tasks.spawn(async move {
@@ -144,6 +152,18 @@ impl Endpoint {
     #[must_use]
     pub fn puts_to_refuse(&self) -> usize {
         self.services.refused_puts().times
+    }
+
+    /// From now on notes what each call costs, and lets each answer take so long: as long as it does in AWS, calls that are made
+    /// together overlap.
+    pub fn watch(&self, pause: Duration) {
+        self.services.watch.begin(pause);
+    }
+
+    /// The calls since they were last taken.
+    #[must_use]
+    pub fn take_calls(&self) -> Vec<Call> {
+        self.services.watch.take()
     }
 
     /// When some queue has a message for a receiver; in the past if there is one already. `None` if all queues but the
@@ -190,6 +210,24 @@ async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Re
     if service == "DynamoDB_20120810" && services.refuses(operation, &body) {
         return down_answer();
     }
+    let Some(pause) = services.watch.wanted() else { return answer(&services, (service, operation), head, body).await };
+    let (began, caller) = (Instant::now(), calls::caller(&head.headers).unwrap_or_default().to_owned());
+    let asking = watch::asking(service, body);
+    let said = answer(&services, (service, operation), without_length(head), asking).await;
+    let (said, read_units, write_units) = watch::consumed(operation, said).await;
+    tokio::time::sleep(pause.saturating_sub(began.elapsed())).await;
+    let operation = operation.to_owned();
+    services.watch.note(Call { caller, operation, began, ended: Instant::now(), read_units, write_units });
+    said
+}
+
+/// The body is another one.
+fn without_length(mut head: Parts) -> Parts {
+    head.headers.remove(axum::http::header::CONTENT_LENGTH);
+    head
+}
+
+async fn answer(services: &Services, (service, operation): (&str, &str), head: Parts, body: Bytes) -> Response {
     match service {
         "DynamoDB_20120810" => services.dynamodb.answer(Request::from_parts(head, body.into())).await,
         "AmazonSQS" => services.sqs.answer(operation, &body).await,

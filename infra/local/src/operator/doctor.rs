@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use domain::channel::Unfinished;
 use domain::connection::{Connection, Health};
 use domain::ids::AccountId;
 use jiff::SignedDuration;
@@ -12,6 +13,9 @@ use reqwest::header::DATE;
 use runtime::{App, BotError, chain, http_client};
 
 use super::{Stack, redrive};
+
+/// As the alarm's threshold.
+const MOST_UNFINISHED: SignedDuration = SignedDuration::from_mins(5);
 
 /// Tokens of Entra and PagerDuty, and AWS signatures, allow for some minutes.
 const MOST_SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -90,6 +94,7 @@ pub async fn examine(stack: &Stack) -> Vec<Finding> {
         Ok(Some(account)) => {
             findings.push(subscriptions(app, &account).await);
             findings.push(connections(app, &account).await);
+            findings.push(unfinished(app, &account).await);
             findings.push(reconciler(app, &account).await);
         }
         Ok(None) => findings.push(unknown("authorization", "no PagerDuty admin has authorized a team yet")),
@@ -127,8 +132,8 @@ async fn dead_letters(stack: &Stack) -> Finding {
         Ok((_, 0)) => fine(what, "none"),
         Ok((_, count)) => wrong(
             what,
-            format!("{count} messages were given up"),
-            "look into the delivery ledger for the reason, then run the redrive command; see 'DeadLettersAlarm' in operations.md",
+            format!("{count} messages could not be read"),
+            "look at them and into notification-sender's log, then run the redrive command; see 'DeadLettersAlarm' in operations.md",
         ),
         Err(error) => unknown(what, format!("{error:#}")),
     }
@@ -347,6 +352,41 @@ async fn connections(app: &App, account: &AccountId) -> Finding {
         ),
         Err(error) => unknown(what, chain(&error)),
     }
+}
+
+async fn unfinished(app: &App, account: &AccountId) -> Finding {
+    let what = "unfinished";
+    let now = app.clock.now();
+    let seen = async {
+        let mut all = Unfinished::default();
+        for channel in app.store.channels_of_account(account).await? {
+            let set = app.store.behind_set(account, &channel).await?;
+            if !set.is_empty() {
+                let state = app.store.channel_state(account, &channel).await?;
+                all = all.and(&Unfinished::of(&set, &state, now));
+            }
+        }
+        Ok::<_, store::Error>(all)
+    };
+    let all = match seen.await {
+        Ok(all) => all,
+        Err(error) => return unknown(what, chain(&error)),
+    };
+    if all.oldest > MOST_UNFINISHED {
+        return wrong(
+            what,
+            format!("{} cards wait, the oldest for {} min", all.count, all.oldest.as_mins()),
+            "the deliveries on the configuration page say why; see 'OldestUnfinishedAlarm' in operations.md",
+        );
+    }
+    if all.parked > 0 {
+        return wrong(
+            what,
+            format!("Teams takes {} cards in no size, or their senders die", all.parked),
+            "the deliveries on the configuration page say why, and Replay tries again; see 'ParkedAlarm' in operations.md",
+        );
+    }
+    fine(what, format!("{} cards wait, none for long", all.count))
 }
 
 async fn reconciler(app: &App, account: &AccountId) -> Finding {

@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use super::Stack;
 
 /// Moves every message of the dead-letter queue back to where it came from, in its old order (SQS docs, "Dead-letter queue
-/// redrive"). Says what it did. A card is posted or edited to the newest state, so nothing appears twice.
+/// redrive"). Says what it did. They hold no state, so nothing appears twice.
 ///
 /// # Errors
 /// The queue does not answer, or the operator may not do it.

@@ -105,6 +105,55 @@ pub(crate) async fn check_an_update_counts_and_answers(clients: &Clients) -> Res
     Ok(())
 }
 
+pub(crate) async fn check_an_update_makes_keeps_appends_and_removes(clients: &Clients) -> Result<()> {
+    table(clients, "expressions").await?;
+    let update = |expression: &str| {
+        let request =
+            clients.dynamodb.update_item().table_name("expressions").key("pk", text("A")).key("sk", text("1"));
+        request.update_expression(expression).return_values(ReturnValue::AllNew)
+    };
+    let mark = |number: &str| {
+        let list = AttributeValue::L(vec![text(number)]);
+        update("SET since = if_not_exists(since, :s), causes = list_append(if_not_exists(causes, :none), :c), d = :d")
+            .condition_expression("attribute_not_exists(causes) OR size(causes) < :most")
+            .expression_attribute_values(":s", text(number))
+            .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
+            .expression_attribute_values(":c", list)
+            .expression_attribute_values(":d", AttributeValue::M(item(&[("hold", "x"), ("kept", number)])))
+            .expression_attribute_values(":most", AttributeValue::N("3".to_owned()))
+            .send()
+    };
+    for number in ["1", "2", "3"] {
+        mark(number).await?;
+    }
+    ensure!(refusal(mark("4").await)? == "ConditionalCheckFailedException");
+    let removed = update("REMOVE d.#hold, nothing").condition_expression("attribute_exists(d.#hold)");
+    let removed = removed.expression_attribute_names("#hold", "hold").send().await?;
+    let expected = item(&[("pk", "A"), ("sk", "1"), ("since", "1")]);
+    let expected = expected.into_iter().chain([
+        ("causes".to_owned(), AttributeValue::L(vec![text("1"), text("2"), text("3")])),
+        ("d".to_owned(), AttributeValue::M(item(&[("kept", "3")]))),
+    ]);
+    ensure!(removed.attributes == Some(expected.collect()));
+    let again = update("REMOVE d.#hold").condition_expression("attribute_exists(d.#hold)");
+    let again = again.expression_attribute_names("#hold", "hold");
+    ensure!(refusal(again.send().await)? == "ConditionalCheckFailedException");
+    Ok(())
+}
+
+pub(crate) async fn check_the_first_elements_of_a_list_are_removed(clients: &Clients) -> Result<()> {
+    table(clients, "elements").await?;
+    let mut kept = item(&[("pk", "A"), ("sk", "1")]);
+    kept.insert("list".to_owned(), AttributeValue::L(["1", "2", "3", "4"].map(text).to_vec()));
+    clients.dynamodb.put_item().table_name("elements").set_item(Some(kept)).send().await?;
+    let request = clients.dynamodb.update_item().table_name("elements").key("pk", text("A")).key("sk", text("1"));
+    let request = request.expression_attribute_names("#list", "list").return_values(ReturnValue::AllNew);
+    let removed = request.update_expression("REMOVE #list[1], #list[0]").send().await?;
+    let left = removed.attributes().and_then(|all| all.get("list"));
+    ensure!(left == Some(&AttributeValue::L(vec![text("3"), text("4")])), "left: {left:?}");
+    Ok(())
+}
+
 pub(crate) async fn check_a_query_reads_a_partition_in_order(clients: &Clients) -> Result<()> {
     table(clients, "query").await?;
     for (pk, sk) in [("A", "CARD#2"), ("A", "RECORD"), ("A", "CARD#1"), ("B", "CARD#3")] {

@@ -52,7 +52,7 @@ async fn each_webhook_event_has_a_line_for_each_channel() {
     let mut both = outcomes(&lines(&page, &format!("incident={incident}")).await).join(" ");
     both = both.replace("coalesced edited", "edited coalesced");
     assert_eq!(both, "edited coalesced posted");
-    assert_eq!(world.counted(Metric::JobsCoalesced), 1.0);
+    assert_eq!(world.counted(Metric::MarksCoalesced), 1.0);
     world.finish();
 }
 
@@ -102,7 +102,7 @@ async fn a_line_says_why_a_card_is_not_there_and_a_replay_brings_it() {
     world.settle_all().await;
     let line = lines(&page, &format!("incident={refused}")).await.remove(0);
     assert_eq!((&line["outcome"], &line["why"]), (&json!("refused"), &json!("MessageSizeTooBig")));
-    assert_eq!((world.counted(Metric::CardsParked), world.counted(Metric::DeliveriesDead)), (1.0, 0.0));
+    assert_eq!(world.counted(Metric::CardsParked), 1.0);
     assert_eq!(line["attempts"], json!(1), "one delivery, with one try and a smaller one");
     assert_eq!(world.cards("Payments").len(), 1);
     world.teams().clear_faults();

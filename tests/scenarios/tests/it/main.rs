@@ -37,5 +37,6 @@ mod stored;
 mod storm;
 mod times;
 mod trouble;
+mod unfinished;
 mod webhooks;
 mod world;

@@ -122,6 +122,7 @@ impl<'w> Platform<'w> {
         let service = self.world.pagerduty().add_service(name);
         self.say("Ada Wong", &format!("connect {}", self.service_url(&service))).await;
         assert!(self.last_reply().shows(&format!("{name} is now connected")), "{}", self.last_reply().text());
+        self.world.settle().await;
         service
     }
 

@@ -15,11 +15,12 @@ fn expected_answers() -> Vec<(&'static str, Value)> {
         ("admin-api--health", json!(200)),
         ("bot-messages--forged-token", json!(401)),
         ("bot-messages--no-token", json!(401)),
-        ("notification-sender--not-a-job", json!(["19dd0b57-b21e-4ac1-bd88-01bbb068cb78"])),
-        ("notification-sender--unknown-incident", json!([])),
+        ("notification-sender--nothing-unfinished", json!([])),
+        ("notification-sender--unreadable", json!(["19dd0b57-b21e-4ac1-bd88-01bbb068cb78"])),
         ("oauth-callback--expired-ticket", json!(400)),
         ("oauth-callback--unknown-state", json!(400)),
         ("reconciler--scheduled", Value::Null),
+        ("reconciler--short-round", Value::Null),
         ("webhook-ingest--base64-body", json!(503)),
         ("webhook-ingest--no-signature", json!(401)),
         ("webhook-ingest--unknown-subscription", json!(503)),
@@ -111,7 +112,7 @@ async fn the_release_binaries_do_the_round_trip() {
     assert!(sender.logged("card").iter().any(|line| line["event.id"] == event && line["outcome"] == "posted"));
     for (function, metric, name) in [
         (ingest, "WebhooksReceived", "webhook-ingest"),
-        (ingest, "JobsQueued", "webhook-ingest"),
+        (ingest, "CardsMarked", "webhook-ingest"),
         (&sender, "CardsPosted", "notification-sender"),
         (&sender, "CardsEdited", "notification-sender"),
         (&sender, "WebhookToCard", "notification-sender"),

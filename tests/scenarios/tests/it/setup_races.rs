@@ -179,17 +179,19 @@ async fn a_role_that_is_taken_away_before_the_confirmation_counts() {
 }
 
 #[tokio::test]
-async fn a_channel_that_refuses_every_message_is_not_connected() {
+async fn a_channel_that_refuses_the_greeting_says_so_where_people_look() {
     let world = World::new().await;
     let platform = Platform::authorized(&world).await;
     world.link("Ada Wong").await;
-    for (status, code) in [(403, "BotDisabledByAdmin"), (400, "BadSyntax")] {
-        let service = world.pagerduty().add_service("Checkout");
-        world.teams().fail_next_in(&platform.alerts, 1, &Fault::status(status, code));
-        platform.say("Ada Wong", &format!("connect {}", platform.service_url(&service))).await;
-        assert!(platform.last_reply().shows(code), "{}", platform.last_reply().text());
-        assert_eq!(platform.connections().await, []);
-        assert_eq!(world.pagerduty().subscriptions_of(&service), Vec::<String>::new());
-    }
+    let service = world.pagerduty().add_service("Checkout");
+    platform.say("Ada Wong", &format!("connect {}", platform.service_url(&service))).await;
+    world.teams().fail_next_in(&platform.alerts, 1, &Fault::status(403, "BotDisabledByAdmin"));
+    world.settle().await;
+    let health = platform.connections().await.remove(0).health;
+    assert!(matches!(&health, Health::Broken { reason, .. } if reason == "BotDisabledByAdmin"), "{health:?}");
+    assert!(platform.general().iter().any(|card| card.shows("no longer reach")), "the team is told");
+    world.advance(SignedDuration::from_mins(2)).await;
+    assert_eq!(platform.connections().await.remove(0).health, Health::Healthy, "it is tried again by itself");
+    assert!(platform.posts().iter().any(|card| card.shows("will be posted in this channel")));
     world.finish();
 }

@@ -1,0 +1,54 @@
+//! What the schedule, or somebody by hand, asks for.
+
+use serde::Deserialize;
+
+/// How much a run looks at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// Only what is unfinished here.
+    Short,
+    /// Everything.
+    #[default]
+    Full,
+}
+
+/// The input of an invocation. Who gives none that says otherwise gets a full run.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+pub enum Input {
+    /// As the template's schedules write it.
+    Asked { round: Extent },
+    /// Anything else.
+    Other(serde::de::IgnoredAny),
+}
+
+impl Input {
+    /// How much to look at.
+    #[must_use]
+    pub fn extent(self) -> Extent {
+        match self {
+            Self::Asked { round } => round,
+            Self::Other(_) => Extent::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_ask_for_a_short_run_gets_a_full_one() {
+        for (input, expected) in [
+            (r#"{"round":"short"}"#, Extent::Short),
+            (r#"{"round":"full"}"#, Extent::Full),
+            (r#"{"round":"longer"}"#, Extent::Full),
+            (r#"{"source":"aws.events","detail":{}}"#, Extent::Full),
+            ("{}", Extent::Full),
+            ("null", Extent::Full),
+        ] {
+            assert_eq!(serde_json::from_str::<Input>(input).unwrap().extent(), expected, "{input}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What is unfinished in each channel: whoever should have been woken for it is woken again, and how long it has been so is told.
+
+use domain::channel::Unfinished;
+use domain::ids::{AccountId, ChannelId};
+use futures_util::{StreamExt as _, stream};
+use incidents::wake_anew;
+use runtime::{App, Metric};
+
+use crate::ReconcileError;
+
+/// How many channels are looked at at the same time.
+const AT_ONCE: usize = 16;
+
+/// Looks into every channel in which something was ever marked. One that cannot be read hides no other one: the first failure is
+/// told at the end.
+pub(crate) async fn wake(app: &App) -> Result<(), ReconcileError> {
+    let Some(account) = app.store.known_account_of_app(&app.config.pagerduty_client_id).await? else { return Ok(()) };
+    let channels = app.store.channels_of_account(&account).await?;
+    let looks = stream::iter(channels.into_iter().map(|channel| look(app, &account, channel)));
+    let seen: Vec<Result<Unfinished, ReconcileError>> = looks.buffer_unordered(AT_ONCE).collect().await;
+    let (mut all, mut failed) = (Unfinished::default(), Ok(()));
+    for seen in seen {
+        match seen {
+            Ok(seen) => all = all.and(&seen),
+            Err(error) => failed = failed.and(Err(error)),
+        }
+    }
+    let figures = [
+        Metric::Unfinished.times(all.count),
+        Metric::Parked.times(all.parked),
+        (Metric::OldestUnfinished, all.oldest.as_secs_f64()),
+    ];
+    app.metrics.emit(&figures, app.clock.now());
+    failed
+}
+
+async fn look(app: &App, account: &AccountId, channel: ChannelId) -> Result<Unfinished, ReconcileError> {
+    let set = app.store.behind_set(account, &channel).await?;
+    if set.is_empty() {
+        return Ok(Unfinished::default());
+    }
+    let state = app.store.channel_state(account, &channel).await?;
+    let seen = Unfinished::of(&set, &state, app.clock.now());
+    if seen.is_due {
+        tracing::info!(channel.id = %channel, unfinished = seen.count, "woken again");
+        wake_anew(app, account, &channel).await?;
+    }
+    Ok(seen)
+}

@@ -1,0 +1,536 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::behind::{Mark, Marked, Rank, Wish};
+use crate::connection::{Filter, Health};
+use crate::ids::{
+    AccountId, ActivityId, CauseId, ChannelId, EventId, IncidentId, ServiceId, ServiceUrl, TeamId, TenantId,
+};
+use crate::incident::{Happening, IncidentEvent, ServiceRef, Snapshot, Status, Urgency};
+use crate::job::{Cause, Occasion};
+use crate::plan::Size;
+
+const T0: Timestamp = Timestamp::constant(1_795_424_400, 0);
+
+fn at(second: i64) -> Timestamp {
+    T0 + SignedDuration::from_secs(second)
+}
+
+fn channel() -> ChannelId {
+    ChannelId::new("19:c@thread.tacv2").unwrap()
+}
+
+fn team() -> TeamId {
+    TeamId::new("19:t@thread.tacv2").unwrap()
+}
+
+fn incident(number: usize) -> IncidentId {
+    IncidentId::new(format!("I{number:02}")).unwrap()
+}
+
+fn item(number: usize, since: i64) -> Behind {
+    Behind {
+        account: AccountId::new("A").unwrap(),
+        channel: channel(),
+        subject: Subject::Incident(incident(number)),
+        seq: 1,
+        wanted: RecordVersion(1),
+        since: at(since),
+        marked: Marked { team: team(), at: at(since), rank: Rank::High, number: None, service: None, by: None },
+        causes: Vec::new(),
+        afresh: false,
+        freeze: None,
+        attempts: 0,
+        tried: 0,
+        not_before: None,
+        why: None,
+        parked: None,
+    }
+}
+
+fn subjects(items: &[&Behind]) -> Vec<String> {
+    items.iter().map(|item| String::from(item.subject.clone())).collect()
+}
+
+fn held(kind: HoldKind, until: i64) -> State {
+    let hold = Hold { until: at(until), tries: 1, why: "x".to_owned(), kind };
+    State { hold: Some(hold), ..State::default() }
+}
+
+fn suspect(number: usize, deaths: u32) -> Suspect {
+    Suspect { subject: Subject::Incident(incident(number)), deaths }
+}
+
+#[test]
+fn what_is_due_comes_in_order_and_in_waves() {
+    let low = Behind { marked: Marked { rank: Rank::Low, ..item(1, 0).marked }, ..item(1, 0) };
+    let greeting = Behind {
+        subject: Subject::Greeting(ServiceId::new("S").unwrap()),
+        marked: Marked { rank: Rank::First, ..item(0, 9).marked },
+        ..item(0, 9)
+    };
+    let later = Behind { not_before: Some(at(11)), ..item(2, 0) };
+    let parked = Behind { parked: Some("x".to_owned()), ..item(3, 0) };
+    let set = [low, item(4, 5), item(5, 1), later, parked, greeting];
+    let state = State::default();
+    assert_eq!(subjects(&due(&set, &state, at(10))), ["GREETING#S", "I05", "I04", "I01"]);
+    assert_eq!(subjects(&due(&set, &state, at(11))), ["GREETING#S", "I02", "I05", "I04", "I01"]);
+    let many: Vec<Behind> = (0..25).map(|number| item(number, 0)).collect();
+    assert_eq!(due(&many, &state, at(1)).len(), WAVE);
+}
+
+#[test]
+fn a_channel_that_waits_is_left_alone_but_a_lost_one_is_asked_for_by_what_is_new() {
+    let tried = Behind { tried: 1, attempts: 1, ..item(1, 0) };
+    let set = [tried.clone(), item(2, 5), item(3, 6)];
+    assert_eq!(subjects(&due(&set, &held(HoldKind::Busy, 20), at(10))), Vec::<String>::new());
+    assert_eq!(next_due(&set, &held(HoldKind::Busy, 20), at(10)), Some(at(20)));
+    assert_eq!(subjects(&due(&set, &held(HoldKind::Busy, 20), at(20))).len(), 3);
+    assert_eq!(subjects(&due(&set, &held(HoldKind::NotFound, 20), at(20))), ["I01"], "one is enough to find out");
+    assert_eq!(subjects(&due(&set, &held(HoldKind::Lost, 20), at(10))), ["I02"]);
+    assert_eq!(subjects(&due(std::slice::from_ref(&tried), &held(HoldKind::Lost, 20), at(10))), Vec::<String>::new());
+    assert_eq!(next_due(std::slice::from_ref(&tried), &held(HoldKind::Lost, 20), at(10)), Some(at(20)));
+    let marked_again = Behind { seq: 2, ..tried };
+    assert_eq!(subjects(&due(&[marked_again], &held(HoldKind::Lost, 20), at(10))), ["I01"]);
+    assert_eq!(next_due(&[], &State::default(), at(10)), None);
+}
+
+#[test]
+fn what_may_have_killed_its_sender_is_tried_alone_and_last() {
+    let set = [item(1, 0), item(2, 0), item(3, 0)];
+    let state = State { suspects: vec![suspect(1, 1), suspect(3, 2)], ..State::default() };
+    assert_eq!(subjects(&due(&set, &state, at(1))), ["I02"]);
+    assert_eq!(subjects(&due(&[set[0].clone(), set[2].clone()], &state, at(1))), ["I01"]);
+}
+
+#[test]
+fn a_wave_that_was_left_is_a_death_and_one_that_came_to_an_end_is_none() {
+    let set = [item(1, 0), item(2, 0), item(3, 0)];
+    let wave = State::default().with_wave(&set);
+    // The first was done; the second was tried in vain; the third is as it was; a fourth came.
+    let tried = Behind { attempts: 1, ..item(2, 0) };
+    let marked_anew = Behind { seq: 1, ..item(1, 7) };
+    let left = [marked_anew, tried, item(3, 0), item(4, 8)];
+    let taken = wave.taken_over(&left);
+    assert_eq!((taken.in_flight.len(), &taken.suspects), (0, &vec![suspect(3, 1)]));
+    let mut again = taken.with_wave([&left[2]]).taken_over(&left);
+    assert_eq!(again.suspects, [suspect(3, 2)]);
+    // One that dies before it notes a wave has nothing in flight.
+    assert_eq!(again.clone().taken_over(&left).suspects, [suspect(3, 2)]);
+    again.survived(&left[2].subject);
+    assert_eq!(again.suspects, []);
+    let gone = State { suspects: vec![suspect(9, 2)], ..State::default() };
+    assert_eq!(gone.taken_over(&left).suspects, [], "what is not there any more is no suspect");
+}
+
+#[test]
+fn a_channel_waits_longer_each_time_and_at_least_as_long_as_it_is_asked_to() {
+    let mut state = State::default();
+    let mut waits = Vec::new();
+    for _ in 0..11 {
+        state.wait(HoldKind::Busy, "x", SignedDuration::from_secs(3), T0);
+        waits.push(state.hold.as_ref().unwrap().until.duration_since(T0).as_secs());
+    }
+    assert_eq!(waits, [3, 3, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    assert_eq!((pause(0), pause(1), pause(u32::MAX)), (pause(1), SignedDuration::from_secs(1), MOST_PAUSE));
+}
+
+#[test]
+fn what_is_unfinished_is_counted() {
+    let parked = Behind { parked: Some("x".to_owned()), ..item(1, 0) };
+    let waiting = Behind { not_before: Some(at(200)), attempts: 3, ..item(2, 0) };
+    let fresh = item(3, 95);
+    let of = |set: &[Behind], state| {
+        let seen = Unfinished::of(set, &state, at(100));
+        (seen.count, seen.parked, seen.oldest.as_secs(), seen.is_due)
+    };
+    assert_eq!(of(&[parked.clone(), waiting.clone(), fresh.clone()], State::default()), (3, 1, 5, false));
+    assert_eq!(of(&[parked, waiting, item(4, 40)], State::default()), (3, 1, 60, true));
+    assert_eq!(of(&[Behind { attempts: 1, ..fresh }], State::default()), (1, 0, 5, true), "it has been tried");
+    assert_eq!(of(&[item(4, 40)], held(HoldKind::Busy, 200)), (1, 0, 60, false));
+    assert_eq!(
+        of(&[item(4, 40)], held(HoldKind::Lost, 200)),
+        (1, 0, 0, true),
+        "it is new, and may find the channel again"
+    );
+}
+
+fn snapshot(status: Status) -> Snapshot {
+    Snapshot {
+        number: 7,
+        title: "DB down".to_owned(),
+        status,
+        urgency: Urgency::High,
+        priority: None,
+        service: ServiceRef { id: ServiceId::new("S").unwrap(), name: "Payments".to_owned() },
+        escalation_policy: None,
+        assignees: Vec::new(),
+        html_url: String::new(),
+        created_at: None,
+        merged_into: None,
+    }
+}
+
+fn event(number: usize, second: i64) -> IncidentRecord {
+    let (what, status) = match second % 3 {
+        0 => (Happening::Acknowledged, Some(Status::Acknowledged)),
+        1 => (Happening::Note { content: second.to_string() }, None),
+        _ => (Happening::Reopened, Some(Status::Triggered)),
+    };
+    let event = IncidentEvent {
+        id: EventId::new(format!("E{second}")).unwrap(),
+        occurred_at: Some(at(second)),
+        incident: incident(number),
+        by: None,
+        snapshot: status.or(Some(Status::Triggered)).map(snapshot),
+        what: Some(what),
+    };
+    IncidentRecord::from_event(AccountId::new("A").unwrap(), event, at(second))
+}
+
+fn connection() -> Connection {
+    Connection {
+        account: AccountId::new("A").unwrap(),
+        service: ServiceId::new("S").unwrap(),
+        service_name: "Payments".to_owned(),
+        channel: channel(),
+        team: team(),
+        tenant: TenantId::new("T").unwrap(),
+        filter: Filter::All,
+        health: Health::Healthy,
+        created_at: T0,
+        created_by: None,
+    }
+}
+
+fn home() -> Installation {
+    Installation {
+        team: team(),
+        tenant: TenantId::new("T").unwrap(),
+        team_name: None,
+        service_url: ServiceUrl::new("https://smba.trafficmanager.net/amer/").unwrap(),
+        account: AccountId::new("A").ok(),
+        installed_at: T0,
+        installer: None,
+        removed_at: None,
+        connected_at: None,
+        added_at: None,
+        leaving: None,
+    }
+}
+
+fn facts(record: Option<(IncidentRecord, RecordVersion)>, card: Option<CardRecord>) -> Facts {
+    Facts { record, card, connection: Some(connection()), home: Some(home()) }
+}
+
+#[test]
+fn every_item_has_its_move() {
+    let record = |version| Some((event(1, 0), RecordVersion(version)));
+    let post = |doubtful| Move::Card(Step::Post { doubtful, size: Size::Whole });
+    let message = |subject| Behind { subject, ..item(1, 0) };
+    let service = ServiceId::new("S").unwrap();
+    let (greeting, test) = (Subject::Greeting(service.clone()), Subject::Test(service, "t".to_owned()));
+    let died = |deaths| State { suspects: vec![suspect(1, deaths)], ..State::default() };
+    let wants = |wanted| Behind { wanted: RecordVersion(wanted), ..item(1, 0) };
+    let mut shown = CardRecord {
+        activity: ActivityId::new("1").ok(),
+        rendered: RecordVersion(1),
+        ..CardRecord::unposted(channel(), team(), home().tenant)
+    };
+    shown.mark_announced(&event(1, 0).log, &event(1, 0));
+    let unconnected = |facts: Facts| Facts { connection: None, ..facts };
+    let none = State::default;
+    for (name, item, facts, state, second, expected) in [
+        ("a new incident", wants(1), facts(record(1), None), none(), 1, post(false)),
+        ("its sender has died", wants(1), facts(record(1), None), died(1), 1, post(true)),
+        ("and the service has gone", wants(1), unconnected(facts(record(1), None)), died(1), 1, post(true)),
+        ("three have died", wants(1), facts(record(1), None), died(3), 1, Move::Park(Parking::Deadly)),
+        ("and somebody asks", Behind { afresh: true, ..wants(1) }, facts(record(1), None), died(3), 1, post(true)),
+        ("the record is on its way", wants(1), facts(None, None), none(), 9, Move::Soon),
+        ("it never came", wants(1), facts(None, None), none(), 10, Move::Ask),
+        ("the next version is on its way", wants(2), facts(record(1), Some(shown.clone())), none(), 9, Move::Soon),
+        ("what is known is shown meanwhile", wants(2), facts(record(1), None), none(), 9, post(false)),
+        ("the next version never came", wants(2), facts(record(1), Some(shown)), none(), 10, Move::Ask),
+        ("nothing is known", wants(0), facts(None, None), none(), 99, Move::Done(Why::StateUnknown)),
+        ("a greeting", message(greeting.clone()), facts(None, None), none(), 1, Move::Say),
+        ("a test", message(test), facts(None, None), none(), 1, Move::Say),
+        (
+            "nobody to greet",
+            message(greeting),
+            unconnected(facts(None, None)),
+            none(),
+            1,
+            Move::Done(Why::NotConnected),
+        ),
+    ] {
+        let planned = plan_channel(&[(item, facts)], &state, at(second));
+        assert_eq!(planned, [expected], "{name}");
+    }
+}
+
+/// What happens to a channel.
+#[derive(Debug, Clone)]
+enum Happens {
+    /// Somebody learns something of an incident: marked, and stored a moment later, or never.
+    Learned {
+        number: usize,
+        is_stored: bool,
+    },
+    /// A sender comes, and what Teams says to each thing in turn.
+    Drained {
+        answers: Vec<Answer>,
+        dies_after: Option<usize>,
+    },
+    Later(i64),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Taken,
+    /// It arrives, and nobody hears of it.
+    Unclear,
+    /// It does not arrive, and nobody hears of that either.
+    Lost,
+    Refused,
+    Throttled,
+    Gone,
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    let answer = prop_oneof![
+        4 => Just(Answer::Taken),
+        1 => Just(Answer::Unclear),
+        1 => Just(Answer::Lost),
+        1 => Just(Answer::Refused),
+        1 => Just(Answer::Throttled),
+        1 => Just(Answer::Gone),
+    ];
+    prop_oneof![
+        4 => (0..4_usize, prop::bool::weighted(0.9))
+            .prop_map(|(number, is_stored)| Happens::Learned { number, is_stored }),
+        4 => (prop::collection::vec(answer, 0..6), prop::option::weighted(0.2, 0..3_usize))
+            .prop_map(|(answers, dies_after)| Happens::Drained { answers, dies_after }),
+        2 => (1..90_i64).prop_map(Happens::Later),
+    ]
+}
+
+/// A channel, its table, and what people see in it, as the sender and the table are built.
+#[derive(Default)]
+struct World {
+    now: i64,
+    events: i64,
+    set: BTreeMap<Subject, Behind>,
+    state: State,
+    records: BTreeMap<usize, (IncidentRecord, RecordVersion)>,
+    cards: BTreeMap<usize, CardRecord>,
+    /// Which version each living message shows, by incident: the table knows one of them at most.
+    messages: BTreeMap<usize, Vec<(String, RecordVersion)>>,
+    unclear: BTreeMap<usize, usize>,
+    posted: u64,
+}
+
+impl World {
+    fn learn(&mut self, number: usize, is_stored: bool) {
+        let second = self.events;
+        self.events += 1;
+        let observed = event(number, second);
+        let (merged, version) = match self.records.get(&number) {
+            Some((known, version)) => (known.clone().merge(observed), RecordVersion(version.0 + 1)),
+            None => (observed, RecordVersion(1)),
+        };
+        let cause = Cause {
+            id: CauseId::new(format!("E{second}")).unwrap(),
+            occasion: Occasion::Webhook,
+            at: at(self.now),
+            happened_at: None,
+        };
+        let mark = Mark::card(&merged, version, (channel(), team()), &cause, Wish::Shown);
+        let marked = Marked::from(&mark);
+        let since = at(self.now);
+        let known = self.set.entry(mark.subject.clone()).or_insert_with(|| Behind {
+            seq: 0,
+            wanted: RecordVersion(0),
+            since,
+            ..item(number, 0)
+        });
+        known.seq += 1;
+        known.wanted = known.wanted.max(version);
+        known.marked = marked;
+        known.parked = None;
+        if is_stored {
+            self.records.insert(number, (merged, version));
+        }
+    }
+
+    fn drain(&mut self, answers: &[Answer], dies_after: Option<usize>) {
+        let mut answers = answers.iter().copied().chain(std::iter::repeat(Answer::Taken));
+        let mut done = 0;
+        let set: Vec<Behind> = self.set.values().cloned().collect();
+        self.state = std::mem::take(&mut self.state).taken_over(&set);
+        for _ in 0..20 {
+            let set: Vec<Behind> = self.set.values().cloned().collect();
+            let wave: Vec<Behind> = due(&set, &self.state, at(self.now)).into_iter().cloned().collect();
+            prop_assert_wave(&wave, &self.state);
+            let looked: Vec<_> = wave.into_iter().map(|item| (item.clone(), self.look(&item))).collect();
+            let moves = plan_channel(&looked, &self.state, at(self.now));
+            let sending: Vec<&Behind> =
+                looked.iter().zip(&moves).filter(|(_, planned)| planned.sends()).map(|((item, _), _)| item).collect();
+            self.state = self.state.clone().with_wave(sending);
+            let mut progress = false;
+            for ((item, facts), planned) in looked.iter().zip(moves) {
+                if planned.sends() {
+                    if dies_after == Some(done) {
+                        return;
+                    }
+                    done += 1;
+                }
+                let outcome = self.carry_out(item, facts, planned, &mut answers);
+                progress |= outcome != Some(false);
+                if outcome.is_none() {
+                    return;
+                }
+            }
+            if !progress {
+                return;
+            }
+        }
+    }
+
+    fn number(item: &Behind) -> usize {
+        item.subject.incident().unwrap().as_str()[1..].parse().unwrap()
+    }
+
+    fn look(&self, item: &Behind) -> Facts {
+        let number = Self::number(item);
+        facts(self.records.get(&number).cloned(), self.cards.get(&number).cloned())
+    }
+
+    /// `None`: the channel waits; `Some(false)`: nothing has changed.
+    fn carry_out(
+        &mut self,
+        item: &Behind,
+        facts: &Facts,
+        planned: Move,
+        answers: &mut impl Iterator<Item = Answer>,
+    ) -> Option<bool> {
+        let (number, now) = (Self::number(item), at(self.now));
+        let key = &item.subject;
+        match planned {
+            Move::Soon => return Some(false),
+            Move::Ask => {
+                // PagerDuty is asked, and the version is reached.
+                let (record, _) = self.records.get(&number).cloned().unwrap_or((event(number, 0), RecordVersion(0)));
+                self.records.insert(number, (record, item.wanted));
+                return Some(true);
+            }
+            Move::Done(_) => _ = self.set.remove(key),
+            Move::Wait(until) => self.set.get_mut(key).unwrap().not_before = Some(until),
+            Move::Park(_) => self.set.get_mut(key).unwrap().parked = Some("x".to_owned()),
+            Move::Say => unreachable!("there are incidents only"),
+            Move::Card(step) => {
+                let (record, version) = facts.record.clone().unwrap();
+                let card = card_of(item, facts, &self.state, now);
+                let mut card = card.unwrap_or_else(|| CardRecord::unposted(channel(), team(), home().tenant));
+                let answer = answers.next().unwrap();
+                let arrives = matches!(answer, Answer::Taken | Answer::Unclear);
+                if let (true, Step::Post { .. }) = (arrives, &step) {
+                    self.posted += 1;
+                    self.messages.entry(number).or_default().push((self.posted.to_string(), version));
+                }
+                if let (true, Step::Edit(activity, _)) = (arrives, &step) {
+                    let messages = self.messages.get_mut(&number).unwrap();
+                    messages.iter_mut().find(|(id, _)| id == activity.as_str()).unwrap().1 = version;
+                }
+                self.set.get_mut(key).unwrap().tried = item.seq;
+                match (answer, step) {
+                    (Answer::Taken, Step::Post { doubtful, .. }) => {
+                        let activity = ActivityId::new(self.posted.to_string()).unwrap();
+                        card.possible_doubles += u32::from(doubtful);
+                        card.posted_as(activity, version, "x".to_owned(), now);
+                        card.mark_announced(&record.log, &record);
+                    }
+                    (Answer::Taken, Step::Edit(..)) => {
+                        card.edited(now);
+                        card.shows(version, "x".to_owned());
+                    }
+                    (Answer::Taken | Answer::Unclear | Answer::Lost | Answer::Refused, Step::Reply(_, news)) => {
+                        card.mark_announced(&news, &record);
+                    }
+                    (Answer::Refused, Step::Post { size, .. } | Step::Edit(_, size)) => {
+                        card.refuse(version, size, "x", now);
+                    }
+                    (Answer::Unclear | Answer::Lost, Step::Post { .. }) => {
+                        *self.unclear.entry(number).or_default() += 1;
+                        card.doubt = Some(Doubt { since: now });
+                        self.fail(key, now);
+                    }
+                    (Answer::Unclear | Answer::Lost, Step::Edit(..)) => {
+                        card.repeat = Some(crate::plan::Repeat::AfterNext);
+                        self.fail(key, now);
+                    }
+                    (Answer::Throttled | Answer::Gone, _) => {
+                        let kind = if matches!(answer, Answer::Gone) { HoldKind::Lost } else { HoldKind::Busy };
+                        self.state.wait(kind, "x", SignedDuration::ZERO, now);
+                        return None;
+                    }
+                    (_, Step::Freeze(_) | Step::Wait { .. } | Step::Nothing(_)) => unreachable!("not planned here"),
+                }
+                self.state.hold = None;
+                self.cards.insert(number, card);
+            }
+        }
+        self.state.survived(key);
+        Some(true)
+    }
+
+    fn fail(&mut self, key: &Subject, now: Timestamp) {
+        let item = self.set.get_mut(key).unwrap();
+        item.attempts += 1;
+        item.not_before = Some(now + pause(item.attempts));
+    }
+}
+
+fn prop_assert_wave(wave: &[Behind], state: &State) {
+    assert!(wave.len() <= WAVE);
+    let suspects = wave.iter().filter(|item| state.deaths(&item.subject) > 0).count();
+    assert!(suspects == 0 || wave.len() == 1, "what may kill its sender is tried alone");
+}
+
+proptest! {
+    /// Whatever Teams answers, whenever senders die: once Teams answers again, every incident has a card that shows the newest
+    /// that is known, nothing is unfinished, and there are no more messages than unclear answers and deaths account for.
+    #[test]
+    fn everything_is_finished_in_the_end(happens in prop::collection::vec(happens(), 1..60)) {
+        let mut world = World::default();
+        let mut deaths = 0;
+        for happens in happens {
+            match happens {
+                Happens::Learned { number, is_stored } => world.learn(number, is_stored),
+                Happens::Drained { answers, dies_after } => {
+                    deaths += usize::from(dies_after.is_some());
+                    world.drain(&answers, dies_after);
+                }
+                Happens::Later(seconds) => world.now += seconds,
+            }
+        }
+        // What is parked is tried again when somebody asks for it.
+        for item in world.set.values_mut() {
+            item.seq += 1;
+            (item.afresh, item.parked, item.not_before) = (true, None, None);
+        }
+        for _ in 0..40 {
+            world.now += 60;
+            world.drain(&[], None);
+        }
+        prop_assert_eq!(world.set.keys().collect::<Vec<_>>(), Vec::<&Subject>::new());
+        for (number, (_, version)) in &world.records {
+            let card = &world.cards[number];
+            let living = world.messages[number].iter().find(|(id, _)| Some(id.as_str()) == card.activity.as_ref().map(ActivityId::as_str));
+            prop_assert_eq!(living.map(|(_, shown)| shown), Some(version), "incident {}", number);
+            let most = 1 + world.unclear.get(number).copied().unwrap_or_default() + deaths;
+            prop_assert!(world.messages[number].len() <= most, "incident {}", number);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Marking what is unfinished in channels, and waking whoever finishes it.
+
+use std::collections::BTreeSet;
+
+use domain::behind::Mark;
+use domain::ids::{AccountId, ChannelId};
+use domain::ledger::{LedgerEntry, Progress};
+use futures_util::future::{join_all, try_join_all};
+use runtime::{App, Metric};
+
+use crate::ObserveError;
+
+/// Marks what somebody asks for, and wakes the channels even if the last message to them was lost. What is marked is finished,
+/// whatever becomes of this process. Harmless to repeat.
+pub async fn want(app: &App, marks: &[Mark]) -> Result<(), ObserveError> {
+    mark(app, marks).await?;
+    for (account, channel, _) in wake_up_calls(app, marks).await? {
+        wake_anew(app, &account, &channel).await?;
+    }
+    count(app, marks);
+    Ok(())
+}
+
+/// Counts marks of which somebody was told.
+pub(crate) fn count(app: &App, marks: &[Mark]) {
+    if !marks.is_empty() {
+        app.metrics.emit(&[Metric::CardsMarked.times(marks.len())], app.clock.now());
+    }
+}
+
+/// Marks, and wakes nobody yet.
+pub(crate) async fn mark(app: &App, marks: &[Mark]) -> Result<(), store::Error> {
+    let expires = app.kept_until();
+    let marked = try_join_all(marks.iter().map(|mark| app.store.mark(mark, expires))).await?;
+    let without_room = marks.iter().zip(marked).filter(|(_, noted)| !noted).map(|(mark, _)| mark);
+    join_all(without_room.map(|mark| told_with_others(app, mark))).await;
+    Ok(())
+}
+
+/// A channel, and its epoch after something was marked there.
+pub(crate) type WakeUpCall = (AccountId, ChannelId, u64);
+
+/// How to wake the channels of these marks, which have been made already. A channel in which nothing was ever marked is noted, so
+/// that the reconciler finds it.
+pub(crate) async fn wake_up_calls(app: &App, marks: &[Mark]) -> Result<Vec<WakeUpCall>, store::Error> {
+    let channels: BTreeSet<(&AccountId, &ChannelId)> =
+        marks.iter().map(|mark| (&mark.account, &mark.channel)).collect();
+    try_join_all(channels.into_iter().map(async |(account, channel)| {
+        let epoch = match app.store.epoch(account, channel).await? {
+            Some(epoch) => epoch.0,
+            None => {
+                app.store.put_channel_of_account(account, channel).await?;
+                0
+            }
+        };
+        Ok((account.clone(), channel.clone(), epoch))
+    }))
+    .await
+}
+
+/// Wakes a channel whatever was sent before.
+pub async fn wake_anew(app: &App, account: &AccountId, channel: &ChannelId) -> Result<(), ObserveError> {
+    let unique = app.random.token()?;
+    Ok(app.queue.wake_anew(account, channel, &unique).await?)
+}
+
+pub(crate) async fn wake(app: &App, calls: &[WakeUpCall]) -> Result<(), ObserveError> {
+    Ok(app.queue.wake(calls).await?)
+}
+
+/// The mark has no room for its cause, which is shown with those before it.
+async fn told_with_others(app: &App, mark: &Mark) {
+    let (Some(cause), Some(incident)) = (&mark.cause, mark.subject.incident()) else { return };
+    let line = LedgerEntry {
+        account: mark.account.clone(),
+        cause: cause.id.clone(),
+        occasion: cause.occasion,
+        incident: incident.clone(),
+        number: mark.number,
+        service: mark.service.clone(),
+        channel: Some(mark.channel.clone()),
+        team: Some(mark.team.clone()),
+        received_at: cause.at,
+        happened_at: cause.happened_at,
+        at: app.clock.now(),
+        progress: Progress::Coalesced,
+        why: Some("many changes wait for this card, and are shown together".to_owned()),
+        attempts: 0,
+    };
+    if let Err(error) = app.store.write_ledger_line(&line, app.config.retention).await {
+        tracing::warn!(error = runtime::chain(&error), "ledger line not written");
+    }
+}

@@ -1,0 +1,55 @@
+//! Cards whose connection goes: each gets one last edit, so that nobody takes it for one that is kept true. They are marked before
+//! the connection goes, or a process that ends in between would leave them as they are.
+
+use domain::behind::{Mark, Wish};
+use domain::ids::{AccountId, CauseId, ChannelId, ServiceId, TeamId};
+use domain::incident::RecordVersion;
+use domain::job::{Cause, Occasion};
+use domain::plan::CardRecord;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use incidents::want;
+use runtime::App;
+
+use crate::error::SetupError;
+
+/// How many incidents are looked at at the same time.
+const AT_ONCE: usize = 8;
+
+/// Whose cards go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Going<'a> {
+    /// Those of a service in a channel.
+    Connection(&'a ServiceId, &'a ChannelId),
+    /// All of a team.
+    Team(&'a TeamId),
+}
+
+/// Marks the cards of open incidents. One that was opened a moment ago may be missing: to be repeated when the connection is gone.
+pub(crate) async fn freeze(app: &App, account: &AccountId, going: Going<'_>) -> Result<usize, SetupError> {
+    let open = app.store.open_incidents(account).await?.into_iter().filter(|open| match going {
+        Going::Connection(service, _) => &open.service == service,
+        Going::Team(_) => true,
+    });
+    let goes = |card: &CardRecord| match going {
+        Going::Connection(_, channel) => &card.channel == channel,
+        Going::Team(team) => &card.team == team,
+    };
+    let cause = Cause {
+        id: CauseId::new(app.random.token()?).map_err(|_| runtime::RandomError)?,
+        occasion: Occasion::Disconnected,
+        at: app.clock.now(),
+        happened_at: None,
+    };
+    let marks = stream::iter(open.map(async |open| {
+        let (known, cards) = app.store.incident_with_cards(account, &open.id).await?;
+        let Some(known) = known else { return Ok(Vec::new()) };
+        let cards = cards.into_iter().filter(|card| goes(card) && card.frozen.is_none() && card.activity.is_some());
+        let mark = |card: CardRecord| {
+            Mark::card(&known.record, RecordVersion(0), (card.channel, card.team), &cause, Wish::Frozen)
+        };
+        Ok::<Vec<Mark>, SetupError>(cards.map(mark).collect())
+    }));
+    let marks: Vec<Mark> = marks.buffer_unordered(AT_ONCE).try_concat().await?;
+    want(app, &marks).await?;
+    Ok(marks.len())
+}

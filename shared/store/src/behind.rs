@@ -1,0 +1,317 @@
+//! What is unfinished in a channel. Whoever marks writes without reading; only the sender takes anything away.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::behind::{Behind, MOST_CAUSES, Mark, Marked, Subject, Wish};
+use domain::ids::{AccountId, ChannelId};
+use domain::incident::RecordVersion;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use crate::item::{
+    Attributes, DATA, KIND, SCHEMA, SCHEMA_VERSION, data, key_attributes, number, or_skip, text, written,
+};
+use crate::table::{EXPIRES_AT, SK};
+use crate::{Error, Store, keys};
+
+/// How often a mark is tried when others mark the same item at the same time.
+const TRIES: usize = 12;
+
+const SEQ: &str = "seq";
+const WANTED: &str = "wanted";
+const SINCE: &str = "since";
+const CAUSES: &str = "causes";
+const AFRESH: &str = "afresh";
+const FREEZE: &str = "freeze";
+const ATTEMPTS: &str = "attempts";
+const TRIED: &str = "tried";
+const NOT_BEFORE: &str = "not_before";
+const WHY: &str = "why";
+const PARKED: &str = "parked";
+
+/// How a try ended that did not make the card true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// It comes again, at once or not before then.
+    Until(Option<Timestamp>),
+    /// Nothing more is tried before somebody marks it. Its causes are told.
+    Parked,
+}
+
+/// An `UpdateItem` in the making.
+#[derive(Default)]
+pub(crate) struct Update {
+    set: Vec<String>,
+    remove: Vec<String>,
+    add: Vec<String>,
+    condition: Vec<String>,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Update {
+    /// The placeholder for an attribute: some names are words of the expression language.
+    fn name(&mut self, name: &str) -> String {
+        let placeholder = format!("#{name}");
+        self.names.insert(placeholder.clone(), name.to_owned());
+        placeholder
+    }
+
+    fn value(&mut self, name: &str, value: AttributeValue) -> String {
+        let placeholder = format!(":{name}");
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    pub(crate) fn set(mut self, name: &str, value: AttributeValue) -> Self {
+        let (name, value) = (self.name(name), self.value(name, value));
+        self.set.push(format!("{name} = {value}"));
+        self
+    }
+
+    pub(crate) fn set_once(mut self, name: &str, value: AttributeValue) -> Self {
+        let (name, value) = (self.name(name), self.value(name, value));
+        self.set.push(format!("{name} = if_not_exists({name}, {value})"));
+        self
+    }
+
+    fn append(mut self, name: &str, value: AttributeValue) -> Self {
+        let (name, value) = (self.name(name), self.value(name, AttributeValue::L(vec![value])));
+        let none = self.value("none", AttributeValue::L(Vec::new()));
+        self.set.push(format!("{name} = list_append(if_not_exists({name}, {none}), {value})"));
+        self
+    }
+
+    /// `name` may lead into a map or a list.
+    pub(crate) fn remove(mut self, path: &[&str]) -> Self {
+        let path: Vec<String> = path.iter().map(|name| self.name(name)).collect();
+        self.remove.push(path.join("."));
+        self
+    }
+
+    fn remove_first(mut self, name: &str, count: usize) -> Self {
+        let name = self.name(name);
+        // From the last one on, which is right whether or not places move up in between.
+        self.remove.extend((0..count).rev().map(|index| format!("{name}[{index}]")));
+        self
+    }
+
+    pub(crate) fn add_one(mut self, name: &str) -> Self {
+        let (name, one) = (self.name(name), self.value("one", AttributeValue::N("1".to_owned())));
+        self.add.push(format!("{name} {one}"));
+        self
+    }
+
+    pub(crate) fn if_exists(mut self, path: &[&str]) -> Self {
+        let path: Vec<String> = path.iter().map(|name| self.name(name)).collect();
+        self.condition.push(format!("attribute_exists({})", path.join(".")));
+        self
+    }
+
+    pub(crate) fn if_equal(mut self, name: &str, value: AttributeValue) -> Self {
+        let (name, value) = (self.name(name), self.value(&format!("seen_{name}"), value));
+        self.condition.push(format!("{name} = {value}"));
+        self
+    }
+
+    /// There is none, or its causes have room and it wants nothing newer.
+    fn if_in_order(mut self, wanted: AttributeValue) -> Self {
+        let (seq, newest, causes) = (self.name(SEQ), self.name(WANTED), self.name(CAUSES));
+        let (wanted, most) = (self.value(WANTED, wanted), self.value("most", n(MOST_CAUSES as u64)));
+        let room = format!("attribute_not_exists({causes}) OR size({causes}) < {most}");
+        self.condition.push(format!("(attribute_not_exists({seq}) OR ({newest} <= {wanted} AND ({room})))"));
+        self
+    }
+
+    fn expression(&self) -> String {
+        let part = |word: &str, parts: &[String]| {
+            if parts.is_empty() { String::new() } else { format!("{word} {} ", parts.join(", ")) }
+        };
+        [part("SET", &self.set), part("REMOVE", &self.remove), part("ADD", &self.add)].concat().trim_end().to_owned()
+    }
+}
+
+pub(crate) fn n(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+impl Store {
+    /// Updates an item and gives it as it is then; `None`: the condition failed.
+    pub(crate) async fn update(&self, key: &keys::Key, update: Update) -> Result<Option<Attributes>, Error> {
+        let expression = update.expression();
+        let condition = (!update.condition.is_empty()).then(|| update.condition.join(" AND "));
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key_attributes(key)))
+            .update_expression(expression)
+            .set_condition_expression(condition)
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values((!update.values.is_empty()).then_some(update.values))
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => Ok(Some(answer.attributes.unwrap_or_default())),
+            Err(error)
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(Error::call("UpdateItem", error)),
+        }
+    }
+
+    /// Marks something as unfinished. `expires`: when the mark may be forgotten. `false`: the mark has no room for its cause.
+    ///
+    /// # Errors
+    /// [`Error::Contended`] if others marked it every time.
+    pub async fn mark(&self, mark: &Mark, expires: Timestamp) -> Result<bool, Error> {
+        let key = keys::behind(&mark.account, &mark.channel, &mark.subject);
+        let in_order = |update: Update| update.if_in_order(n(mark.wanted.0));
+        for _ in 0..TRIES {
+            let blind = in_order(mark_of(&key, mark, expires, true, true)?);
+            if self.update(&key, blind).await?.is_some() {
+                return Ok(true);
+            }
+            let Some(item) = self.read(&key).await? else { continue };
+            let newest = number(&item, WANTED).and_then(|wanted| u64::try_from(wanted).ok()).unwrap_or(0);
+            let room = item.get(CAUSES).and_then(|causes| causes.as_l().ok()).is_none_or(|it| it.len() < MOST_CAUSES);
+            let seen = item.get(SEQ).cloned().unwrap_or_else(|| n(0));
+            let update = mark_of(&key, mark, expires, mark.wanted.0 > newest, room)?.if_equal(SEQ, seen);
+            if self.update(&key, update).await?.is_some() {
+                return Ok(room || mark.cause.is_none());
+            }
+        }
+        Err(Error::Contended { what: format!("what is unfinished in channel {}", mark.channel) })
+    }
+
+    /// Marks something unless it is marked already. `true`: it was not.
+    pub async fn mark_if_absent(&self, mark: &Mark, expires: Timestamp) -> Result<bool, Error> {
+        let key = keys::behind(&mark.account, &mark.channel, &mark.subject);
+        let mut update = mark_of(&key, mark, expires, true, true)?;
+        let seq = update.name(SEQ);
+        update.condition.push(format!("attribute_not_exists({seq})"));
+        Ok(self.update(&key, update).await?.is_some())
+    }
+
+    /// Everything that is unfinished in a channel, as the last write left it; without what cannot be read.
+    pub async fn behind_set(&self, account: &AccountId, channel: &ChannelId) -> Result<Vec<Behind>, Error> {
+        let items = self.partition(&keys::behind_set(account, channel), None).await?;
+        let read = items.iter().map(|item| or_skip(behind(account, channel, item)));
+        Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// Notes that something is done, unless it was marked again. `false`: it was, and those of its causes that are in `item` are
+    /// forgotten.
+    pub async fn finish_behind(&self, item: &Behind) -> Result<bool, Error> {
+        let key = keys::behind(&item.account, &item.channel, &item.subject);
+        let condition = crate::item::Condition::new(format!("{SEQ} = :seq")).number(":seq", i128::from(item.seq));
+        if self.take_if(&key, condition).await?.is_some() {
+            return Ok(true);
+        }
+        let told = Update::default().if_exists(&[SEQ]).remove(&[WHY]).remove(&[ATTEMPTS]).remove(&[NOT_BEFORE]);
+        self.update(&key, told.remove_first(CAUSES, item.causes.len())).await.map(|_| false)
+    }
+
+    /// Notes that something was tried in vain, and why. Whatever it was marked with meanwhile stays.
+    pub async fn hold_behind(&self, item: &Behind, held: &Held, why: &str) -> Result<(), Error> {
+        let key = keys::behind(&item.account, &item.channel, &item.subject);
+        let update = Update::default().if_exists(&[SEQ]);
+        let update = match held {
+            Held::Until(at) => {
+                let update = update
+                    .set(ATTEMPTS, n(u64::from(item.attempts) + 1))
+                    .set(TRIED, n(item.seq))
+                    .set(WHY, AttributeValue::S(why.to_owned()));
+                match at {
+                    Some(at) => update.set(NOT_BEFORE, AttributeValue::S(at.to_string())),
+                    None => update.remove(&[NOT_BEFORE]),
+                }
+            }
+            // A newer mark is another reason to try.
+            Held::Parked => update
+                .if_equal(SEQ, n(item.seq))
+                .set(PARKED, AttributeValue::S(why.to_owned()))
+                .remove(&[CAUSES])
+                .remove(&[AFRESH])
+                .remove(&[NOT_BEFORE])
+                .remove(&[ATTEMPTS]),
+        };
+        self.update(&key, update).await.map(drop)
+    }
+
+    /// Lets something wait without its having been tried, unless it was marked meanwhile.
+    pub async fn postpone_behind(&self, item: &Behind, until: Timestamp) -> Result<(), Error> {
+        let key = keys::behind(&item.account, &item.channel, &item.subject);
+        let update = Update::default().if_equal(SEQ, n(item.seq)).set(NOT_BEFORE, AttributeValue::S(until.to_string()));
+        // What it was marked for is done but for what it waits for.
+        self.update(&key, update.remove(&[CAUSES]).remove(&[AFRESH])).await.map(drop)
+    }
+}
+
+/// The update that marks an item. `raises`: whether it wants more than the item does; `has_room`: for the cause.
+fn mark_of(key: &keys::Key, mark: &Mark, expires: Timestamp, raises: bool, has_room: bool) -> Result<Update, Error> {
+    let mut update = Update::default()
+        .set_once(KIND, AttributeValue::S("behind".to_owned()))
+        .set_once(SCHEMA, AttributeValue::N(SCHEMA_VERSION.to_string()))
+        .set_once(SINCE, AttributeValue::S(mark.at.to_string()))
+        .set(DATA, written(&key.pk, &Marked::from(mark))?)
+        .remove(&[PARKED])
+        .add_one(SEQ);
+    if raises {
+        update = update.set(WANTED, n(mark.wanted.0));
+    }
+    if let Some(cause) = mark.cause.as_ref().filter(|_| has_room) {
+        update = update.append(CAUSES, written(&key.pk, cause)?);
+    }
+    update = match mark.wish {
+        Wish::Shown => update,
+        Wish::Afresh => {
+            update.set(AFRESH, AttributeValue::Bool(true)).remove(&[NOT_BEFORE]).remove(&[ATTEMPTS]).remove(&[FREEZE])
+        }
+        Wish::Frozen => update.set(FREEZE, AttributeValue::S(mark.at.to_string())),
+    };
+    Ok(if mark.is_over {
+        update.set(EXPIRES_AT, AttributeValue::N(expires.as_second().to_string()))
+    } else {
+        update.remove(&[EXPIRES_AT])
+    })
+}
+
+/// What cannot be read of an item costs that part, except for what it is about.
+fn behind(account: &AccountId, channel: &ChannelId, item: &Attributes) -> Result<Behind, Error> {
+    let marked: Marked = data(item)?;
+    let known = |name: &str| text(item, name).map(str::to_owned);
+    let subject = known(SK).and_then(|name| Subject::try_from(name).ok()).ok_or_else(|| crate::item::misfit(item))?;
+    let count = |name: &str| number(item, name).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+    Ok(Behind {
+        account: account.clone(),
+        channel: channel.clone(),
+        subject,
+        seq: count(SEQ),
+        wanted: RecordVersion(count(WANTED)),
+        since: time(item, SINCE).unwrap_or(marked.at),
+        marked,
+        causes: list(item, CAUSES),
+        afresh: item.get(AFRESH).and_then(|afresh| afresh.as_bool().ok()).copied().unwrap_or(false),
+        freeze: time(item, FREEZE),
+        attempts: u32::try_from(count(ATTEMPTS)).unwrap_or(u32::MAX),
+        tried: count(TRIED),
+        not_before: time(item, NOT_BEFORE),
+        why: known(WHY),
+        parked: known(PARKED),
+    })
+}
+
+fn time(item: &Attributes, name: &str) -> Option<Timestamp> {
+    text(item, name)?.parse().ok()
+}
+
+fn list<T: DeserializeOwned>(item: &Attributes, name: &str) -> Vec<T> {
+    let items = item.get(name).and_then(|list| list.as_l().ok()).cloned().unwrap_or_default();
+    items.into_iter().filter_map(|value| serde_dynamo::from_attribute_value(value).ok()).collect()
+}
