@@ -425,12 +425,12 @@ test("deliveries say what became of each event in each channel, when, how fast a
     ["#4711|Checkout API", "General|Platform", "Card posted", "812 ms|1 attempt", "Replay the card of #4711 in General"],
     ["#4710|Payments worker 1", "payments-incidents|Platform", "Card updated", "3.8 s|1 attempt", "Replay the card of #4710 in payments-incidents"],
     ["#4709|Search db 2", "General|Platform", "Queued|It waits to be delivered, usually for less than a second.|After an action in Teams", "not yet", "Replay the card of #4709 in General"],
-    ["#4708|Checkout API", "payments-incidents|Platform", "Waiting|429 Throttled|Teams or AWS could not take it for now. It is tried again by itself.|Found by the regular check", "4 min 10 s|so far, 3 attempts", "Replay the card of #4708 in payments-incidents"],
-    ["#4707|Payments worker 1", "General|Platform", "Refused by Teams|MessageSizeTooBig|Teams takes neither the card nor a smaller one. It is tried again when the incident changes, or when you press Replay.|Asked for again", "2 h 5 min|1 attempt", "Replay the card of #4707 in General"],
+    ["#4708|Checkout API", "payments-incidents|Platform", "Waiting|429 Throttled|Teams, AWS or PagerDuty did not answer for now, or somebody keeps deleting the card. It is tried again by itself.|Found by the regular check", "4 min 10 s|so far, 3 attempts", "Replay the card of #4708 in payments-incidents"],
+    ["#4707|Payments worker 1", "General|Platform", "Refused by Teams|MessageSizeTooBig|Teams takes neither the card nor a smaller one, or PagerBridge failed three times over it. It is tried again when the incident changes, or when you press Replay.|Asked for again", "2 h 5 min|1 attempt", "Replay the card of #4707 in General"],
     ["#4706|Search db 2", "–", "No channel|No connected channel wants it: the service is not connected, or only for high urgency.|When the app came back", "812 ms", ""],
     ["#4705|Checkout API", "General|Platform", "Already shown", "3.8 s|1 attempt", "Replay the card of #4705 in General"],
     ["#4704|Payments worker 1", "payments-incidents|Platform", "Reply posted", "41 s|1 attempt", "Replay the card of #4704 in payments-incidents"],
-    ["#4703|Search db 2", "General|Platform", "Dropped|the service is not connected to the channel|The channel is gone, is not connected any more, does not want such incidents, or somebody keeps deleting the card.|After an action in Teams", "4 min 10 s|1 attempt", "Replay the card of #4703 in General"],
+    ["#4703|Search db 2", "General|Platform", "Dropped|the service is not connected to the channel|The service is not connected to the channel any more, the connection does not want such incidents, or the card is not kept up to date any more.|After an action in Teams", "4 min 10 s|1 attempt", "Replay the card of #4703 in General"],
   ]);
   const link = deliveries().first().getByRole("link", { name: "#4711" });
   assert.equal(await link.getAttribute("href"), "https://acme.pagerduty.com/incidents/Q4711");
@@ -439,6 +439,7 @@ test("deliveries say what became of each event in each channel, when, how fast a
   assert.equal(await time.getAttribute("title"), `${received.toISOString().slice(0, 19).replace("T", " ")} UTC`);
   assert.equal(await time.textContent(), received.toLocaleString("en", { timeZone: "Asia/Tokyo", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }));
   await ledger().getByText("Entries are kept for 90 days.").waitFor();
+  await ledger().getByText("3 more lines that wait are not shown").waitFor();
   await page.getByText("What the outcomes mean").click();
   assert.equal(await page.locator(".legend dt:visible").count(), 10);
   assert.match(await deliveries().nth(6).locator(".badge").getAttribute("title"), /^The card showed it already/);

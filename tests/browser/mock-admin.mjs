@@ -139,7 +139,7 @@ const ROUTES = [
     // Looks at so many lines, whether they fit or not: an answer may be empty and there is more all the same.
     const lines = world.deliveries.filter((one) => one.received_at.startsWith(day));
     const from = Number(asked("before") ?? 0);
-    return [200, { deliveries: lines.slice(from, from + 50).filter(fits), next: from + 50 < lines.length ? String(from + 50) : null, keeps_days: 90 }];
+    return [200, { deliveries: lines.slice(from, from + 50).filter(fits), next: from + 50 < lines.length ? String(from + 50) : null, more_waiting: from === 0 ? 3 : 0, keeps_days: 90 }];
   }],
   ["POST", "/deliveries/replay", ({ world, body }) => {
     const known = world.deliveries.filter((one) => one.incident === body.incident);

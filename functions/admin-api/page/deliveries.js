@@ -13,10 +13,10 @@ const OUTCOMES = {
   edited: ["good", delivered({ outcome: "edited" }), "The card that was there already was brought up to date."],
   replied: ["good", delivered({ outcome: "replied" }), "It was told as a reply to the card."],
   coalesced: ["good", "Already shown", "The card showed it already, because a newer delivery was faster. Nothing is missing."],
-  waiting: ["warn", "Waiting", "Teams or AWS could not take it for now, or somebody keeps deleting the card. It is tried again by itself."],
-  refused: ["bad", delivered({ outcome: "refused" }), "Teams takes neither the card nor a smaller one. It is tried again when the incident changes, or when you press Replay."],
+  waiting: ["warn", "Waiting", "Teams, AWS or PagerDuty did not answer for now, or somebody keeps deleting the card. It is tried again by itself."],
+  refused: ["bad", delivered({ outcome: "refused" }), "Teams takes neither the card nor a smaller one, or PagerBridge failed three times over it. It is tried again when the incident changes, or when you press Replay."],
   no_channel: ["unknown", "No channel", "No connected channel wants it: the service is not connected, or only for high urgency."],
-  dropped: ["unknown", "Dropped", "The channel is gone, is not connected any more, or does not want such incidents."],
+  dropped: ["unknown", "Dropped", "The service is not connected to the channel any more, the connection does not want such incidents, or the card is not kept up to date any more."],
   other: ["unknown", delivered({ outcome: "other" }), "A newer version of PagerBridge has done something that this one does not know."],
 };
 const OCCASIONS = { action: "After an action in Teams", restored: "When the app came back", reconciled: "Found by the regular check", replayed: "Asked for again", disconnected: "When the service was disconnected" };
@@ -96,7 +96,7 @@ export function deliveriesList({ api, changed, mayReplay }) {
       found = page.deliveries;
       cursor = page.next;
       keepsDays = page.keeps_days;
-      if (from === undefined && looks === 0) moreWaiting = page.more_waiting ?? 0;
+      if (from === undefined && looks === 0) moreWaiting = page.more_waiting;
       // Also of an empty answer: trying again goes on from there.
       if (from !== undefined) next = cursor;
     }
@@ -135,7 +135,7 @@ export function deliveriesList({ api, changed, mayReplay }) {
     more.hidden = next === null;
     before.hidden = next !== null || day <= oldest();
     filters.limit(oldest());
-    put(kept, `${moreWaiting ? `${moreWaiting} more wait and are not shown: a filter narrows the list. ` : ""}What waits comes first, then the newest. Entries are kept for ${count(keepsDays, "day")}. Times are in your time zone; a day begins at 00:00 UTC.`);
+    put(kept, `${moreWaiting ? `${count(moreWaiting, "more line")} that wait are not shown: a filter narrows the list. ` : ""}What waits comes first, then the newest. Entries are kept for ${count(keepsDays, "day")}. Times are in your time zone; a day begins at 00:00 UTC.`);
     const which = Object.keys(asked).some((name) => name !== "day" && asked[name]) ? `No delivery of ${inWords(day)} (UTC) fits these filters` : `There are no deliveries on ${inWords(day)} (UTC)`;
     const empty = el("p", { class: "empty", text: next === null ? `${which}.` : "Nothing found yet, but this day has more. Load more to look further back." });
     const wanted = [deliveries.length === 0 && empty, deliveries.length > 0 && rows, failure, end].filter(Boolean);

@@ -148,7 +148,7 @@ pub(crate) async fn deliveries(
         Some(_) => (Vec::new(), 0),
     };
     let (mut lines, next) = search(&app, &caller, &wanted, &day, now).await?;
-    // Written by a version that told of what waits in the ledger.
+    // Done before, and marked again: a webhook that was delivered twice. What waits is the newer word.
     let is_same = |line: &LedgerEntry, other: &LedgerEntry| {
         (&line.cause, &line.incident, &line.channel) == (&other.cause, &other.incident, &other.channel)
     };
@@ -181,7 +181,6 @@ async fn unfinished(
     let of_the_day = |line: &LedgerEntry| day == store::ledger_day(now) || day == store::ledger_day(line.filed_at());
     lines.retain(|line| wanted.fits(line) && of_the_day(line));
     lines.sort_by_key(|line| (std::cmp::Reverse(line.filed_at()), line.cause.clone()));
-    lines.dedup_by(|one, other| (&one.cause, &one.channel) == (&other.cause, &other.channel));
     let more = lines.len().saturating_sub(DELIVERIES);
     lines.truncate(DELIVERIES);
     Ok((lines, more))

@@ -109,7 +109,7 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Value {
 }
 
 fn incident(record: &IncidentRecord) -> Value {
-    reply::card(&cards::incident(&cards::IncidentView { record, can_act: true, frozen_since: None }).content)
+    reply::card(&cards::incident(&cards::IncidentView { record, frozen_since: None }).content)
 }
 
 /// The next page of a dialog.

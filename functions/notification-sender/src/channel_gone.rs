@@ -1,9 +1,10 @@
 //! A channel that Teams says is gone: mark its connections broken and tell the team, once. They stay in use all the same, so
 //! that they heal by themselves when the channel is back.
 
+use domain::behind::{Mark, Subject};
 use domain::connection::{Connection, Health};
-use domain::ids::{AccountId, ChannelId, ConversationId, TeamId};
-use incidents::place;
+use domain::ids::{AccountId, ChannelId, TeamId};
+use incidents::want;
 use runtime::{App, Metric};
 
 /// Marks the connections of a channel broken. Whoever marks one first also tells the team's General channel.
@@ -29,8 +30,11 @@ pub(crate) async fn note(app: &App, account: &AccountId, team: &TeamId, channel:
         if channel.is_general(team) {
             continue;
         }
-        if let Err(error) = tell_team(app, &connection).await {
-            tracing::warn!(error = runtime::chain(&*error), team.id = %team, "team not told about its broken connection");
+        let subject = Subject::ChannelLost(connection.service.clone(), channel.clone());
+        let at = app.clock.now();
+        let told = Mark { channel: ChannelId::general(team), ..Mark::message(&connection, subject, None, at) };
+        if let Err(error) = want(app, &[told]).await {
+            tracing::warn!(error = runtime::chain(&error), team.id = %team, "team not told about its broken connection");
         }
     }
 }
@@ -45,13 +49,4 @@ pub(crate) async fn is_back(app: &App, connection: &Connection) {
     if let Err(error) = app.store.mark_connection_healthy(connection).await {
         tracing::warn!(error = runtime::chain(&error), "connection not marked healthy");
     }
-}
-
-/// In the General channel, whose id is the team's.
-async fn tell_team(app: &App, connection: &Connection) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let team = place::team(app, &connection.account, &connection.team).await?;
-    let team = team.ok_or("the team is not connected to the account")?;
-    let general = ConversationId::new(connection.team.as_str())?;
-    app.bot().send(&team.service_url, &general, &cards::channel_gone(&connection.service_name)).await?;
-    Ok(())
 }

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use domain::behind::Behind;
-use domain::channel::{Facts, Hold, pause};
+use domain::channel::{Facts, Hold};
 use domain::connection::{DeliveryOutcome, Installation};
 use domain::failure::Class;
 use domain::ids::ActivityId;
@@ -15,7 +15,6 @@ use runtime::{App, BotError};
 use teams::connector::ConnectorError;
 use tokio::time::Instant;
 
-use crate::Limits;
 use crate::ended::{Ended, Trouble};
 use crate::note::{Done, Told};
 
@@ -31,14 +30,15 @@ pub(crate) struct Delivered {
     pub(crate) card: Option<CardRecord>,
 }
 
-/// Brings one card up to date. `card`: as it has to be taken for; `before`: why the channel had to wait last.
+/// Brings one card up to date. `card`: as it has to be taken for; `before`: why the channel had to wait last; `until`: no step is begun
+/// after it, and none at all without it.
 pub(crate) async fn deliver(
     app: &App,
     item: &Behind,
     facts: &Facts,
     card: Option<CardRecord>,
     before: Option<&Hold>,
-    limits: Limits,
+    until: Option<Instant>,
 ) -> Delivered {
     let Some((record, version)) = &facts.record else {
         return Delivered { ended: Ended::Done, told: Told::default(), card: None };
@@ -46,7 +46,7 @@ pub(crate) async fn deliver(
     let was = facts.card.clone();
     let told = Told::of(record, card.as_ref().map_or(&item.marked.team, |card| &card.team));
     let mut delivery = Delivery { app, item, facts, record, version: *version, before, told, card };
-    let ended = delivery.run(limits).await;
+    let ended = delivery.run(until).await;
     let Delivery { told, card, .. } = delivery;
     Delivered { ended, told, card: card.filter(|card| Some(card) != was.as_ref()) }
 }
@@ -63,7 +63,7 @@ struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    async fn run(&mut self, limits: Limits) -> Ended {
+    async fn run(&mut self, until: Option<Instant>) -> Ended {
         let app = self.app;
         for number in 0..MAX_STEPS {
             let now = app.clock.now();
@@ -74,7 +74,8 @@ impl Delivery<'_> {
                 Step::Wait { until } => return self.wait(*until),
                 Step::Post { .. } | Step::Edit(..) | Step::Reply(..) | Step::Freeze(_) => {}
             }
-            if number > 0 && Instant::now() > limits.begin {
+            let may_begin = until.is_some_and(|until| number == 0 || Instant::now() <= until);
+            if !may_begin {
                 tracing::warn!(channel.id = %self.item.channel, step = number, "no time left in this invocation");
                 return Ended::Untouched;
             }
@@ -216,8 +217,7 @@ impl Delivery<'_> {
     async fn freeze(&mut self, home: Installation, activity: &ActivityId) -> ControlFlow<Ended> {
         let mut saved = self.unposted(&home);
         let since = self.item.freeze.unwrap_or_else(|| self.app.clock.now());
-        let view = cards::IncidentView { record: self.record, can_act: false, frozen_since: Some(since) };
-        let card = cards::incident(&view);
+        let card = self.last_card(&home, since);
         match self.replace(&home, activity, &card, &mut saved).await {
             Continue(()) => self.log(Done::Frozen),
             Break(Replaced::Gone) => {
@@ -233,6 +233,16 @@ impl Delivery<'_> {
         saved.freeze(since);
         self.card = Some(saved);
         Continue(())
+    }
+
+    /// What is left in the channel. Of what came after the card's connection went, a team that is not the account's any more hears
+    /// nothing, and a team of another account nothing at all.
+    fn last_card(&self, home: &Installation, since: Timestamp) -> cards::Card {
+        let is_theirs = home.belongs_to(&self.item.account);
+        if is_theirs || (home.account.is_none() && self.record.is_as_of(since)) {
+            return cards::incident(&cards::IncidentView { record: self.record, frozen_since: Some(since) });
+        }
+        cards::incident_left(self.record, since)
     }
 
     /// Replaces the message's content. A message that is gone is noted in `saved`, and an answer that is not clear.
@@ -326,8 +336,7 @@ impl Delivery<'_> {
     }
 
     fn later(&self) -> Ended {
-        let pause = pause(self.item.attempts + 1);
-        Ended::Later(self.app.clock.now().checked_add(pause).unwrap_or(Timestamp::MAX))
+        Ended::Later(self.item.next_try(self.app.clock.now()))
     }
 
     fn log(&mut self, done: Done) {
@@ -357,7 +366,7 @@ enum Replaced {
 
 fn card_of(record: &IncidentRecord, size: Size) -> cards::Card {
     match size {
-        Size::Whole => cards::incident(&cards::IncidentView { record, can_act: true, frozen_since: None }),
+        Size::Whole => cards::incident(&cards::IncidentView { record, frozen_since: None }),
         Size::Smaller => cards::incident_fallback(record),
     }
 }

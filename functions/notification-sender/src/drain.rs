@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::behind::{Behind, Subject};
-use domain::channel::{HoldKind, Move, Parking, State, card_of, due, next_due, pause, plan_channel};
+use domain::channel::{HoldKind, Move, Parking, State, card_of, due, next_due, plan_channel};
 use domain::connection::DeliveryOutcome;
 use domain::failure::Class;
 use domain::ids::{AccountId, ChannelId};
@@ -12,7 +12,6 @@ use domain::incident::Status;
 use domain::job::{Cause, Occasion};
 use domain::plan::{CardKey, CardRecord};
 use futures_util::future::join_all;
-use incidents::RefreshError;
 use jiff::{SignedDuration, Timestamp};
 use runtime::App;
 use store::{Epoch, Held, Look};
@@ -37,7 +36,10 @@ const SOON: Duration = Duration::from_secs(10);
 /// So long at a time: what is marked meanwhile must not wait for it.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// A channel that waits as a whole is looked at so often.
+/// A channel's first epochs, in which the reconciler may not know it yet. More than one, since the SDK repeats what it counts.
+const FIRST_EPOCHS: u64 = 3;
+
+/// A channel that Teams throttles or does not find is looked at so often. A lost one is left to the reconciler.
 const MOST_WAIT: Duration = Duration::from_secs(60);
 
 /// With less time than this left, nothing more is saved: a call to the table takes up to 3.5 s.
@@ -69,8 +71,13 @@ pub(crate) async fn drain(
     let turn_ends = limits.begin.min(Instant::now() + SLICE);
     let (begun, ()) = tokio::join!(app.store.begin_epoch(account, channel), first);
     let (epoch, state) = begun?;
-    let mut set = app.store.behind_set(account, channel).await?;
-    let state = state.taken_over(&set);
+    let listed = async {
+        // Whatever brought the first sender here, the reconciler has to find the channel.
+        if epoch.0 <= FIRST_EPOCHS { app.store.put_channel_of_account(account, channel).await } else { Ok(()) }
+    };
+    let (mut set, ()) = tokio::try_join!(app.store.behind_set(account, channel), listed)?;
+    let state = state.taken_over(&set, app.clock.now());
+    let mut worked = false;
     let mut drain = Drain { app, account, channel, epoch, state, limits, soon: BTreeMap::new() };
     loop {
         let now = app.clock.now();
@@ -79,9 +86,11 @@ pub(crate) async fn drain(
         if wave.is_empty() {
             return Ok(drain.next(&set, now));
         }
-        if Instant::now() > turn_ends {
+        // One wave in each turn, however slow the table is, or nothing would ever be done.
+        if worked && Instant::now() > turn_ends {
             return Ok(Next::More);
         }
+        worked = true;
         match Box::pin(drain.wave(wave)).await? {
             After::Left(left) => set = left,
             After::Wait(left) => return Ok(drain.next(&left, app.clock.now())),
@@ -153,8 +162,20 @@ impl Drain<'_> {
         }
         let (held, suspects) = (self.state.hold.clone(), self.state.suspects.clone());
         let outcomes = self.perform(looked.into_iter().map(|(item, _)| item).zip(looks).zip(moves)).await;
-        let is_changed = held != self.state.hold || suspects != self.state.suspects;
+        let stays_in_flight = self.land(&outcomes);
+        let is_changed = stays_in_flight || held != self.state.hold || suspects != self.state.suspects;
         self.settle(outcomes, is_changed).await
+    }
+
+    /// Nothing of the wave is in flight any more but what could not be saved. Whether the table has to hear of it: what is gone or was
+    /// tried in vain is told apart from what was left by itself.
+    fn land(&mut self, outcomes: &[Outcome]) -> bool {
+        let of = |subject: &Subject| outcomes.iter().find(|outcome| &outcome.item.subject == subject);
+        let looks_left = self.state.in_flight.iter().filter_map(|flying| of(&flying.subject)).any(|outcome| {
+            matches!(outcome.ended, Ended::Untouched | Ended::Soon | Ended::DoneUntil(_) | Ended::Parked)
+        });
+        self.state.in_flight.retain(|flying| of(&flying.subject).is_some_and(|left| left.ended == Ended::Unsaved));
+        looks_left
     }
 
     /// One after the other, in their order; what came of each is saved while the next one is under way.
@@ -172,7 +193,7 @@ impl Drain<'_> {
             }
             if look.unreadable {
                 let told = Told::because("an item of the table cannot be read");
-                let ended = self.later(&item);
+                let ended = Ended::Later(item.next_try(self.app.clock.now()));
                 outcomes.push(Outcome { item, look, ended, told });
                 continue;
             }
@@ -183,8 +204,9 @@ impl Drain<'_> {
                     let said = say(self.app, &item, &look.facts, before.as_ref()).instrument(span.clone()).await;
                     Delivered { ended: said.0, told: said.1, card: None }
                 }
-                Move::Card(_) => {
-                    let delivery = deliver(self.app, &item, &look.facts, card, before.as_ref(), self.limits);
+                Move::Card(_) | Move::Wait(_) | Move::Done(_) => {
+                    let until = sends.then_some(self.limits.begin);
+                    let delivery = deliver(self.app, &item, &look.facts, card, before.as_ref(), until);
                     Box::pin(delivery.instrument(span.clone())).await
                 }
                 Move::Ask => {
@@ -193,11 +215,6 @@ impl Drain<'_> {
                 }
                 Move::Soon => Delivered { ended: Ended::Soon, told: Told::default(), card: None },
                 Move::Park(parking) => parked(&item, &look, parking, card),
-                Move::Wait(_) | Move::Done(_) => {
-                    let delivery = deliver(self.app, &item, &look.facts, card, before.as_ref(), self.limits);
-                    let delivered = Box::pin(delivery.instrument(span.clone())).await;
-                    if matches!(item.subject, Subject::Incident(_)) { delivered } else { gone(delivered) }
-                }
             };
             if sends && !matches!(delivered.ended, Ended::Channel(_) | Ended::Untouched) {
                 self.state.hold = None;
@@ -252,11 +269,17 @@ impl Drain<'_> {
             let is_same = |known: &Behind| known.subject == item.subject && known.seq == item.seq;
             match ended {
                 Ended::Done | Ended::Parked => set.retain(|known| !is_same(known)),
-                Ended::DoneUntil(until) | Ended::Later(until) => {
+                Ended::DoneUntil(until) => {
                     set.iter_mut().filter(|known| is_same(known)).for_each(|known| known.not_before = Some(*until));
                 }
-                Ended::Channel(_) => {
-                    set.iter_mut().filter(|known| is_same(known)).for_each(|known| known.tried = item.seq);
+                Ended::Later(_) | Ended::Channel(_) => {
+                    for known in set.iter_mut().filter(|known| is_same(known)) {
+                        (known.tried, known.attempts) = (item.seq, item.attempts.saturating_add(1));
+                        known.not_before = match ended {
+                            Ended::Later(until) => Some(*until),
+                            _ => None,
+                        };
+                    }
                 }
                 Ended::Soon | Ended::Untouched | Ended::Unsaved => {}
             }
@@ -284,32 +307,21 @@ impl Drain<'_> {
                 }
                 Err(error) => runtime::chain(&error),
             },
-            Ok(Err(error)) => reason(&error),
+            Ok(Err(error)) => runtime::chain(&error),
             Err(_) => "PagerDuty does not answer".to_owned(),
         };
         tracing::error!(incident.id = %incident, why, "what is true is not known");
-        (self.later(item), Told::because("what has changed is not known yet"))
+        (Ended::Later(item.next_try(app.clock.now())), Told::because("what has changed is not known yet"))
     }
-
-    fn later(&self, item: &Behind) -> Ended {
-        let now = self.app.clock.now();
-        Ended::Later(now.checked_add(pause(item.attempts + 1)).unwrap_or(Timestamp::MAX))
-    }
-}
-
-fn reason(error: &RefreshError) -> String {
-    runtime::chain(error)
-}
-
-/// A message of which nobody wants to hear any more.
-fn gone(delivered: Delivered) -> Delivered {
-    Delivered { ended: Ended::Done, ..delivered }
 }
 
 fn parked(item: &Behind, look: &Look, parking: Parking, card: Option<CardRecord>) -> Delivered {
     let record = look.facts.record.as_ref().map(|(record, _)| record);
     let mut told = record.map(|record| Told::of(record, &item.marked.team)).unwrap_or_default();
-    told.done(Done::StillParked);
+    told.done(match parking {
+        Parking::Refused => Done::StillParked,
+        Parking::Deadly => Done::Parked,
+    });
     told.why = Some(match parking {
         Parking::Refused => {
             let reason = look.facts.card.as_ref().and_then(|card| card.parked.as_ref()).map(|parked| &parked.reason);

@@ -26,7 +26,7 @@ pub(crate) enum Ended {
     Parked,
     /// Tried in vain, for a reason that concerns the whole channel.
     Channel(Trouble),
-    /// There was no time for it.
+    /// It did not come to its end in this wave: to be looked at again at once.
     Untouched,
     /// Teams has taken something, and it is not written down what: whoever comes next takes the card for doubtful.
     Unsaved,

@@ -1,8 +1,8 @@
 //! The only code that posts or edits cards in channels: woken by the FIFO queue, one channel at a time.
 //!
 //! A message carries nothing but the channel's name: what is unfinished there is in the table, and stays there until it is done.
-//! So a message that is lost or given up costs time and nothing else, and none is repeated for one incident's sake: only what
-//! concerns the whole channel (Teams throttles, the table is down) hides its message.
+//! So a message that is lost or given up costs time and nothing else, and no incident waits for another one's trouble. A channel
+//! that waits as a whole hides its message for a minute at a time at most, what is due within seconds for a second at a time.
 
 mod channel_gone;
 mod deliver;
@@ -15,9 +15,10 @@ mod say;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::behind::Wish;
 use domain::channel::pause;
 use domain::ids::{AccountId, ChannelId};
-use domain::job::{CardJob, Cause, WakeUp};
+use domain::job::{CardJob, Cause, Occasion, WakeUp};
 use domain::routing::Channels;
 use futures_util::future::join_all;
 use incidents::{ObserveError, What, observe, wake_anew};
@@ -69,9 +70,8 @@ async fn take(app: &App, message: SqsMessage, limits: Limits) -> Option<String> 
         }
     };
     let WakeUp { account, channel, card } = wake_up;
-    if let Some(card) = card
-        && let Err(error) = mark_for_before(app, &account, &channel, card).await
-    {
+    if let Some(card) = card {
+        let Err(error) = mark_for_before(app, &account, &channel, card).await else { return None };
         tracing::error!(error = runtime::chain(&error), channel.id = %channel, "not marked");
         hide(app, &message, seconds(receives)).await;
         return message.message_id;
@@ -98,7 +98,7 @@ async fn take(app: &App, message: SqsMessage, limits: Limits) -> Option<String> 
     message.message_id
 }
 
-/// A function of the version before asks for a look at a card, and has marked nothing.
+/// A function of the version before asks for a look at a card, and has marked nothing. The channel is woken for it.
 async fn mark_for_before(
     app: &App,
     account: &AccountId,
@@ -114,13 +114,14 @@ async fn mark_for_before(
     let mut channels: Channels = domain::routing::targets(&record, &connections, &cards);
     channels.retain(|known, _| known == channel);
     let cause = Cause::from(card);
-    Box::pin(observe(app, account, What::Again(&record, channels, domain::behind::Wish::Shown), &cause)).await.map(drop)
+    let wish = if cause.occasion == Occasion::Replayed { Wish::Afresh } else { Wish::Shown };
+    Box::pin(observe(app, account, What::Again(&record, channels, wish), &cause)).await.map(drop)
 }
 
 /// Hides a message, and with it the channel, for `time` from now.
 async fn hide(app: &App, message: &SqsMessage, time: Duration) {
     let Some(receipt) = message.receipt_handle.as_deref() else { return };
-    if let Err(error) = app.queue.hold(&[receipt], time).await {
+    if let Err(error) = app.queue.hold(receipt, time).await {
         tracing::warn!(error = runtime::chain(&error), "the message may come again at another time");
     }
 }

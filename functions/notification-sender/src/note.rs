@@ -1,13 +1,11 @@
 //! What a delivery leaves behind for people: its line in the ledger, and what it adds to the metrics.
 
-use std::collections::BTreeSet;
-
 use domain::behind::Behind;
 use domain::connection::DeliveryOutcome;
 use domain::failure::Class;
 use domain::ids::TeamId;
 use domain::incident::{IncidentRecord, ServiceRef};
-use domain::job::{Cause, Occasion};
+use domain::job::Occasion;
 use domain::ledger::{LedgerEntry, Progress};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -187,7 +185,7 @@ impl Told {
         };
         let times = |wanted: &[Done]| self.done.iter().filter(|done| wanted.contains(done)).count();
         let is_told = matches!(ended, Ended::Done | Ended::DoneUntil(_) | Ended::Parked);
-        let others = if is_told { causes(item).len().saturating_sub(1) } else { 0 };
+        let others = if is_told { item.causes_once().len().saturating_sub(1) } else { 0 };
         count(Metric::CardsPosted, times(&[Done::Posted, Done::PostedAgain, Done::PostedWithoutId]));
         count(Metric::DoubtfulPosts, times(&[Done::PostedAgain]));
         count(Metric::CardsEdited, times(&[Done::Edited, Done::Frozen]));
@@ -209,12 +207,6 @@ impl Told {
     }
 }
 
-/// Each cause once: a webhook that is delivered twice marks twice.
-fn causes(item: &Behind) -> Vec<&Cause> {
-    let mut known = BTreeSet::new();
-    item.causes.iter().filter(|cause| known.insert(&cause.id)).collect()
-}
-
 /// Notes how the work on an item ended: what waits is told by the item itself, and what is done by a line for each of its causes.
 /// Bookkeeping that fails is logged and delays nothing.
 pub(crate) async fn ended(app: &App, item: &Behind, ended: &Ended, told: &Told) {
@@ -222,26 +214,22 @@ pub(crate) async fn ended(app: &App, item: &Behind, ended: &Ended, told: &Told) 
     app.metrics.emit(&told.figures(item, ended, now), now);
     match ended {
         Ended::Done | Ended::DoneUntil(_) | Ended::Parked => {}
+        // People were shown something, and more is to come.
+        Ended::Soon | Ended::Later(_) | Ended::Channel(_) | Ended::Untouched if told.delivered.is_some() => {}
         Ended::Soon | Ended::Later(_) | Ended::Channel(_) | Ended::Untouched | Ended::Unsaved => return,
     }
     let Some(incident) = item.subject.incident() else { return };
-    let lines = causes(item).into_iter().enumerate().map(|(index, cause)| {
+    let lines = item.causes_once().into_iter().enumerate().map(|(index, cause)| {
         let (progress, why) = if index == 0 { told.progress() } else { told.for_another().progress() };
+        let line = LedgerEntry::marked((&item.account, &item.channel), incident, &item.marked, cause, now);
         LedgerEntry {
-            account: item.account.clone(),
-            cause: cause.id.clone(),
-            occasion: cause.occasion,
-            incident: incident.clone(),
-            number: told.number.or(item.marked.number),
-            service: told.service.clone().or_else(|| item.marked.service.clone()),
-            channel: Some(item.channel.clone()),
-            team: told.team.clone().or_else(|| Some(item.marked.team.clone())),
-            received_at: cause.at,
-            happened_at: cause.happened_at,
-            at: now,
+            number: told.number.or(line.number),
+            service: told.service.clone().or(line.service),
+            team: told.team.clone().or(line.team),
             progress,
             why,
             attempts: item.attempts + 1,
+            ..line
         }
     });
     join_all(lines.map(async |line| {
@@ -260,6 +248,7 @@ mod tests {
     use domain::channel::HoldKind;
     use domain::ids::{AccountId, CauseId, ChannelId, IncidentId};
     use domain::incident::RecordVersion;
+    use domain::job::Cause;
 
     use super::*;
     use crate::ended::Trouble;

@@ -1,8 +1,8 @@
-//! Messages that are about no incident: the greeting of a channel, and test notifications.
+//! Messages that are about no incident: the greeting of a channel, test notifications, and words to a team as a whole.
 
 use domain::behind::{Behind, Subject};
-use domain::channel::{Facts, Hold, pause};
-use domain::connection::DeliveryOutcome;
+use domain::channel::{Facts, Hold};
+use domain::connection::{DeliveryOutcome, Installation};
 use domain::failure::Class;
 use runtime::App;
 
@@ -12,22 +12,15 @@ use crate::note::Told;
 /// Posts a message. A test that may have been posted although Teams did not answer is posted again: it is only a test.
 pub(crate) async fn say(app: &App, item: &Behind, facts: &Facts, before: Option<&Hold>) -> (Ended, Told) {
     let mut told = Told::default();
-    let (Some(connection), Some(home)) = (&facts.connection, &facts.home) else { return (Ended::Done, told) };
-    if !home.belongs_to(&item.account) {
-        tracing::info!(channel.id = %item.channel, "message for a team that has left the account");
+    let Some(home) = &facts.home else { return (Ended::Done, told) };
+    let belongs = home.belongs_to(&item.account);
+    let Some(card) = words(item, facts, home).filter(|_| belongs != (item.subject == Subject::TeamDisconnected)) else {
+        tracing::info!(channel.id = %item.channel, "nobody is to hear of it any more");
         return (Ended::Done, told);
-    }
-    let (card, outcome) = match &item.subject {
-        Subject::Incident(_) => return (Ended::Done, told),
-        Subject::Greeting(_) => (cards::service_connected(&connection.service_name), DeliveryOutcome::Posted),
-        Subject::Test(..) => {
-            let by = item.marked.by.as_deref().unwrap_or_default();
-            let card = cards::setup::test_notification(&connection.service_name, by, item.marked.at);
-            (card, DeliveryOutcome::Tested)
-        }
     };
     let Err(error) = app.bot().post(home, &item.channel, &card).await else {
-        told.delivered = Some(outcome);
+        let is_test = matches!(item.subject, Subject::Test(..));
+        told.delivered = Some(if is_test { DeliveryOutcome::Tested } else { DeliveryOutcome::Posted });
         return (Ended::Done, told);
     };
     tracing::warn!(channel.id = %item.channel, error = runtime::chain(&error), "message not posted");
@@ -35,10 +28,24 @@ pub(crate) async fn say(app: &App, item: &Behind, facts: &Facts, before: Option<
     if let Some(trouble) = Trouble::of(&error, before) {
         return (Ended::Channel(trouble), told);
     }
-    let is_greeting = matches!(item.subject, Subject::Greeting(_));
-    // The page shows why; a channel that is greeted twice only wonders.
-    if error.is_for_good() || (is_greeting && error.class() == Class::Unclear) {
+    let is_test = matches!(item.subject, Subject::Test(..));
+    // The page shows why; a channel that is told twice only wonders.
+    if error.is_for_good() || (!is_test && error.class() == Class::Unclear) {
         return (Ended::Done, told);
     }
-    (Ended::Later(app.clock.now() + pause(item.attempts + 1)), told)
+    (Ended::Later(item.next_try(app.clock.now())), told)
+}
+
+fn words(item: &Behind, facts: &Facts, home: &Installation) -> Option<cards::Card> {
+    let by = item.marked.by.as_deref().unwrap_or_default();
+    let connected = facts.connection.as_ref().map(|connection| connection.service_name.as_str());
+    let service = item.marked.service.as_ref().map(|service| service.name.as_str());
+    match &item.subject {
+        Subject::Incident(_) => None,
+        Subject::Greeting(_) => connected.map(cards::service_connected),
+        Subject::Test(..) => connected.map(|service| cards::setup::test_notification(service, by, item.marked.at)),
+        Subject::ChannelLost(..) => service.map(cards::channel_gone),
+        Subject::TeamConnected => Some(cards::team_connected(home.shown_name())),
+        Subject::TeamDisconnected => Some(cards::setup::team_disconnected(home.shown_name(), by)),
+    }
 }

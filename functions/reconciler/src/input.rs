@@ -13,7 +13,7 @@ pub enum Extent {
     Full,
 }
 
-/// The input of an invocation. Who gives none that says otherwise gets a full run.
+/// The input of an invocation. Who gives none that says otherwise gets a full round.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(untagged)]
 pub enum Input {

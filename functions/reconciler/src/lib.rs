@@ -4,7 +4,7 @@
 //! few minutes PagerDuty is asked what is true, and whatever differs here is brought about by the same functions that the
 //! webhooks and the commands use. A run does as much as its time allows; the next one goes on where it stopped.
 //!
-//! Every minute a short run wakes the channels in which something is unfinished: queue messages get lost, too.
+//! Every minute a short round wakes the channels in which something is unfinished: queue messages get lost, too.
 
 mod input;
 mod missed;
@@ -16,13 +16,14 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
-use domain::ids::{AccountId, ServiceId};
+use domain::ids::{AccountId, ChannelId, ServiceId};
 use domain::round::Round;
 use incidents::Connected;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{App, BotError, Lock, Metric};
 use setup::SetupError;
 use store::LockKey;
+use tokio::time::Instant;
 
 pub use crate::input::{Extent, Input};
 
@@ -31,6 +32,9 @@ const RESERVE: Duration = Duration::from_secs(30);
 
 /// Longer than an invocation: two at once would do everything twice.
 const LOCK: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long waking channels may take: the next round begins after a minute.
+const WAKING: Duration = Duration::from_secs(45);
 
 /// Services whose incidents are asked for at once: their ids fit into one address.
 const SERVICES_AT_ONCE: usize = 25;
@@ -41,6 +45,9 @@ pub enum ReconcileError {
     /// PagerDuty, the table or the queue did not do it.
     #[error("not everything could be reconciled")]
     Setup(#[source] SetupError),
+    /// The table or the queue is too slow.
+    #[error("not every channel was looked at in time")]
+    Slow,
 }
 
 impl<E: Into<SetupError>> From<E> for ReconcileError {
@@ -51,13 +58,14 @@ impl<E: Into<SetupError>> From<E> for ReconcileError {
 
 /// One run. `left` is the time until Lambda ends the invocation. What could not be looked at will be, by a later run.
 pub async fn run(app: &App, extent: Extent, left: Duration) -> Result<(), ReconcileError> {
-    let woken = Box::pin(unfinished::wake(app)).await;
+    let began = Instant::now();
+    let woken = Box::pin(unfinished::wake(app, left.min(WAKING))).await;
     if let Err(error) = &woken {
         tracing::error!(error = runtime::chain(error), "not every channel was looked at");
     }
     match extent {
         Extent::Short => woken,
-        Extent::Full => Box::pin(full(app, left)).await.and(woken),
+        Extent::Full => Box::pin(full(app, left.saturating_sub(began.elapsed()))).await.and(woken),
     }
 }
 
@@ -103,12 +111,23 @@ async fn check_bot_token(app: &App) {
 /// Looks at everything, even if a part of it fails, and tells of the first failure.
 async fn reconcile(app: &App, account: &AccountId, deadline: Timestamp) -> Result<(), ReconcileError> {
     let (connected, teams) = tidying::tidy(app, account).await?;
+    list_channels(app, account, &connected).await?;
     let subscriptions = subscriptions::mend(app, account, &connected, deadline).await;
     if let Err(error) = &subscriptions {
         tracing::error!(error = runtime::chain(error), "subscriptions not all mended");
     }
     go_round(app, account, &connected, deadline).await?;
     teams.and(subscriptions)
+}
+
+/// What may ever be marked is found by the short rounds.
+async fn list_channels(app: &App, account: &AccountId, connected: &Connected) -> Result<(), ReconcileError> {
+    let known: BTreeSet<ChannelId> = app.store.channels_of_account(account).await?.into_iter().collect();
+    let channels: BTreeSet<&ChannelId> = connected.services.values().flatten().map(|one| &one.channel).collect();
+    for channel in channels.into_iter().filter(|channel| !known.contains(*channel)) {
+        app.store.put_channel_of_account(account, channel).await?;
+    }
+    Ok(())
 }
 
 /// Goes through the services, from where the last run stopped.

@@ -1,10 +1,14 @@
 //! What is unfinished in each channel: whoever should have been woken for it is woken again, and how long it has been so is told.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use domain::channel::Unfinished;
 use domain::ids::{AccountId, ChannelId};
 use futures_util::{StreamExt as _, stream};
 use incidents::wake_anew;
 use runtime::{App, Metric};
+use tokio::time::Instant;
 
 use crate::ReconcileError;
 
@@ -13,16 +17,23 @@ const AT_ONCE: usize = 16;
 
 /// Looks into every channel in which something was ever marked. One that cannot be read hides no other one: the first failure is
 /// told at the end.
-pub(crate) async fn wake(app: &App) -> Result<(), ReconcileError> {
+/// What cannot be looked at within `time` is looked at by the next round.
+pub(crate) async fn wake(app: &App, time: Duration) -> Result<(), ReconcileError> {
     let Some(account) = app.store.known_account_of_app(&app.config.pagerduty_client_id).await? else { return Ok(()) };
     let channels = app.store.channels_of_account(&account).await?;
     let looks = stream::iter(channels.into_iter().map(|channel| look(app, &account, channel)));
-    let seen: Vec<Result<Unfinished, ReconcileError>> = looks.buffer_unordered(AT_ONCE).collect().await;
     let (mut all, mut failed) = (Unfinished::default(), Ok(()));
-    for seen in seen {
-        match seen {
-            Ok(seen) => all = all.and(&seen),
-            Err(error) => failed = failed.and(Err(error)),
+    let mut looks = pin!(looks.buffer_unordered(AT_ONCE));
+    let until = Instant::now() + time;
+    loop {
+        match tokio::time::timeout_at(until, looks.next()).await {
+            Ok(Some(Ok(seen))) => all = all.and(&seen),
+            Ok(Some(Err(error))) => failed = failed.and(Err(error)),
+            Ok(None) => break,
+            Err(_) => {
+                failed = failed.and(Err(ReconcileError::Slow));
+                break;
+            }
         }
     }
     let figures = [

@@ -1,7 +1,7 @@
 //! The status table: which answer PagerDuty gets for which outcome.
 
 use axum::http::StatusCode;
-use runtime::QueueError;
+use runtime::{QueueError, RandomError};
 
 /// How a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,12 @@ pub(crate) fn table_failed(error: &store::Error) -> Outcome {
 
 pub(crate) fn queue_failed(error: &QueueError) -> Outcome {
     tracing::error!(error = runtime::chain(error), "queue failed");
+    Outcome::QueueDown
+}
+
+/// A wake-up has no name; PagerDuty sends the event again.
+pub(crate) fn no_randomness(error: RandomError) -> Outcome {
+    tracing::error!(error = runtime::chain(&error), "no message can be named");
     Outcome::QueueDown
 }
 

@@ -170,7 +170,7 @@ async fn observe(ingest: &Ingest, subscription: &Subscription, event: IncidentEv
         }
         Err(ObserveError::Table(error)) => answer::table_failed(&error),
         Err(ObserveError::Queue(error)) => answer::queue_failed(&error),
-        Err(ObserveError::Random(_)) => Outcome::QueueDown,
+        Err(ObserveError::Random(error)) => answer::no_randomness(error),
     }
 }
 

@@ -204,7 +204,7 @@ fn of(caller: &str, calls: Vec<Call>) -> Vec<Call> {
 
 /// The calls of each invocation: each hides its message first.
 fn turns(calls: &[Call]) -> Vec<Vec<Call>> {
-    let hides = |call: &&Call| call.operation == "ChangeMessageVisibilityBatch";
+    let hides = |call: &&Call| call.operation == "ChangeMessageVisibility";
     let mut turns: Vec<Vec<Call>> = Vec::new();
     for first in calls.iter().filter(hides) {
         let begins = |call: &&Call| call.ended > first.began;

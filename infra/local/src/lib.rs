@@ -117,7 +117,7 @@ impl LocalConfig {
     }
 }
 
-/// How many short runs of the reconciler are waited for.
+/// How many short rounds of the reconciler are waited for.
 const MOST_RUNS: u32 = 10;
 
 /// Something that happens by itself.
@@ -270,7 +270,7 @@ impl Running {
         self.pump.settle().await
     }
 
-    /// Lets time pass, stopping at everything that becomes due on the way, as the schedule of short runs does.
+    /// Lets time pass, stopping at everything that becomes due on the way, as the schedule of short rounds does.
     ///
     /// # Errors
     /// The queue cannot be read.
@@ -322,7 +322,7 @@ impl Running {
         self.settle().await
     }
 
-    /// One full run of the reconciler, as the schedule starts it.
+    /// One full round of the reconciler, as the schedule starts it.
     ///
     /// # Errors
     /// What the function itself reports.

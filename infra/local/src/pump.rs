@@ -84,7 +84,7 @@ impl Pumping {
         reconciler::run(&self.reconciler, extent, RECONCILER_TIMEOUT).await
     }
 
-    /// When the schedule of short runs comes next.
+    /// When the schedule of short rounds comes next.
     pub(crate) fn next_run(&self) -> anyhow::Result<Timestamp> {
         Ok(self
             .app
@@ -94,7 +94,7 @@ impl Pumping {
             .checked_add(RECONCILED_EVERY)?)
     }
 
-    /// Whether a short run would find anything.
+    /// Whether a short round would find anything.
     pub(crate) async fn is_unfinished(&self) -> anyhow::Result<bool> {
         let store = &self.app.store;
         let Some(account) = store.known_account_of_app(&self.app.config.pagerduty_client_id).await? else {

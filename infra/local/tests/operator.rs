@@ -185,7 +185,7 @@ async fn what_waits_for_long_and_what_is_parked_is_found() {
     teams.fail_next_in(&channel.channel, 2, &simulators::teams::Fault::status(413, "MessageSizeTooBig"));
     trigger().await;
     let (seen, fix) = found().await;
-    assert!(seen.contains("takes 1 cards in no size") && fix.contains("Replay"), "{seen}: {fix}");
+    assert!(seen.contains("1 parked") && fix.contains("Replay"), "{seen}: {fix}");
 
     teams.fail_next_in(&channel.channel, 1000, &simulators::teams::Fault::status(500, "ServiceError"));
     trigger().await;
@@ -195,5 +195,8 @@ async fn what_waits_for_long_and_what_is_parked_is_found() {
     }
     stack.app.clock.advance(SignedDuration::from_mins(5));
     let (seen, fix) = found().await;
-    assert!(seen.contains("2 cards wait, the oldest for 2") && fix.contains("OldestUnfinishedAlarm"), "{seen}: {fix}");
+    assert!(
+        seen.contains("2 things are unfinished, the oldest for 2") && fix.contains("OldestUnfinishedAlarm"),
+        "{seen}: {fix}"
+    );
 }

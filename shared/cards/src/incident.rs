@@ -36,9 +36,7 @@ const LOG_LINES: usize = 5;
 pub struct IncidentView<'a> {
     /// The incident's newest known state.
     pub record: &'a IncidentRecord,
-    /// Whether the card gets the buttons that change the incident. The link to PagerDuty is there in any case.
-    pub can_act: bool,
-    /// Since when the card is not kept true any more, if it is left as it is.
+    /// Since when the card is not kept true any more: then it says so, and has no button but the link to PagerDuty.
     pub frozen_since: Option<Timestamp>,
 }
 
@@ -71,6 +69,21 @@ pub fn incident_fallback(record: &IncidentRecord) -> Card {
     ];
     let link = Link::pagerduty(&state.html_url).map(|url| Action::OpenUrl { title: "Open in PagerDuty", url });
     Card { summary: summary(state), content: AdaptiveCard::new(spoken(state), body, link.into_iter().collect()) }
+}
+
+/// What is left of a card whose channel may not hear what has become of its incident.
+#[must_use]
+pub fn incident_left(record: &IncidentRecord, since: Timestamp) -> Card {
+    let state = record.state();
+    let name = || match state {
+        Some(state) => Plain::from("PagerDuty incident #").number(state.number),
+        None => Plain::from("PagerDuty incident"),
+    };
+    let body = vec![literal(name()), Element::TextBlock(TextBlock::new(text::no_longer_updated(since)))];
+    let link = state.and_then(|state| Link::pagerduty(&state.html_url));
+    let link = link.map(|url| Action::OpenUrl { title: "Open in PagerDuty", url });
+    let content = AdaptiveCard::new(Own::from("PagerDuty incident"), body, link.into_iter().collect());
+    Card { summary: name().into_literal(), content }
 }
 
 fn spoken(state: &Snapshot) -> Own {
@@ -241,7 +254,7 @@ fn log(record: &IncidentRecord, lines: usize) -> Vec<Element> {
 
 /// Only what makes sense now, and the link.
 fn actions(view: &IncidentView<'_>, state: &Snapshot) -> Vec<Action> {
-    let offered = DeedKind::ALL.into_iter().filter(|kind| view.can_act && kind.is_offered(state.status));
+    let offered = DeedKind::ALL.into_iter().filter(|kind| view.frozen_since.is_none() && kind.is_offered(state.status));
     let mut actions: Vec<Action> = offered.map(|kind| button(view.record, kind)).collect();
     actions.extend(Link::pagerduty(&state.html_url).map(|url| Action::OpenUrl { title: "Open in PagerDuty", url }));
     actions

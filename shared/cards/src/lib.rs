@@ -26,7 +26,7 @@ pub use commands::{
     COMMANDS, Command, CommandName, Place, Reader, find as find_command, help, nearest, not_allowed, unknown_command,
     wrong_place,
 };
-pub use incident::{IncidentView, incident, incident_fallback, incident_line};
+pub use incident::{IncidentView, incident, incident_fallback, incident_left, incident_line};
 pub use notice::{channel_gone, double_pointer, service_connected, team_connected};
 pub use personal::{linked, linked_already, nothing_to_unlink, personal_link, unlinked};
 pub use schema::AdaptiveCard;

@@ -157,7 +157,7 @@ pub fn connected(service: &str, already: bool) -> Card {
 /// A service has been disconnected from this channel.
 #[must_use]
 pub fn disconnected(service: &str) -> Card {
-    let text = name(service).own(" is no longer connected to this channel. Cards that are here already stay true.");
+    let text = name(service).own(" is no longer connected to this channel. Its open incidents that are here already are not updated any more, and say so.");
     notice("Disconnected", vec![text], Vec::new())
 }
 

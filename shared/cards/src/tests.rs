@@ -71,7 +71,7 @@ fn state(record: &mut IncidentRecord) -> &mut Snapshot {
 }
 
 fn incident(record: &IncidentRecord) -> Card {
-    crate::incident(&IncidentView { record, can_act: true, frozen_since: None })
+    crate::incident(&IncidentView { record, frozen_since: None })
 }
 
 fn link() -> AccountLink {
@@ -141,6 +141,18 @@ fn a_resolved_incident() {
     let mut record = in_status(Status::Resolved, "11:06:00", "Bob Example");
     state(&mut record).assignees.clear();
     assert_json_snapshot!(incident(&record));
+}
+
+#[test]
+fn a_card_that_is_left_as_it_is() {
+    let view = IncidentView { record: &triggered(), frozen_since: Some(at("10:00:00")) };
+    assert_json_snapshot!(crate::incident(&view));
+}
+
+#[test]
+fn a_card_that_is_left_in_a_team_of_somebody_else() {
+    let record = in_status(Status::Acknowledged, "09:39:50", "Alice Example");
+    assert_json_snapshot!(crate::incident_left(&record, at("09:00:00")));
 }
 
 #[test]
@@ -266,21 +278,11 @@ fn each_state_has_the_buttons_that_fit() {
     let both: &[&str] = &["Acknowledge", "Resolve", "Add note", "> Add note", "Open in PagerDuty"];
     let rest: &[&str] = &["Resolve", "Add note", "> Add note", "Open in PagerDuty"];
     let link: &[&str] = &["Open in PagerDuty"];
-    let table = [
-        (Status::Triggered, true, both),
-        (Status::Triggered, false, link),
-        (Status::Acknowledged, true, rest),
-        (Status::Acknowledged, false, link),
-        (Status::Resolved, true, link),
-        (Status::Resolved, false, link),
-    ];
-    for (status, can_act, expected) in table {
+    for (status, expected) in [(Status::Triggered, both), (Status::Acknowledged, rest), (Status::Resolved, link)] {
         let record = in_status(status, "09:40:00", "Alice");
-        assert_eq!(
-            buttons(&crate::incident(&IncidentView { record: &record, can_act, frozen_since: None })),
-            expected,
-            "{status:?} {can_act}"
-        );
+        assert_eq!(buttons(&incident(&record)), expected, "{status:?}");
+        let frozen = crate::incident(&IncidentView { record: &record, frozen_since: Some(at("10:00:00")) });
+        assert_eq!(buttons(&frozen), link, "{status:?}, left as it is");
     }
 }
 

@@ -224,9 +224,9 @@ pub(crate) fn no_details() -> Own {
 }
 
 pub(crate) fn no_longer_updated(since: Timestamp) -> Own {
-    Own::from("This card is no longer updated since ")
+    Own::from("No longer updated since ")
         .time(since)
-        .own(": its service is not connected here any more. Open it in PagerDuty.")
+        .own(": its service is not connected here any more. Open the incident in PagerDuty.")
 }
 
 pub(crate) fn shortened_card() -> Own {

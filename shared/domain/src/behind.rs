@@ -1,9 +1,12 @@
 //! What is unfinished in a channel: an item for each incident whose card there may not show what it should, and for each other
 //! message that is to be posted. Until the item is gone the work is not done, whatever became of queue messages.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::channel::pause;
 use crate::connection::Connection;
 use crate::forward::{self, Stored};
 use crate::ids::{AccountId, ChannelId, IncidentId, ServiceId, TeamId};
@@ -30,10 +33,20 @@ pub enum Subject {
     Greeting(ServiceId),
     /// A test notification for a connection; the text tells one from another.
     Test(ServiceId, String),
+    /// Tells a team that one of its channels cannot be reached any more, by a service that is connected to it.
+    ChannelLost(ServiceId, ChannelId),
+    /// Tells a team that it was connected to its account.
+    TeamConnected,
+    /// Tells a team that it was disconnected.
+    TeamDisconnected,
 }
 
 const GREETING: &str = "GREETING";
 const TEST: &str = "TEST";
+const LOST: &str = "LOST";
+const TEAM: &str = "TEAM";
+const CONNECTED: &str = "connected";
+const DISCONNECTED: &str = "disconnected";
 
 /// A text that names no subject that this version knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +59,11 @@ impl Subject {
     pub fn incident(&self) -> Option<&IncidentId> {
         match self {
             Self::Incident(id) => Some(id),
-            Self::Greeting(_) | Self::Test(..) => None,
+            Self::Greeting(_)
+            | Self::Test(..)
+            | Self::ChannelLost(..)
+            | Self::TeamConnected
+            | Self::TeamDisconnected => None,
         }
     }
 }
@@ -58,6 +75,9 @@ impl From<Subject> for String {
             // No id has this separator in it.
             Subject::Greeting(service) => format!("{GREETING}#{service}"),
             Subject::Test(service, id) => format!("{TEST}#{service}#{id}"),
+            Subject::ChannelLost(service, channel) => format!("{LOST}#{service}#{channel}"),
+            Subject::TeamConnected => format!("{TEAM}#{CONNECTED}"),
+            Subject::TeamDisconnected => format!("{TEAM}#{DISCONNECTED}"),
         }
     }
 }
@@ -71,6 +91,11 @@ impl TryFrom<String> for Subject {
             [id] => IncidentId::new(id).map(Self::Incident).map_err(|_| UnknownSubject),
             [GREETING, id] => Ok(Self::Greeting(service(id)?)),
             [TEST, id, test] => Ok(Self::Test(service(id)?, test.to_owned())),
+            [LOST, id, channel] => ChannelId::new(channel)
+                .map_err(|_| UnknownSubject)
+                .and_then(|lost| Ok(Self::ChannelLost(service(id)?, lost))),
+            [TEAM, CONNECTED] => Ok(Self::TeamConnected),
+            [TEAM, DISCONNECTED] => Ok(Self::TeamDisconnected),
             _ => Err(UnknownSubject),
         }
     }
@@ -164,19 +189,27 @@ impl Mark {
         }
     }
 
-    /// Marks a message that is no incident's card.
+    /// Marks a message to a connection's channel that is no incident's card.
     #[must_use]
     pub fn message(connection: &Connection, subject: Subject, by: Option<String>, at: Timestamp) -> Self {
+        let service = ServiceRef { id: connection.service.clone(), name: connection.service_name.clone() };
+        let notice = Self::notice(&connection.account, &connection.team, subject, by, at);
+        Self { channel: connection.channel.clone(), service: Some(service), ..notice }
+    }
+
+    /// Marks a message to a team as a whole, which its General channel gets.
+    #[must_use]
+    pub fn notice(account: &AccountId, team: &TeamId, subject: Subject, by: Option<String>, at: Timestamp) -> Self {
         Self {
-            account: connection.account.clone(),
-            channel: connection.channel.clone(),
-            team: connection.team.clone(),
+            account: account.clone(),
+            channel: ChannelId::general(team),
+            team: team.clone(),
             subject,
             wanted: RecordVersion(0),
             at,
             rank: Rank::First,
             number: None,
-            service: Some(ServiceRef { id: connection.service.clone(), name: connection.service_name.clone() }),
+            service: None,
             by,
             cause: None,
             wish: Wish::Shown,
@@ -236,6 +269,19 @@ impl From<&Mark> for Marked {
 }
 
 impl Behind {
+    /// Each cause once: a webhook that is delivered twice marks twice.
+    #[must_use]
+    pub fn causes_once(&self) -> Vec<&Cause> {
+        let mut known = BTreeSet::new();
+        self.causes.iter().filter(|cause| known.insert(&cause.id)).collect()
+    }
+
+    /// When it is tried again after one more try in vain.
+    #[must_use]
+    pub fn next_try(&self, now: Timestamp) -> Timestamp {
+        now.checked_add(pause(self.attempts.saturating_add(1))).unwrap_or(Timestamp::MAX)
+    }
+
     /// From when on it may be tried; `None`: not before somebody marks it again.
     #[must_use]
     pub fn due_at(&self) -> Option<Timestamp> {
@@ -256,12 +302,15 @@ mod tests {
         for (subject, name) in [
             (Subject::Incident(IncidentId::new("PINC").unwrap()), "PINC"),
             (Subject::Greeting(service.clone()), "GREETING#PSVC"),
-            (Subject::Test(service, "t-1".to_owned()), "TEST#PSVC#t-1"),
+            (Subject::Test(service.clone(), "t-1".to_owned()), "TEST#PSVC#t-1"),
+            (Subject::ChannelLost(service, ChannelId::new("19:c").unwrap()), "LOST#PSVC#19:c"),
+            (Subject::TeamConnected, "TEAM#connected"),
+            (Subject::TeamDisconnected, "TEAM#disconnected"),
         ] {
             assert_eq!(String::from(subject.clone()), name);
             assert_eq!(Subject::try_from(name.to_owned()), Ok(subject));
         }
-        for unknown in ["", "DIGEST#PSVC", "TEST#PSVC", "GREETING#", "A B"] {
+        for unknown in ["", "DIGEST#PSVC", "TEST#PSVC", "GREETING#", "TEAM#moved", "LOST#PSVC#", "A B"] {
             assert_eq!(Subject::try_from(unknown.to_owned()), Err(UnknownSubject), "{unknown}");
         }
     }

@@ -1,8 +1,9 @@
 //! One channel at work: what of its unfinished things comes next, and when to come back.
 //!
 //! The sender reads the channel's [`Behind`] items, asks [`due`] which of them to look at, reads what is known of those, asks
-//! [`plan_channel`] for the wave of moves, notes the wave in the channel's [`State`], does it, and begins anew. So whatever a
-//! sender leaves behind when it dies is planned again by the next one.
+//! [`plan_channel`] for the wave of moves, notes the wave in the channel's [`State`], does it, and begins anew. A move names an item's
+//! first step; the steps that follow from it are planned one by one. So whatever a sender leaves behind when it dies is planned again
+//! by the next one.
 
 use std::collections::BTreeSet;
 
@@ -53,7 +54,7 @@ pub struct Hold {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldKind {
-    /// Teams asks to be left alone, does not answer, or does not accept the bot at all.
+    /// Teams asks to be left alone, cannot be reached, is away (502 to 504), or does not accept the bot at all.
     #[default]
     Busy,
     /// Teams does not find the channel, which may be in passing.
@@ -79,12 +80,18 @@ pub struct InFlight {
 pub struct Suspect {
     pub subject: Subject,
     pub deaths: u32,
+    /// When the last death was found.
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub at: Timestamp,
 }
+
+/// After a death all others go first for so long: a killer takes nobody along, and an innocent one does not wait for ever.
+const HELD_BACK: SignedDuration = SignedDuration::from_secs(60);
 
 impl State {
     /// What a sender that comes now makes of what its predecessor left: `set` is what is unfinished.
     #[must_use]
-    pub fn taken_over(mut self, set: &[Behind]) -> Self {
+    pub fn taken_over(mut self, set: &[Behind], now: Timestamp) -> Self {
         let unchanged = |flying: &InFlight| {
             set.iter().any(|item| {
                 item.subject == flying.subject && item.since == flying.since && item.attempts == flying.attempts
@@ -92,8 +99,8 @@ impl State {
         };
         for left in std::mem::take(&mut self.in_flight).into_iter().filter(unchanged) {
             match self.suspects.iter_mut().find(|known| known.subject == left.subject) {
-                Some(known) => known.deaths += 1,
-                None => self.suspects.push(Suspect { subject: left.subject, deaths: 1 }),
+                Some(known) => (known.deaths, known.at) = (known.deaths.saturating_add(1), now),
+                None => self.suspects.push(Suspect { subject: left.subject, deaths: 1, at: now }),
             }
         }
         let known: BTreeSet<&Subject> = set.iter().map(|item| &item.subject).collect();
@@ -118,7 +125,11 @@ impl State {
     /// How many senders have died over an item.
     #[must_use]
     pub fn deaths(&self, subject: &Subject) -> u32 {
-        self.suspects.iter().find(|suspect| &suspect.subject == subject).map_or(0, |suspect| suspect.deaths)
+        self.suspect(subject).map_or(0, |suspect| suspect.deaths)
+    }
+
+    fn suspect(&self, subject: &Subject) -> Option<&Suspect> {
+        self.suspects.iter().find(|suspect| &suspect.subject == subject)
     }
 
     /// Notes that the channel as a whole has to wait: `after` as Teams asks, and longer each time.
@@ -141,17 +152,25 @@ pub fn pause(tries: u32) -> SignedDuration {
     SignedDuration::from_secs(1_i64 << tries.saturating_sub(1).min(16)).min(MOST_PAUSE)
 }
 
-/// Which items to look at now, in this order. One that may have killed its sender is looked at alone, and after all others.
+/// Which items to look at now, in this order. One that may have killed its sender is looked at alone.
 #[must_use]
 pub fn due<'a>(set: &'a [Behind], state: &State, now: Timestamp) -> Vec<&'a Behind> {
     let is_due = |item: &&Behind| item.due_at().is_some_and(|at| at <= now) && state.may_send(item, now);
     let mut due: Vec<&Behind> = set.iter().filter(is_due).collect();
     due.sort_by_key(|item| (item.marked.rank, item.since, item.marked.number, item.subject.clone()));
-    let (suspects, mut others): (Vec<_>, Vec<_>) = due.into_iter().partition(|item| state.deaths(&item.subject) > 0);
-    // Whether a lost channel is back, one message finds out.
-    let lost = state.hold.as_ref().is_some_and(|hold| hold.kind != HoldKind::Busy);
-    others.truncate(if lost { 1 } else { WAVE });
-    if others.is_empty() { suspects.into_iter().take(1).collect() } else { others }
+    let is_held_back =
+        |item: &&Behind| state.suspect(&item.subject).is_some_and(|suspect| now.duration_since(suspect.at) < HELD_BACK);
+    let (back, due): (Vec<_>, Vec<_>) = due.into_iter().partition(is_held_back);
+    let is_suspect = |item: &&Behind| state.deaths(&item.subject) > 0;
+    let Some(first) = due.first() else { return back.into_iter().take(1).collect() };
+    if is_suspect(first) {
+        return vec![first];
+    }
+    let mut due: Vec<&Behind> = due.into_iter().filter(|item| !is_suspect(item)).collect();
+    // Whether a channel is back, one message finds out.
+    let is_away = state.hold.as_ref().is_some_and(|hold| hold.kind != HoldKind::Busy);
+    due.truncate(if is_away { 1 } else { WAVE });
+    due
 }
 
 /// When something will be due; in the past if something is. `None`: not before somebody marks it.
@@ -176,7 +195,7 @@ pub struct Unfinished {
     pub count: usize,
     /// Of which nothing more is tried until somebody marks it again.
     pub parked: usize,
-    /// For how long the oldest thing that could be done now has been unfinished. A lost channel's things do not count.
+    /// For how long the oldest thing that does not wait for its own next try has been unfinished. A lost channel's do not count.
     pub oldest: SignedDuration,
     /// Whether somebody should have been at work on it by now.
     pub is_due: bool,
@@ -244,7 +263,7 @@ pub enum Move {
 /// Why an item is parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parking {
-    /// Teams takes it in no size; the card says why.
+    /// Teams takes it in no size, or gives it no id; the card says why.
     Refused,
     /// Its sender has died too often.
     Deadly,
@@ -288,7 +307,7 @@ pub fn plan_channel(looked: &[(Behind, Facts)], state: &State, now: Timestamp) -
 }
 
 fn plan_item(item: &Behind, facts: &Facts, state: &State, now: Timestamp) -> Move {
-    if state.deaths(&item.subject) >= MOST_DEATHS && !item.afresh {
+    if state.deaths(&item.subject) >= MOST_DEATHS {
         return Move::Park(Parking::Deadly);
     }
     match &item.subject {
@@ -296,6 +315,7 @@ fn plan_item(item: &Behind, facts: &Facts, state: &State, now: Timestamp) -> Mov
         Subject::Greeting(_) | Subject::Test(..) => {
             return if facts.connection.is_some() { Move::Say } else { Move::Done(Why::NotConnected) };
         }
+        Subject::ChannelLost(..) | Subject::TeamConnected | Subject::TeamDisconnected => return Move::Say,
     }
     let version = facts.record.as_ref().map_or(RecordVersion(0), |(_, version)| *version);
     let is_late = version < item.wanted;

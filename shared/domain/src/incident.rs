@@ -432,6 +432,13 @@ impl IncidentRecord {
             && !self.snapshot.as_ref().is_some_and(|snapshot| decided(&snapshot.version))
     }
 
+    /// Whether nothing in it is newer than this.
+    #[must_use]
+    pub fn is_as_of(&self, time: Timestamp) -> bool {
+        self.snapshot.as_ref().is_none_or(|state| state.version.at <= time)
+            && self.log.iter().all(|entry| entry.at <= time)
+    }
+
     /// Merges what two observations of the same incident know. The later value of each field wins; the logs are united
     /// and cut to the newest [`LOG_LIMIT`] entries.
     #[must_use]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::behind::Behind;
+use crate::behind::{Behind, Marked};
 use crate::channel::Hold;
 use crate::forward::{self, Stored};
 use crate::ids::{AccountId, CauseId, ChannelId, IncidentId, TeamId};
@@ -30,7 +30,7 @@ pub enum Progress {
     Waiting,
     /// Teams will not take it.
     Refused,
-    /// The channel is gone, not connected any more, or does not want it.
+    /// It is not wanted: not connected any more, filtered, or the card is not kept true any more.
     Dropped,
     /// Something that a newer version has done.
     Other,
@@ -93,34 +93,46 @@ impl LedgerEntry {
     pub fn unfinished(item: &Behind, hold: Option<&Hold>, now: Timestamp) -> Vec<Self> {
         let Some(incident) = item.subject.incident() else { return Vec::new() };
         let why = item.why.clone().or_else(|| hold.map(|hold| hold.why.clone())).filter(|why| !why.is_empty());
+        let place = (&item.account, &item.channel);
         let line = |cause: &Cause| Self {
-            account: item.account.clone(),
-            cause: cause.id.clone(),
-            occasion: cause.occasion,
-            incident: incident.clone(),
-            number: item.marked.number,
-            service: item.marked.service.clone(),
-            channel: Some(item.channel.clone()),
-            team: Some(item.marked.team.clone()),
-            received_at: cause.at,
-            happened_at: cause.happened_at,
-            at: now,
             progress: if why.is_some() { Progress::Waiting } else { Progress::Queued },
             why: why.clone(),
             attempts: item.attempts,
+            ..Self::marked(place, incident, &item.marked, cause, now)
         };
-        item.causes.iter().map(line).collect()
+        item.causes_once().into_iter().map(line).collect()
     }
 
-    /// What is known of a cause before the sender has had it: it waits for the channel's card, or no channel wants it.
+    /// The line of a cause of which nothing has become yet, as a mark of the incident tells it.
     #[must_use]
-    pub fn opened(
-        record: &IncidentRecord,
+    pub fn marked(
+        (account, channel): (&AccountId, &ChannelId),
+        incident: &IncidentId,
+        marked: &Marked,
         cause: &Cause,
-        channel: Option<(ChannelId, TeamId)>,
         now: Timestamp,
     ) -> Self {
-        let (channel, team) = channel.unzip();
+        Self {
+            account: account.clone(),
+            cause: cause.id.clone(),
+            occasion: cause.occasion,
+            incident: incident.clone(),
+            number: marked.number,
+            service: marked.service.clone(),
+            channel: Some(channel.clone()),
+            team: Some(marked.team.clone()),
+            received_at: cause.at,
+            happened_at: cause.happened_at,
+            at: now,
+            progress: Progress::Queued,
+            why: None,
+            attempts: 0,
+        }
+    }
+
+    /// A cause that no connected channel wants to hear of.
+    #[must_use]
+    pub fn unwanted(record: &IncidentRecord, cause: &Cause, now: Timestamp) -> Self {
         Self {
             account: record.account.clone(),
             cause: cause.id.clone(),
@@ -128,12 +140,12 @@ impl LedgerEntry {
             incident: record.id.clone(),
             number: record.state().map(|state| state.number),
             service: record.state().map(|state| state.service.clone()),
-            progress: if channel.is_some() { Progress::Queued } else { Progress::NoChannel },
-            channel,
-            team,
+            channel: None,
+            team: None,
             received_at: cause.at,
             happened_at: cause.happened_at,
             at: now,
+            progress: Progress::NoChannel,
             why: None,
             attempts: 0,
         }

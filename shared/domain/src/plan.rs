@@ -291,7 +291,9 @@ pub fn plan(
     now: Timestamp,
 ) -> Step {
     let Some(state) = record.state() else { return Step::Nothing(Why::StateUnknown) };
-    let freeze = freeze.filter(|_| state.status != Status::Resolved);
+    // A connection that was made since is another one.
+    let goes = |since: &Timestamp| connection.is_none_or(|connection| connection.created_at <= *since);
+    let freeze = freeze.filter(|since| state.status != Status::Resolved && goes(since));
     let wanted = connection.is_some_and(|connection| connection.filter.wants(state));
     let size = match card.and_then(|card| card.refused) {
         Some(refused) if refused == version => Size::Smaller,
@@ -610,6 +612,7 @@ mod tests {
         let activity = ActivityId::new("1").unwrap();
         let resolved =
             acknowledged().merge(event(30, "E9", Happening::Resolved { merged_into: None }, Some(Status::Resolved)));
+        let again = Connection { created_at: at(2), ..all.clone() };
         let mut frozen = posted(&acknowledged(), 2);
         frozen.freeze(at(1));
         for (name, record, card, connection, expected) in [
@@ -621,7 +624,15 @@ mod tests {
                 None,
                 Step::Freeze(activity.clone()),
             ),
-            ("frozen already", acknowledged(), Some(frozen), None, Step::Nothing(Why::Frozen)),
+            ("frozen already", acknowledged(), Some(frozen.clone()), None, Step::Nothing(Why::Frozen)),
+            (
+                "frozen, and connected again",
+                acknowledged(),
+                Some(frozen),
+                Some(&again),
+                Step::Edit(activity.clone(), Size::Whole),
+            ),
+            ("connected again", triggered(), Some(posted(&triggered(), 3)), Some(&again), Step::Nothing(Why::UpToDate)),
             ("not posted yet", triggered(), None, Some(&all), Step::Nothing(Why::NotConnected)),
             ("perhaps posted", triggered(), Some(in_doubt()), None, Step::Nothing(Why::NotConnected)),
             (

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::behind::Mark;
+use domain::behind::{Mark, Marked};
 use domain::ids::{AccountId, ChannelId};
 use domain::ledger::{LedgerEntry, Progress};
 use futures_util::future::{join_all, try_join_all};
@@ -71,21 +71,11 @@ pub(crate) async fn wake(app: &App, calls: &[WakeUpCall]) -> Result<(), ObserveE
 /// The mark has no room for its cause, which is shown with those before it.
 async fn told_with_others(app: &App, mark: &Mark) {
     let (Some(cause), Some(incident)) = (&mark.cause, mark.subject.incident()) else { return };
+    let place = (&mark.account, &mark.channel);
     let line = LedgerEntry {
-        account: mark.account.clone(),
-        cause: cause.id.clone(),
-        occasion: cause.occasion,
-        incident: incident.clone(),
-        number: mark.number,
-        service: mark.service.clone(),
-        channel: Some(mark.channel.clone()),
-        team: Some(mark.team.clone()),
-        received_at: cause.at,
-        happened_at: cause.happened_at,
-        at: app.clock.now(),
         progress: Progress::Coalesced,
         why: Some("many changes wait for this card, and are shown together".to_owned()),
-        attempts: 0,
+        ..LedgerEntry::marked(place, incident, &Marked::from(mark), cause, app.clock.now())
     };
     if let Err(error) = app.store.write_ledger_line(&line, app.config.retention).await {
         tracing::warn!(error = runtime::chain(&error), "ledger line not written");

@@ -225,7 +225,7 @@ async fn take_in(
         };
         let unwanted = async {
             if marks.is_empty() && matches!(concerned, Concerned::Event(_)) {
-                open_line(app, &LedgerEntry::opened(&stored.record, &cause, None, app.clock.now())).await;
+                open_line(app, &LedgerEntry::unwanted(&stored.record, &cause, app.clock.now())).await;
             }
             Ok(())
         };

@@ -26,7 +26,11 @@ pub async fn refresh(
     incident: &IncidentId,
     cause: &Cause,
 ) -> Result<Option<Observed>, RefreshError> {
-    let known = app.store.record(account, incident).await.map_err(ObserveError::from)?.map(|known| known.record);
+    let known = match app.store.record(account, incident).await {
+        // The answer makes it anew.
+        Err(error) if error.is_unreadable() => None,
+        known => known.map_err(ObserveError::from)?.map(|known| known.record),
+    };
     let (snapshot, status) = known.map(|known| (known.snapshot, known.status_change)).unwrap_or_default();
     let knowing = snapshot.map(|known| known.version.at);
     let knowing_status = status.map(|known| known.version.at);

@@ -27,7 +27,7 @@ pub enum Metric {
     BadSignatures,
     /// Signed by PagerDuty, and not understood.
     UnreadableWebhooks,
-    /// A channel's card was marked as possibly out of date.
+    /// A channel's card was marked as possibly out of date, or a message to a channel.
     CardsMarked,
     /// A new card.
     CardsPosted,
@@ -53,8 +53,8 @@ pub enum Metric {
     WebhookToCard,
     /// Somebody acted on an incident from Teams.
     ActionsTaken,
-    /// Seconds for which the oldest thing that could be done now has been unfinished. Lost channels are not counted: they have
-    /// [`Metric::ChannelsLost`].
+    /// Seconds for which the oldest thing that does not wait for its own next try has been unfinished. Lost channels are not counted:
+    /// they have [`Metric::ChannelsLost`].
     OldestUnfinished,
     /// How much is unfinished, whatever it waits for.
     Unfinished,

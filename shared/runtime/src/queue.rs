@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use domain::failure::Class;
 use domain::ids::{AccountId, ChannelId};
 use domain::job::WakeUp;
@@ -13,11 +13,8 @@ use domain::job::WakeUp;
 const BATCH: usize = 10;
 
 /// How often a message is received before the dead-letter queue takes it: `maxReceiveCount` in the template. What has to wait for
-/// longer is a fact of the table and waits there, so only what cannot be read gets so far.
+/// longer is a fact of the table and waits there, so only what cannot be read gets so far, or what ends each sender that has it.
 pub const MAX_RECEIVES: u32 = 10;
-
-/// SQS hides a message for at most 12 h after it was received; some of that time has passed already.
-const MAX_VISIBILITY: Duration = Duration::from_secs(11 * 60 * 60);
 
 /// The queue could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -96,35 +93,21 @@ impl Queue {
         if sent.failed().is_empty() { Ok(()) } else { Err(QueueError::Partial { failed: sent.failed().len() }) }
     }
 
-    /// Hides received messages, and with each its whole group, for `time` from now (whole seconds, at most 12 hours).
+    /// Hides a received message, and with it its whole group, for `time` from now (whole seconds).
     ///
     /// # Errors
-    /// If SQS did not take one of them; it then returns after the time that was set before, at first the queue's own.
-    pub async fn hold(&self, receipt_handles: &[&str], time: Duration) -> Result<(), QueueError> {
-        let time = time.min(MAX_VISIBILITY);
-        let seconds = i32::try_from(time.as_secs() + u64::from(time.subsec_nanos() > 0)).unwrap_or(i32::MAX);
-        for batch in receipt_handles.chunks(BATCH) {
-            let entries = batch
-                .iter()
-                .enumerate()
-                .map(|(index, receipt)| hold_entry(index, receipt, seconds))
-                .collect::<Result<Vec<_>, _>>()?;
-            let held = self
-                .client
-                .change_message_visibility_batch()
-                .queue_url(&self.url)
-                .set_entries(Some(entries))
-                .send()
-                .await
-                .map_err(|error| QueueError::Call {
-                    operation: "ChangeMessageVisibilityBatch",
-                    source: Box::new(error),
-                })?;
-            if !held.failed().is_empty() {
-                return Err(QueueError::Partial { failed: held.failed().len() });
-            }
-        }
-        Ok(())
+    /// If SQS did not take it; the message then returns after the time that was set before, at first the queue's own.
+    pub async fn hold(&self, receipt_handle: &str, time: Duration) -> Result<(), QueueError> {
+        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| QueueError::Call { operation: "ChangeMessageVisibility", source: Box::new(error) })
     }
 
     /// Whether the queue answers.
@@ -141,19 +124,6 @@ impl Queue {
             .map(drop)
             .map_err(|error| QueueError::Call { operation: "GetQueueAttributes", source: Box::new(error) })
     }
-}
-
-fn hold_entry(
-    index: usize,
-    receipt: &str,
-    seconds: i32,
-) -> Result<ChangeMessageVisibilityBatchRequestEntry, QueueError> {
-    ChangeMessageVisibilityBatchRequestEntry::builder()
-        .id(index.to_string())
-        .receipt_handle(receipt)
-        .visibility_timeout(seconds)
-        .build()
-        .map_err(|error| QueueError::Encode(Box::new(error)))
 }
 
 /// `id` names the message: two with the same are one.

@@ -1,7 +1,8 @@
 //! Who is told of a change: the account's audit, and the team.
 
-use domain::connection::Installation;
-use domain::ids::{AccountId, ChannelId};
+use domain::behind::{Mark, Subject};
+use domain::ids::{AccountId, TeamId};
+use incidents::want;
 use runtime::App;
 use store::{AuditEntry, Via};
 
@@ -22,9 +23,10 @@ pub async fn note(app: &App, account: &AccountId, actor: &Actor, text: String) {
     }
 }
 
-/// Posts a card in the team's General channel, whose id is the team's. A team that cannot be told is no reason to fail.
-pub(crate) async fn tell_team(app: &App, installation: &Installation, card: &cards::Card) {
-    if let Err(error) = app.bot().post(installation, &ChannelId::general(&installation.team), card).await {
-        tracing::warn!(team.id = %installation.team, error = runtime::chain(&error), "team not told");
+/// Has the team's General channel told. A team that cannot be told is no reason to fail.
+pub(crate) async fn tell_team(app: &App, account: &AccountId, team: &TeamId, subject: Subject, by: Option<String>) {
+    let notice = Mark::notice(account, team, subject, by, app.clock.now());
+    if let Err(error) = want(app, &[notice]).await {
+        tracing::warn!(team.id = %team, error = runtime::chain(&error), "team not told");
     }
 }

@@ -1,5 +1,6 @@
 //! Connecting a team to a PagerDuty account.
 
+use domain::behind::Subject;
 use domain::connection::{Account, Installation};
 use domain::ids::{ConversationId, EntraUserId, ServiceUrl, TeamId};
 use domain::linking::{AuthorizationKey, Purpose, Ticket};
@@ -129,7 +130,7 @@ pub async fn authorize(
     }
     if before.is_some_and(|before| before.account.is_none()) {
         note(app, &account.id, actor, format!("connected the team {} to PagerDuty", installation.shown_name())).await;
-        tell_team(app, &installation, &cards::team_connected(installation.shown_name())).await;
+        tell_team(app, &account.id, team, Subject::TeamConnected, None).await;
         if let Err(error) = refresh_channels(app, &installation).await {
             tracing::warn!(team.id = %team, error = runtime::chain(&error), "channels not listed");
         }

@@ -1,5 +1,6 @@
 //! Undoing: one connection, or everything between a team and its account.
 
+use domain::behind::Subject;
 use domain::connection::{Connection, ConnectionKey, Installation};
 use domain::ids::{AccountId, ChannelId};
 use futures_util::{StreamExt as _, stream};
@@ -52,8 +53,14 @@ pub(crate) async fn remove_locked(
     channel: &ChannelId,
 ) -> Result<Option<Removed>, SetupError> {
     let ServiceLock { account, service, .. } = lock;
-    let going = Going::Connection(service, channel);
-    freeze(app, account, going).await?;
+    let known = match app.store.connection(&lock.connection(channel)).await {
+        Err(error) if error.is_unreadable() => None,
+        known => known?,
+    };
+    let going = known.as_ref().map(|known| Going::Connection(service, channel, &known.team));
+    if let Some(going) = going {
+        freeze(app, account, going).await?;
+    }
     let Some(connection) = app.store.remove_connection(&lock.connection(channel)).await? else { return Ok(None) };
     let needed = app.store.is_connected(account, service).await?;
     let subscription = match app.store.subscription_of_service(account, service).await? {
@@ -62,7 +69,9 @@ pub(crate) async fn remove_locked(
         Some(subscription) => end_unused(app, lock, &subscription).await?,
     };
     // What was opened or kept true meanwhile. The connection is gone, so this cannot fail it.
-    if let Err(error) = freeze(app, account, going).await {
+    if let Some(going) = going
+        && let Err(error) = freeze(app, account, going).await
+    {
         tracing::warn!(error = runtime::chain(&error), service.id = %service, "a card may look alive");
     }
     Ok(Some(Removed { connection, subscription }))
@@ -106,7 +115,8 @@ pub async fn disconnect_team(
             done.connections, done.links
         );
         note(app, &account, actor, text).await;
-        tell_team(app, installation, &cards::setup::team_disconnected(name, &actor.name)).await;
+        let by = Some(actor.name.clone());
+        tell_team(app, &account, &installation.team, Subject::TeamDisconnected, by).await;
     }
     Ok(done)
 }

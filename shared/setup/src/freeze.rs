@@ -19,21 +19,17 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Going<'a> {
     /// Those of a service in a channel.
-    Connection(&'a ServiceId, &'a ChannelId),
+    Connection(&'a ServiceId, &'a ChannelId, &'a TeamId),
     /// All of a team.
     Team(&'a TeamId),
 }
 
 /// Marks the cards of open incidents. One that was opened a moment ago may be missing: to be repeated when the connection is gone.
-pub(crate) async fn freeze(app: &App, account: &AccountId, going: Going<'_>) -> Result<usize, SetupError> {
+pub(crate) async fn freeze(app: &App, account: &AccountId, going: Going<'_>) -> Result<(), SetupError> {
     let open = app.store.open_incidents(account).await?.into_iter().filter(|open| match going {
-        Going::Connection(service, _) => &open.service == service,
+        Going::Connection(service, ..) => &open.service == service,
         Going::Team(_) => true,
     });
-    let goes = |card: &CardRecord| match going {
-        Going::Connection(_, channel) => &card.channel == channel,
-        Going::Team(team) => &card.team == team,
-    };
     let cause = Cause {
         id: CauseId::new(app.random.token()?).map_err(|_| runtime::RandomError)?,
         occasion: Occasion::Disconnected,
@@ -43,13 +39,24 @@ pub(crate) async fn freeze(app: &App, account: &AccountId, going: Going<'_>) -> 
     let marks = stream::iter(open.map(async |open| {
         let (known, cards) = app.store.incident_with_cards(account, &open.id).await?;
         let Some(known) = known else { return Ok(Vec::new()) };
-        let cards = cards.into_iter().filter(|card| goes(card) && card.frozen.is_none() && card.activity.is_some());
-        let mark = |card: CardRecord| {
-            Mark::card(&known.record, RecordVersion(0), (card.channel, card.team), &cause, Wish::Frozen)
+        let mark = |channel, team, is_shown| {
+            let mark = Mark::card(&known.record, RecordVersion(0), (channel, team), &cause, Wish::Frozen);
+            Mark { cause: mark.cause.filter(|_| is_shown), ..mark }
         };
-        Ok::<Vec<Mark>, SetupError>(cards.map(mark).collect())
+        let goes = |card: &CardRecord| match going {
+            Going::Connection(_, channel, _) => &card.channel == channel,
+            Going::Team(team) => &card.team == team,
+        };
+        let cards: Vec<CardRecord> = cards.into_iter().filter(goes).collect();
+        let is_known = !cards.is_empty();
+        let alive = cards.into_iter().filter(|card| card.frozen.is_none());
+        let mut marks: Vec<Mark> = alive.map(|card| mark(card.channel, card.team, card.activity.is_some())).collect();
+        // A sender may be posting it right now, and is to look at it again afterwards.
+        if let (Going::Connection(_, channel, team), false) = (going, is_known) {
+            marks.push(mark(channel.clone(), team.clone(), false));
+        }
+        Ok::<Vec<Mark>, SetupError>(marks)
     }));
     let marks: Vec<Mark> = marks.buffer_unordered(AT_ONCE).try_concat().await?;
-    want(app, &marks).await?;
-    Ok(marks.len())
+    Ok(want(app, &marks).await?)
 }

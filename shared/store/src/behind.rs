@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use crate::item::{
-    Attributes, DATA, KIND, SCHEMA, SCHEMA_VERSION, data, key_attributes, number, or_skip, text, written,
+    Attributes, Condition, DATA, KIND, SCHEMA, SCHEMA_VERSION, data, key_attributes, number, or_skip, text, written,
 };
 use crate::table::{EXPIRES_AT, SK};
 use crate::{Error, Store, keys};
@@ -30,6 +30,9 @@ const TRIED: &str = "tried";
 const NOT_BEFORE: &str = "not_before";
 const WHY: &str = "why";
 const PARKED: &str = "parked";
+
+/// When the newest mark was made, within its data.
+const AT: &str = "at";
 
 /// How a try ended that did not make the card true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +87,15 @@ impl Update {
         self
     }
 
-    /// `name` may lead into a map or a list.
+    /// Sets an attribute to what stands at a path now.
+    fn copy(mut self, name: &str, from: &[&str]) -> Self {
+        let name = self.name(name);
+        let from: Vec<String> = from.iter().map(|part| self.name(part)).collect();
+        self.set.push(format!("{name} = {}", from.join(".")));
+        self
+    }
+
+    /// `path` may lead into a map.
     pub(crate) fn remove(mut self, path: &[&str]) -> Self {
         let path: Vec<String> = path.iter().map(|name| self.name(name)).collect();
         self.remove.push(path.join("."));
@@ -209,31 +220,39 @@ impl Store {
     /// forgotten.
     pub async fn finish_behind(&self, item: &Behind) -> Result<bool, Error> {
         let key = keys::behind(&item.account, &item.channel, &item.subject);
-        let condition = crate::item::Condition::new(format!("{SEQ} = :seq")).number(":seq", i128::from(item.seq));
+        // Not by `seq` alone: it begins anew with an item that is made anew, and the SDK repeats a call whose answer was lost.
+        let condition = Condition::new(format!("{SEQ} = :seq AND {SINCE} = :since"))
+            .number(":seq", i128::from(item.seq))
+            .text(":since", &item.since.to_string());
         if self.take_if(&key, condition).await?.is_some() {
             return Ok(true);
         }
-        let told = Update::default().if_exists(&[SEQ]).remove(&[WHY]).remove(&[ATTEMPTS]).remove(&[NOT_BEFORE]);
+        // What is left began with the newest mark.
+        let told = of(item).copy(SINCE, &[DATA, AT]);
+        let told = told.remove(&[WHY]).remove(&[ATTEMPTS]).remove(&[NOT_BEFORE]);
         self.update(&key, told.remove_first(CAUSES, item.causes.len())).await.map(|_| false)
     }
 
     /// Notes that something was tried in vain, and why. Whatever it was marked with meanwhile stays.
     pub async fn hold_behind(&self, item: &Behind, held: &Held, why: &str) -> Result<(), Error> {
         let key = keys::behind(&item.account, &item.channel, &item.subject);
-        let update = Update::default().if_exists(&[SEQ]);
+        let tried = || {
+            of(item)
+                .set(ATTEMPTS, n(u64::from(item.attempts) + 1))
+                .set(TRIED, n(item.seq))
+                .set(WHY, AttributeValue::S(why.to_owned()))
+        };
+        // A newer mark is another reason to try.
         let update = match held {
-            Held::Until(at) => {
-                let update = update
-                    .set(ATTEMPTS, n(u64::from(item.attempts) + 1))
-                    .set(TRIED, n(item.seq))
-                    .set(WHY, AttributeValue::S(why.to_owned()));
-                match at {
-                    Some(at) => update.set(NOT_BEFORE, AttributeValue::S(at.to_string())),
-                    None => update.remove(&[NOT_BEFORE]),
+            Held::Until(Some(at)) => {
+                let waits = tried().if_equal(SEQ, n(item.seq)).set(NOT_BEFORE, AttributeValue::S(at.to_string()));
+                if self.update(&key, waits).await?.is_some() {
+                    return Ok(());
                 }
+                tried()
             }
-            // A newer mark is another reason to try.
-            Held::Parked => update
+            Held::Until(None) => tried().remove(&[NOT_BEFORE]),
+            Held::Parked => of(item)
                 .if_equal(SEQ, n(item.seq))
                 .set(PARKED, AttributeValue::S(why.to_owned()))
                 .remove(&[CAUSES])
@@ -247,10 +266,15 @@ impl Store {
     /// Lets something wait without its having been tried, unless it was marked meanwhile.
     pub async fn postpone_behind(&self, item: &Behind, until: Timestamp) -> Result<(), Error> {
         let key = keys::behind(&item.account, &item.channel, &item.subject);
-        let update = Update::default().if_equal(SEQ, n(item.seq)).set(NOT_BEFORE, AttributeValue::S(until.to_string()));
+        let update = of(item).if_equal(SEQ, n(item.seq)).set(NOT_BEFORE, AttributeValue::S(until.to_string()));
         // What it was marked for is done but for what it waits for.
         self.update(&key, update.remove(&[CAUSES]).remove(&[AFRESH])).await.map(drop)
     }
+}
+
+/// An update of the very item that was read, however often it was marked since.
+fn of(item: &Behind) -> Update {
+    Update::default().if_equal(SINCE, AttributeValue::S(item.since.to_string()))
 }
 
 /// The update that marks an item. `raises`: whether it wants more than the item does; `has_room`: for the cause.
@@ -270,9 +294,7 @@ fn mark_of(key: &keys::Key, mark: &Mark, expires: Timestamp, raises: bool, has_r
     }
     update = match mark.wish {
         Wish::Shown => update,
-        Wish::Afresh => {
-            update.set(AFRESH, AttributeValue::Bool(true)).remove(&[NOT_BEFORE]).remove(&[ATTEMPTS]).remove(&[FREEZE])
-        }
+        Wish::Afresh => update.set(AFRESH, AttributeValue::Bool(true)).remove(&[NOT_BEFORE]),
         Wish::Frozen => update.set(FREEZE, AttributeValue::S(mark.at.to_string())),
     };
     Ok(if mark.is_over {

@@ -26,7 +26,7 @@ pub fn ledger_day(at: Timestamp) -> String {
 }
 
 impl Store {
-    /// Opens a line, unless the sender was faster and has written more into it.
+    /// Writes a line, unless there is one already.
     pub async fn open_ledger_line(&self, entry: &LedgerEntry, keep: SignedDuration) -> Result<(), Error> {
         let item = ledger_item(entry, keep)?;
         self.put_if(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)

@@ -100,6 +100,7 @@ fn service_of(item: &Behind) -> Option<&ServiceId> {
     match &item.subject {
         Subject::Incident(_) => item.marked.service.as_ref().map(|service| &service.id),
         Subject::Greeting(service) | Subject::Test(service, _) => Some(service),
+        Subject::ChannelLost(..) | Subject::TeamConnected | Subject::TeamDisconnected => None,
     }
 }
 
@@ -147,7 +148,7 @@ fn look(item: &Behind, known: &Known) -> Look {
     let connection = connection_key(item, service);
     let seen = match &item.subject {
         Subject::Incident(incident) => SeenCard::of(known.items.get(&keys::card(&card_key(item, incident))).cloned()),
-        Subject::Greeting(_) | Subject::Test(..) => SeenCard::default(),
+        _ => SeenCard::default(),
     };
     let posted = seen.card().is_some_and(|card| card.activity.is_some());
     let connected = connection.as_ref().and_then(|key| known.items.get(&keys::connection(key)));

@@ -115,6 +115,7 @@ async fn what_is_marked_while_it_is_done_stays_unfinished() {
     assert!(!store.finish_behind(&read).await.unwrap());
     let left = only(&store).await;
     assert_eq!((left.wanted, causes(&left)), (RecordVersion(2), vec!["E2"]), "the first one is told");
+    assert_eq!(left.since, at(1), "what is left began later");
     assert!(store.finish_behind(&left).await.unwrap());
     assert_eq!(store.behind_set(&account(), &channel()).await.unwrap(), []);
     assert!(!store.finish_behind(&left).await.unwrap(), "nothing comes into being by it");

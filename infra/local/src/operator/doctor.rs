@@ -132,7 +132,7 @@ async fn dead_letters(stack: &Stack) -> Finding {
         Ok((_, 0)) => fine(what, "none"),
         Ok((_, count)) => wrong(
             what,
-            format!("{count} messages could not be read"),
+            format!("{count} messages that no sender could read, or survived"),
             "look at them and into notification-sender's log, then run the redrive command; see 'DeadLettersAlarm' in operations.md",
         ),
         Err(error) => unknown(what, format!("{error:#}")),
@@ -375,18 +375,18 @@ async fn unfinished(app: &App, account: &AccountId) -> Finding {
     if all.oldest > MOST_UNFINISHED {
         return wrong(
             what,
-            format!("{} cards wait, the oldest for {} min", all.count, all.oldest.as_mins()),
+            format!("{} things are unfinished, the oldest for {} min", all.count, all.oldest.as_mins()),
             "the deliveries on the configuration page say why; see 'OldestUnfinishedAlarm' in operations.md",
         );
     }
     if all.parked > 0 {
         return wrong(
             what,
-            format!("Teams takes {} cards in no size, or their senders die", all.parked),
+            format!("{} parked: Teams does not take it, or its senders die", all.parked),
             "the deliveries on the configuration page say why, and Replay tries again; see 'ParkedAlarm' in operations.md",
         );
     }
-    fine(what, format!("{} cards wait, none for long", all.count))
+    fine(what, format!("{} things, and nothing that could be done is late", all.count))
 }
 
 async fn reconciler(app: &App, account: &AccountId) -> Finding {

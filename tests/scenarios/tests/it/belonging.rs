@@ -55,7 +55,7 @@ async fn an_old_card_of_a_disconnected_team_neither_acts_nor_tells_what_came_lat
         assert_eq!(answer.error().as_deref(), Some(cards::text::CARD_LEFT), "{click}");
     }
     let left = platform.posts().into_iter().find(|post| post.message.id == card.message.id).unwrap();
-    assert!(left.buttons().is_empty() && left.shows("no longer updated"), "{}", left.text());
+    assert!(left.buttons().is_empty() && left.shows("No longer updated"), "{}", left.text());
     assert!(!left.shows("written after the disconnection"), "{}", left.text());
     assert_eq!(world.status_in_pagerduty(&incident), "triggered");
     assert_eq!(world.notes_in_pagerduty(&incident), ["written after the disconnection"]);

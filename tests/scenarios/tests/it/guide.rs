@@ -282,6 +282,7 @@ async fn guide_faq_disconnecting_a_team_takes_everything_away_and_tells_the_team
     assert!(platform.connections().await.is_empty());
     assert_eq!(world.pagerduty().subscriptions_of(&service), Vec::<String>::new());
     assert_eq!(platform.installation().await.account, None);
+    world.settle().await;
     assert!(platform.general().pop().unwrap().shows("was disconnected from PagerDuty by Ada Wong"));
     assert!(world.is_linked("Chloe Martin").await);
 

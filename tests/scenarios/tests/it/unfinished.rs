@@ -341,18 +341,18 @@ async fn removing_a_service_leaves_no_card_that_looks_alive() {
     world.settle().await;
     let cards = world.cards("Payments");
     let card = |title: &str| cards.iter().find(|card| card.shows(title)).unwrap();
-    assert!(card("DB down").shows("no longer updated since 23 Nov 2026, 09:01 UTC"), "{}", card("DB down").text());
+    assert!(card("DB down").shows("No longer updated since 23 Nov 2026, 09:01 UTC"), "{}", card("DB down").text());
     assert_eq!(card("DB down").buttons(), Vec::<String>::new());
     assert!(card("DB down").link().contains(&open), "it can be opened in PagerDuty");
-    assert!(!card("Disk full").shows("no longer updated"), "what is over stays as it is");
-    assert!(!world.only_card("Search").shows("no longer updated"), "{elsewhere}");
+    assert!(!card("Disk full").shows("No longer updated"), "what is over stays as it is");
+    assert!(!world.only_card("Search").shows("No longer updated"), "{elsewhere}");
     assert!(!card("DB down").json().contains("acknowledge"), "no button that acts");
 
     // Nobody follows it any more, until the service is connected again and something happens.
     world.pagerduty().set_priority(&open, &ada, Some("P1"));
     world.settle().await;
     world.reconcile().await;
-    assert!(world.cards("Payments").iter().any(|card| card.shows("no longer updated") && !card.shows("P1")));
+    assert!(world.cards("Payments").iter().any(|card| card.shows("No longer updated") && !card.shows("P1")));
     let wish = json!({ "service": world.service("Payments"), "channel": world.payments().as_str(), "filter": "all" });
     let connections = format!("/teams/{}/connections", path(&world.demo().team));
     assert_eq!(page.write("POST", &connections, Some(wish)).await.0, 201);
@@ -362,7 +362,7 @@ async fn removing_a_service_leaves_no_card_that_looks_alive() {
     world.settle().await;
     let cards = world.cards("Payments");
     let alive = cards.iter().find(|card| card.shows("DB down")).unwrap();
-    assert!(alive.shows_status("acknowledged") && !alive.shows("no longer updated"), "{}", alive.text());
+    assert!(alive.shows_status("acknowledged") && !alive.shows("No longer updated"), "{}", alive.text());
     assert_eq!(alive.buttons(), ["Resolve", "Add note"]);
     world.settle_all().await;
     assert_eq!(world.unfinished().await, 0);
@@ -392,7 +392,7 @@ async fn a_team_that_comes_back_after_half_a_disconnection_has_no_card_that_look
     assert_eq!(platform.connections().await, []);
     world.settle().await;
     let card = platform.posts().pop().unwrap();
-    assert!(card.shows("Till is stuck") && card.shows("no longer updated"), "{}", card.text());
+    assert!(card.shows("Till is stuck") && card.shows("No longer updated"), "{}", card.text());
     world.finish();
 }
 
@@ -579,6 +579,6 @@ async fn how_long_the_oldest_thing_waits_is_told_every_minute() {
     world.advance(MINUTE * 3).await;
     assert!(world.counted(Metric::OldestUnfinished) - before >= 60.0 + 120.0 - 10.0, "1, 2 and 3 minutes");
     assert_eq!(world.counted(Metric::Unfinished), 3.0, "one card in each of three runs");
-    assert_eq!(world.counted(Metric::ReconcilerRuns), 0.0, "short runs are none");
+    assert_eq!(world.counted(Metric::ReconcilerRuns), 0.0, "short rounds are none");
     world.finish();
 }
