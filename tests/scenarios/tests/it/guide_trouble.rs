@@ -125,7 +125,7 @@ async fn a_connection_that_fails_half_way_is_undone() {
     assert_eq!(platform.stored_subscription(&service).await, None);
     assert!(platform.connections().await.is_empty());
 
-    // The channel cannot be greeted because the bot is not in it.
+    // The bot is not in the channel.
     let secret = world.teams().add_channel_of_kind(&platform.team, "secret", simulators::teams::ChannelKind::Private);
     let page = AdminPage::open(&world, "Ada Wong").await;
     let ada = world.person("Ada Wong").teams;
@@ -135,6 +135,7 @@ async fn a_connection_that_fails_half_way_is_undone() {
     let (status, refused) =
         page.write("POST", &format!("/teams/{}/connections", path(&platform.team)), Some(wish)).await;
     assert_eq!((status, &refused["error"]["code"]), (409, &json!("channel_unreachable")), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("I cannot post in this channel"), "{refused}");
     assert_eq!(world.pagerduty().subscriptions_of(&service), Vec::<String>::new());
     assert!(platform.connections().await.is_empty());
 

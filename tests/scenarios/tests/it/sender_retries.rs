@@ -38,6 +38,7 @@ async fn a_throttled_channel_is_left_alone_as_a_whole() {
     assert_eq!(world.cards("Payments").len(), 0, "the second incident would only have been throttled, too");
     world.advance(SignedDuration::from_secs(1)).await;
     assert_eq!(world.cards("Payments").len(), 2);
+    assert_eq!(world.counted(runtime::Metric::DoubtfulPosts), 0.0, "nothing of it was ever in doubt");
     world.finish();
 }
 

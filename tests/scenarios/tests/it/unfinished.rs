@@ -243,7 +243,7 @@ async fn three_deaths_of_its_sender_park_an_incident_and_nobody_else() {
     assert!(line["why"].as_str().unwrap().contains("senders"), "{line}");
     assert_eq!(world.unfinished().await, 1, "it is parked");
     world.reconcile().await;
-    assert_eq!(world.counted(Metric::Parked), 1.0);
+    assert_eq!((world.counted(Metric::Parked), world.counted(Metric::CardsParked)), (1.0, 1.0));
 
     let wish = json!({ "incident": deadly, "channel": world.payments().as_str() });
     assert_eq!(page.write("POST", "/deliveries/replay", Some(wish)).await.0, 202);
@@ -343,6 +343,8 @@ async fn removing_a_service_leaves_no_card_that_looks_alive() {
     let card = |title: &str| cards.iter().find(|card| card.shows(title)).unwrap();
     assert!(card("DB down").shows("No longer updated since 23 Nov 2026, 09:01 UTC"), "{}", card("DB down").text());
     assert_eq!(card("DB down").buttons(), Vec::<String>::new());
+    let line = lines(&page, &format!("incident={open}")).await.remove(0);
+    assert_eq!((&line["occasion"], &line["outcome"]), (&json!("disconnected"), &json!("edited")), "{line}");
     assert!(card("DB down").link().contains(&open), "it can be opened in PagerDuty");
     assert!(!card("Disk full").shows("No longer updated"), "what is over stays as it is");
     assert!(!world.only_card("Search").shows("No longer updated"), "{elsewhere}");
@@ -439,8 +441,11 @@ async fn a_restored_channel_catches_up_whatever_has_become_of_its_incidents() {
     world.advance(MINUTE).await;
     world.pagerduty().resolve(&came_and_went, &ada);
     world.advance(MINUTE * 60).await;
+    let state = async || world.stack.app.store.channel_state(&account(), &world.payments()).await.unwrap();
+    assert!(state().await.hold.is_some(), "the channel is lost");
     world.restore_channel("Payments").await;
     world.settle().await;
+    assert_eq!(state().await.hold, None);
     let cards = world.cards("Payments");
     for (title, status) in
         [("resolved meanwhile", "resolved"), ("acknowledged meanwhile", "acknowledged"), ("came and went", "resolved")]
@@ -580,5 +585,183 @@ async fn how_long_the_oldest_thing_waits_is_told_every_minute() {
     assert!(world.counted(Metric::OldestUnfinished) - before >= 60.0 + 120.0 - 10.0, "1, 2 and 3 minutes");
     assert_eq!(world.counted(Metric::Unfinished), 3.0, "one card in each of three runs");
     assert_eq!(world.counted(Metric::ReconcilerRuns), 0.0, "short rounds are none");
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_service_that_is_connected_again_before_its_last_edit_keeps_living_cards() {
+    let world = World::new().await;
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    world.fail_posts("Payments", 1, &Fault::throttled(30));
+    world.tick(MINUTE);
+    remove_payments(&world, &page).await;
+    world.settle().await;
+    world.tick(SECOND);
+    let wish = json!({ "service": world.service("Payments"), "channel": world.payments().as_str(), "filter": "all" });
+    let connections = format!("/teams/{}/connections", path(&world.demo().team));
+    assert_eq!(page.write("POST", &connections, Some(wish)).await.0, 201);
+    world.pagerduty().acknowledge(&incident, &world.pagerduty_user("Ada Wong"));
+    world.advance(MINUTE).await;
+    let cards = world.cards("Payments");
+    let card = cards.iter().find(|card| card.shows("DB down")).unwrap();
+    assert!(card.shows_status("acknowledged") && !card.shows("No longer updated"), "{}", card.text());
+    assert_eq!(card.buttons(), ["Resolve", "Add note"]);
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_team_that_is_another_accounts_now_is_told_nothing_by_the_last_edit() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let service = platform.connect("Checkout").await;
+    let incident = world.trigger_in(&service, "Till is stuck").await;
+    world.settle().await;
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    world.teams().fail_next_in(&platform.alerts, 1, &Fault::throttled(60));
+    world.tick(SECOND);
+    let disconnect = format!("/teams/{}/disconnect", path(&platform.team));
+    assert_eq!(page.write("POST", &disconnect, Some(json!({ "confirm": "disconnect" }))).await.0, 200);
+    world.settle().await;
+    world.tick(SECOND);
+    world.pagerduty().add_note(&incident, &world.pagerduty_user("Ben Okafor"), "written after the disconnection");
+    let key = domain::plan::CardKey {
+        account: account(),
+        incident: IncidentId::new(incident.as_str()).unwrap(),
+        channel: ChannelId::new(platform.alerts.as_str()).unwrap(),
+    };
+    let app = &world.stack.app;
+    let note = incidents::read::one(app, &key.incident).await.unwrap().unwrap();
+    let record = note.incident.into_record(account(), Asked::at(app.clock.now() + SECOND));
+    app.store.merge_record(record, app.kept_until()).await.unwrap();
+    // Another account has it by the time the channel takes messages again.
+    let other = domain::ids::AccountId::new("POTHER").unwrap();
+    let team = platform.installation().await.team;
+    let change = |known: Option<domain::connection::Installation>| {
+        known.map(|known| domain::connection::Installation { account: Some(other.clone()), ..known })
+    };
+    app.store.change_installation(&team, change).await.unwrap();
+    world.advance(MINUTE * 2).await;
+    let card = platform.posts().into_iter().find(|card| card.shows("No longer updated")).unwrap();
+    assert!(!card.shows("Till is stuck") && card.buttons().is_empty(), "{}", card.text());
+    assert!(card.link().contains(&incident));
+    world.finish();
+}
+
+#[tokio::test]
+async fn two_senders_in_one_channel_post_one_card() {
+    let world = World::new().await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.deliver_webhooks().await;
+    let batch = world.next_batch().await;
+    let (time, app) = (Duration::from_secs(60), &world.stack.app);
+    // SQS never gives one group to two, but a sender that was frozen wakes up beside the next one.
+    tokio::join!(
+        notification_sender::handle(app, batch.clone(), time),
+        notification_sender::handle(app, batch.clone(), time),
+        notification_sender::handle(app, batch, time),
+    );
+    world.settle_all().await;
+    assert_eq!(world.cards("Payments").len(), 1);
+    assert_eq!((world.card_record("Payments", &incident).await.possible_doubles, world.unfinished().await), (0, 0));
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_channel_with_much_to_do_takes_several_turns() {
+    let world = World::new().await;
+    for number in 0..22 {
+        world.trigger("Payments", &format!("Incident {number}")).await;
+    }
+    world.deliver_webhooks().await;
+    world.teams().set_throttling(false);
+    // A wave takes six calls in sequence, and a turn two seconds.
+    world.stack.aws.watch(Duration::from_millis(350));
+    let batch = world.next_batch().await;
+    let answer = notification_sender::handle(&world.stack.app, batch, Duration::from_secs(60)).await;
+    assert_eq!(answer.batch_item_failures.len(), 0, "the next turn has a message of its own");
+    let shown = world.cards("Payments").len();
+    assert!((1..22).contains(&shown), "{shown}");
+    assert_eq!(world.queued(), 2, "the message itself, which Lambda deletes now, and the next one");
+    world.stack.aws.watch(Duration::ZERO);
+    world.settle_all().await;
+    assert_eq!((world.cards("Payments").len(), world.unfinished().await), (22, 0));
+    world.finish();
+}
+
+#[tokio::test]
+async fn waiting_for_long_leads_no_message_into_the_dead_letter_queue() {
+    let world = World::new().await;
+    world.fail_posts("Payments", 1, &Fault::throttled(3600));
+    world.trigger("Payments", "DB down").await;
+    world.advance(MINUTE * 59).await;
+    let dead = world.stack.aws.depth("pagerbridge-dead.fifo").unwrap();
+    assert_eq!((world.queued(), dead.visible, world.cards("Payments").len()), (1, 0, 0));
+    world.advance(MINUTE).await;
+    assert_eq!((world.queued(), world.cards("Payments").len()), (0, 1));
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_read_lets_its_incidents_wait_and_says_so() {
+    let world = World::new().await;
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    let incident = world.trigger("Payments", "DB down").await;
+    world.deliver_webhooks().await;
+    let app = &world.stack.app;
+    let table = runtime::AwsClients::new(&app.config.aws).dynamodb;
+    let text = aws_sdk_dynamodb::types::AttributeValue::S;
+    let pk = format!("SERVICE#{}#{}", local::ACCOUNT, world.service("Payments"));
+    let get = table.get_item().table_name(&app.config.table).consistent_read(true);
+    let sk = format!("CONNECTION#{}", world.payments());
+    let known = get.key("pk", text(pk.clone())).key("sk", text(sk)).send().await.unwrap().item.unwrap();
+    let mut broken = known.clone();
+    broken.insert("data".to_owned(), text("of another age".to_owned()));
+    table.put_item().table_name(&app.config.table).set_item(Some(broken)).send().await.unwrap();
+    world.settle().await;
+    let line = lines(&page, &format!("incident={incident}")).await.remove(0);
+    assert_eq!(line["outcome"], json!("waiting"));
+    assert!(line["why"].as_str().unwrap().contains("cannot be read"), "{line}");
+    table.put_item().table_name(&app.config.table).set_item(Some(known)).send().await.unwrap();
+    world.advance(MINUTE).await;
+    assert_eq!(world.cards("Payments").len(), 1);
+    world.finish();
+}
+
+#[tokio::test]
+async fn more_that_waits_than_one_answer_holds_is_counted() {
+    let world = World::new().await;
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    for number in 0..55 {
+        world.trigger("Payments", &format!("Incident {number}")).await;
+    }
+    world.deliver_webhooks().await;
+    let (_, first) = page.get("/deliveries").await;
+    assert_eq!((first["deliveries"].as_array().unwrap().len(), &first["more_waiting"]), (50, &json!(5)));
+    world.settle_all().await;
+    let (_, done) = page.get("/deliveries").await;
+    assert_eq!(done["more_waiting"], json!(0));
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_subscription_is_read_anew_beside_its_events_and_a_lost_one_is_noticed() {
+    let world = World::new().await;
+    world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    let known = world.subscription("Payments");
+    let app = &world.stack.app;
+    let id = domain::ids::SubscriptionId::new(known.id.as_str()).unwrap();
+    let stored = app.store.subscription(&id).await.unwrap().unwrap();
+    app.store.delete_subscription(&stored).await.unwrap();
+    // What the function has in its memory is good for one more event.
+    for (minutes, expected) in [(0, 202), (2, 202), (0, 503)] {
+        world.tick(MINUTE * minutes);
+        world.trigger("Payments", "Disk full").await;
+        world.deliver_webhooks().await;
+        assert_eq!(world.webhook_answers("Payments").last(), Some(&expected), "after {minutes} min");
+    }
     world.finish();
 }
