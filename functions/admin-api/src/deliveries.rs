@@ -14,7 +14,7 @@ use domain::job::{Cause, Occasion};
 use domain::ledger::{LedgerEntry, Progress};
 use domain::routing::Channels;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use incidents::{What, observe, place};
+use incidents::{What, observe, place, unfinished_in};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use runtime::App;
@@ -175,7 +175,7 @@ async fn unfinished(
     let account = &caller.session.account;
     let mut channels = app.store.channels_of_account(account).await?;
     channels.retain(|channel| wanted.channel.as_deref().is_none_or(|wanted| wanted.trim() == channel.as_str()));
-    let looks = stream::iter(channels.into_iter().map(|channel| unfinished_in(app, account, channel, now)));
+    let looks = stream::iter(channels.into_iter().map(|channel| waiting_in(app, account, channel, now)));
     let mut lines: Vec<LedgerEntry> = looks.buffer_unordered(CHANNELS_AT_ONCE).try_concat().await?;
     // Whatever it has waited for, it waits today.
     let of_the_day = |line: &LedgerEntry| day == store::ledger_day(now) || day == store::ledger_day(line.filed_at());
@@ -186,18 +186,14 @@ async fn unfinished(
     Ok((lines, more))
 }
 
-async fn unfinished_in(
+async fn waiting_in(
     app: &App,
     account: &AccountId,
     channel: ChannelId,
     now: Timestamp,
 ) -> Result<Vec<LedgerEntry>, Refusal> {
-    let set = app.store.behind_set(account, &channel).await?;
-    if set.is_empty() {
-        return Ok(Vec::new());
-    }
-    let hold = app.store.channel_state(account, &channel).await?.hold;
-    Ok(set.iter().flat_map(|item| LedgerEntry::unfinished(item, hold.as_ref(), now)).collect())
+    let Some((set, state)) = unfinished_in(app, account, &channel).await? else { return Ok(Vec::new()) };
+    Ok(set.iter().flat_map(|item| LedgerEntry::unfinished(item, state.hold.as_ref(), now)).collect())
 }
 
 async fn search(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::behind::{Behind, Subject};
-use domain::channel::{HoldKind, Move, Parking, State, card_of, due, next_due, plan_channel};
+use domain::channel::{Epoch, HoldKind, Move, Parking, State, card_of, due, next_due, plan_channel};
 use domain::connection::DeliveryOutcome;
 use domain::failure::Class;
 use domain::ids::{AccountId, ChannelId};
@@ -14,7 +14,7 @@ use domain::plan::{CardKey, CardRecord};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use runtime::App;
-use store::{Epoch, Held, Look};
+use store::{Held, Look};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::channel::Unfinished;
 use domain::ids::{AccountId, ChannelId};
 use futures_util::{StreamExt as _, stream};
-use incidents::wake_anew;
+use incidents::{unfinished_in, wake_anew};
 use runtime::{App, Metric};
 use tokio::time::Instant;
 
@@ -46,11 +46,7 @@ pub(crate) async fn wake(app: &App, time: Duration) -> Result<(), ReconcileError
 }
 
 async fn look(app: &App, account: &AccountId, channel: ChannelId) -> Result<Unfinished, ReconcileError> {
-    let set = app.store.behind_set(account, &channel).await?;
-    if set.is_empty() {
-        return Ok(Unfinished::default());
-    }
-    let state = app.store.channel_state(account, &channel).await?;
+    let Some((set, state)) = unfinished_in(app, account, &channel).await? else { return Ok(Unfinished::default()) };
     let seen = Unfinished::of(&set, &state, app.clock.now());
     if seen.is_due {
         tracing::info!(channel.id = %channel, unfinished = seen.count, "woken again");

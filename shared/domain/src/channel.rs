@@ -22,6 +22,10 @@ pub const WAVE: usize = 10;
 /// The longest pause between two tries of an item or a channel that nobody has asked us to wait longer for.
 const MOST_PAUSE: SignedDuration = SignedDuration::from_secs(300);
 
+/// Counts the senders that have come to a channel. A wake-up that was sent in one reaches only the sender that begins the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub u64);
+
 /// What a sender leaves for the next one. Only the sender writes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {

@@ -9,9 +9,11 @@ mod observe;
 pub mod place;
 pub mod read;
 mod refresh;
+mod unfinished;
 
 pub use act::{ActError, At, Outcome, act};
 pub use mark::{wake_anew, want};
 pub use observe::{Connected, ObserveError, Observed, What, observe};
 pub use read::Answer;
 pub use refresh::{RefreshError, refresh};
+pub use unfinished::unfinished_in;

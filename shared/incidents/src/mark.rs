@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use domain::behind::{Mark, Marked};
+use domain::channel::Epoch;
 use domain::ids::{AccountId, ChannelId};
 use domain::ledger::{LedgerEntry, Progress};
 use futures_util::future::{join_all, try_join_all};
-use runtime::{App, Metric};
+use runtime::{App, Metric, WakeUpCall};
 
 use crate::ObserveError;
 
@@ -14,7 +15,7 @@ use crate::ObserveError;
 /// whatever becomes of this process. Harmless to repeat.
 pub async fn want(app: &App, marks: &[Mark]) -> Result<(), ObserveError> {
     mark(app, marks).await?;
-    for (account, channel, _) in wake_up_calls(app, marks).await? {
+    for WakeUpCall { account, channel, .. } in wake_up_calls(app, marks).await? {
         wake_anew(app, &account, &channel).await?;
     }
     count(app, marks);
@@ -37,9 +38,6 @@ pub(crate) async fn mark(app: &App, marks: &[Mark]) -> Result<(), store::Error> 
     Ok(())
 }
 
-/// A channel, and its epoch after something was marked there.
-pub(crate) type WakeUpCall = (AccountId, ChannelId, u64);
-
 /// How to wake the channels of these marks, which have been made already. A channel in which nothing was ever marked is noted, so
 /// that the reconciler finds it.
 pub(crate) async fn wake_up_calls(app: &App, marks: &[Mark]) -> Result<Vec<WakeUpCall>, store::Error> {
@@ -47,13 +45,13 @@ pub(crate) async fn wake_up_calls(app: &App, marks: &[Mark]) -> Result<Vec<WakeU
         marks.iter().map(|mark| (&mark.account, &mark.channel)).collect();
     try_join_all(channels.into_iter().map(async |(account, channel)| {
         let epoch = match app.store.epoch(account, channel).await? {
-            Some(epoch) => epoch.0,
+            Some(epoch) => epoch,
             None => {
                 app.store.put_channel_of_account(account, channel).await?;
-                0
+                Epoch(0)
             }
         };
-        Ok((account.clone(), channel.clone(), epoch))
+        Ok(WakeUpCall { account: account.clone(), channel: channel.clone(), epoch })
     }))
     .await
 }

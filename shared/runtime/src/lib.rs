@@ -36,7 +36,7 @@ pub use metrics::{Metric, Metrics};
 pub use mistake::Mistake;
 pub use once::OnceError;
 pub use person::{Person, PersonError};
-pub use queue::{MAX_RECEIVES, Queue, QueueError, digest};
+pub use queue::{MAX_RECEIVES, Queue, QueueError, WakeUpCall, digest};
 pub use random::{Random, RandomError};
 pub use secrets::{SecretError, SecretValues, Secrets};
 pub use telemetry::{chain, log_to_stderr};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use domain::channel::Epoch;
 use domain::failure::Class;
 use domain::ids::{AccountId, ChannelId};
 use domain::job::WakeUp;
@@ -15,6 +16,14 @@ const BATCH: usize = 10;
 /// How often a message is received before the dead-letter queue takes it: `maxReceiveCount` in the template. What has to wait for
 /// longer is a fact of the table and waits there, so only what cannot be read gets so far, or what ends each sender that has it.
 pub const MAX_RECEIVES: u32 = 10;
+
+/// A channel that is to be woken, and its epoch, read after something was marked there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WakeUpCall {
+    pub account: AccountId,
+    pub channel: ChannelId,
+    pub epoch: Epoch,
+}
 
 /// The queue could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,12 +72,11 @@ impl Queue {
         Self { client, url }
     }
 
-    /// Wakes channels, each with the epoch that was read after something was marked there: any number of marks in one epoch is one
-    /// message.
-    pub async fn wake(&self, channels: &[(AccountId, ChannelId, u64)]) -> Result<(), QueueError> {
-        for batch in channels.chunks(BATCH) {
-            let entry = |(index, (account, channel, epoch)): (usize, &(AccountId, ChannelId, u64))| {
-                entry(index, account, channel, &[account.as_str(), channel.as_str(), &epoch.to_string()])
+    /// Wakes channels: any number of marks in one epoch is one message.
+    pub async fn wake(&self, calls: &[WakeUpCall]) -> Result<(), QueueError> {
+        for batch in calls.chunks(BATCH) {
+            let entry = |(index, WakeUpCall { account, channel, epoch }): (usize, &WakeUpCall)| {
+                entry(index, account, channel, &[account.as_str(), channel.as_str(), &epoch.0.to_string()])
             };
             self.send_batch(batch.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?).await?;
         }

@@ -1,7 +1,7 @@
 //! What a channel's sender leaves for the next one, and which channels there are.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::channel::State;
+use domain::channel::{Epoch, State};
 use domain::ids::{AccountId, ChannelId};
 
 use crate::behind::{Update, n};
@@ -10,10 +10,6 @@ use crate::{Error, Store, keys};
 
 const EPOCH: &str = "epoch";
 const HOLD: &str = "hold";
-
-/// Counts the senders that have come to a channel. A wake-up that was sent in one reaches only the sender that begins the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(pub u64);
 
 fn epoch(item: &Attributes) -> Epoch {
     Epoch(number(item, EPOCH).and_then(|epoch| u64::try_from(epoch).ok()).unwrap_or(0))

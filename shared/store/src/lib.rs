@@ -33,7 +33,6 @@ mod tokens;
 pub use admin::{Admin, AuditEntry, PendingAuthorization, Session, Via};
 pub use behind::Held;
 pub use cards::{Saved, SeenCard};
-pub use channels::Epoch;
 pub use error::{Error, Misfit};
 pub use incidents::{IncidentItems, Merged, OpenIncident, StoredRecord};
 pub use keys::{LockKey, OnceKey};

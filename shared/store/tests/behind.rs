@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::behind::{Behind, MOST_CAUSES, Mark, Rank, Subject, Wish};
-use domain::channel::{Hold, HoldKind, State};
+use domain::channel::{Epoch, Hold, HoldKind, State};
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::ids::{AccountId, ActivityId, CauseId, ChannelId, IncidentId, ServiceId, ServiceUrl, TeamId, TenantId};
 use domain::incident::{Asked, IncidentRecord, RecordVersion, ServiceRef, Snapshot, Status, Urgency};
@@ -15,7 +15,7 @@ use domain::job::{Cause, Occasion};
 use domain::plan::{CardKey, CardRecord};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use store::{Epoch, Held, Saved, Store};
+use store::{Held, Saved, Store};
 
 use crate::support::{TABLE, table};
 

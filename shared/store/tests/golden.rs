@@ -9,7 +9,7 @@ use std::path::Path;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::behind::Rank;
-use domain::channel::HoldKind;
+use domain::channel::{Epoch, HoldKind};
 use domain::connection::{ChannelKind, Connection, ConnectionKey, DeliveryOutcome, Filter, Health, Installation};
 use domain::deed::Deed;
 use domain::ids::{
@@ -26,7 +26,7 @@ use domain::permission::Rank as Role;
 use domain::plan::{CardKey, CardRecord, Doubt};
 use domain::round::Round;
 use jiff::{SignedDuration, Timestamp};
-use store::{Epoch, Held, Once, OnceKey, OpenIncident, Saved, Store, Via, secret_hash};
+use store::{Held, Once, OnceKey, OpenIncident, Saved, Store, Via, secret_hash};
 
 use crate::support::{TABLE, table};
 

@@ -360,9 +360,7 @@ async fn unfinished(app: &App, account: &AccountId) -> Finding {
     let seen = async {
         let mut all = Unfinished::default();
         for channel in app.store.channels_of_account(account).await? {
-            let set = app.store.behind_set(account, &channel).await?;
-            if !set.is_empty() {
-                let state = app.store.channel_state(account, &channel).await?;
+            if let Some((set, state)) = incidents::unfinished_in(app, account, &channel).await? {
                 all = all.and(&Unfinished::of(&set, &state, now));
             }
         }

@@ -103,7 +103,7 @@ async fn any_number_of_changes_is_one_message_and_all_are_shown() {
 }
 
 #[tokio::test]
-async fn a_lost_message_costs_a_minute_at_most() {
+async fn a_lost_message_costs_the_time_to_the_next_short_round() {
     let world = World::new().await;
     world.trigger("Payments", "DB down").await;
     world.deliver_webhooks().await;

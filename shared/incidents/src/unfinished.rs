@@ -1,0 +1,19 @@
+//! What is unfinished, for whoever watches.
+
+use domain::behind::Behind;
+use domain::channel::State;
+use domain::ids::{AccountId, ChannelId};
+use runtime::App;
+
+/// What is unfinished in a channel, and what its sender has left. `None`: nothing is.
+pub async fn unfinished_in(
+    app: &App,
+    account: &AccountId,
+    channel: &ChannelId,
+) -> Result<Option<(Vec<Behind>, State)>, store::Error> {
+    let set = app.store.behind_set(account, channel).await?;
+    if set.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some((set, app.store.channel_state(account, channel).await?)))
+}
