@@ -294,7 +294,7 @@ async fn test(
 ) -> Result<Response, Refusal> {
     let connection = found(&app, &caller, path).await?;
     let id = setup::send_test(&app, &connection, &caller.actor()).await?;
-    Ok(answer(StatusCode::ACCEPTED, TestView { id }))
+    Ok(answer(StatusCode::ACCEPTED, TestView { id: id.into() }))
 }
 
 /// Disconnects a team from PagerDuty: connections, account links and webhook subscriptions go.

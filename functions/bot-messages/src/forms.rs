@@ -2,11 +2,11 @@
 
 use cards::data::{Dialog, DialogData};
 use cards::trigger::{MAX_DETAILS_CHARS, MAX_TITLE_CHARS, NOTHING, Offer, TriggerForm, Typed, dataset, input};
+use domain::cause::{Cause, Occasion};
 use domain::connection::Connection;
 use domain::failure::Class;
 use domain::ids::{CauseId, PdUserId, PriorityId, ServiceId};
 use domain::incident::Urgency;
-use domain::job::{Cause, Occasion};
 use domain::linking::Wanted;
 use incidents::{Answer, What, observe};
 use pagerduty::rest::{ApiError, NewIncident};

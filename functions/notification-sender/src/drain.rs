@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::behind::{Behind, Subject};
+use domain::cause::{Cause, Occasion};
 use domain::channel::{Epoch, HoldKind, Move, Parking, State, card_of, due, next_due, plan_channel};
 use domain::connection::DeliveryOutcome;
 use domain::failure::Class;
 use domain::ids::{AccountId, ChannelId};
 use domain::incident::Status;
-use domain::job::{Cause, Occasion};
 use domain::plan::{CardKey, CardRecord};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};

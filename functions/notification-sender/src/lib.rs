@@ -15,11 +15,11 @@ mod say;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::behind::Wish;
-use domain::channel::pause;
+use domain::behind::{Wish, pause};
+use domain::cause::{Cause, Occasion};
 use domain::ids::{AccountId, ChannelId};
-use domain::job::{CardJob, Cause, Occasion, WakeUp};
 use domain::routing::Channels;
+use domain::wake_up::{CardJob, WakeUp};
 use futures_util::future::join_all;
 use incidents::{ObserveError, What, observe, wake_anew};
 use runtime::{App, MAX_RECEIVES};

@@ -1,11 +1,11 @@
 //! What a delivery leaves behind for people: its line in the ledger, and what it adds to the metrics.
 
 use domain::behind::Behind;
+use domain::cause::Occasion;
 use domain::connection::DeliveryOutcome;
 use domain::failure::Class;
 use domain::ids::TeamId;
 use domain::incident::{IncidentRecord, ServiceRef};
-use domain::job::Occasion;
 use domain::ledger::{LedgerEntry, Progress};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -245,10 +245,10 @@ mod tests {
     use std::time::Duration;
 
     use domain::behind::{Marked, Subject};
+    use domain::cause::Cause;
     use domain::channel::HoldKind;
     use domain::ids::{AccountId, CauseId, ChannelId, IncidentId};
     use domain::incident::RecordVersion;
-    use domain::job::Cause;
 
     use super::*;
     use crate::ended::Trouble;

@@ -6,12 +6,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::channel::pause;
+use crate::cause::Cause;
 use crate::connection::Connection;
 use crate::forward::{self, Stored};
-use crate::ids::{AccountId, ChannelId, IncidentId, ServiceId, TeamId};
+use crate::ids::{AccountId, ChannelId, IncidentId, ServiceId, TeamId, TestId};
 use crate::incident::{IncidentRecord, RecordVersion, ServiceRef, Status, Urgency};
-use crate::job::Cause;
 
 /// How many causes an item remembers: each has its own line in the ledger when the item is done. What does not fit is told at once
 /// to be one with the others.
@@ -23,6 +22,15 @@ pub const MOST_DEATHS: u32 = 3;
 /// How long a record may stay older than a mark wants it before PagerDuty is asked: whoever marks stores the record next.
 pub const RECORD_OVERDUE: SignedDuration = SignedDuration::from_secs(10);
 
+/// The longest pause between two tries of an item or a channel that nobody has asked us to wait longer for.
+const MOST_PAUSE: SignedDuration = SignedDuration::from_secs(300);
+
+/// 1 s, 2 s, 4 s … up to five minutes, after so many tries in vain.
+#[must_use]
+pub fn pause(tries: u32) -> SignedDuration {
+    SignedDuration::from_secs(1_i64 << tries.saturating_sub(1).min(16)).min(MOST_PAUSE)
+}
+
 /// What an item is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -31,8 +39,8 @@ pub enum Subject {
     Incident(IncidentId),
     /// The message that tells a channel that a service was connected to it.
     Greeting(ServiceId),
-    /// A test notification for a connection; the text tells one from another.
-    Test(ServiceId, String),
+    /// A test notification for a connection.
+    Test(ServiceId, TestId),
     /// Tells a team that one of its channels cannot be reached any more, by a service that is connected to it.
     ChannelLost(ServiceId, ChannelId),
     /// Tells a team that it was connected to its account.
@@ -90,7 +98,7 @@ impl TryFrom<String> for Subject {
         match text.split('#').collect::<Vec<_>>()[..] {
             [id] => IncidentId::new(id).map(Self::Incident).map_err(|_| UnknownSubject),
             [GREETING, id] => Ok(Self::Greeting(service(id)?)),
-            [TEST, id, test] => Ok(Self::Test(service(id)?, test.to_owned())),
+            [TEST, id, test] => Ok(Self::Test(service(id)?, TestId::new(test).map_err(|_| UnknownSubject)?)),
             [LOST, id, channel] => ChannelId::new(channel)
                 .map_err(|_| UnknownSubject)
                 .and_then(|lost| Ok(Self::ChannelLost(service(id)?, lost))),
@@ -302,7 +310,7 @@ mod tests {
         for (subject, name) in [
             (Subject::Incident(IncidentId::new("PINC").unwrap()), "PINC"),
             (Subject::Greeting(service.clone()), "GREETING#PSVC"),
-            (Subject::Test(service.clone(), "t-1".to_owned()), "TEST#PSVC#t-1"),
+            (Subject::Test(service.clone(), TestId::new("t-1").unwrap()), "TEST#PSVC#t-1"),
             (Subject::ChannelLost(service, ChannelId::new("19:c").unwrap()), "LOST#PSVC#19:c"),
             (Subject::TeamConnected, "TEAM#connected"),
             (Subject::TeamDisconnected, "TEAM#disconnected"),

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::behind::{Behind, MOST_DEATHS, RECORD_OVERDUE, Subject};
+use crate::behind::{Behind, MOST_DEATHS, RECORD_OVERDUE, Subject, pause};
 use crate::connection::{Connection, Installation};
 use crate::forward::{self, Stored};
 use crate::incident::{IncidentRecord, RecordVersion};
@@ -18,9 +18,6 @@ use crate::plan::{CardRecord, Doubt, Step, Why, plan};
 
 /// How many items a wave has at most: what is read at once, and what Teams takes from a bot in some seconds.
 pub const WAVE: usize = 10;
-
-/// The longest pause between two tries of an item or a channel that nobody has asked us to wait longer for.
-const MOST_PAUSE: SignedDuration = SignedDuration::from_secs(300);
 
 /// Counts the senders that have come to a channel. A wake-up that was sent in one reaches only the sender that begins the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,12 +145,6 @@ impl State {
             .as_ref()
             .is_none_or(|hold| hold.until <= now || (hold.kind == HoldKind::Lost && item.tried < item.seq))
     }
-}
-
-/// 1 s, 2 s, 4 s … up to five minutes, after so many tries in vain.
-#[must_use]
-pub fn pause(tries: u32) -> SignedDuration {
-    SignedDuration::from_secs(1_i64 << tries.saturating_sub(1).min(16)).min(MOST_PAUSE)
 }
 
 /// Which items to look at now, in this order. One that may have killed its sender is looked at alone.

@@ -121,6 +121,8 @@ ids! {
     TeamsUserId,
     /// A Microsoft 365 tenant.
     TenantId,
+    /// One test notification.
+    TestId,
 }
 
 impl CauseId {

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::behind::{Behind, Marked};
+use crate::cause::{Cause, Occasion};
 use crate::channel::Hold;
 use crate::forward::{self, Stored};
 use crate::ids::{AccountId, CauseId, ChannelId, IncidentId, TeamId};
 use crate::incident::{IncidentRecord, ServiceRef};
-use crate::job::{Cause, Occasion};
 
 /// How far a delivery has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

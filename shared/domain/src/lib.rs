@@ -5,6 +5,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod behind;
+pub mod cause;
 pub mod channel;
 pub mod connection;
 pub mod deed;
@@ -13,7 +14,6 @@ pub mod failure;
 pub mod forward;
 pub mod ids;
 pub mod incident;
-pub mod job;
 pub mod ledger;
 pub mod linking;
 pub mod permission;
@@ -21,3 +21,4 @@ pub mod plan;
 pub mod round;
 pub mod routing;
 mod status;
+pub mod wake_up;

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::cause::{Cause, Occasion};
 use crate::ids::{CauseId, ServiceId};
 use crate::incident::IncidentRecord;
-use crate::job::{Cause, Occasion};
 
 /// Rounds overlap: clocks differ, and PagerDuty lists an incident a moment after it began.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);

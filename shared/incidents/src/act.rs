@@ -1,11 +1,11 @@
 //! A person does something to an incident: as themselves, with PagerDuty's newest word where that matters, and once.
 
 use domain::behind::Wish;
+use domain::cause::{Cause, Occasion};
 use domain::deed::{Decision, Deed, Refusal, Repetition, Request};
 use domain::failure::Class;
 use domain::ids::{AccountId, CauseId, EntraUserId, IncidentId, TenantId};
 use domain::incident::{Actor, Asked, IncidentRecord};
-use domain::job::{Cause, Occasion};
 use domain::routing;
 use jiff::{SignedDuration, Timestamp};
 use pagerduty::rest::ApiError;

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::behind::{Mark, Wish};
+use domain::cause::Cause;
 use domain::connection::Connection;
 use domain::failure::Class;
 use domain::ids::{AccountId, ChannelId, IncidentId, ServiceId, TeamId};
 use domain::incident::{IncidentEvent, IncidentRecord, RecordVersion};
-use domain::job::Cause;
 use domain::ledger::LedgerEntry;
 use domain::plan::CardRecord;
 use domain::round;

@@ -1,8 +1,8 @@
 //! What only PagerDuty can tell: events without a time, of the future, or that contradict each other.
 
+use domain::cause::Cause;
 use domain::ids::{AccountId, IncidentId};
 use domain::incident::Asked;
-use domain::job::Cause;
 use runtime::{App, AsAppError};
 
 use crate::{Answer, ObserveError, Observed, What, observe, read};

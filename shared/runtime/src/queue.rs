@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use domain::channel::Epoch;
 use domain::failure::Class;
 use domain::ids::{AccountId, ChannelId};
-use domain::job::WakeUp;
+use domain::wake_up::WakeUp;
 
 /// SQS takes at most ten messages per batch.
 const BATCH: usize = 10;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use domain::cause::{Cause, Occasion};
 use domain::connection::{Channel, ChannelKind, Connection, Installation};
 use domain::ids::{AccountId, CauseId, ChannelId};
-use domain::job::{Cause, Occasion};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use incidents::{What, observe, wake_anew};
 use runtime::App;

@@ -4,10 +4,10 @@
 use domain::behind::{Mark, Subject};
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::failure::Class;
-use domain::ids::ChannelId;
+use domain::ids::{ChannelId, TestId};
 use domain::incident::ServiceRef;
 use incidents::{place, want};
-use runtime::{App, BotError};
+use runtime::{App, BotError, RandomError};
 use store::Subscription;
 
 use crate::audit::{Actor, note};
@@ -175,8 +175,8 @@ async fn add(
 }
 
 /// Has a test card posted on the way that incidents take. Gives the test's id.
-pub async fn send_test(app: &App, connection: &Connection, actor: &Actor) -> Result<String, SetupError> {
-    let test = app.random.token()?;
+pub async fn send_test(app: &App, connection: &Connection, actor: &Actor) -> Result<TestId, SetupError> {
+    let test = TestId::new(app.random.token()?).map_err(|_| RandomError)?;
     let subject = Subject::Test(connection.service.clone(), test.clone());
     let mark = Mark::message(connection, subject, Some(actor.name.clone()), app.clock.now());
     want(app, &[mark]).await?;

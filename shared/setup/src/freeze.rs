@@ -2,9 +2,9 @@
 //! the connection goes, or a process that ends in between would leave them as they are.
 
 use domain::behind::{Mark, Wish};
+use domain::cause::{Cause, Occasion};
 use domain::ids::{AccountId, CauseId, ChannelId, ServiceId, TeamId};
 use domain::incident::RecordVersion;
-use domain::job::{Cause, Occasion};
 use domain::plan::CardRecord;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use incidents::want;

@@ -1,8 +1,5 @@
 //! What is unfinished in a channel. Whoever marks writes without reading; only the sender takes anything away.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::behind::{Behind, MOST_CAUSES, Mark, Marked, Subject, Wish};
 use domain::ids::{AccountId, ChannelId};
@@ -10,10 +7,9 @@ use domain::incident::RecordVersion;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use crate::item::{
-    Attributes, Condition, DATA, KIND, SCHEMA, SCHEMA_VERSION, data, key_attributes, number, or_skip, text, written,
-};
+use crate::item::{Attributes, Condition, DATA, KIND, SCHEMA, SCHEMA_VERSION, data, number, or_skip, text, written};
 use crate::table::{EXPIRES_AT, SK};
+use crate::update::{Update, n};
 use crate::{Error, Store, keys};
 
 /// How often a mark is tried when others mark the same item at the same time.
@@ -43,146 +39,14 @@ pub enum Held {
     Parked,
 }
 
-/// An `UpdateItem` in the making.
-#[derive(Default)]
-pub(crate) struct Update {
-    set: Vec<String>,
-    remove: Vec<String>,
-    add: Vec<String>,
-    condition: Vec<String>,
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
-}
-
-impl Update {
-    /// The placeholder for an attribute: some names are words of the expression language.
-    fn name(&mut self, name: &str) -> String {
-        let placeholder = format!("#{name}");
-        self.names.insert(placeholder.clone(), name.to_owned());
-        placeholder
-    }
-
-    fn value(&mut self, name: &str, value: AttributeValue) -> String {
-        let placeholder = format!(":{name}");
-        self.values.insert(placeholder.clone(), value);
-        placeholder
-    }
-
-    pub(crate) fn set(mut self, name: &str, value: AttributeValue) -> Self {
-        let (name, value) = (self.name(name), self.value(name, value));
-        self.set.push(format!("{name} = {value}"));
-        self
-    }
-
-    pub(crate) fn set_once(mut self, name: &str, value: AttributeValue) -> Self {
-        let (name, value) = (self.name(name), self.value(name, value));
-        self.set.push(format!("{name} = if_not_exists({name}, {value})"));
-        self
-    }
-
-    fn append(mut self, name: &str, value: AttributeValue) -> Self {
-        let (name, value) = (self.name(name), self.value(name, AttributeValue::L(vec![value])));
-        let none = self.value("none", AttributeValue::L(Vec::new()));
-        self.set.push(format!("{name} = list_append(if_not_exists({name}, {none}), {value})"));
-        self
-    }
-
-    /// Sets an attribute to what stands at a path now.
-    fn copy(mut self, name: &str, from: &[&str]) -> Self {
-        let name = self.name(name);
-        let from: Vec<String> = from.iter().map(|part| self.name(part)).collect();
-        self.set.push(format!("{name} = {}", from.join(".")));
-        self
-    }
-
-    /// `path` may lead into a map.
-    pub(crate) fn remove(mut self, path: &[&str]) -> Self {
-        let path: Vec<String> = path.iter().map(|name| self.name(name)).collect();
-        self.remove.push(path.join("."));
-        self
-    }
-
-    fn remove_first(mut self, name: &str, count: usize) -> Self {
-        let name = self.name(name);
-        // From the last one on, which is right whether or not places move up in between.
-        self.remove.extend((0..count).rev().map(|index| format!("{name}[{index}]")));
-        self
-    }
-
-    pub(crate) fn add_one(mut self, name: &str) -> Self {
-        let (name, one) = (self.name(name), self.value("one", AttributeValue::N("1".to_owned())));
-        self.add.push(format!("{name} {one}"));
-        self
-    }
-
-    pub(crate) fn if_exists(mut self, path: &[&str]) -> Self {
-        let path: Vec<String> = path.iter().map(|name| self.name(name)).collect();
-        self.condition.push(format!("attribute_exists({})", path.join(".")));
-        self
-    }
-
-    pub(crate) fn if_equal(mut self, name: &str, value: AttributeValue) -> Self {
-        let (name, value) = (self.name(name), self.value(&format!("seen_{name}"), value));
-        self.condition.push(format!("{name} = {value}"));
-        self
-    }
-
-    /// There is none, or its causes have room and it wants nothing newer.
-    fn if_in_order(mut self, wanted: AttributeValue) -> Self {
-        let (seq, newest, causes) = (self.name(SEQ), self.name(WANTED), self.name(CAUSES));
-        let (wanted, most) = (self.value(WANTED, wanted), self.value("most", n(MOST_CAUSES as u64)));
-        let room = format!("attribute_not_exists({causes}) OR size({causes}) < {most}");
-        self.condition.push(format!("(attribute_not_exists({seq}) OR ({newest} <= {wanted} AND ({room})))"));
-        self
-    }
-
-    fn expression(&self) -> String {
-        let part = |word: &str, parts: &[String]| {
-            if parts.is_empty() { String::new() } else { format!("{word} {} ", parts.join(", ")) }
-        };
-        [part("SET", &self.set), part("REMOVE", &self.remove), part("ADD", &self.add)].concat().trim_end().to_owned()
-    }
-}
-
-pub(crate) fn n(number: u64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
-}
-
 impl Store {
-    /// Updates an item and gives it as it is then; `None`: the condition failed.
-    pub(crate) async fn update(&self, key: &keys::Key, update: Update) -> Result<Option<Attributes>, Error> {
-        let expression = update.expression();
-        let condition = (!update.condition.is_empty()).then(|| update.condition.join(" AND "));
-        let sent = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key_attributes(key)))
-            .update_expression(expression)
-            .set_condition_expression(condition)
-            .set_expression_attribute_names(Some(update.names))
-            .set_expression_attribute_values((!update.values.is_empty()).then_some(update.values))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
-            .send()
-            .await;
-        match sent {
-            Ok(answer) => Ok(Some(answer.attributes.unwrap_or_default())),
-            Err(error)
-                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(Error::call("UpdateItem", error)),
-        }
-    }
-
     /// Marks something as unfinished. `expires`: when the mark may be forgotten. `false`: the mark has no room for its cause.
     ///
     /// # Errors
     /// [`Error::Contended`] if others marked it every time.
     pub async fn mark(&self, mark: &Mark, expires: Timestamp) -> Result<bool, Error> {
         let key = keys::behind(&mark.account, &mark.channel, &mark.subject);
-        let in_order = |update: Update| update.if_in_order(n(mark.wanted.0));
+        let in_order = |update: Update| if_in_order(update, n(mark.wanted.0));
         for _ in 0..TRIES {
             let blind = in_order(mark_of(&key, mark, expires, true, true)?);
             if self.update(&key, blind).await?.is_some() {
@@ -205,8 +69,7 @@ impl Store {
         let key = keys::behind(&mark.account, &mark.channel, &mark.subject);
         let mut update = mark_of(&key, mark, expires, true, true)?;
         let seq = update.name(SEQ);
-        update.condition.push(format!("attribute_not_exists({seq})"));
-        Ok(self.update(&key, update).await?.is_some())
+        Ok(self.update(&key, update.if_holds(format!("attribute_not_exists({seq})"))).await?.is_some())
     }
 
     /// Everything that is unfinished in a channel, as the last write left it; without what cannot be read.
@@ -270,6 +133,14 @@ impl Store {
         // What it was marked for is done but for what it waits for.
         self.update(&key, update.remove(&[CAUSES]).remove(&[AFRESH])).await.map(drop)
     }
+}
+
+/// There is none, or its causes have room and it wants nothing newer.
+fn if_in_order(mut update: Update, wanted: AttributeValue) -> Update {
+    let (seq, newest, causes) = (update.name(SEQ), update.name(WANTED), update.name(CAUSES));
+    let (wanted, most) = (update.value(WANTED, wanted), update.value("most", n(MOST_CAUSES as u64)));
+    let room = format!("attribute_not_exists({causes}) OR size({causes}) < {most}");
+    update.if_holds(format!("(attribute_not_exists({seq}) OR ({newest} <= {wanted} AND ({room})))"))
 }
 
 /// An update of the very item that was read, however often it was marked since.

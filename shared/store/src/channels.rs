@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::channel::{Epoch, State};
 use domain::ids::{AccountId, ChannelId};
 
-use crate::behind::{Update, n};
 use crate::item::{Attributes, DATA, Item, KIND, SCHEMA, SCHEMA_VERSION, data_or_skip, number, readable, written};
+use crate::update::{Update, n};
 use crate::{Error, Store, keys};
 
 const EPOCH: &str = "epoch";

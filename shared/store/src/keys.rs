@@ -274,6 +274,7 @@ fn once(name: &str) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use domain::ids::TestId;
     use proptest::prelude::*;
 
     use super::*;
@@ -304,7 +305,7 @@ mod tests {
             last_delivery(&connected),
             behind(&account, &channel, &Subject::Incident(incident.clone())),
             behind(&account, &channel, &Subject::Greeting(service.clone())),
-            behind(&account, &channel, &Subject::Test(service.clone(), a.clone())),
+            behind(&account, &channel, &Subject::Test(service.clone(), TestId::new(a.as_str()).unwrap())),
             channel_state(&account, &channel),
             channel_of_account(&account, &channel),
             subscription_of(&account, &service),

@@ -29,6 +29,7 @@ mod subscriptions;
 mod table;
 mod tickets;
 mod tokens;
+mod update;
 
 pub use admin::{Admin, AuditEntry, PendingAuthorization, Session, Via};
 pub use behind::Held;

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::behind::{Behind, MOST_CAUSES, Mark, Rank, Subject, Wish};
+use domain::cause::{Cause, Occasion};
 use domain::channel::{Epoch, Hold, HoldKind, State};
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::ids::{AccountId, ActivityId, CauseId, ChannelId, IncidentId, ServiceId, ServiceUrl, TeamId, TenantId};
 use domain::incident::{Asked, IncidentRecord, RecordVersion, ServiceRef, Snapshot, Status, Urgency};
-use domain::job::{Cause, Occasion};
 use domain::plan::{CardKey, CardRecord};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -116,6 +116,14 @@ async fn what_is_marked_while_it_is_done_stays_unfinished() {
     let left = only(&store).await;
     assert_eq!((left.wanted, causes(&left)), (RecordVersion(2), vec!["E2"]), "the first one is told");
     assert_eq!(left.since, at(1), "what is left began later");
+    // The same for one that has nothing to tell.
+    assert!(store.finish_behind(&left).await.unwrap());
+    store.mark(&Mark { cause: None, ..mark(2, "x", at(2)) }, LATER).await.unwrap();
+    let silent = only(&store).await;
+    store.mark(&mark(3, "E3", at(3)), LATER).await.unwrap();
+    assert!(!store.finish_behind(&silent).await.unwrap());
+    let left = only(&store).await;
+    assert_eq!(causes(&left), ["E3"]);
     assert!(store.finish_behind(&left).await.unwrap());
     assert_eq!(store.behind_set(&account(), &channel()).await.unwrap(), []);
     assert!(!store.finish_behind(&left).await.unwrap(), "nothing comes into being by it");

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::behind::Rank;
+use domain::cause::Occasion;
 use domain::channel::{Epoch, HoldKind};
 use domain::connection::{ChannelKind, Connection, ConnectionKey, DeliveryOutcome, Filter, Health, Installation};
 use domain::deed::Deed;
@@ -19,7 +20,6 @@ use domain::ids::{
 use domain::incident::{
     Actor, Happening, IncidentEvent, IncidentRecord, Priority, RecordVersion, ServiceRef, Snapshot, Status, Urgency,
 };
-use domain::job::Occasion;
 use domain::ledger::Progress;
 use domain::linking::{Purpose, Ticket, Wanted, WantedAction};
 use domain::permission::Rank as Role;

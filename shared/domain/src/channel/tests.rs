@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::behind::{Mark, Marked, Rank, Wish};
+use crate::cause::{Cause, Occasion};
 use crate::connection::{Filter, Health};
 use crate::ids::{
-    AccountId, ActivityId, CauseId, ChannelId, EventId, IncidentId, ServiceId, ServiceUrl, TeamId, TenantId,
+    AccountId, ActivityId, CauseId, ChannelId, EventId, IncidentId, ServiceId, ServiceUrl, TeamId, TenantId, TestId,
 };
 use crate::incident::{Happening, IncidentEvent, ServiceRef, Snapshot, Status, Urgency};
-use crate::job::{Cause, Occasion};
 use crate::plan::Size;
 
 const T0: Timestamp = Timestamp::constant(1_795_424_400, 0);
@@ -137,7 +137,8 @@ fn a_channel_waits_longer_each_time_and_at_least_as_long_as_it_is_asked_to() {
         waits.push(state.hold.as_ref().unwrap().until.duration_since(T0).as_secs());
     }
     assert_eq!(waits, [3, 3, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-    assert_eq!((pause(0), pause(1), pause(u32::MAX)), (pause(1), SignedDuration::from_secs(1), MOST_PAUSE));
+    let most = SignedDuration::from_mins(5);
+    assert_eq!((pause(0), pause(1), pause(u32::MAX)), (pause(1), SignedDuration::from_secs(1), most));
 }
 
 #[test]
@@ -234,7 +235,7 @@ fn every_item_has_its_move() {
     let post = |doubtful| Move::Card(Step::Post { doubtful, size: Size::Whole });
     let message = |subject| Behind { subject, ..item(1, 0) };
     let service = ServiceId::new("S").unwrap();
-    let (greeting, test) = (Subject::Greeting(service.clone()), Subject::Test(service, "t".to_owned()));
+    let (greeting, test) = (Subject::Greeting(service.clone()), Subject::Test(service, TestId::new("t").unwrap()));
     let died = |deaths| State { suspects: vec![suspect(1, deaths)], ..State::default() };
     let wants = |wanted| Behind { wanted: RecordVersion(wanted), ..item(1, 0) };
     let mut shown = CardRecord {

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use domain::behind::{Mark, Wish};
+use domain::cause::{Cause, Occasion};
 use domain::ids::CauseId;
 use domain::incident::RecordVersion;
-use domain::job::{Cause, Occasion};
 use jiff::SignedDuration;
 
 use crate::world::{Fault, START, World};

@@ -142,9 +142,9 @@ async fn what_a_dying_function_marked_and_never_stored_is_asked_of_pagerduty() {
     assert_eq!(told.len(), 1, "PagerDuty's message is taken by a function that dies after its first write");
     let key = world.card_key("Payments", &incident);
     let known = world.stack.app.store.record(&key.account, &key.incident).await.unwrap().unwrap();
-    let cause = domain::job::Cause {
+    let cause = domain::cause::Cause {
         id: domain::ids::CauseId::new("E-lost").unwrap(),
-        occasion: domain::job::Occasion::Webhook,
+        occasion: domain::cause::Occasion::Webhook,
         at: world.stack.app.clock.now(),
         happened_at: None,
     };
@@ -165,7 +165,7 @@ async fn what_a_dying_function_marked_and_never_stored_is_asked_of_pagerduty() {
     let known = world.stack.app.store.record(&key.account, &key.incident).await.unwrap().unwrap();
     let wanted = domain::incident::RecordVersion(known.version.0 + 1);
     let team = TeamId::new(world.demo().team.as_str()).unwrap();
-    let cause = domain::job::Cause { at: world.stack.app.clock.now(), ..cause };
+    let cause = domain::cause::Cause { at: world.stack.app.clock.now(), ..cause };
     let mark = domain::behind::Mark::card(&known.record, wanted, (key.channel, team), &cause, wish);
     incidents::want(&world.stack.app, &[mark]).await.unwrap();
     world.settle_all().await;
@@ -565,7 +565,7 @@ async fn a_greeting_and_a_test_wait_for_their_channel_like_anything_else() {
     let key = ConnectionKey { account: account(), service: ServiceId::new(service.as_str()).unwrap(), channel };
     let known = world.stack.app.store.connection(&key).await.unwrap().unwrap();
     let at = world.stack.app.clock.now();
-    let test = Subject::Test(key.service.clone(), "t".to_owned());
+    let test = Subject::Test(key.service.clone(), domain::ids::TestId::new("t").unwrap());
     let mark = domain::behind::Mark::message(&known, test, Some("Ada".to_owned()), at);
     world.stack.app.store.remove_connection(&key).await.unwrap();
     incidents::want(&world.stack.app, &[mark]).await.unwrap();
