@@ -36,9 +36,6 @@ const SOON: Duration = Duration::from_secs(10);
 /// So long at a time: what is marked meanwhile must not wait for it.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// A channel's first epochs, in which the reconciler may not know it yet. More than one, since the SDK repeats what it counts.
-const FIRST_EPOCHS: u64 = 3;
-
 /// A channel that Teams throttles or does not find is looked at so often. A lost one is left to the reconciler.
 const MOST_WAIT: Duration = Duration::from_secs(60);
 
@@ -72,8 +69,8 @@ pub(crate) async fn drain(
     let (begun, ()) = tokio::join!(app.store.begin_epoch(account, channel), first);
     let (epoch, state) = begun?;
     let listed = async {
-        // Whatever brought the first sender here, the reconciler has to find the channel.
-        if epoch.0 <= FIRST_EPOCHS { app.store.put_channel_of_account(account, channel).await } else { Ok(()) }
+        // Whatever brought the first sender here, the reconciler has to find the channel; its full round lists what is missed.
+        if epoch == Epoch(1) { app.store.put_channel_of_account(account, channel).await } else { Ok(()) }
     };
     let (mut set, ()) = tokio::try_join!(app.store.behind_set(account, channel), listed)?;
     let state = state.taken_over(&set, app.clock.now());

@@ -9,7 +9,7 @@ use runtime::App;
 
 use crate::audit::{Actor, note, tell_team};
 use crate::error::SetupError;
-use crate::freeze::{Going, freeze};
+use crate::freeze::{self, Going, freeze};
 use crate::lock::{ServiceLock, one_at_a_time};
 use crate::subscription::{SubscriptionEnd, end_unused};
 
@@ -58,8 +58,9 @@ pub(crate) async fn remove_locked(
         known => known?,
     };
     let going = known.as_ref().map(|known| Going::Connection(service, channel, &known.team));
+    let cause = freeze::cause(app)?;
     if let Some(going) = going {
-        freeze(app, account, going).await?;
+        freeze(app, account, going, &cause).await?;
     }
     let Some(connection) = app.store.remove_connection(&lock.connection(channel)).await? else { return Ok(None) };
     let needed = app.store.is_connected(account, service).await?;
@@ -70,7 +71,7 @@ pub(crate) async fn remove_locked(
     };
     // What was opened or kept true meanwhile. The connection is gone, so this cannot fail it.
     if let Some(going) = going
-        && let Err(error) = freeze(app, account, going).await
+        && let Err(error) = freeze(app, account, going, &cause).await
     {
         tracing::warn!(error = runtime::chain(&error), service.id = %service, "a card may look alive");
     }
@@ -150,7 +151,7 @@ async fn sweep(app: &App, installation: &Installation, account: &AccountId) -> R
     let mut done = Disconnected::default();
     if place::team(app, account, &installation.team).await?.is_none() {
         // Also those of incidents that have moved to other services.
-        freeze(app, account, Going::Team(&installation.team)).await?;
+        freeze(app, account, Going::Team(&installation.team), &freeze::cause(app)?).await?;
     }
     for _ in 0..ROUNDS {
         // Authorized again meanwhile: what the team gets from now on must stay.

@@ -24,23 +24,24 @@ pub(crate) enum Going<'a> {
     Team(&'a TeamId),
 }
 
-/// Marks the cards of open incidents. One that was opened a moment ago may be missing: to be repeated when the connection is gone.
-pub(crate) async fn freeze(app: &App, account: &AccountId, going: Going<'_>) -> Result<(), SetupError> {
+/// What makes cards go, now.
+pub(crate) fn cause(app: &App) -> Result<Cause, SetupError> {
+    let id = CauseId::new(app.random.token()?).map_err(|_| runtime::RandomError)?;
+    Ok(Cause { id, occasion: Occasion::Disconnected, at: app.clock.now(), happened_at: None })
+}
+
+/// Marks the cards of open incidents. One that was opened a moment ago may be missing: to be repeated, for the same cause, when the
+/// connection is gone.
+pub(crate) async fn freeze(app: &App, account: &AccountId, going: Going<'_>, cause: &Cause) -> Result<(), SetupError> {
     let open = app.store.open_incidents(account).await?.into_iter().filter(|open| match going {
         Going::Connection(service, ..) => &open.service == service,
         Going::Team(_) => true,
     });
-    let cause = Cause {
-        id: CauseId::new(app.random.token()?).map_err(|_| runtime::RandomError)?,
-        occasion: Occasion::Disconnected,
-        at: app.clock.now(),
-        happened_at: None,
-    };
     let marks = stream::iter(open.map(async |open| {
         let (known, cards) = app.store.incident_with_cards(account, &open.id).await?;
         let Some(known) = known else { return Ok(Vec::new()) };
         let mark = |channel, team, is_shown| {
-            let mark = Mark::card(&known.record, RecordVersion(0), (channel, team), &cause, Wish::Frozen);
+            let mark = Mark::card(&known.record, RecordVersion(0), (channel, team), cause, Wish::Frozen);
             Mark { cause: mark.cause.filter(|_| is_shown), ..mark }
         };
         let goes = |card: &CardRecord| match going {

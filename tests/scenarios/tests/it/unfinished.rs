@@ -289,6 +289,27 @@ async fn an_edit_without_an_answer_is_repeated_once_more_ten_seconds_after_the_n
 }
 
 #[tokio::test]
+async fn an_edit_that_takes_effect_after_a_later_one_does_not_stay() {
+    let world = World::new().await;
+    let ada = world.pagerduty_user("Ada Wong");
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    world.fail_posts("Payments", 1, &Fault::OvertakesTheNext);
+    world.tick(MINUTE);
+    world.pagerduty().acknowledge(&incident, &ada);
+    world.settle().await;
+    assert!(world.only_card("Payments").shows_status("triggered"), "Teams has given it up, as it says");
+    world.pagerduty().resolve(&incident, &ada);
+    world.advance(SECOND * 2).await;
+    assert!(world.only_card("Payments").shows_status("acknowledged"), "the late one has undone the resolution");
+    world.advance(SECOND * 10).await;
+    assert!(world.only_card("Payments").shows_status("resolved"));
+    world.settle_all().await;
+    assert_eq!((world.only_card("Payments").edits(), world.unfinished().await), (3, 0));
+    world.finish();
+}
+
+#[tokio::test]
 async fn a_post_whose_answer_was_lost_is_followed_though_nobody_wants_the_incident_any_more() {
     for goes in ["its urgency", "its service"] {
         let world = World::new().await;

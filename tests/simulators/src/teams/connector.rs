@@ -172,16 +172,40 @@ pub(super) fn answer(
             let message = "A fault that was asked for.";
             return Reply::Json { status, body: json!({ "error": { "code": code, "message": message } }), retry_after };
         }
+        Some(Fault::OvertakesTheNext) => {
+            if let Call::Update { conversation, activity } = call {
+                let late = (conversation.to_owned(), activity.to_owned(), body);
+                state.passing.late.push(late);
+            }
+            let body = json!({ "error": { "code": "ServiceError", "message": "A fault that was asked for." } });
+            return Reply::Json { status: 504, body, retry_after: None };
+        }
         Some(Fault::NoAnswer) => return Reply::Close,
         Some(Fault::Hang) => return Reply::Hang,
         Some(Fault::DropAnswerAfterApplying | Fault::AnswerWithoutId) | None => {}
     }
-    let reply = match perform(state, options, call, request.query, &body, now) {
+    let done = perform(state, options, call, request.query, &body, now);
+    if done.is_ok() {
+        take_effect_late(state, options, call, now);
+    }
+    let reply = match done {
         Ok(_) if fault == Some(Fault::AnswerWithoutId) => return Reply::Empty { status: 202 },
         Ok(reply) => reply,
         Err(refusal) => refuse(state, call, refusal),
     };
     if fault == Some(Fault::DropAnswerAfterApplying) { Reply::Close } else { reply }
+}
+
+/// What was given up in the conversation takes effect now.
+fn take_effect_late(state: &mut State, options: &Options, call: Call<'_>, now: Timestamp) {
+    let is_here = |conversation: &String| Some(conversation.as_str()) == call.conversation();
+    let all = std::mem::take(&mut state.passing.late);
+    let (here, elsewhere): (Vec<_>, Vec<_>) = all.into_iter().partition(|(conversation, ..)| is_here(conversation));
+    state.passing.late = elsewhere;
+    for (conversation, activity, body) in here {
+        // Whatever becomes of it, nobody waits for its answer any more.
+        let _unheard = posting::update(state, options, &conversation, &activity, &body, now);
+    }
 }
 
 fn refuse(state: &mut State, call: Call<'_>, refusal: Refusal) -> Reply {

@@ -20,6 +20,8 @@ pub enum Fault {
     DropAnswerAfterApplying,
     /// Done as asked, and answered 202 without a body, as Teams answers what it splits into two messages.
     AnswerWithoutId,
+    /// An edit that Teams gives up with a 504, and that takes effect all the same, after the next thing that is done in the conversation.
+    OvertakesTheNext,
     /// The connection closes and nothing was done.
     NoAnswer,
     /// Nothing was done and no answer ever comes; the caller must give up by itself.

@@ -234,6 +234,8 @@ pub(super) struct Passing {
     pub(super) tokens: Tokens,
     pub(super) windows: Windows,
     pub(super) faults: Faults,
+    /// Edits that were given up and take effect late: conversation, message, body.
+    pub(super) late: Vec<(String, String, Value)>,
     pub(super) unknown_requests: Vec<String>,
     pub(super) complaints: Vec<String>,
     pub(super) deliveries: Vec<Delivery>,

@@ -118,7 +118,7 @@ impl Teams {
             }
             Some(Fault::NoAnswer) => return Reply::Close,
             Some(Fault::Hang) => return Reply::Hang,
-            Some(Fault::DropAnswerAfterApplying | Fault::AnswerWithoutId) | None => {}
+            Some(Fault::DropAnswerAfterApplying | Fault::AnswerWithoutId | Fault::OvertakesTheNext) | None => {}
         }
         let (status, body) = tokens::issue(&mut state, self.options(), tenant, content_type, body, self.now());
         if fault.is_some() { Reply::Close } else { Reply::json(status, body) }
