@@ -1,6 +1,7 @@
 //! What is unfinished, against a real `DynamoDB` wire: marks that race each other and the sender, epochs, one read of all facts.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod fixtures;
 mod support;
 
 use std::collections::BTreeSet;
@@ -10,29 +11,15 @@ use domain::behind::{Behind, MOST_CAUSES, Mark, Rank, Subject, Wish};
 use domain::cause::{Cause, Occasion};
 use domain::channel::{Epoch, Hold, HoldKind, State};
 use domain::connection::{Connection, Filter, Health, Installation};
-use domain::ids::{AccountId, ActivityId, CauseId, ChannelId, IncidentId, ServiceId, ServiceUrl, TeamId, TenantId};
+use domain::ids::{ActivityId, CauseId, ChannelId, IncidentId, ServiceId, ServiceUrl, TeamId, TenantId};
 use domain::incident::{Asked, IncidentRecord, RecordVersion, ServiceRef, Snapshot, Status, Urgency};
 use domain::plan::{CardKey, CardRecord};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use store::{Held, Saved, Store};
 
+use crate::fixtures::{LATER, T0, account, at, channel};
 use crate::support::{TABLE, table};
-
-const T0: Timestamp = Timestamp::constant(1_795_424_400, 0);
-const LATER: Timestamp = Timestamp::constant(1_803_200_400, 0);
-
-fn at(second: i64) -> Timestamp {
-    T0 + SignedDuration::from_secs(second)
-}
-
-fn account() -> AccountId {
-    AccountId::new("PACCT").unwrap()
-}
-
-fn channel() -> ChannelId {
-    ChannelId::new("19:incidents@thread.tacv2").unwrap()
-}
 
 fn team() -> TeamId {
     TeamId::new("19:team@thread.tacv2").unwrap()

@@ -2,6 +2,7 @@
 //! the files hold besides is what this version does not know.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod fixtures;
 mod support;
 
 use std::collections::HashMap;
@@ -14,8 +15,7 @@ use domain::channel::{Epoch, HoldKind};
 use domain::connection::{ChannelKind, Connection, ConnectionKey, DeliveryOutcome, Filter, Health, Installation};
 use domain::deed::Deed;
 use domain::ids::{
-    AccountId, ActivityId, ChannelId, EntraUserId, EventId, IncidentId, PdUserId, PriorityId, ServiceId,
-    SubscriptionId, TeamId, TenantId,
+    ActivityId, EntraUserId, EventId, IncidentId, PdUserId, PriorityId, ServiceId, SubscriptionId, TeamId, TenantId,
 };
 use domain::incident::{
     Actor, Happening, IncidentEvent, IncidentRecord, Priority, RecordVersion, ServiceRef, Snapshot, Status, Urgency,
@@ -28,10 +28,8 @@ use domain::round::Round;
 use jiff::{SignedDuration, Timestamp};
 use store::{Held, Once, OnceKey, OpenIncident, Saved, Store, Via, secret_hash};
 
+use crate::fixtures::{LATER, T0, account, at, channel};
 use crate::support::{TABLE, table};
-
-const T0: Timestamp = Timestamp::constant(1_795_424_400, 0);
-const LATER: Timestamp = Timestamp::constant(1_803_200_400, 0);
 
 type Attributes = HashMap<String, AttributeValue>;
 
@@ -59,16 +57,8 @@ fn part<'a>(item: &'a Attributes, path: &[&str]) -> Option<&'a AttributeValue> {
     path.iter().try_fold(item.get("data")?, |value, name| value.as_m().ok()?.get(*name))
 }
 
-fn account() -> AccountId {
-    AccountId::new("PACCT").unwrap()
-}
-
 fn incident(id: &str) -> IncidentId {
     IncidentId::new(id).unwrap()
-}
-
-fn channel() -> ChannelId {
-    ChannelId::new("19:incidents@thread.tacv2").unwrap()
 }
 
 fn team() -> TeamId {
@@ -93,10 +83,6 @@ fn connection_key() -> ConnectionKey {
 
 fn card_key(id: &str) -> CardKey {
     CardKey { account: account(), incident: incident(id), channel: channel() }
-}
-
-fn at(second: i64) -> Timestamp {
-    T0 + SignedDuration::from_secs(second)
 }
 
 fn ada() -> Actor {

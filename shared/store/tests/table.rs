@@ -1,14 +1,15 @@
 //! The store against a real `DynamoDB` wire: access patterns, lost conditions, racing writers.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod fixtures;
 mod support;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::failure::Class;
 use domain::ids::{
-    AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, EventId, IncidentId, PdUserId, PriorityId,
-    ServiceId, ServiceUrl, SubscriptionId, TeamId, TenantId,
+    ActivityId, ChannelId, ConversationId, EntraUserId, EventId, IncidentId, PdUserId, PriorityId, ServiceId,
+    ServiceUrl, SubscriptionId, TeamId, TenantId,
 };
 use domain::incident::{
     Happening, IncidentEvent, IncidentRecord, Priority, RecordVersion, ServiceRef, Snapshot, Status, Urgency,
@@ -24,27 +25,11 @@ use store::{
     Store, Subscription, Tokens, Via, secret_hash,
 };
 
+use crate::fixtures::{LATER, T0, account, at, channel};
 use crate::support::{TABLE, table};
-
-const T0: Timestamp = Timestamp::constant(1_795_424_400, 0);
-
-/// When what is resolved may be forgotten.
-const LATER: Timestamp = Timestamp::constant(1_803_200_400, 0);
-
-fn at(seconds: i64) -> Timestamp {
-    T0 + SignedDuration::from_secs(seconds)
-}
-
-fn account() -> AccountId {
-    AccountId::new("PACCT").unwrap()
-}
 
 fn incident() -> IncidentId {
     IncidentId::new("PINC").unwrap()
-}
-
-fn channel() -> ChannelId {
-    ChannelId::new("19:incidents@thread.tacv2").unwrap()
 }
 
 fn address(url: &str) -> ServiceUrl {
