@@ -18,8 +18,8 @@ pub(crate) async fn say(app: &App, item: &Behind, facts: &Facts, before: Option<
         tracing::info!(channel.id = %item.channel, "nobody is to hear of it any more");
         return (Ended::Done, told);
     };
+    let is_test = matches!(item.subject, Subject::Test(..));
     let Err(error) = app.bot().post(home, &item.channel, &card).await else {
-        let is_test = matches!(item.subject, Subject::Test(..));
         told.delivered = Some(if is_test { DeliveryOutcome::Tested } else { DeliveryOutcome::Posted });
         return (Ended::Done, told);
     };
@@ -28,7 +28,6 @@ pub(crate) async fn say(app: &App, item: &Behind, facts: &Facts, before: Option<
     if let Some(trouble) = Trouble::of(&error, before) {
         return (Ended::Channel(trouble), told);
     }
-    let is_test = matches!(item.subject, Subject::Test(..));
     // The page shows why; a channel that is told twice only wonders.
     if error.is_for_good() || (!is_test && error.class() == Class::Unclear) {
         return (Ended::Done, told);
