@@ -113,6 +113,8 @@ ids! {
     /// Where Teams' connector is reached for a team or a chat. Activities have it after `teams::auth` has checked its host; the
     /// connector checks it again before the bot's token goes there.
     ServiceUrl,
+    /// One of the storms of a channel.
+    StormId,
     /// A PagerDuty webhook subscription (`X-Webhook-Subscription`).
     SubscriptionId,
     /// A Teams team, by its conversation id (`19:…@thread.tacv2`).
@@ -135,6 +137,14 @@ impl CauseId {
     #[must_use]
     pub fn numbered(&self, number: u64) -> Self {
         Self(format!("{self}-{number}"))
+    }
+}
+
+impl StormId {
+    /// The one that the sender of this number begins: a channel's senders are counted.
+    #[must_use]
+    pub fn begun_in(epoch: u64) -> Self {
+        Self(epoch.to_string())
     }
 }
 

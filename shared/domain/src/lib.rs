@@ -5,6 +5,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod behind;
+pub mod budget;
 pub mod cause;
 pub mod channel;
 pub mod connection;
@@ -21,4 +22,5 @@ pub mod plan;
 pub mod round;
 pub mod routing;
 mod status;
+pub mod storm;
 pub mod wake_up;
