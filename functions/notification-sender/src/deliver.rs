@@ -4,7 +4,7 @@
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use domain::behind::Behind;
-use domain::channel::{Facts, Hold};
+use domain::channel::{Facts, Hold, claim_of};
 use domain::connection::{DeliveryOutcome, Installation};
 use domain::failure::Class;
 use domain::ids::ActivityId;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::ended::{Ended, Trouble};
 use crate::note::{Done, Told};
+use crate::sending::Sending;
 
 /// Post, edit, reply and a repost after a deleted message: more steps than this for one card mean that we run in circles.
 const MAX_STEPS: usize = 8;
@@ -30,40 +31,51 @@ pub(crate) struct Delivered {
     pub(crate) card: Option<CardRecord>,
 }
 
-/// Brings one card up to date. `card`: as it has to be taken for; `before`: why the channel had to wait last; `until`: no step is begun
-/// after it, and none at all without it.
+/// How a card is delivered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner<'a> {
+    /// Why the channel had to wait last.
+    pub(crate) before: Option<&'a Hold>,
+    /// No step is begun after it, and nothing at all is sent without it.
+    pub(crate) until: Option<Instant>,
+    /// Whether news are not told in the thread.
+    pub(crate) quiet: bool,
+}
+
+/// Brings one card up to date. `card`: as it has to be taken for.
 pub(crate) async fn deliver(
     app: &App,
+    sending: &mut Sending,
     item: &Behind,
     facts: &Facts,
     card: Option<CardRecord>,
-    before: Option<&Hold>,
-    until: Option<Instant>,
+    manner: Manner<'_>,
 ) -> Delivered {
     let Some((record, version)) = &facts.record else {
         return Delivered { ended: Ended::Done, told: Told::default(), card: None };
     };
     let was = facts.card.clone();
     let told = Told::of(record, card.as_ref().map_or(&item.marked.team, |card| &card.team));
-    let mut delivery = Delivery { app, item, facts, record, version: *version, before, told, card };
-    let ended = delivery.run(until).await;
+    let mut delivery = Delivery { app, sending, item, facts, record, version: *version, manner, told, card };
+    let ended = delivery.run().await;
     let Delivery { told, card, .. } = delivery;
     Delivered { ended, told, card: card.filter(|card| Some(card) != was.as_ref()) }
 }
 
 struct Delivery<'a> {
     app: &'a App,
+    sending: &'a mut Sending,
     item: &'a Behind,
     facts: &'a Facts,
     record: &'a IncidentRecord,
     version: RecordVersion,
-    before: Option<&'a Hold>,
+    manner: Manner<'a>,
     told: Told,
     card: Option<CardRecord>,
 }
 
 impl Delivery<'_> {
-    async fn run(&mut self, until: Option<Instant>) -> Ended {
+    async fn run(&mut self) -> Ended {
         let app = self.app;
         for number in 0..MAX_STEPS {
             let now = app.clock.now();
@@ -72,10 +84,14 @@ impl Delivery<'_> {
             match &step {
                 Step::Nothing(why) => return self.nothing_left(*why),
                 Step::Wait { until } => return self.wait(*until),
+                Step::Reply(_, news) if self.manner.quiet => {
+                    self.hush(news);
+                    continue;
+                }
                 Step::Post { .. } | Step::Edit(..) | Step::Reply(..) | Step::Freeze(_) => {}
             }
-            let may_begin = until.is_some_and(|until| number == 0 || Instant::now() <= until);
-            if !may_begin {
+            let in_time = self.manner.until.is_some_and(|until| number == 0 || Instant::now() <= until);
+            if !in_time {
                 tracing::warn!(channel.id = %self.item.channel, step = number, "no time left in this invocation");
                 return Ended::Untouched;
             }
@@ -83,6 +99,9 @@ impl Delivery<'_> {
                 Some(home) => home,
                 None => return Ended::Done,
             };
+            if !self.sending.may(claim_of(self.item), now) {
+                return Ended::Untouched;
+            }
             let flow = match step {
                 Step::Post { doubtful, size } => self.post(home, doubtful, size).await,
                 Step::Edit(activity, size) => self.edit(home, &activity, size).await,
@@ -96,6 +115,14 @@ impl Delivery<'_> {
         }
         tracing::error!(channel.id = %self.item.channel, "card does not settle");
         self.later()
+    }
+
+    /// Whoever reads the card sees what has happened; the thread would only be noise.
+    fn hush(&mut self, news: &[LogEntry]) {
+        if let Some(card) = self.card.as_mut() {
+            card.mark_announced(news, self.record);
+        }
+        self.log(Done::Hushed);
     }
 
     fn nothing_left(&mut self, why: Why) -> Ended {
@@ -150,7 +177,8 @@ impl Delivery<'_> {
     async fn post(&mut self, home: Installation, doubtful: bool, size: Size) -> ControlFlow<Ended> {
         let mut saved = self.unposted(&home);
         let card = card_of(self.record, size);
-        let posted = self.app.bot().post(&home, &self.item.channel, &card).await;
+        let channel = &self.item.channel;
+        let posted = self.sending.call(self.app, async |bot| bot.post(&home, channel, &card).await).await;
         let now = self.app.clock.now();
         let error = match posted {
             Ok(activity) => {
@@ -253,7 +281,9 @@ impl Delivery<'_> {
         card: &cards::Card,
         saved: &mut CardRecord,
     ) -> ControlFlow<Replaced> {
-        let Err(error) = self.app.bot().edit(home, &self.item.channel, activity, card).await else {
+        let channel = &self.item.channel;
+        let edited = self.sending.call(self.app, async |bot| bot.edit(home, channel, activity, card).await).await;
+        let Err(error) = edited else {
             self.told.delivered = Some(DeliveryOutcome::Edited);
             saved.edited(self.app.clock.now());
             return Continue(());
@@ -279,7 +309,8 @@ impl Delivery<'_> {
     async fn reply(&mut self, home: Installation, activity: &ActivityId, news: &[LogEntry]) -> ControlFlow<Ended> {
         let mut saved = self.unposted(&home);
         let text = cards::text::thread_reply(news);
-        match self.app.bot().reply(&home, &self.item.channel, activity, &text).await {
+        let channel = &self.item.channel;
+        match self.sending.call(self.app, async |bot| bot.reply(&home, channel, activity, &text).await).await {
             Ok(_) | Err(BotError::Teams(ConnectorError::NoId(_))) => {
                 self.told.delivered = Some(DeliveryOutcome::Replied);
                 self.log(Done::Replied);
@@ -317,7 +348,7 @@ impl Delivery<'_> {
     }
 
     fn trouble(&self, error: &BotError) -> Ended {
-        Trouble::of(error, self.before).map_or_else(|| self.later(), Ended::Channel)
+        Trouble::of(error, self.manner.before).map_or_else(|| self.later(), Ended::Channel)
     }
 
     /// Teams will never take this card. A smaller one is tried next, and after that nothing until the incident changes.

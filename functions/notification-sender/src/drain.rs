@@ -1,19 +1,23 @@
 //! One channel: read what is unfinished, plan the next wave, note it, do it, save it, read again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::behind::{Behind, Subject};
+use domain::budget::Claim;
 use domain::cause::{Cause, Occasion};
-use domain::channel::{Epoch, HoldKind, Move, Parking, State, card_of, due, next_due, plan_channel};
+use domain::channel::{
+    Epoch, Facts, HoldKind, Move, Parking, State, card_of, claim_of, due, next_due, plan_channel, storm_begins,
+};
 use domain::connection::DeliveryOutcome;
 use domain::failure::Class;
-use domain::ids::{AccountId, ChannelId};
+use domain::ids::{AccountId, ChannelId, StormId};
 use domain::incident::Status;
-use domain::plan::{CardKey, CardRecord};
-use futures_util::future::join_all;
+use domain::plan::{CardKey, CardRecord, Step};
+use domain::storm::Folded;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
-use runtime::App;
+use runtime::{App, Metric};
 use store::{Held, Look};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -21,11 +25,14 @@ use tracing::Instrument as _;
 
 use crate::Limits;
 use crate::channel_gone;
-use crate::deliver::{Delivered, deliver};
+use crate::deliver::{Delivered, Manner, deliver};
 use crate::ended::{Ended, Trouble};
 use crate::last_delivery;
+use crate::late;
 use crate::note::{self, Done, Told};
+use crate::rows;
 use crate::say::say;
+use crate::sending::{Heard, Sending};
 
 /// How long a channel is worked at before it queues behind the others again.
 const SLICE: Duration = Duration::from_secs(2);
@@ -45,6 +52,12 @@ const SAVE_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long PagerDuty may take to say what is true of an incident.
 const ASK: Duration = Duration::from_secs(5);
+
+/// How many messages a wave sends at most, and reserves of the tenant's budget: as many as a channel takes in a second.
+const SENDS: usize = 7;
+
+/// How many items are written down at the same time.
+const AT_ONCE: usize = 32;
 
 /// When to come back to the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,37 +85,24 @@ pub(crate) async fn drain(
         // Whatever brought the first sender here, the reconciler has to find the channel; its full round lists what is missed.
         if epoch == Epoch(1) { app.store.put_channel_of_account(account, channel).await } else { Ok(()) }
     };
-    let (mut set, ()) = tokio::try_join!(app.store.behind_set(account, channel), listed)?;
+    let (set, ()) = tokio::try_join!(app.store.behind_set(account, channel), listed)?;
     let state = state.taken_over(&set, app.clock.now());
-    let mut worked = false;
-    let mut drain = Drain { app, account, channel, epoch, state, limits, soon: BTreeMap::new() };
-    loop {
-        let now = app.clock.now();
-        set.retain(|item| drain.soon.get(&item.subject) != Some(&item.seq));
-        let wave: Vec<Behind> = due(&set, &drain.state, now).into_iter().cloned().collect();
-        if wave.is_empty() {
-            return Ok(drain.next(&set, now));
-        }
-        // One wave in each turn, however slow the table is, or nothing would ever be done.
-        if worked && Instant::now() > turn_ends {
-            return Ok(Next::More);
-        }
-        worked = true;
-        match Box::pin(drain.wave(wave)).await? {
-            After::Left(left) => set = left,
-            After::Wait(left) => return Ok(drain.next(&left, app.clock.now())),
-            After::Stop(next) => return Ok(next),
-        }
-    }
+    let noted = state.clone();
+    let mut drain = Drain { app, account, channel, epoch, state, noted, limits, soon: BTreeMap::new() };
+    let next = Box::pin(drain.turn(set, turn_ends)).await?;
+    drain.note_end(next).await?;
+    Ok(next)
 }
 
-struct Drain<'a> {
-    app: &'a App,
-    account: &'a AccountId,
-    channel: &'a ChannelId,
+pub(crate) struct Drain<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) account: &'a AccountId,
+    pub(crate) channel: &'a ChannelId,
     epoch: Epoch,
-    state: State,
-    limits: Limits,
+    pub(crate) state: State,
+    /// The state as the table has it.
+    noted: State,
+    pub(crate) limits: Limits,
     /// What is on its way to being stored, as it was marked when it was looked at.
     soon: BTreeMap<Subject, u64>,
 }
@@ -118,50 +118,276 @@ enum After {
 }
 
 /// What came of an item, to be written down.
-struct Outcome {
-    item: Behind,
-    look: Look,
-    ended: Ended,
-    told: Told,
+pub(crate) struct Outcome {
+    pub(crate) item: Behind,
+    pub(crate) look: Look,
+    pub(crate) ended: Ended,
+    pub(crate) told: Told,
+}
+
+/// A wave's moves, by how they are made.
+#[derive(Default)]
+struct Wave {
+    folds: Vec<(Behind, Look, Option<StormId>)>,
+    leaves: Vec<(Behind, Look, Folded)>,
+    /// In the order of the work; what cannot wait is before `urgent`.
+    others: Vec<((Behind, Look), Move)>,
+    urgent: usize,
+    /// What is left for a later wave: whether it may take what is kept free for what cannot wait.
+    left_over: Option<Claim>,
+    /// How many messages it wants to send.
+    sends: usize,
+}
+
+impl Wave {
+    /// The storms whose rows it changes.
+    fn storms(&self, state: &State) -> BTreeSet<StormId> {
+        let active = || state.active().map(|active| active.id.clone());
+        let folded = self.folds.iter().filter_map(|(_, _, storm)| storm.clone().or_else(active));
+        let left = self.leaves.iter().map(|(_, _, row)| row.storm.clone());
+        let posts = self.others.iter().filter(|(_, planned)| matches!(planned, Move::Card(Step::Post { .. })));
+        let become_cards = posts.filter_map(|((_, look), _)| Some(look.facts.card.as_ref()?.row.as_ref()?.storm.clone()));
+        folded.chain(left).chain(become_cards).collect()
+    }
 }
 
 impl Drain<'_> {
-    /// When to come back, when nothing is due now.
+    /// Wave after wave, until nothing is due, the turn is over or another sender has begun.
+    async fn turn(&mut self, mut set: Vec<Behind>, turn_ends: Instant) -> Result<Next, store::Error> {
+        let rules = &self.app.config.storm;
+        let mut worked = false;
+        loop {
+            let now = self.app.clock.now();
+            set.retain(|item| self.soon.get(&item.subject) != Some(&item.seq));
+            let due = due(&set, &self.state, rules, now);
+            let storm_is_due = self.state.storm_wants(rules, now).is_some_and(|(at, ..)| at <= now);
+            if due.first.is_empty() && !storm_is_due {
+                return Ok(self.next(&set, now));
+            }
+            // One wave in each turn, however slow the table is, or nothing would ever be done.
+            if worked && Instant::now() > turn_ends {
+                return Ok(Next::More);
+            }
+            worked = true;
+            let rest = due.rest;
+            let wave: Vec<Behind> = due.first.into_iter().cloned().collect();
+            match Box::pin(self.wave(wave)).await? {
+                After::Left(left) => set = left,
+                After::Wait(left) => return Ok(self.next(&left, self.app.clock.now())),
+                After::Stop(next) => return Ok(next),
+            }
+            // In a storm what comes next can wait for some seconds, in which other channels are served.
+            let is_urgent = |item: &Behind| item.marked.rank.is_urgent() || item.own_card;
+            if self.state.takes_in() && rest == 0 && !set.iter().any(is_urgent) {
+                return Ok(self.next(&set, self.app.clock.now()));
+            }
+        }
+    }
+
+    /// When to come back, when nothing is due now, or what is due can wait.
     fn next(&self, set: &[Behind], now: Timestamp) -> Next {
         if !self.soon.is_empty() {
             return Next::At(GLANCE);
         }
-        let Some(at) = next_due(set, &self.state, now) else { return Next::Nothing };
-        let wait = at.duration_since(now).max(SignedDuration::ZERO).unsigned_abs();
+        let wait = |at: Timestamp| at.duration_since(now).max(SignedDuration::ZERO).unsigned_abs();
+        let item = next_due(set, &self.state, now);
+        let storm = self.state.storm_wants(&self.app.config.storm, now).map(|(at, ..)| at);
+        let Some(at) = item.into_iter().chain(storm).min() else { return Next::Nothing };
         match self.state.hold.as_ref().filter(|hold| hold.until >= at).map(|hold| hold.kind) {
-            Some(HoldKind::Busy | HoldKind::NotFound) => Next::At(wait.min(MOST_WAIT)),
-            Some(HoldKind::Lost) => Next::Nothing,
-            None if wait <= SOON => Next::At(wait.min(GLANCE)),
-            None => Next::Nothing,
+            Some(HoldKind::Busy | HoldKind::NotFound) => return Next::At(wait(at).min(MOST_WAIT)),
+            Some(HoldKind::Lost) => return Next::Nothing,
+            None => {}
+        }
+        let glance = match self.state.active().filter(|active| active.takes_in()) {
+            Some(active) => active.glance().unsigned_abs(),
+            None => GLANCE,
+        };
+        // What is due already and can wait is looked at with the next glance.
+        match wait(at) {
+            Duration::ZERO => Next::At(glance),
+            wait if wait <= SOON => Next::At(wait.min(glance)),
+            _ => Next::Nothing,
         }
     }
 
+    /// Notes what has changed since the last wave noted it, where somebody will ask for it.
+    async fn note_end(&mut self, next: Next) -> Result<(), store::Error> {
+        let now = self.app.clock.now();
+        let expects = match next {
+            // Queues count whole seconds.
+            Next::At(wait) => now.checked_add(Duration::from_secs(wait.as_secs_f64().ceil() as u64)).ok(),
+            Next::More => Some(now),
+            Next::Nothing => None,
+        };
+        if let Some(active) = self.state.storms.last_mut().filter(|storm| storm.takes_in()) {
+            active.expects = expects;
+        }
+        let has_changed = self.state.storms != self.noted.storms;
+        if has_changed { self.note_state().await.map(drop) } else { Ok(()) }
+    }
+
+    /// Notes the state for whoever comes next. `false`: another sender goes on.
+    async fn note_state(&mut self) -> Result<bool, store::Error> {
+        self.note_as(self.state.clone()).await
+    }
+
+    async fn note_as(&mut self, state: State) -> Result<bool, store::Error> {
+        let noted = self.app.store.put_state(self.account, self.channel, self.epoch, &state).await?;
+        if !noted {
+            tracing::info!(channel.id = %self.channel, "another sender goes on");
+        }
+        self.noted = state;
+        Ok(noted)
+    }
+
     /// Does what is to be done about these items.
-    async fn wave(&mut self, wave: Vec<Behind>) -> Result<After, store::Error> {
+    async fn wave(&mut self, items: Vec<Behind>) -> Result<After, store::Error> {
         let app = self.app;
-        let looks = app.store.look_at(&wave.iter().collect::<Vec<_>>()).await?;
-        let now = app.clock.now();
-        let looked: Vec<_> = wave.into_iter().zip(looks.iter().map(|look| look.facts.clone())).collect();
-        let moves = plan_channel(&looked, &self.state, now);
-        let sending = looked.iter().zip(&moves).filter(|(_, planned)| planned.sends()).map(|((item, _), _)| item);
-        let sending: Vec<&Behind> = sending.collect();
-        if !sending.is_empty() {
+        let mut looks = app.store.look_at(&items.iter().collect::<Vec<_>>()).await?;
+        late::ask(app, self.account, &mut looks).await?;
+        let moves = self.plan(&items, &looks);
+        let wave = self.chosen(items.into_iter().zip(looks).zip(moves).collect());
+        let sending: Vec<&Behind> =
+            wave.others.iter().filter(|(_, planned)| planned.sends()).map(|((item, _), _)| item).collect();
+        let storms = wave.storms(&self.state);
+        let mut granted = 0;
+        if wave.sends > 0 || !storms.is_empty() {
             self.state = self.state.clone().with_wave(sending);
-            if !app.store.put_state(self.account, self.channel, self.epoch, &self.state).await? {
-                tracing::info!(channel.id = %self.channel, "another sender goes on");
+            let mut noted = self.state.clone();
+            noted.budget = noted.budget.with_reserved(wave.sends);
+            for storm in noted.storms.iter_mut().filter(|storm| storms.contains(&storm.id)) {
+                (storm.is_counted, storm.message.is_true) = (false, false);
+            }
+            let tenant = self.tenant_of(&wave).await?;
+            let reserved = async {
+                match &tenant {
+                    Some(tenant) if wave.sends > 0 => {
+                        app.store.reserve_for_tenant(tenant, wave.sends, app.clock.now()).await
+                    }
+                    _ => Ok(wave.sends),
+                }
+            };
+            let (reserved, is_mine) = tokio::join!(reserved, self.note_as(noted));
+            granted = reserved?;
+            if !is_mine? {
                 return Ok(After::Stop(Next::Nothing));
             }
         }
-        let (held, suspects) = (self.state.hold.clone(), self.state.suspects.clone());
-        let outcomes = self.perform(looked.into_iter().map(|(item, _)| item).zip(looks).zip(moves)).await;
+        let (held, suspects, hangs) = (self.state.hold.clone(), self.state.suspects.clone(), self.state.hangs);
+        let patience = self.state.patience().unsigned_abs();
+        let mut sending = Sending::new(self.state.budget.clone(), granted, patience);
+        let (left_over, urgent, wanted) = (wave.left_over, wave.urgent, wave.sends);
+        let mut outcomes = rows::fold(self, wave.folds).await?;
+        outcomes.extend(rows::leave(self, wave.leaves).await?);
+        let mut others = wave.others;
+        let rest = others.split_off(urgent.min(others.len()));
+        outcomes.extend(self.perform(others, &mut sending).await);
+        self.count_out(&outcomes);
+        rows::show(self, &mut sending).await?;
+        let performed = self.perform(rest, &mut sending).await;
+        self.count_out(&performed);
+        outcomes.extend(performed);
+        self.state.budget = sending.budget.clone();
         let stays_in_flight = self.land(&outcomes);
-        let is_changed = stays_in_flight || held != self.state.hold || suspects != self.state.suspects;
-        self.settle(outcomes, is_changed).await
+        let is_changed = stays_in_flight
+            || held != self.state.hold
+            || suspects != self.state.suspects
+            || hangs != self.state.hangs;
+        let after = self.settle(outcomes, is_changed).await?;
+        Ok(match (after, left_over) {
+            // The tenant has no room, whatever the channel has.
+            (After::Left(_), _) if granted < wanted => After::Stop(Next::At(GLANCE)),
+            (After::Left(set), Some(claim)) => self.when_there_is_room(set, claim),
+            (after, _) => after,
+        })
+    }
+
+    /// Plans the items' moves, and begins a storm if they ask for one.
+    fn plan(&mut self, items: &[Behind], looks: &[Look]) -> Vec<Move> {
+        let (app, now) = (self.app, self.app.clock.now());
+        let rules = &app.config.storm;
+        let looked: Vec<(Behind, Facts)> =
+            items.iter().cloned().zip(looks.iter().map(|look| look.facts.clone())).collect();
+        let moves = plan_channel(&looked, &self.state, rules, now);
+        let begins = storm_begins(&looked, &moves, &self.state, rules, now);
+        let (Some(kind), Some((first, _))) = (begins, looked.first()) else { return moves };
+        tracing::warn!(channel.id = %self.channel, ?kind, due = looked.len(), "storm");
+        app.metrics.count(Metric::StormsBegun, now);
+        self.state.begin_storm(self.epoch, &first.marked.team, kind, now);
+        plan_channel(&looked, &self.state, rules, now)
+    }
+
+    /// What is done in this wave: everything that needs no message, and as many messages as the budget has room for.
+    fn chosen(&self, planned: Vec<((Behind, Look), Move)>) -> Wave {
+        let (now, budget) = (self.app.clock.now(), &self.state.budget);
+        let mut wave = Wave::default();
+        let mut room = budget.allows(Claim::Urgent, now).min(SENDS);
+        let mut ordinary = budget.allows(Claim::Ordinary, now);
+        let folds = planned.iter().any(|(_, planned)| matches!(planned, Move::Fold(_) | Move::Leave(_)));
+        let wants = self.state.storm_wants(&self.app.config.storm, now).is_some_and(|(at, ..)| at <= now);
+        if (folds || wants) && room > 0 {
+            // The storm's card.
+            (wave.sends, room) = (1, room - 1);
+            ordinary = ordinary.saturating_sub(1);
+        }
+        for ((item, look), planned) in planned {
+            match planned {
+                Move::Fold(storm) => wave.folds.push((item, look, storm)),
+                Move::Leave(row) => wave.leaves.push((item, look, row)),
+                planned if planned.sends() => {
+                    let claim = claim_of(&item);
+                    let has_room = room > 0 && (claim == Claim::Urgent || ordinary > 0);
+                    if !has_room || wave.left_over.is_some() {
+                        wave.left_over = wave.left_over.or(Some(claim));
+                        continue;
+                    }
+                    // An edit is told in the thread.
+                    let needs = if matches!(planned, Move::Card(Step::Edit(..))) { 2 } else { 1 };
+                    wave.sends += needs.min(room);
+                    (room, ordinary) = (room.saturating_sub(needs), ordinary.saturating_sub(needs));
+                    wave.urgent += usize::from(claim == Claim::Urgent);
+                    wave.others.push(((item, look), planned));
+                }
+                planned => wave.others.push(((item, look), planned)),
+            }
+        }
+        // Stable: what cannot wait first, in its order.
+        wave.others.sort_by_key(|((item, _), planned)| !(planned.sends() && claim_of(item) == Claim::Urgent));
+        wave
+    }
+
+    /// What is left waits until the channel takes more, or is done in the next wave.
+    fn when_there_is_room(&self, set: Vec<Behind>, claim: Claim) -> After {
+        let now = self.app.clock.now();
+        if self.state.budget.allows(claim, now) > 0 {
+            return After::Left(set);
+        }
+        let wait = self.state.budget.next_at(claim, now).duration_since(now).max(SignedDuration::ZERO);
+        After::Stop(Next::At(wait.unsigned_abs().min(GLANCE)))
+    }
+
+    async fn tenant_of(&self, wave: &Wave) -> Result<Option<domain::ids::TenantId>, store::Error> {
+        let looks = wave.others.iter().map(|((_, look), _)| look).chain(wave.folds.iter().map(|(_, look, _)| look));
+        let home = looks.filter_map(|look| look.facts.home.as_ref()).next();
+        if let Some(home) = home {
+            return Ok(Some(home.tenant.clone()));
+        }
+        let Some(storm) = self.state.storms.last() else { return Ok(None) };
+        Ok(self.app.store.installation(&storm.team).await?.map(|home| home.tenant))
+    }
+
+    /// Rows that have become cards are counted as rows no more.
+    fn count_out(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            let row = outcome.look.facts.card.as_ref().and_then(|card| card.row.as_ref());
+            if let (Some(row), Some(incident)) = (row, outcome.item.subject.incident())
+                && outcome.told.became_card()
+                && outcome.ended != Ended::Unsaved
+                && let Some(storm) = self.state.storm_mut(&row.storm)
+            {
+                storm.becomes_card(row, incident);
+            }
+        }
     }
 
     /// Nothing of the wave is in flight any more but what could not be saved. Whether the table has to hear of it: what is gone or was
@@ -176,14 +402,16 @@ impl Drain<'_> {
     }
 
     /// One after the other, in their order; what came of each is saved while the next one is under way.
-    async fn perform(&mut self, planned: impl Iterator<Item = ((Behind, Look), Move)>) -> Vec<Outcome> {
+    async fn perform(&mut self, planned: Vec<((Behind, Look), Move)>, sending: &mut Sending) -> Vec<Outcome> {
         let mut keeping: JoinSet<Outcome> = JoinSet::new();
         let mut outcomes = Vec::new();
         let before = self.state.hold.clone();
-        let mut stopped = false;
+        let quiet = self.state.takes_in();
         for ((item, look), planned) in planned {
             let span = span_of(&item);
             let sends = planned.sends();
+            // A channel that has to wait since this wave began.
+            let stopped = self.state.hold != before && self.state.hold.is_some();
             if sends && (stopped || Instant::now() > self.limits.begin) {
                 outcomes.push(Outcome { item, look, ended: Ended::Untouched, told: Told::default() });
                 continue;
@@ -198,12 +426,14 @@ impl Drain<'_> {
             let card = card_of(&item, &look.facts, &self.state, now);
             let delivered = match planned {
                 Move::Say => {
-                    let said = say(self.app, &item, &look.facts, before.as_ref()).instrument(span.clone()).await;
+                    let said = say(self.app, sending, &item, &look.facts, before.as_ref());
+                    let said = Box::pin(said.instrument(span.clone())).await;
                     Delivered { ended: said.0, told: said.1, card: None }
                 }
-                Move::Card(_) | Move::Wait(_) | Move::Done(_) => {
+                Move::Card(_) | Move::Hush | Move::Wait(_) | Move::Done(_) => {
                     let until = sends.then_some(self.limits.begin);
-                    let delivery = deliver(self.app, &item, &look.facts, card, before.as_ref(), until);
+                    let manner = Manner { before: before.as_ref(), until, quiet };
+                    let delivery = deliver(self.app, sending, &item, &look.facts, card, manner);
                     Box::pin(delivery.instrument(span.clone())).await
                 }
                 Move::Ask => {
@@ -212,19 +442,17 @@ impl Drain<'_> {
                 }
                 Move::Soon => Delivered { ended: Ended::Soon, told: Told::default(), card: None },
                 Move::Park(parking) => parked(&item, &look, parking, card),
+                // They are written in one go.
+                Move::Fold(_) | Move::Leave(_) => Delivered { ended: Ended::Untouched, told: Told::default(), card: None },
             };
             if sends && !matches!(delivered.ended, Ended::Channel(_) | Ended::Untouched) {
                 self.state.hold = None;
             }
+            self.hear(sending);
             match &delivered.ended {
-                Ended::Channel(Trouble { kind, why, after }) => {
-                    let after = SignedDuration::try_from(*after).unwrap_or(SignedDuration::MAX);
-                    self.state.wait(*kind, why, after, self.app.clock.now());
-                    stopped = true;
-                    if *kind == HoldKind::Lost {
-                        let home = look.facts.home.as_ref().map_or(&item.marked.team, |home| &home.team);
-                        channel_gone::note(self.app, self.account, home, self.channel, why).await;
-                    }
+                Ended::Channel(trouble) => {
+                    let home = look.facts.home.as_ref().map_or(&item.marked.team, |home| &home.team);
+                    self.wait(trouble, home).await;
                 }
                 Ended::Soon => _ = self.soon.insert(item.subject.clone(), item.seq),
                 Ended::Untouched | Ended::Unsaved => {}
@@ -240,20 +468,33 @@ impl Drain<'_> {
         outcomes
     }
 
+    /// Notes whether Teams answers.
+    pub(crate) fn hear(&mut self, sending: &mut Sending) {
+        match sending.take_heard() {
+            Heard::NotAsked => {}
+            Heard::Answered => self.state.answered(),
+            Heard::Hung => self.state.hung(self.app.clock.now()),
+        }
+    }
+
+    /// Notes that the whole channel has to wait.
+    pub(crate) async fn wait(&mut self, Trouble { kind, why, after }: &Trouble, team: &domain::ids::TeamId) {
+        let after = after.map(|after| SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX));
+        self.state.wait(*kind, why, after, self.app.random.fraction(), self.app.clock.now());
+        if *kind == HoldKind::Lost {
+            channel_gone::note(self.app, self.account, team, self.channel, why).await;
+        }
+    }
+
     /// Writes down what became of each item, beside reading anew what is unfinished.
     async fn settle(&mut self, outcomes: Vec<Outcome>, note_state: bool) -> Result<After, store::Error> {
-        let app = self.app;
-        let settled = join_all(outcomes.iter().map(|outcome| settle(app, outcome)));
-        let noted = async {
-            if note_state {
-                app.store.put_state(self.account, self.channel, self.epoch, &self.state).await
-            } else {
-                Ok(true)
-            }
-        };
-        let set = app.store.behind_set(self.account, self.channel);
-        let (settled, noted, set) = tokio::join!(settled, noted, set);
-        settled.into_iter().collect::<Result<(), _>>()?;
+        let (app, account, channel) = (self.app, self.account, self.channel);
+        let settled = stream::iter(outcomes.iter().map(|outcome| settle(app, outcome))).buffer_unordered(AT_ONCE);
+        let state = self.state.clone();
+        let noted = async { if note_state { self.note_as(state).await } else { Ok(true) } };
+        let set = app.store.behind_set(account, channel);
+        let (settled, noted, set) = tokio::join!(settled.try_collect::<()>(), noted, set);
+        settled?;
         if !noted? {
             return Ok(After::Stop(Next::Nothing));
         }
@@ -346,10 +587,17 @@ async fn keep(app: App, mut outcome: Outcome, card: Option<CardRecord>, limits: 
     let state = outcome.look.facts.record.as_ref().and_then(|(record, _)| record.state());
     let is_over = card.frozen.is_some() || state.is_some_and(|state| state.status == Status::Resolved);
     let expires = is_over.then(|| app.kept_until());
+    // What was a row until now leaves its storm with it.
+    let was = outcome.look.facts.card.as_ref().and_then(|card| card.row.clone()).filter(|_| card.row.is_none());
+    let row = was.zip(state.map(|state| state.number));
     loop {
-        let Err(error) = app.store.save_card_over(&key, &card, &outcome.look.seen, expires).await else {
-            return outcome;
+        let saved = match &row {
+            Some((row, number)) => {
+                app.store.save_card_of_row(&key, &card, &outcome.look.seen, (&row.storm, *number)).await
+            }
+            None => app.store.save_card_over(&key, &card, &outcome.look.seen, expires).await,
         };
+        let Err(error) = saved else { return outcome };
         let can_help = matches!(error.class(), Class::Retry { .. });
         if !can_help || Instant::now() + SAVE_BUDGET > limits.end {
             tracing::error!(error = runtime::chain(&error), "not saved");

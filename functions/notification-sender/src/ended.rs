@@ -38,17 +38,15 @@ pub(crate) struct Trouble {
     pub(crate) kind: HoldKind,
     /// A short code.
     pub(crate) why: String,
-    /// As long as Teams asks for at least.
-    pub(crate) after: Duration,
+    /// As long as Teams asks for; `None`: longer each time.
+    pub(crate) after: Option<Duration>,
 }
 
 impl Trouble {
     /// The trouble of the whole channel that a refusal tells of; `None`: it is the message's own. `before`: why the channel had to
     /// wait last, if nothing has arrived since.
     pub(crate) fn of(error: &BotError, before: Option<&Hold>) -> Option<Self> {
-        let trouble = |kind, after: Option<Duration>| {
-            Some(Self { kind, why: error.reason().to_owned(), after: after.unwrap_or_default() })
-        };
+        let trouble = |kind, after: Option<Duration>| Some(Self { kind, why: error.reason().to_owned(), after });
         if matches!(error, BotError::Teams(ConnectorError::ConversationNotFound(_))) {
             // Teams has been seen to find it again.
             return match before.map(|hold| hold.kind) {
@@ -87,36 +85,38 @@ mod tests {
     fn only_what_concerns_the_channel_stops_the_channel() {
         let seconds = Duration::from_secs;
         let teams = BotError::Teams;
-        let busy = |after| Some((HoldKind::Busy, seconds(after)));
+        let busy = |after: Option<u64>| Some((HoldKind::Busy, after.map(seconds)));
+        let lost = Some((HoldKind::Lost, None));
+        let not_found = Some((HoldKind::NotFound, Some(seconds(2))));
         for (error, before, expected) in [
-            (teams(ConnectorError::Throttled { after: Some(seconds(90)), answer: answer(429) }), None, busy(90)),
-            (teams(ConnectorError::Busy { after: None, answer: answer(412) }), None, busy(0)),
-            (teams(ConnectorError::Failed { after: Some(seconds(30)), answer: answer(503) }), None, busy(30)),
+            (teams(ConnectorError::Throttled { after: Some(seconds(90)), answer: answer(429) }), None, busy(Some(90))),
+            (teams(ConnectorError::Busy { after: None, answer: answer(412) }), None, busy(None)),
+            (teams(ConnectorError::Failed { after: Some(seconds(30)), answer: answer(503) }), None, busy(Some(30))),
             (teams(ConnectorError::Failed { after: None, answer: answer(500) }), None, None),
             (teams(ConnectorError::TooBig(answer(413))), None, None),
             (teams(ConnectorError::Forbidden(answer(403))), None, None),
             (teams(ConnectorError::Refused(answer(400))), None, None),
-            (teams(ConnectorError::Token(TokenError::Unreadable)), None, busy(0)),
-            (teams(ConnectorError::Token(TokenError::Busy { status: 503, after: Some(seconds(9)) })), None, busy(9)),
-            (teams(ConnectorError::Unauthorized(answer(401))), None, busy(0)),
-            (teams(ConnectorError::WrongHost(answer(307))), None, busy(0)),
-            (SecretError::Shape.into(), None, busy(0)),
-            (teams(ConnectorError::ConversationGone(answer(403))), None, Some((HoldKind::Lost, seconds(0)))),
-            (teams(ConnectorError::ConversationNotFound(answer(404))), None, Some((HoldKind::NotFound, seconds(2)))),
+            (teams(ConnectorError::Token(TokenError::Unreadable)), None, busy(None)),
+            (teams(ConnectorError::Token(TokenError::Busy { status: 503, after: Some(seconds(9)) })), None, busy(Some(9))),
+            (teams(ConnectorError::Unauthorized(answer(401))), None, busy(None)),
+            (teams(ConnectorError::WrongHost(answer(307))), None, busy(None)),
+            (SecretError::Shape.into(), None, busy(None)),
+            (teams(ConnectorError::ConversationGone(answer(403))), None, lost),
+            (teams(ConnectorError::ConversationNotFound(answer(404))), None, not_found),
             (
                 teams(ConnectorError::ConversationNotFound(answer(404))),
                 Some(HoldKind::Busy),
-                Some((HoldKind::NotFound, seconds(2))),
+                not_found,
             ),
             (
                 teams(ConnectorError::ConversationNotFound(answer(404))),
                 Some(HoldKind::NotFound),
-                Some((HoldKind::Lost, seconds(0))),
+                lost,
             ),
             (
                 teams(ConnectorError::ConversationNotFound(answer(404))),
                 Some(HoldKind::Lost),
-                Some((HoldKind::Lost, seconds(0))),
+                lost,
             ),
         ] {
             let before = before.map(hold);

@@ -9,8 +9,11 @@ mod deliver;
 mod drain;
 mod ended;
 mod last_delivery;
+mod late;
 mod note;
+mod rows;
 mod say;
+mod sending;
 
 use std::time::Duration;
 

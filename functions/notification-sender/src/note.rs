@@ -36,6 +36,14 @@ pub(crate) enum Done {
     MessageGone,
     /// Somebody deleted it again, within the hour.
     DeletedAgain,
+    /// It is a row of the storm's card now.
+    Folded,
+    /// Its row shows the change.
+    RowChanged,
+    /// Its row is not followed any more.
+    RowLeft,
+    /// Nobody is told of it while it storms; the card shows it.
+    Hushed,
     /// It is edited for the last time.
     Frozen,
     StillFrozen,
@@ -61,6 +69,10 @@ impl Done {
             Self::StillParked => "still_parked",
             Self::MessageGone => "message_gone",
             Self::DeletedAgain => "deleted_again",
+            Self::Folded => "folded",
+            Self::RowChanged => "row_changed",
+            Self::RowLeft => "row_left",
+            Self::Hushed => "hushed",
             Self::Frozen => "frozen",
             Self::StillFrozen => "still_frozen",
             Self::ThreadGone => "thread_gone",
@@ -87,6 +99,10 @@ impl Done {
             Self::Parked | Self::StillParked => Some((Progress::Refused, None)),
             Self::Frozen => Some((Progress::Edited, Some("the card is not kept up to date any more"))),
             Self::StillFrozen => Some((Progress::Dropped, Some("the card is not kept up to date any more"))),
+            Self::Folded => Some((Progress::Posted, Some("it is a row of the storm's card"))),
+            Self::RowChanged => Some((Progress::Edited, Some("it is a row of the storm's card"))),
+            Self::RowLeft => Some((Progress::Dropped, Some("its row is not kept up to date any more"))),
+            Self::Hushed => Some((Progress::Coalesced, Some("no replies are written while it storms"))),
             Self::Refused | Self::MessageGone | Self::ThreadGone | Self::DeletedAgain => None,
             Self::UpToDate => Some((Progress::Coalesced, None)),
             Self::StateUnknown => Some((Progress::Coalesced, Some("the incident itself is not known yet"))),
@@ -142,6 +158,11 @@ impl Told {
             team: Some(team.clone()),
             ..Self::default()
         }
+    }
+
+    /// Whether a message of its own was posted.
+    pub(crate) fn became_card(&self) -> bool {
+        self.done.iter().any(|done| matches!(done, Done::Posted | Done::PostedAgain))
     }
 
     /// Whether Teams did not take something.
@@ -279,6 +300,7 @@ mod tests {
             causes,
             afresh: false,
             freeze: None,
+            own_card: false,
             attempts: 0,
             tried: 0,
             not_before: None,
@@ -288,7 +310,7 @@ mod tests {
     }
 
     fn channel_waits() -> Ended {
-        Ended::Channel(Trouble { kind: HoldKind::Busy, why: String::new(), after: Duration::ZERO })
+        Ended::Channel(Trouble { kind: HoldKind::Busy, why: String::new(), after: None })
     }
 
     #[test]

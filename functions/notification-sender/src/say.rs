@@ -1,16 +1,23 @@
 //! Messages that are about no incident: the greeting of a channel, test notifications, and words to a team as a whole.
 
 use domain::behind::{Behind, Subject};
-use domain::channel::{Facts, Hold};
+use domain::channel::{Facts, Hold, claim_of};
 use domain::connection::{DeliveryOutcome, Installation};
 use domain::failure::Class;
 use runtime::App;
 
 use crate::ended::{Ended, Trouble};
 use crate::note::Told;
+use crate::sending::Sending;
 
 /// Posts a message. A test that may have been posted although Teams did not answer is posted again: it is only a test.
-pub(crate) async fn say(app: &App, item: &Behind, facts: &Facts, before: Option<&Hold>) -> (Ended, Told) {
+pub(crate) async fn say(
+    app: &App,
+    sending: &mut Sending,
+    item: &Behind,
+    facts: &Facts,
+    before: Option<&Hold>,
+) -> (Ended, Told) {
     let mut told = Told::default();
     let Some(home) = &facts.home else { return (Ended::Done, told) };
     let belongs = home.belongs_to(&item.account);
@@ -18,8 +25,12 @@ pub(crate) async fn say(app: &App, item: &Behind, facts: &Facts, before: Option<
         tracing::info!(channel.id = %item.channel, "nobody is to hear of it any more");
         return (Ended::Done, told);
     };
+    if !sending.may(claim_of(item), app.clock.now()) {
+        return (Ended::Untouched, told);
+    }
     let is_test = matches!(item.subject, Subject::Test(..));
-    let Err(error) = app.bot().post(home, &item.channel, &card).await else {
+    let posted = sending.call(app, async |bot| bot.post(home, &item.channel, &card).await).await;
+    let Err(error) = posted else {
         told.delivered = Some(if is_test { DeliveryOutcome::Tested } else { DeliveryOutcome::Posted });
         return (Ended::Done, told);
     };

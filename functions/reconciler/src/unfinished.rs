@@ -47,7 +47,7 @@ pub(crate) async fn wake(app: &App, time: Duration) -> Result<(), ReconcileError
 
 async fn look(app: &App, account: &AccountId, channel: ChannelId) -> Result<Unfinished, ReconcileError> {
     let Some((set, state)) = unfinished_in(app, account, &channel).await? else { return Ok(Unfinished::default()) };
-    let seen = Unfinished::of(&set, &state, app.clock.now());
+    let seen = Unfinished::of(&set, &state, &app.config.storm, app.clock.now());
     if seen.is_due {
         tracing::info!(channel.id = %channel, unfinished = seen.count, "woken again");
         wake_anew(app, account, &channel).await?;

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::cause::Cause;
+use crate::cause::{Cause, Occasion};
 use crate::connection::Connection;
 use crate::forward::{self, Stored};
 use crate::ids::{AccountId, ChannelId, IncidentId, ServiceId, TeamId, TestId};
 use crate::incident::{IncidentRecord, RecordVersion, ServiceRef, Status, Urgency};
+use crate::storm::Rules;
 
 /// How many causes an item remembers: each has its own line in the ledger when the item is done. What does not fit is told at once
 /// to be one with the others.
@@ -115,6 +116,10 @@ impl TryFrom<String> for Subject {
 pub enum Rank {
     /// What introduces all others, or was asked for by somebody who waits for it.
     First,
+    /// An open incident of one of the top priorities.
+    Top,
+    /// An incident that is over: its card still has buttons that do nothing any more.
+    Ended,
     /// An incident of high urgency.
     #[default]
     High,
@@ -128,11 +133,19 @@ impl Stored for Rank {
 impl Rank {
     /// Where an incident in this state stands; one of which no state is known might be urgent.
     #[must_use]
-    pub fn of(record: &IncidentRecord) -> Self {
-        match record.state().map(|state| state.urgency) {
-            Some(Urgency::Low) => Self::Low,
-            Some(Urgency::High) | None => Self::High,
+    pub fn of(record: &IncidentRecord, rules: &Rules) -> Self {
+        match record.state() {
+            Some(state) if state.status == Status::Resolved => Self::Ended,
+            Some(state) if rules.is_top(state) => Self::Top,
+            Some(state) if state.urgency == Urgency::Low => Self::Low,
+            Some(_) | None => Self::High,
         }
+    }
+
+    /// Whether it may take what is kept free for what cannot wait.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        matches!(self, Self::First | Self::Top)
     }
 }
 
@@ -145,6 +158,8 @@ pub enum Wish {
     Afresh,
     /// The card's connection is about to go: it is edited one last time.
     Frozen,
+    /// What is a row of a storm becomes a card of its own.
+    OwnCard,
 }
 
 /// Notes that something in a channel may not show what it should.
@@ -178,8 +193,10 @@ impl Mark {
         (channel, team): (ChannelId, TeamId),
         cause: &Cause,
         wish: Wish,
+        rules: &Rules,
     ) -> Self {
         let state = record.state();
+        let is_awaited = cause.occasion == Occasion::Action;
         Self {
             account: record.account.clone(),
             channel,
@@ -187,7 +204,7 @@ impl Mark {
             subject: Subject::Incident(record.id.clone()),
             wanted,
             at: cause.at,
-            rank: Rank::of(record),
+            rank: if is_awaited { Rank::First } else { Rank::of(record, rules) },
             number: state.map(|state| state.number),
             service: state.map(|state| state.service.clone()),
             by: None,
@@ -244,6 +261,8 @@ pub struct Behind {
     pub afresh: bool,
     /// Since when its connection is going.
     pub freeze: Option<Timestamp>,
+    /// Whether it is to be a card even in a storm.
+    pub own_card: bool,
     /// How often it has been tried in vain, and with which `seq` last.
     pub attempts: u32,
     pub tried: u64,

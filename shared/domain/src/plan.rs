@@ -12,6 +12,7 @@ use crate::connection::Connection;
 use crate::forward;
 use crate::ids::{AccountId, ActivityId, ChannelId, EventId, IncidentId, TeamId, TenantId};
 use crate::incident::{IncidentRecord, LogEntry, RecordVersion, Status};
+use crate::storm::Folded;
 
 /// A card that people keep deleting is posted anew at most this often.
 const REPOST_EVERY: SignedDuration = SignedDuration::from_hours(1);
@@ -69,6 +70,9 @@ pub struct CardRecord {
     /// Since when it is not kept true any more: its connection is gone.
     #[serde(default, deserialize_with = "forward::or_none")]
     pub frozen: Option<Timestamp>,
+    /// It is no message of its own but a row of a storm's card.
+    #[serde(default, deserialize_with = "forward::or_none")]
+    pub row: Option<Folded>,
 }
 
 /// An edit without a clear answer may take effect late, after the next one.
@@ -167,6 +171,7 @@ impl CardRecord {
             without_id: 0,
             repeat: None,
             frozen: None,
+            row: None,
         }
     }
 
@@ -179,7 +184,19 @@ impl CardRecord {
     /// Whether it is not posted, or does not show this version, and looking at it can help.
     #[must_use]
     pub fn is_behind(&self, version: RecordVersion) -> bool {
-        (self.activity.is_none() || self.rendered < version) && !self.is_parked(version) && self.frozen.is_none()
+        (!self.is_shown() || self.rendered < version) && !self.is_parked(version) && self.frozen.is_none()
+    }
+
+    /// Whether the channel sees the incident: as a card, or as a row of a storm's.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.activity.is_some() || self.row.is_some()
+    }
+
+    /// Whether nothing of it has ever been shown, and nothing may have been.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        !self.is_shown() && self.shown.is_none() && self.doubt.is_none() && self.frozen.is_none()
     }
 
     fn is_parked(&self, version: RecordVersion) -> bool {
@@ -217,6 +234,7 @@ impl CardRecord {
             self.reposted_at = Some(now);
         }
         self.activity = Some(activity);
+        self.row = None;
         self.doubt = None;
         self.repeat = None;
         self.without_id = 0;
@@ -250,6 +268,20 @@ impl CardRecord {
             Some(Repeat::At(then)) if then > now => self.repeat,
             Some(Repeat::At(_)) | None => None,
         };
+    }
+
+    /// Notes that it is a row of a storm now, which shows this version.
+    pub fn folded(&mut self, row: Folded, version: RecordVersion) {
+        self.row = Some(row);
+        self.rendered = version;
+        self.parked = None;
+        self.frozen = None;
+    }
+
+    /// Notes that its row has left the storm: nothing shows it any more.
+    pub fn unfolded(&mut self, since: Timestamp) {
+        self.row = None;
+        self.freeze(since);
     }
 
     /// Notes that it shows for the last time what it shows now.

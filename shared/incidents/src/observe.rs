@@ -186,7 +186,7 @@ async fn take_in(
         let stored = merged.record();
         let service = stored.record.state().map(|state| &state.service.id);
         let mut mark_once = |channels: Channels, cause: &Cause| -> Vec<Mark> {
-            let mut marks = marks_of(stored, channels, cause);
+            let mut marks = marks_of(app, stored, channels, cause);
             // Tried again, it is still the same cause.
             marks.iter_mut().filter(|mark| !told.insert(mark.channel.clone())).for_each(|mark| mark.cause = None);
             marks
@@ -239,8 +239,9 @@ async fn take_in(
     Err(store::Error::Contended { what: format!("the record of incident {id}") }.into())
 }
 
-fn marks_of(stored: &StoredRecord, channels: Channels, cause: &Cause) -> Vec<Mark> {
-    let mark = |channel| Mark::card(&stored.record, stored.version, channel, cause, Wish::Shown);
+fn marks_of(app: &App, stored: &StoredRecord, channels: Channels, cause: &Cause) -> Vec<Mark> {
+    let rules = &app.config.storm;
+    let mark = |channel| Mark::card(&stored.record, stored.version, channel, cause, Wish::Shown, rules);
     channels.into_iter().map(mark).collect()
 }
 
@@ -259,7 +260,7 @@ async fn found_again(
     let mut lost = Vec::new();
     if round::looks_again(&stored.record, cause.at) {
         let cause = Cause { id: cause.id.numbered(stored.version.0), ..cause.clone() };
-        for mark in marks_of(&stored, channels, &cause) {
+        for mark in marks_of(app, &stored, channels, &cause) {
             if app.store.mark_if_absent(&mark, app.kept_until()).await? {
                 lost.push(mark);
             }
@@ -321,7 +322,7 @@ async fn look_again(
     cause: &Cause,
     wish: Wish,
 ) -> Result<Observed, ObserveError> {
-    let mark = |channel| Mark::card(record, RecordVersion(0), channel, cause, wish);
+    let mark = |channel| Mark::card(record, RecordVersion(0), channel, cause, wish, &app.config.storm);
     let marks: Vec<Mark> = channels.into_iter().map(mark).collect();
     crate::want(app, &marks).await?;
     Ok(Observed { record: record.clone(), healed: false, doubtful: false, marked: marks.len() })

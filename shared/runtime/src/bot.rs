@@ -84,14 +84,22 @@ impl BotError {
 
 /// Speaks to Teams as the bot. After an [`Unclear`](Class::Unclear) error of a post, a reply or a message, it may be there.
 #[derive(Debug, Clone, Copy)]
-pub struct Bot<'a>(&'a App);
+pub struct Bot<'a> {
+    app: &'a App,
+    /// How long Teams may take for an answer, if not as long as usual.
+    patience: Option<Duration>,
+}
 
 macro_rules! say {
     ($self:ident.$call:ident($($argument:expr),*)) => {{
-        let now = $self.0.clock.now();
-        let values = $self.0.secrets.values(now).await?;
+        let Bot { app, patience } = $self;
+        let now = app.clock.now();
+        let values = app.secrets.values(now).await?;
         let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
-        Ok($self.0.connector.$call(&auth, $($argument),*).await?)
+        match patience {
+            Some(patience) => Ok(app.connector.clone().with_timeout(patience).$call(&auth, $($argument),*).await?),
+            None => Ok(app.connector.$call(&auth, $($argument),*).await?),
+        }
     }};
 }
 
@@ -99,11 +107,17 @@ impl App {
     /// The bot's voice in Teams.
     #[must_use]
     pub fn bot(&self) -> Bot<'_> {
-        Bot(self)
+        Bot { app: self, patience: None }
     }
 }
 
 impl Bot<'_> {
+    /// The same voice for a caller who waits no longer than this for an answer.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
     /// Starts a new post in a channel of a team. The answer is the id of its message, which is also the thread's root.
     pub async fn post(
         self,

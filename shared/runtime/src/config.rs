@@ -1,8 +1,10 @@
 //! Everything that the environment says, read once and checked at the start.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use domain::ids::TenantId;
+use domain::storm::Rules;
 use jiff::SignedDuration;
 use pagerduty::Region;
 use url::Url;
@@ -27,6 +29,13 @@ const fn optional(name: &'static str, default: &'static str, meaning: &'static s
     Variable { name, default: Some(default), meaning }
 }
 
+const STORM_POSTS: &str = "PAGERBRIDGE_STORM_POSTS";
+const STORM_QUIET_RATE: &str = "PAGERBRIDGE_STORM_QUIET_RATE";
+const STORM_QUIET_MINUTES: &str = "PAGERBRIDGE_STORM_QUIET_MINUTES";
+const STORM_CARDS_AFTER: &str = "PAGERBRIDGE_STORM_CARDS_AFTER";
+const TOP_PRIORITIES: &str = "PAGERBRIDGE_TOP_PRIORITIES";
+const LATE_MINUTES: &str = "PAGERBRIDGE_LATE_MINUTES";
+
 /// Every variable that PagerBridge reads, besides those of the AWS SDK and Lambda. The README's table is checked against it.
 pub const VARIABLES: &[Variable] = &[
     required("PAGERBRIDGE_TABLE", "name of the DynamoDB table"),
@@ -38,6 +47,12 @@ pub const VARIABLES: &[Variable] = &[
         "90",
         "how long the audit, the delivery ledger and resolved incidents are kept, 1 to 3650 days",
     ),
+    optional(STORM_POSTS, "10", "more new incidents due in a channel at once than this begin a storm, 1 to 1000"),
+    optional(STORM_QUIET_RATE, "5", "a storm ends when fewer new incidents a minute than this come, 1 to 1000 …"),
+    optional(STORM_QUIET_MINUTES, "5", "… for so many minutes, 1 to 120"),
+    optional(STORM_CARDS_AFTER, "20", "so many open incidents get their own card when a storm is over, 0 to 100"),
+    optional(TOP_PRIORITIES, "P1,SEV1,SEV-1", "comma list of the priorities that get their own card even in a storm"),
+    optional(LATE_MINUTES, "10", "an incident that is over gets no card if it is older than this when it could be posted, 1 to 1440"),
     required("TEAMS_APP_ID", "application (client) id of the bot's Entra application"),
     required("TEAMS_TENANT_ID", "tenant of the bot's Entra application"),
     optional("TEAMS_ALLOWED_TENANTS", "TEAMS_TENANT_ID", "comma list of the tenants whose people may use the bot"),
@@ -79,6 +94,8 @@ pub struct Config {
     pub public_url: Url,
     /// How long the audit, the delivery ledger and what is known of resolved incidents are kept.
     pub retention: SignedDuration,
+    /// When a storm begins and ends, and what is late.
+    pub storm: Rules,
     /// Lambda's name of this function; `None` outside of Lambda.
     pub function_name: Option<String>,
     pub teams_app_id: String,
@@ -134,6 +151,13 @@ impl Reader<'_> {
         parsed
     }
 
+    /// A number from the variable, or else `default`. What is wrong is noted, and nothing is read with it.
+    fn number(&mut self, name: &'static str, default: u32, range: RangeInclusive<u32>, expected: &'static str) -> u32 {
+        let Some(text) = self.given(name) else { return default };
+        let parse = |text: &str| text.parse().ok().filter(|number| range.contains(number));
+        self.parsed(name, &text, expected, parse).unwrap_or(default)
+    }
+
     /// An address from the variable, or else `default`. `http` is meant for stand-ins on the same machine.
     fn url(&mut self, name: &'static str, default: Option<&str>) -> Option<Url> {
         let Some(value) = self.given(name).or_else(|| default.map(str::to_owned)) else {
@@ -165,6 +189,20 @@ fn comma_list(text: &str) -> Vec<String> {
     text.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
 }
 
+fn storm_rules(env: &mut Reader<'_>) -> Rules {
+    let usual = Rules::default();
+    let minutes = |minutes: u32| SignedDuration::from_mins(i64::from(minutes));
+    let top = env.given(TOP_PRIORITIES).map(|list| comma_list(&list).iter().map(|name| name.to_lowercase()).collect());
+    Rules {
+        posts: env.number(STORM_POSTS, 10, 1..=1000, "a number from 1 to 1000") as usize,
+        quiet_rate: env.number(STORM_QUIET_RATE, 5, 1..=1000, "a number from 1 to 1000"),
+        quiet_for: minutes(env.number(STORM_QUIET_MINUTES, 5, 1..=120, "a number of minutes from 1 to 120")),
+        cards_after: env.number(STORM_CARDS_AFTER, 20, 0..=100, "a number from 0 to 100") as usize,
+        late_after: minutes(env.number(LATE_MINUTES, 10, 1..=1440, "a number of minutes from 1 to 1440")),
+        top: top.unwrap_or(usual.top),
+    }
+}
+
 impl Config {
     /// Reads the process's environment.
     pub fn from_process() -> Result<Self, ConfigError> {
@@ -184,6 +222,7 @@ impl Config {
             text.parse::<i64>().ok().filter(|days| (1..=3650).contains(days))
         });
         let retention = SignedDuration::from_hours(24 * days.unwrap_or(90));
+        let storm = storm_rules(&mut env);
         // Lambda sets it; it is no setting.
         let function_name = env.given("AWS_LAMBDA_FUNCTION_NAME");
         let teams_app_id = env.text("TEAMS_APP_ID");
@@ -243,6 +282,7 @@ impl Config {
                 secret_id,
                 public_url,
                 retention,
+                storm,
                 function_name,
                 teams_app_id,
                 teams_tenant,
@@ -303,6 +343,24 @@ mod tests {
         assert_eq!(config.service_url_hosts, vec!["smba.trafficmanager.net"]);
         assert_eq!(config.pagerduty_api_url.as_str(), "https://api.pagerduty.com/");
         assert_eq!(config.public("/oauth/start"), "https://bridge.example.com/oauth/start");
+    }
+
+    #[test]
+    fn a_storms_thresholds_are_the_usual_ones_or_as_they_are_given() {
+        assert_eq!(read(&complete()).unwrap().storm, Rules::default());
+        let mut env = complete();
+        env.extend([(STORM_POSTS, "3"), (STORM_QUIET_MINUTES, "1"), (TOP_PRIORITIES, "Sev A, P0")]);
+        let rules = read(&env).unwrap().storm;
+        let top = ["sev a", "p0"].map(str::to_owned).to_vec();
+        assert_eq!(rules, Rules { posts: 3, quiet_for: SignedDuration::from_mins(1), top, ..Rules::default() });
+        env.extend([(STORM_POSTS, "0"), (LATE_MINUTES, "soon")]);
+        let mistakes = read(&env).unwrap_err().0;
+        let malformed = |name, expected| Mistake::Malformed { name, expected };
+        let expected = [
+            malformed(STORM_POSTS, "a number from 1 to 1000"),
+            malformed(LATE_MINUTES, "a number of minutes from 1 to 1440"),
+        ];
+        assert_eq!(mistakes, expected);
     }
 
     #[test]

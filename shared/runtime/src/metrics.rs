@@ -41,6 +41,8 @@ pub enum Metric {
     CardsRefused,
     /// Teams takes the smaller one neither: nothing more is tried until the incident changes or somebody asks for it.
     CardsParked,
+    /// A channel's incidents become rows of one card from now on.
+    StormsBegun,
     /// Teams asked to wait.
     DeliveriesThrottled,
     /// A delivery that has to be tried again.
@@ -95,6 +97,7 @@ impl Metric {
             Self::MarksCoalesced => "MarksCoalesced",
             Self::CardsRefused => "CardsRefused",
             Self::CardsParked => "CardsParked",
+            Self::StormsBegun => "StormsBegun",
             Self::DeliveriesThrottled => "DeliveriesThrottled",
             Self::DeliveriesRetried => "DeliveriesRetried",
             Self::OldestUnfinished => "OldestUnfinished",

@@ -21,6 +21,12 @@ impl Random {
         Ok(bytes)
     }
 
+    /// Between 0 and 1, so that not all come back at the same moment; 1 without randomness.
+    #[must_use]
+    pub fn fraction(self) -> f64 {
+        self.bytes::<4>().map_or(1.0, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+    }
+
     /// 256 random bits as text that is safe in addresses: a ticket, a state, a session.
     pub fn token(self) -> Result<String, RandomError> {
         Ok(BASE64_URL_SAFE_NO_PAD.encode(self.bytes::<32>()?))

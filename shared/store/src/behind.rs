@@ -21,6 +21,7 @@ const SINCE: &str = "since";
 const CAUSES: &str = "causes";
 const AFRESH: &str = "afresh";
 const FREEZE: &str = "freeze";
+const OWN_CARD: &str = "own_card";
 const ATTEMPTS: &str = "attempts";
 const TRIED: &str = "tried";
 const NOT_BEFORE: &str = "not_before";
@@ -167,6 +168,7 @@ fn mark_of(key: &keys::Key, mark: &Mark, expires: Timestamp, raises: bool, has_r
         Wish::Shown => update,
         Wish::Afresh => update.set(AFRESH, AttributeValue::Bool(true)).remove(&[NOT_BEFORE]),
         Wish::Frozen => update.set(FREEZE, AttributeValue::S(mark.at.to_string())),
+        Wish::OwnCard => update.set(OWN_CARD, AttributeValue::Bool(true)).remove(&[NOT_BEFORE]),
     };
     Ok(if mark.is_over {
         update.set(EXPIRES_AT, AttributeValue::N(expires.as_second().to_string()))
@@ -180,6 +182,7 @@ fn behind(account: &AccountId, channel: &ChannelId, item: &Attributes) -> Result
     let marked: Marked = data(item)?;
     let known = |name: &str| text(item, name).map(str::to_owned);
     let subject = known(SK).and_then(|name| Subject::try_from(name).ok()).ok_or_else(|| crate::item::misfit(item))?;
+    let is_set = |name: &str| item.get(name).and_then(|set| set.as_bool().ok()).copied().unwrap_or(false);
     let count = |name: &str| number(item, name).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
     Ok(Behind {
         account: account.clone(),
@@ -190,8 +193,9 @@ fn behind(account: &AccountId, channel: &ChannelId, item: &Attributes) -> Result
         since: time(item, SINCE).unwrap_or(marked.at),
         marked,
         causes: list(item, CAUSES),
-        afresh: item.get(AFRESH).and_then(|afresh| afresh.as_bool().ok()).copied().unwrap_or(false),
+        afresh: is_set(AFRESH),
         freeze: time(item, FREEZE),
+        own_card: is_set(OWN_CARD),
         attempts: u32::try_from(count(ATTEMPTS)).unwrap_or(u32::MAX),
         tried: count(TRIED),
         not_before: time(item, NOT_BEFORE),

@@ -56,6 +56,21 @@ impl Store {
         Ok(SeenCard::of(self.read(&keys::card(key)).await?))
     }
 
+    /// The item of a card that is saved over what was seen of it.
+    pub(crate) fn card_item(
+        key: &CardKey,
+        card: &CardRecord,
+        known: &SeenCard,
+        expires: Option<Timestamp>,
+    ) -> Result<Item, Error> {
+        let next = known.item.as_ref().map_or(0, version).saturating_add(1);
+        let new = Item::new(keys::card(key), "card", card)?.version(next).may_expire(expires);
+        match known {
+            SeenCard { item: Some(item), card: Some(card) } => new.over(item, card),
+            _ => Ok(new),
+        }
+    }
+
     /// Writes if nobody else has written since `known` was read.
     async fn put_card(
         &self,
@@ -64,11 +79,7 @@ impl Store {
         known: &SeenCard,
         expires: Option<Timestamp>,
     ) -> Result<bool, Error> {
-        let next = known.item.as_ref().map_or(0, version).saturating_add(1);
-        let mut new = Item::new(keys::card(key), "card", card)?.version(next).may_expire(expires);
-        if let SeenCard { item: Some(item), card: Some(card) } = known {
-            new = new.over(item, card)?;
-        }
+        let new = Self::card_item(key, card, known, expires)?;
         self.put_if(new, Condition::unchanged(known.item.as_ref())).await
     }
 }
@@ -76,7 +87,7 @@ impl Store {
 /// A card as it was read: the stored item, if there is one, and the card in it, if it can be read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SeenCard {
-    item: Option<Attributes>,
+    pub(crate) item: Option<Attributes>,
     card: Option<CardRecord>,
 }
 

@@ -6,8 +6,8 @@
 use domain::behind::Subject;
 use domain::connection::ConnectionKey;
 use domain::ids::{
-    AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, ServiceId, SubscriptionId,
-    TeamId, TenantId,
+    AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, ServiceId, StormId,
+    SubscriptionId, TeamId, TenantId,
 };
 use domain::plan::CardKey;
 use jiff::Timestamp;
@@ -36,6 +36,7 @@ pub(crate) const DELIVERY: &str = "DELIVERY#";
 pub(crate) const TEAM: &str = "TEAM#";
 pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
 pub(crate) const RECORD: &str = "RECORD";
+pub(crate) const ROW: &str = "ROW#";
 
 pub(crate) fn incident(account: &AccountId, incident: &IncidentId) -> String {
     format!("INCIDENT#{account}#{incident}")
@@ -71,6 +72,30 @@ pub(crate) fn channel_state(account: &AccountId, channel: &ChannelId) -> Key {
 /// The channels of an account in which anything has ever been marked.
 pub(crate) fn channel_of_account(account_id: &AccountId, channel: &ChannelId) -> Key {
     Key { pk: account(account_id).pk, sk: format!("{CHANNEL}{channel}") }
+}
+
+/// A storm's rows, and what is left of it when all of them are over.
+pub(crate) fn storm(account: &AccountId, channel: &ChannelId, storm: &StormId) -> String {
+    format!("STORM#{account}#{channel}#{storm}")
+}
+
+/// In the order of the incidents' numbers.
+pub(crate) fn storm_row(pk: String, number: u64, incident: &IncidentId) -> Key {
+    Key { pk, sk: format!("{ROW}{number:020}#{incident}") }
+}
+
+pub(crate) fn storm_summary(pk: String) -> Key {
+    Key { pk, sk: "SUMMARY".to_owned() }
+}
+
+/// What a tenant was sent.
+pub(crate) fn tenant_budget(tenant_id: &TenantId) -> Key {
+    Key { pk: tenant(tenant_id), sk: "BUDGET".to_owned() }
+}
+
+/// The open incidents, as PagerDuty listed them last.
+pub(crate) fn open_list(account_id: &AccountId) -> Key {
+    Key { pk: account(account_id).pk, sk: "OPENLIST".to_owned() }
 }
 
 pub(crate) fn service(account: &AccountId, service: &ServiceId) -> String {
@@ -308,6 +333,10 @@ mod tests {
             behind(&account, &channel, &Subject::Test(service.clone(), TestId::new(a.as_str()).unwrap())),
             channel_state(&account, &channel),
             channel_of_account(&account, &channel),
+            storm_row(storm(&account, &channel, &StormId::begun_in(7)), 7, &incident),
+            storm_summary(storm(&account, &channel, &StormId::begun_in(7))),
+            tenant_budget(&tenant),
+            open_list(&account),
             subscription_of(&account, &service),
             super::account(&account),
             account_of_app(a),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::behind::{Behind, Subject};
-use domain::channel::Facts;
+use domain::channel::{Facts, Listed};
 use domain::connection::{Connection, ConnectionKey, Installation, LastDelivery};
 use domain::ids::ServiceId;
 use domain::plan::{CardKey, CardRecord};
@@ -150,7 +150,7 @@ fn look(item: &Behind, known: &Known) -> Look {
         Subject::Incident(incident) => SeenCard::of(known.items.get(&keys::card(&card_key(item, incident))).cloned()),
         _ => SeenCard::default(),
     };
-    let posted = seen.card().is_some_and(|card| card.activity.is_some());
+    let posted = seen.card().is_some_and(CardRecord::is_shown);
     let connected = connection.as_ref().and_then(|key| known.items.get(&keys::connection(key)));
     let connected: Option<Connection> = match connected.map(data).map(or_skip).transpose() {
         Ok(Some(Some(connection))) => Some(connection),
@@ -180,5 +180,5 @@ fn look(item: &Behind, known: &Known) -> Look {
     let last = connection.as_ref().and_then(|key| known.items.get(&keys::last_delivery(key)));
     let last = last.and_then(data_or_skip);
     let record = record.map(|stored| (stored.record, stored.version));
-    Look { facts: Facts { record, card, connection: connected, home }, seen, last, unreadable }
+    Look { facts: Facts { record, card, connection: connected, home, listed: Listed::Unknown }, seen, last, unreadable }
 }

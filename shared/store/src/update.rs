@@ -90,6 +90,12 @@ impl Update {
         self
     }
 
+    pub(crate) fn if_absent(mut self, name: &str) -> Self {
+        let name = self.name(name);
+        self.condition.push(format!("attribute_not_exists({name})"));
+        self
+    }
+
     pub(crate) fn if_equal(mut self, name: &str, value: AttributeValue) -> Self {
         let (name, value) = (self.name(name), self.value(&format!("seen_{name}"), value));
         self.condition.push(format!("{name} = {value}"));
@@ -108,6 +114,10 @@ impl Update {
         };
         [part("SET", &self.set), part("REMOVE", &self.remove), part("ADD", &self.add)].concat().trim_end().to_owned()
     }
+}
+
+pub(crate) fn i(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
 }
 
 pub(crate) fn n(number: u64) -> AttributeValue {

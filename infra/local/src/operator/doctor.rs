@@ -361,7 +361,7 @@ async fn unfinished(app: &App, account: &AccountId) -> Finding {
         let mut all = Unfinished::default();
         for channel in app.store.channels_of_account(account).await? {
             if let Some((set, state)) = incidents::unfinished_in(app, account, &channel).await? {
-                all = all.and(&Unfinished::of(&set, &state, now));
+                all = all.and(&Unfinished::of(&set, &state, &app.config.storm, now));
             }
         }
         Ok::<_, store::Error>(all)

@@ -42,12 +42,17 @@ fn item(number: usize, since: i64) -> Behind {
         causes: Vec::new(),
         afresh: false,
         freeze: None,
+        own_card: false,
         attempts: 0,
         tried: 0,
         not_before: None,
         why: None,
         parked: None,
     }
+}
+
+fn rules() -> Rules {
+    Rules::default()
 }
 
 fn subjects(items: &[&Behind]) -> Vec<String> {
@@ -75,25 +80,35 @@ fn what_is_due_comes_in_order_and_in_waves() {
     let parked = Behind { parked: Some("x".to_owned()), ..item(3, 0) };
     let set = [low, item(4, 5), item(5, 1), later, parked, greeting];
     let state = State::default();
-    assert_eq!(subjects(&due(&set, &state, at(10))), ["GREETING#S", "I05", "I04", "I01"]);
-    assert_eq!(subjects(&due(&set, &state, at(11))), ["GREETING#S", "I02", "I05", "I04", "I01"]);
+    assert_eq!(subjects(&due(&set, &state, &rules(), at(10)).first), ["GREETING#S", "I05", "I04", "I01"]);
+    assert_eq!(subjects(&due(&set, &state, &rules(), at(11)).first), ["GREETING#S", "I02", "I05", "I04", "I01"]);
     let many: Vec<Behind> = (0..25).map(|number| item(number, 0)).collect();
-    assert_eq!(due(&many, &state, at(1)).len(), WAVE);
+    let looked = |set: &[Behind], state: &State| {
+        let due = due(set, state, &rules(), at(1));
+        (due.first.len(), due.rest)
+    };
+    assert_eq!(looked(&many[..10], &state), (FEW, 0));
+    assert_eq!(looked(&many, &state), (25, 0), "enough to see whether it storms");
+    let most: Vec<Behind> = (0..99).chain(100..801).map(|number| item(number, 0)).collect();
+    assert_eq!(looked(&most, &state), (MANY, 700));
+    let mut storm = State::default();
+    storm.begin_storm(Epoch(7), &team(), Kind::Storm, at(0));
+    assert_eq!(looked(&most, &storm), (ROWS, 300));
 }
 
 #[test]
 fn a_channel_that_waits_is_left_alone_but_a_lost_one_is_asked_for_by_what_is_new() {
     let tried = Behind { tried: 1, attempts: 1, ..item(1, 0) };
     let set = [tried.clone(), item(2, 5), item(3, 6)];
-    assert_eq!(subjects(&due(&set, &held(HoldKind::Busy, 20), at(10))), Vec::<String>::new());
+    assert_eq!(subjects(&due(&set, &held(HoldKind::Busy, 20), &rules(), at(10)).first), Vec::<String>::new());
     assert_eq!(next_due(&set, &held(HoldKind::Busy, 20), at(10)), Some(at(20)));
-    assert_eq!(subjects(&due(&set, &held(HoldKind::Busy, 20), at(20))).len(), 3);
-    assert_eq!(subjects(&due(&set, &held(HoldKind::NotFound, 20), at(20))), ["I01"], "one is enough to find out");
-    assert_eq!(subjects(&due(&set, &held(HoldKind::Lost, 20), at(10))), ["I02"]);
-    assert_eq!(subjects(&due(std::slice::from_ref(&tried), &held(HoldKind::Lost, 20), at(10))), Vec::<String>::new());
+    assert_eq!(subjects(&due(&set, &held(HoldKind::Busy, 20), &rules(), at(20)).first).len(), 3);
+    assert_eq!(subjects(&due(&set, &held(HoldKind::NotFound, 20), &rules(), at(20)).first), ["I01"], "one is enough to find out");
+    assert_eq!(subjects(&due(&set, &held(HoldKind::Lost, 20), &rules(), at(10)).first), ["I02"]);
+    assert_eq!(subjects(&due(std::slice::from_ref(&tried), &held(HoldKind::Lost, 20), &rules(), at(10)).first), Vec::<String>::new());
     assert_eq!(next_due(std::slice::from_ref(&tried), &held(HoldKind::Lost, 20), at(10)), Some(at(20)));
     let marked_again = Behind { seq: 2, ..tried };
-    assert_eq!(subjects(&due(&[marked_again], &held(HoldKind::Lost, 20), at(10))), ["I01"]);
+    assert_eq!(subjects(&due(&[marked_again], &held(HoldKind::Lost, 20), &rules(), at(10)).first), ["I01"]);
     assert_eq!(next_due(&[], &State::default(), at(10)), None);
 }
 
@@ -101,11 +116,11 @@ fn a_channel_that_waits_is_left_alone_but_a_lost_one_is_asked_for_by_what_is_new
 fn what_may_have_killed_its_sender_is_tried_alone_and_after_the_others() {
     let set = [item(1, 0), item(2, 0), item(3, 0)];
     let state = State { suspects: vec![suspect(1, 1), suspect(3, 2)], ..State::default() };
-    assert_eq!(subjects(&due(&set, &state, at(59))), ["I02"]);
-    assert_eq!(subjects(&due(&[set[0].clone(), set[2].clone()], &state, at(59))), ["I01"]);
+    assert_eq!(subjects(&due(&set, &state, &rules(), at(59)).first), ["I02"]);
+    assert_eq!(subjects(&due(&[set[0].clone(), set[2].clone()], &state, &rules(), at(59)).first), ["I01"]);
     // It does not wait for ever for others that keep coming.
-    assert_eq!(subjects(&due(&set, &state, at(60))), ["I01"]);
-    assert_eq!(subjects(&due(&set[1..], &state, at(60))), ["I02"]);
+    assert_eq!(subjects(&due(&set, &state, &rules(), at(60)).first), ["I01"]);
+    assert_eq!(subjects(&due(&set[1..], &state, &rules(), at(60)).first), ["I02"]);
 }
 
 #[test]
@@ -129,14 +144,21 @@ fn a_wave_that_was_left_is_a_death_and_one_that_came_to_an_end_is_none() {
 }
 
 #[test]
-fn a_channel_waits_longer_each_time_and_at_least_as_long_as_it_is_asked_to() {
-    let mut state = State::default();
-    let mut waits = Vec::new();
-    for _ in 0..11 {
-        state.wait(HoldKind::Busy, "x", SignedDuration::from_secs(3), T0);
-        waits.push(state.hold.as_ref().unwrap().until.duration_since(T0).as_secs());
-    }
-    assert_eq!(waits, [3, 3, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+fn a_channel_waits_as_long_as_it_is_asked_to_or_longer_each_time() {
+    let waits = |after: Option<i64>, jitter: f64| {
+        let mut state = State::default();
+        let wait = |_| {
+            state.wait(HoldKind::Busy, "x", after.map(SignedDuration::from_secs), jitter, T0);
+            state.hold.as_ref().unwrap().until.duration_since(T0).as_millis()
+        };
+        (0..11).map(wait).collect::<Vec<_>>()
+    };
+    let seconds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map(|seconds: i128| seconds * 1000);
+    assert_eq!(waits(None, 0.5), seconds);
+    assert_eq!(waits(Some(3), 0.0), [3000; 11], "said is said, however often");
+    assert_eq!(waits(Some(3), 1.0), [3300; 11]);
+    assert_eq!(waits(Some(90), 1.0), [91_000; 11], "a second more at most");
+    assert_eq!(waits(Some(0), 1.0), [200; 11]);
     let most = SignedDuration::from_mins(5);
     assert_eq!((pause(0), pause(1), pause(u32::MAX)), (pause(1), SignedDuration::from_secs(1), most));
 }
@@ -147,7 +169,7 @@ fn what_is_unfinished_is_counted() {
     let waiting = Behind { not_before: Some(at(200)), attempts: 3, ..item(2, 0) };
     let fresh = item(3, 95);
     let of = |set: &[Behind], state| {
-        let seen = Unfinished::of(set, &state, at(100));
+        let seen = Unfinished::of(set, &state, &rules(), at(100));
         (seen.count, seen.parked, seen.oldest.as_secs(), seen.is_due)
     };
     assert_eq!(of(&[parked.clone(), waiting.clone(), fresh.clone()], State::default()), (3, 1, 5, false));
@@ -226,7 +248,7 @@ fn home() -> Installation {
 }
 
 fn facts(record: Option<(IncidentRecord, RecordVersion)>, card: Option<CardRecord>) -> Facts {
-    Facts { record, card, connection: Some(connection()), home: Some(home()) }
+    Facts { record, card, connection: Some(connection()), home: Some(home()), listed: Listed::Unknown }
 }
 
 #[test]
@@ -276,7 +298,7 @@ fn every_item_has_its_move() {
             Move::Done(Why::NotConnected),
         ),
     ] {
-        let planned = plan_channel(&[(item, facts)], &state, at(second));
+        let planned = plan_channel(&[(item, facts)], &state, &rules(), at(second));
         assert_eq!(planned, [expected], "{name}");
     }
 }
@@ -357,7 +379,7 @@ impl World {
             at: at(self.now),
             happened_at: None,
         };
-        let mark = Mark::card(&merged, version, (channel(), team()), &cause, Wish::Shown);
+        let mark = Mark::card(&merged, version, (channel(), team()), &cause, Wish::Shown, &rules());
         let marked = Marked::from(&mark);
         let since = at(self.now);
         let known = self.set.entry(mark.subject.clone()).or_insert_with(|| Behind {
@@ -382,10 +404,10 @@ impl World {
         self.state = std::mem::take(&mut self.state).taken_over(&set, at(self.now));
         for _ in 0..20 {
             let set: Vec<Behind> = self.set.values().cloned().collect();
-            let wave: Vec<Behind> = due(&set, &self.state, at(self.now)).into_iter().cloned().collect();
+            let wave: Vec<Behind> = due(&set, &self.state, &rules(), at(self.now)).first.into_iter().cloned().collect();
             assert_wave(&wave, &self.state);
             let looked: Vec<_> = wave.into_iter().map(|item| (item.clone(), self.look(&item))).collect();
-            let moves = plan_channel(&looked, &self.state, at(self.now));
+            let moves = plan_channel(&looked, &self.state, &rules(), at(self.now));
             let sending: Vec<&Behind> =
                 looked.iter().zip(&moves).filter(|(_, planned)| planned.sends()).map(|((item, _), _)| item).collect();
             self.state = self.state.clone().with_wave(sending);
@@ -441,6 +463,7 @@ impl World {
             Move::Done(_) => _ = self.set.remove(key),
             Move::Wait(until) => self.set.get_mut(key).unwrap().not_before = Some(until),
             Move::Park(_) => self.set.get_mut(key).unwrap().parked = Some("x".to_owned()),
+            Move::Fold(_) | Move::Leave(_) | Move::Hush => unreachable!("it does not storm"),
             Move::Say => unreachable!("there are incidents only"),
             Move::Card(step) => {
                 let (record, version) = facts.record.clone().unwrap();
@@ -485,7 +508,7 @@ impl World {
                     }
                     (Answer::Throttled | Answer::Gone, _) => {
                         let kind = if matches!(answer, Answer::Gone) { HoldKind::Lost } else { HoldKind::Busy };
-                        self.state.wait(kind, "x", SignedDuration::ZERO, now);
+                        self.state.wait(kind, "x", None, 0.0, now);
                         return None;
                     }
                     (_, Step::Freeze(_) | Step::Wait { .. } | Step::Nothing(_)) => unreachable!("not planned here"),
@@ -506,7 +529,7 @@ impl World {
 }
 
 fn assert_wave(wave: &[Behind], state: &State) {
-    assert!(wave.len() <= WAVE);
+    assert!(wave.len() <= FEW);
     let suspects = wave.iter().filter(|item| state.deaths(&item.subject) > 0).count();
     assert!(suspects == 0 || wave.len() == 1, "what may kill its sender is tried alone");
 }
