@@ -5,7 +5,9 @@
 use std::str::FromStr;
 
 use domain::deed::{DeedKind, Inputs};
-use domain::ids::{AccountId, IncidentId, TeamId};
+use domain::forward;
+use domain::ids::{AccountId, IncidentId, ServiceId, StormId, TeamId};
+use domain::incident::Status;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
@@ -107,6 +109,166 @@ pub struct DialogData {
 pub enum Dialog {
     /// The form for a new incident.
     Trigger,
+}
+
+/// What the buttons of a storm's card and of its dialogs carry. All but the first four is read leniently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StormData {
+    /// Always [`VERSION`]; any other is refused.
+    #[serde(deserialize_with = "known_version")]
+    pub v: u8,
+    pub account: AccountId,
+    pub storm: StormId,
+    pub dialog: StormDialog,
+    /// Which button of the dialog was pressed; absent on the button that opens it.
+    #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
+    pub verb: Option<StormVerb>,
+    /// With [`StormVerb::Next`]: where the next page begins, as [`crate::StormList::next`] said it.
+    #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// How many rows are before that page.
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub from: u64,
+    /// The filter of the page that the button is on.
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub filter: StormFilter,
+    /// What stands in the page's inputs; Teams merges them into the button's data.
+    #[serde(default, rename = "stormService", deserialize_with = "forward::or_none", skip_serializing)]
+    pub(crate) service: Option<String>,
+    #[serde(default, rename = "stormStatus", deserialize_with = "forward::or_none", skip_serializing)]
+    pub(crate) status: Option<StormStatus>,
+    #[serde(default, rename = "stormPick", deserialize_with = "forward::or_none", skip_serializing)]
+    pub(crate) pick: Option<IncidentId>,
+    /// Makes Teams open a dialog; absent inside of one.
+    #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub(crate) msteams: Option<OpensDialog>,
+}
+
+/// Ids of the inputs of a storm's list.
+pub(crate) mod storm_input {
+    pub(crate) const SERVICE: &str = "stormService";
+    pub(crate) const STATUS: &str = "stormStatus";
+    pub(crate) const PICK: &str = "stormPick";
+}
+
+/// The choice of all services: no service has this id.
+pub(crate) const ALL_SERVICES: &str = "*";
+
+impl StormData {
+    /// What the button carries that opens the dialog.
+    #[must_use]
+    pub fn new(account: AccountId, storm: StormId, dialog: StormDialog) -> Self {
+        let filter = StormFilter::default();
+        let (verb, after, service, status, pick, msteams) = (None, None, None, None, None, None);
+        Self { v: VERSION, account, storm, dialog, verb, after, from: 0, filter, service, status, pick, msteams }
+    }
+
+    /// Reads what came back. `None`: none of ours.
+    #[must_use]
+    pub fn read(data: &Value) -> Option<Self> {
+        serde_json::from_value(data.clone()).ok()
+    }
+
+    /// Which rows are meant: those that the person has chosen if they asked to see them, and otherwise those of the page they
+    /// look at, whatever they have chosen without applying it.
+    #[must_use]
+    pub fn wanted(&self) -> StormFilter {
+        if self.verb != Some(StormVerb::Show) {
+            return self.filter.clone();
+        }
+        let service = match self.service.as_deref() {
+            None => self.filter.service.clone(),
+            Some(ALL_SERVICES) => None,
+            Some(id) => ServiceId::new(id).ok(),
+        };
+        StormFilter { service, status: self.status.unwrap_or(self.filter.status) }
+    }
+
+    /// The incident that the person has picked from the page.
+    #[must_use]
+    pub fn picked(&self) -> Option<&IncidentId> {
+        self.pick.as_ref()
+    }
+}
+
+/// The dialogs of a storm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StormDialog {
+    /// All rows, in pages.
+    List,
+    /// Asks before acknowledging what is assigned to me.
+    AcknowledgeMine,
+    /// Asks before acknowledging what the list shows.
+    AcknowledgeShown,
+}
+
+/// What a button inside a dialog of a storm asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StormVerb {
+    /// Show the first page of what was chosen.
+    Show,
+    /// Show the next page.
+    Next,
+    /// Show the first page again.
+    First,
+    /// Show the picked incident as its own card.
+    Card,
+    /// Ask before acknowledging.
+    Ask,
+    /// Acknowledge.
+    Acknowledge,
+}
+
+/// Which rows of a storm are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StormFilter {
+    /// `None`: all.
+    #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceId>,
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub status: StormStatus,
+}
+
+/// In which status rows are meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StormStatus {
+    #[default]
+    Open,
+    Triggered,
+    Acknowledged,
+    Resolved,
+    All,
+}
+
+impl StormStatus {
+    /// All of them, in the order in which they are offered.
+    pub const ALL: [Self; 5] = [Self::Open, Self::Triggered, Self::Acknowledged, Self::Resolved, Self::All];
+
+    /// Whether rows of this status are meant.
+    #[must_use]
+    pub fn has(self, status: Status) -> bool {
+        match self {
+            Self::Open => status != Status::Resolved,
+            Self::Triggered => status == Status::Triggered,
+            Self::Acknowledged => status == Status::Acknowledged,
+            Self::Resolved => status == Status::Resolved,
+            Self::All => true,
+        }
+    }
+
+    /// As it is written on the wire.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Triggered => "triggered",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+            Self::All => "all",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -229,6 +391,77 @@ mod tests {
         }
         for unknown in ["", "ACKNOWLEDGE", "ack", "reopen"] {
             assert_eq!(unknown.parse::<Verb>(), Err(UnknownVerb));
+        }
+    }
+
+    fn storm_data() -> StormData {
+        StormData::new(AccountId::new("PACC1").unwrap(), StormId::new("7").unwrap(), StormDialog::List)
+    }
+
+    #[test]
+    fn storm_data_survives_the_journey_and_takes_the_inputs_on() {
+        let opens = StormData { msteams: Some(OpensDialog::FETCH), ..storm_data() };
+        let sent = serde_json::to_value(&opens).unwrap();
+        let expected = json!({ "v": 1, "account": "PACC1", "storm": "7", "dialog": "list", "from": 0,
+            "filter": { "status": "open" }, "msteams": { "type": "task/fetch" } });
+        assert_eq!(sent, expected);
+        assert_eq!(StormData::read(&sent), Some(storm_data()));
+        let service = ServiceId::new("PSVC1").unwrap();
+        let filter = StormFilter { service: Some(service.clone()), status: StormStatus::All };
+        let page = |verb| StormData {
+            verb: Some(verb),
+            after: Some("t0k3n".to_owned()),
+            from: 10,
+            filter: filter.clone(),
+            ..storm_data()
+        };
+        let chosen = |verb, service: &str, status: &str| {
+            let mut sent = serde_json::to_value(page(verb)).unwrap();
+            sent["stormService"] = json!(service);
+            sent["stormStatus"] = json!(status);
+            sent["stormPick"] = json!("Q1");
+            StormData::read(&sent).unwrap()
+        };
+        let next = chosen(StormVerb::Next, "*", "triggered");
+        assert_eq!((next.after.as_deref(), next.from), (Some("t0k3n"), 10));
+        assert_eq!(next.wanted(), filter, "a page follows the one that is looked at");
+        assert_eq!(next.picked(), Some(&IncidentId::new("Q1").unwrap()));
+        let filters = [
+            ("PSVC2", "triggered", Some("PSVC2"), StormStatus::Triggered),
+            ("*", "resolved", None, StormStatus::Resolved),
+            ("no id", "nonsense", None, StormStatus::All),
+        ];
+        for (id, word, service, status) in filters {
+            let service = service.map(|id| ServiceId::new(id).unwrap());
+            assert_eq!(chosen(StormVerb::Show, id, word).wanted(), StormFilter { service, status }, "{id} {word}");
+        }
+        assert_eq!(page(StormVerb::Show).wanted(), filter, "nothing was chosen");
+    }
+
+    #[test]
+    fn forged_storm_data_is_refused_or_read_as_nothing() {
+        let forged = [
+            json!({ "v": 2, "account": "PACC1", "storm": "7", "dialog": "list" }),
+            json!({ "v": 1, "account": "PACC1", "storm": "7", "dialog": "trigger" }),
+            json!({ "v": 1, "account": "PACC1", "storm": "7#8", "dialog": "list" }),
+            json!({ "v": 1, "storm": "7", "dialog": "list" }),
+            json!("list"),
+        ];
+        for data in forged {
+            assert_eq!(StormData::read(&data), None, "{data}");
+        }
+        let odd = json!({ "v": 1, "account": "PACC1", "storm": "7", "dialog": "list", "verb": "dance", "after": 3, "from": -1,
+            "filter": "all", "stormService": ["x"], "stormStatus": 1, "stormPick": "a#b", "msteams": "x", "more": {} });
+        assert_eq!(StormData::read(&odd), Some(storm_data()));
+        assert_eq!(StormData::read(&json!({ "v": 1, "dialog": "trigger" })), None, "the form for an incident");
+        let own = serde_json::to_value(storm_data()).unwrap();
+        assert!(serde_json::from_value::<DialogData>(own).is_err(), "the form reads no data of a storm");
+    }
+
+    #[test]
+    fn statuses_are_read_as_they_are_written() {
+        for status in StormStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
         }
     }
 }

@@ -148,7 +148,7 @@ pub fn incident_line(state: &Snapshot) -> Line {
 }
 
 /// The status as a word, at the beginning of a line and within one.
-fn word(status: Status) -> (&'static str, &'static str) {
+pub(crate) fn word(status: Status) -> (&'static str, &'static str) {
     match status {
         Status::Triggered => ("Triggered", "triggered"),
         Status::Acknowledged => ("Acknowledged", "acknowledged"),
@@ -156,12 +156,16 @@ fn word(status: Status) -> (&'static str, &'static str) {
     }
 }
 
-fn header(state: &Snapshot) -> Element {
-    let tone = match state.status {
+pub(crate) fn tone(status: Status) -> Tone {
+    match status {
         Status::Triggered => Tone::Attention,
         Status::Acknowledged => Tone::Warning,
         Status::Resolved => Tone::Good,
-    };
+    }
+}
+
+fn header(state: &Snapshot) -> Element {
+    let tone = tone(state.status);
     let status = TextBlock { weight: Some(Weight::Bolder), color: Some(tone), ..TextBlock::new(word(state.status).0) };
     let title = Plain::from("#").number(state.number).own(" ").foreign_or(&state.title, TITLE_LIMIT, "(no title)");
     let title = TextRun { weight: Some(Weight::Bolder), size: Some(Size::Large), ..TextRun::new(title) };
@@ -169,7 +173,7 @@ fn header(state: &Snapshot) -> Element {
     let mut items = vec![Element::TextBlock(status), Element::RichTextBlock(title)];
     items
         .extend(state.merged_into.as_deref().map(|into| literal(Plain::from("Merged into ").append(&reference(into)))));
-    Element::Container(Container { style: Some(tone), bleed: true, items })
+    Element::Container(Container { style: Some(tone), bleed: true, ..Container::new(items) })
 }
 
 fn facts(state: &Snapshot, record: &IncidentRecord) -> Vec<Element> {
@@ -206,20 +210,20 @@ fn reached(state: &Snapshot, record: &IncidentRecord) -> Option<Element> {
     let by = by.map_or_else(|| Plain::from(""), |by| Plain::from("by ").append(&person(by)).own(" on "));
     let mut how = by.time(at);
     if let Some(took) = took {
-        how = how.own(" (after ").append(&took).own(")");
+        how = how.own(" (after ").append(&took.into()).own(")");
     }
     Some(fact(word(state.status).0, literal(how)))
 }
 
 /// `None` if the clocks disagree about what came first.
-fn duration(from: Timestamp, to: Timestamp) -> Option<Plain> {
+pub(crate) fn duration(from: Timestamp, to: Timestamp) -> Option<Own> {
     let took = to.duration_since(from);
     let minutes = u64::try_from(took.as_mins()).ok().filter(|_| took >= SignedDuration::ZERO)?;
     Some(match (minutes / 60, minutes % 60) {
-        (0, 0) => Plain::from("less than a minute"),
-        (0, minutes) => Plain::from("").number(minutes).own(" min"),
-        (hours @ 1..48, minutes) => Plain::from("").number(hours).own(" h ").number(minutes).own(" min"),
-        (hours, _) => Plain::from("").number(hours / 24).own(" days"),
+        (0, 0) => Own::from("less than a minute"),
+        (0, minutes) => Own::from("").number(minutes).own(" min"),
+        (hours @ 1..48, minutes) => Own::from("").number(hours).own(" h ").number(minutes).own(" min"),
+        (hours, _) => Own::from("").number(hours / 24).own(" days"),
     })
 }
 
@@ -232,7 +236,7 @@ fn fact(label: &'static str, value: Element) -> Element {
     Element::ColumnSet(ColumnSet { spacing: Spacing::Small, columns })
 }
 
-fn literal(text: Plain) -> Element {
+pub(crate) fn literal(text: Plain) -> Element {
     Element::RichTextBlock(RichTextBlock { inlines: vec![TextRun::new(text)], spacing: None })
 }
 

@@ -14,6 +14,7 @@ mod notice;
 mod personal;
 mod schema;
 pub mod setup;
+mod storm;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -30,6 +31,7 @@ pub use incident::{IncidentView, incident, incident_fallback, incident_left, inc
 pub use notice::{channel_gone, double_pointer, service_connected, team_connected};
 pub use personal::{linked, linked_already, nothing_to_unlink, personal_link, unlinked};
 pub use schema::AdaptiveCard;
+pub use storm::{StormView, storm, storm_end_reply, storm_fallback};
 pub use untrusted::Untrusted;
 
 /// Largest card that we send, in bytes of its JSON as Teams counts them: two for each UTF-16 unit. Teams' documentation

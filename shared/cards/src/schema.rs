@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::data::{ButtonData, DialogData, NoData, TeamData, Verb, WantedData};
+use crate::data::{ButtonData, DialogData, NoData, StormData, TeamData, Verb, WantedData};
 use crate::link::Link;
 use crate::untrusted::{Own, Plain, utf16_len};
 
@@ -124,6 +124,12 @@ pub(crate) struct RichTextBlock {
     pub(crate) spacing: Option<Spacing>,
 }
 
+impl RichTextBlock {
+    pub(crate) fn new(inlines: Vec<TextRun>, spacing: Spacing) -> Self {
+        Self { inlines, spacing: Some(spacing) }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub(crate) struct TextRun {
@@ -132,22 +138,47 @@ pub(crate) struct TextRun {
     pub(crate) weight: Option<Weight>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<Size>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) color: Option<Tone>,
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) is_subtle: bool,
 }
 
 impl TextRun {
     pub(crate) fn new(text: impl Into<Plain>) -> Self {
-        Self { text: text.into(), weight: None, size: None, is_subtle: false }
+        Self { text: text.into(), weight: None, size: None, color: None, is_subtle: false }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Container {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) style: Option<Tone>,
+    #[serde(skip_serializing_if = "is_false")]
     pub(crate) bleed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) spacing: Option<Spacing>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) separator: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) select_action: Option<Opens>,
     pub(crate) items: Vec<Element>,
+}
+
+impl Container {
+    pub(crate) fn new(items: Vec<Element>) -> Self {
+        Self { style: None, bleed: false, spacing: None, separator: false, select_action: None, items }
+    }
+}
+
+/// What a tap on a container opens. Buttons inside of containers are dead on some phones, so it can be nothing but a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "Action.OpenUrl")]
+pub(crate) struct Opens {
+    /// Read out to people who do not see the container.
+    pub(crate) title: Own,
+    pub(crate) url: Link,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -223,7 +254,14 @@ pub(crate) enum Action {
     ShowCard { title: &'static str, card: Box<AdaptiveCard> },
     /// Opens a dialog, or sends one: inside dialogs only this works (Teams docs, "Dialogs in bots").
     #[serde(rename = "Action.Submit")]
-    Submit { title: &'static str, data: DialogData },
+    Submit { title: Own, data: SubmitData },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum SubmitData {
+    Form(DialogData),
+    Storm(Box<StormData>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -253,6 +291,7 @@ pub(crate) enum Weight {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Size {
+    Small,
     Large,
 }
 
@@ -274,6 +313,7 @@ pub(crate) enum TextStyle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Spacing {
+    None,
     Small,
     Medium,
 }

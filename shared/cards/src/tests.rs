@@ -1,6 +1,7 @@
 //! Whole cards: as snapshots, as a table of buttons, and with hostile text in every field.
 
 mod hostile;
+mod storms;
 
 use domain::ids::{
     AccountId, ActivityId, ChannelId, EntraUserId, EventId, IncidentId, PdUserId, PriorityId, ServiceId, TeamId,
@@ -242,6 +243,21 @@ fn setup_cards() {
     let line = |name: &str| setup::Line { name: name.to_owned(), about: "healthy, all incidents".to_owned() };
     assert_json_snapshot!("list", setup::list("Connected PagerDuty services", &[line("Payments"), line("Search")], ""));
     assert_json_snapshot!("empty_list", setup::list("Open incidents", &[], "There is no open incident."));
+}
+
+#[test]
+fn a_storm_in_each_stage() {
+    use domain::storm::Kind;
+    use storms::{card, ended, left, storm, top, view};
+    let active = storm(Kind::Storm, [290, 22, 40]);
+    assert_json_snapshot!("storm_active", card(&active));
+    assert_json_snapshot!("storm_active_small", card(&storm(Kind::Storm, [3, 1, 0])));
+    assert_json_snapshot!("storm_active_taken", card(&left(storm(Kind::Storm, [0, 5, 1]), 14)));
+    assert_json_snapshot!("storm_fallback", crate::storm_fallback(&view(&active, &top())));
+    assert_json_snapshot!("storm_ended_open", card(&ended(storm(Kind::Storm, [10, 2, 1388]), 12)));
+    assert_json_snapshot!("storm_ended_over", card(&ended(storm(Kind::Storm, [0, 0, 1412]), 0)));
+    assert_json_snapshot!("storm_late", card(&storm(Kind::Late, [0, 0, 3])));
+    assert_json_snapshot!("storm_late_reopened", card(&storm(Kind::Late, [1, 0, 12])));
 }
 
 #[test]

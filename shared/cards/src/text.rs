@@ -229,6 +229,10 @@ pub(crate) fn no_longer_updated(since: Timestamp) -> Own {
         .own(": its service is not connected here any more. Open the incident in PagerDuty.")
 }
 
+pub(crate) fn shortened_storm() -> Own {
+    Own::from("Teams did not accept the whole card. The incidents are in PagerDuty.")
+}
+
 pub(crate) fn shortened_card() -> Own {
     Own::from("Teams did not accept the whole card. Details and actions are in PagerDuty.")
 }

@@ -6,7 +6,7 @@ use crate::link::Link;
 use crate::log::NAME_LIMIT;
 use crate::notice::notice;
 use crate::schema::{
-    Action, AdaptiveCard, Choice, ChoiceSet, DataQuery, Element, InputText, RichTextBlock, TextRun, Weight,
+    Action, AdaptiveCard, Choice, ChoiceSet, DataQuery, Element, InputText, RichTextBlock, SubmitData, TextRun, Weight,
 };
 use crate::untrusted::{Own, Plain};
 
@@ -92,7 +92,7 @@ pub fn trigger_offer() -> Card {
 /// The button that opens the form.
 pub(crate) fn open_form() -> Action {
     let data = DialogData { v: VERSION, dialog: Dialog::Trigger, form: None, msteams: Some(OpensDialog::FETCH) };
-    Action::Submit { title: "Create incident", data }
+    Action::Submit { title: Own::from("Create incident"), data: SubmitData::Form(data) }
 }
 
 /// The form.
@@ -135,7 +135,7 @@ pub fn trigger_form(form: &TriggerForm) -> AdaptiveCard {
         }
     }));
     let data = DialogData { v: VERSION, dialog: Dialog::Trigger, form: Some(form.form.clone()), msteams: None };
-    let submit = Action::Submit { title: "Create incident", data };
+    let submit = Action::Submit { title: Own::from("Create incident"), data: SubmitData::Form(data) };
     AdaptiveCard::new(Own::from("Create an incident"), body, vec![submit])
 }
 

@@ -129,13 +129,37 @@ impl Own {
         Self(Cow::Owned(format!("{}{number}", self.0)))
     }
 
+    /// How many of something, as in "1,412".
+    pub(crate) fn count(self, count: u64) -> Self {
+        Self(Cow::Owned(format!("{}{}", self.0, grouped(count))))
+    }
+
     pub(crate) fn own(self, words: &'static str) -> Self {
         Self(Cow::Owned(format!("{}{words}", self.0)))
+    }
+
+    pub(crate) fn append(self, other: &Self) -> Self {
+        Self(Cow::Owned(format!("{}{}", self.0, other.0)))
     }
 
     /// As in "23 Nov 2026, 09:36 UTC".
     pub(crate) fn time(self, at: Timestamp) -> Self {
         Self(Cow::Owned(format!("{}{}", self.0, utc(at))))
+    }
+
+    /// As in "23 Nov 2026".
+    pub(crate) fn day(self, at: Timestamp) -> Self {
+        Self(Cow::Owned(format!("{}{}", self.0, at.strftime("%-d %b %Y"))))
+    }
+
+    /// As in "09:36 UTC".
+    pub(crate) fn clock(self, at: Timestamp) -> Self {
+        Self(Cow::Owned(format!("{}{}", self.0, at.strftime("%H:%M UTC"))))
+    }
+
+    /// As in "09:36:42 UTC".
+    pub(crate) fn exact_clock(self, at: Timestamp) -> Self {
+        Self(Cow::Owned(format!("{}{}", self.0, at.strftime("%H:%M:%S UTC"))))
     }
 
     /// Functions that the reader's client replaces by date and time in the reader's own time zone. They take RFC 3339
@@ -174,6 +198,12 @@ impl Plain {
         self
     }
 
+    /// How many of something, as in "1,412".
+    pub(crate) fn count(mut self, count: u64) -> Self {
+        self.0.push_str(&grouped(count));
+        self
+    }
+
     pub(crate) fn time(mut self, at: Timestamp) -> Self {
         self.0.push_str(&utc(at));
         self
@@ -205,6 +235,18 @@ impl Plain {
 
 fn utc(at: Timestamp) -> String {
     at.strftime("%-d %b %Y, %H:%M UTC").to_string()
+}
+
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -266,5 +308,13 @@ mod tests {
     fn links_in_messages_fall_apart() {
         let text = Plain::from("Note: ").foreign_or("[ok](https://evil) ![i](x)", 100, "").into_message();
         assert_eq!(text, "Note: [ok] (https://evil) ![i] (x)");
+    }
+
+    #[test]
+    fn thousands_are_kept_apart() {
+        let table = [(0, "0"), (999, "999"), (1000, "1,000"), (12_345, "12,345"), (1_234_567, "1,234,567")];
+        for (count, text) in table {
+            assert_eq!(grouped(count), text);
+        }
     }
 }
