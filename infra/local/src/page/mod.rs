@@ -9,6 +9,7 @@
 mod acting;
 pub mod assets;
 mod clicking;
+mod storm;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -71,6 +72,7 @@ pub fn router(pagerduty: PagerDuty, teams: Teams, assets: Assets) -> Router {
         .route("/demo/api/events", get(events))
         .merge(acting::routes())
         .merge(clicking::routes())
+        .merge(storm::routes())
         .layer(map_response(guarded))
         .with_state(World { pagerduty, teams, assets })
 }

@@ -222,6 +222,37 @@ async fn an_incident_goes_through_its_life() {
 }
 
 #[tokio::test]
+async fn sixty_incidents_are_open_at_once() {
+    let page = page(json!({})).await;
+    let p1 = page.pagerduty.priorities()[0].0.clone();
+    let answer = page.post("pagerduty/storm", json!({ "service": page.service() })).await;
+    assert_eq!(answer, (200, json!({ "triggered": 60 })));
+    let state = page.json("demo/api/state").await;
+    assert_eq!(state["totals"], json!({ "open": 60, "resolved": 0 }));
+    let incidents = &state["incidents"];
+    let with = |field: &str, value: &Value| {
+        incidents.as_array().unwrap().iter().filter(|incident| incident[field] == *value).count()
+    };
+    let counts = [
+        ("status", json!("triggered"), 60),
+        ("service", json!("Payments"), 60),
+        ("urgency", json!("high"), 40),
+        ("urgency", json!("low"), 20),
+        ("priority", json!(p1), 2),
+        ("priority", Value::Null, 58),
+        ("title", json!("Checkout answers 5xx in us-east-1"), 1),
+    ];
+    for (field, value, count) in counts {
+        assert_eq!(with(field, &value), count, "{field} {value}");
+    }
+    page.post("pagerduty/storm", json!({ "service": page.service() })).await;
+    page.post("pagerduty/resolve", json!({ "incident": incidents[0]["id"], "user": null })).await;
+    let state = page.json("demo/api/state").await;
+    assert_eq!(state["totals"], json!({ "open": 119, "resolved": 1 }), "those that are not shown count, too");
+    assert_eq!(state["incidents"].as_array().unwrap().len(), 100);
+}
+
+#[tokio::test]
 async fn wishes_that_make_no_sense_are_refused_with_a_reason() {
     let page = page(json!({})).await;
     let incident = page.pagerduty.trigger(&page.service(), "DB down", "high");
@@ -233,6 +264,7 @@ async fn wishes_that_make_no_sense_are_refused_with_a_reason() {
         ("pagerduty/trigger", json!({ "service": service, "title": " ", "urgency": "high" }), "title is empty"),
         ("pagerduty/trigger", json!({ "service": service, "title": "t", "urgency": "huge" }), "unknown variant `huge`"),
         ("pagerduty/trigger", json!({ "service": service, "title": "t" }), "missing field `urgency`"),
+        ("pagerduty/storm", json!({ "service": "X" }), "there is no service \"X\""),
         ("pagerduty/acknowledge", json!({ "incident": "X", "user": ada }), "there is no incident \"X\""),
         ("pagerduty/acknowledge", json!({ "incident": incident, "user": "X" }), "there is no PagerDuty person \"X\""),
         ("pagerduty/resolve", json!({ "incident": incident, "user": "X" }), "there is no PagerDuty person \"X\""),
