@@ -253,6 +253,22 @@ async fn sixty_incidents_are_open_at_once() {
 }
 
 #[tokio::test]
+async fn the_limits_of_teams_are_shown_and_moved() {
+    let page = page(json!({})).await;
+    let published = "Per channel or chat: 7 in 1 s, 8 in 2 s, 60 in 30 s, 1,800 in an hour";
+    let tenth = "Per channel or chat: 1 in 1 s, 1 in 2 s, 6 in 30 s, 180 in an hour";
+    let shown = |percent: Value, words: &str| json!({ "percent": percent, "words": words, "refused": 0 });
+    assert_eq!(page.json("demo/api/state").await["limits"], shown(json!(100), published));
+    for (percent, words) in [(json!(10), tenth), (Value::Null, "No limit"), (json!(100), published)] {
+        let revision = page.json("demo/api/state").await["revision"].take();
+        assert_eq!(page.post("teams/limits", json!({ "percent": percent })).await, (200, json!({})));
+        let state = page.json("demo/api/state").await;
+        assert_eq!(state["limits"], shown(percent.clone(), words));
+        assert_ne!(state["revision"], revision, "the page is told of {percent}");
+    }
+}
+
+#[tokio::test]
 async fn wishes_that_make_no_sense_are_refused_with_a_reason() {
     let page = page(json!({})).await;
     let incident = page.pagerduty.trigger(&page.service(), "DB down", "high");
@@ -280,6 +296,9 @@ async fn wishes_that_make_no_sense_are_refused_with_a_reason() {
             "there is no PagerDuty person \"X\"",
         ),
         ("pagerduty/resolve", json!({ "incident": incident, "by": ada }), "unknown field `by`"),
+        ("teams/limits", json!({ "percent": 9 }), "percent is not between 10 and 100"),
+        ("teams/limits", json!({ "percent": 101 }), "percent is not between 10 and 100"),
+        ("teams/limits", json!({ "percent": "all" }), "invalid type"),
         ("teams/say", json!({ "user": user, "text": "  " }), "text is empty"),
         ("teams/say", json!({ "user": "X", "text": "help" }), "there is no user \"X\""),
         ("teams/say", json!({ "user": user, "text": "help", "conversation": "X" }), "there is no conversation \"X\""),

@@ -15,6 +15,7 @@ use simulators::teams::{BOT_NAME, Message, TeamInfo, User};
 use super::World;
 use super::acting::Refusal;
 use super::assets::Renderer;
+use super::limits::Limits;
 
 /// Newest posts of a channel, and newest incidents, that are shown; a browser is no archive.
 const MOST: usize = 100;
@@ -32,6 +33,7 @@ pub(super) struct View {
     people: Vec<Person>,
     teams: Vec<Team>,
     chat: Vec<Post>,
+    limits: Limits,
     incidents: Vec<Incident>,
     totals: Totals,
     services: Vec<Service>,
@@ -153,6 +155,7 @@ impl View {
             you: you.map(|you| you.id.clone()),
             teams: teams.map(|team| Team::of(world, team, you, &names)).collect(),
             chat: chat.iter().map(|message| Post::of(message, you, &names)).collect(),
+            limits: Limits::of(&world.teams),
             incidents: incidents.iter().take(MOST).map(Incident::of).collect(),
             totals: Totals::of(&incidents),
             services: services(world),
