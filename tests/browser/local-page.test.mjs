@@ -71,3 +71,52 @@ test("a narrow screen has no sideways scrolling, and dark mode keeps the card", 
   assert.deepEqual(errors, []);
   await context.close();
 });
+
+test("Teams' limits move with the keyboard, and sixty incidents at once run into them", async () => {
+  const { context, page, errors } = await open();
+  const limits = page.getByLabel("Teams' limits");
+  const says = (text) => page.waitForFunction((text) => document.querySelector("#limits-words").textContent === text, text);
+  await says("Per channel or chat: 7 in 1 s, 8 in 2 s, 60 in 30 s, 1,800 in an hour");
+  assert.equal(await limits.getAttribute("aria-valuetext"), "as published");
+  assert.equal(await page.textContent(".refused"), "No request refused yet");
+
+  await limits.focus();
+  for (let step = 0; step < 5; step += 1) await page.keyboard.press("ArrowLeft");
+  await says("Per channel or chat: 3 in 1 s, 4 in 2 s, 30 in 30 s, 900 in an hour");
+  assert.equal(await limits.getAttribute("aria-valuetext"), "50 %");
+  await page.keyboard.press("Home");
+  await says("Per channel or chat: 1 in 1 s, 1 in 2 s, 6 in 30 s, 180 in an hour");
+  assert.equal(await limits.getAttribute("aria-valuetext"), "a tenth");
+
+  const { context: other, page: onlooker } = await open();
+  const before = await page.locator(".incident").count();
+  await page.click('button:has-text("60 incidents at once")');
+  await page.waitForFunction((count) => document.querySelectorAll(".incident").length === count, before + 60);
+  const facts = await page.$$eval(".incident .meta", (lines) => lines.map((line) => line.textContent));
+  const of = (part) => facts.filter((line) => line.endsWith(part)).length;
+  assert.deepEqual([of("High urgency · P1"), of("Low urgency")], [2, 20]);
+  await page.waitForSelector(".refused.some");
+  assert.match(await page.textContent(".refused"), /^\d+ requests? refused with 429$/);
+
+  assert.ok(await limits.evaluate((slider) => slider.value === "0" && !slider.disabled));
+  await limits.focus();
+  await page.keyboard.press("End");
+  await says("No limit");
+  await onlooker.waitForFunction(() => document.querySelector(".limits output").textContent === "off");
+  assert.deepEqual(errors, []);
+  await context.close();
+  await other.close();
+});
+
+test("everything of Teams is in sight at every width", async () => {
+  const { context, page } = await open();
+  for (const width of [1720, 1360, 1040, 820, 600, 360]) {
+    await page.setViewportSize({ width, height: 900 });
+    const clipped = await page.$$eval("#teams :is(.side-head, .limits, nav, .conversation > .composer), .limits *, nav button", (nodes) => nodes.filter((node) => {
+      const [box, side] = [node.getBoundingClientRect(), document.getElementById("teams").getBoundingClientRect()];
+      return box.height < 8 || box.left < side.left || box.right > side.right || box.bottom > side.bottom;
+    }).map((node) => node.outerHTML.slice(0, 80)));
+    assert.deepEqual(clipped, [], `${width} px wide`);
+  }
+  await context.close();
+});

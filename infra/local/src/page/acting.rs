@@ -34,7 +34,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn bad(why: impl Into<String>) -> Self {
+    pub(super) fn bad(why: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, why: why.into() }
     }
 
@@ -98,23 +98,26 @@ struct Trigger {
     urgency: Urgency,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Urgency {
+pub(super) enum Urgency {
     High,
     Low,
 }
 
+impl Urgency {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Low => "low",
+        }
+    }
+}
+
 async fn trigger(State(world): State<World>, Wish(wish): Wish<Trigger>) -> Result<Json<Value>, Refusal> {
     let title = filled("title", &wish.title)?;
-    if !world.pagerduty.services().iter().any(|service| has_id(service, &wish.service)) {
-        return Err(Refusal::unknown("service", &wish.service));
-    }
-    let urgency = match wish.urgency {
-        Urgency::High => "high",
-        Urgency::Low => "low",
-    };
-    let incident = world.pagerduty.trigger(&wish.service, title, urgency);
+    world.check_service(&wish.service)?;
+    let incident = world.pagerduty.trigger(&wish.service, title, wish.urgency.as_str());
     Ok(Json(json!({ "incident": incident })))
 }
 
@@ -220,6 +223,11 @@ impl World {
     fn check(&self, incident: &str, person: &str) -> Result<(), Refusal> {
         self.check_incident(incident)?;
         self.check_person(person)
+    }
+
+    pub(super) fn check_service(&self, id: &str) -> Result<(), Refusal> {
+        let known = self.pagerduty.services().iter().any(|service| has_id(service, id));
+        if known { Ok(()) } else { Err(Refusal::unknown("service", id)) }
     }
 
     fn check_incident(&self, id: &str) -> Result<(), Refusal> {

@@ -9,6 +9,8 @@
 mod acting;
 pub mod assets;
 mod clicking;
+mod limits;
+mod storm;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -50,6 +52,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("dialog.js", JAVASCRIPT, include_str!("dialog.js")),
     ("typeahead.js", JAVASCRIPT, include_str!("typeahead.js")),
     ("teams.js", JAVASCRIPT, include_str!("teams.js")),
+    ("limits.js", JAVASCRIPT, include_str!("limits.js")),
     ("pagerduty.js", JAVASCRIPT, include_str!("pagerduty.js")),
 ];
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
@@ -71,6 +74,8 @@ pub fn router(pagerduty: PagerDuty, teams: Teams, assets: Assets) -> Router {
         .route("/demo/api/events", get(events))
         .merge(acting::routes())
         .merge(clicking::routes())
+        .merge(storm::routes())
+        .merge(limits::routes())
         .layer(map_response(guarded))
         .with_state(World { pagerduty, teams, assets })
 }

@@ -2,6 +2,7 @@
 
 import { badge, el, put } from "./dom.js";
 import { dialogs } from "./dialog.js";
+import { limitsControl } from "./limits.js";
 import { teamsSide } from "./teams.js";
 import { pagerdutySide } from "./pagerduty.js";
 
@@ -67,12 +68,14 @@ const sides = [...document.querySelectorAll(".sides button")];
 for (const button of sides) button.addEventListener("click", () => app.showSide(button.dataset.side));
 app.dialog = dialogs(app);
 const teams = teamsSide(app);
+const limits = limitsControl(app);
 const pagerduty = pagerdutySide(app);
 let current;
 
 function show(state) {
   current = state;
   const unread = teams.show(state);
+  limits.show(state);
   const open = pagerduty.show(state);
   badge(document.querySelector("[data-side=teams] > .count"), unread, "unread");
   badge(document.querySelector("[data-side=pagerduty] > .count"), open, "open");
@@ -117,7 +120,7 @@ async function keepUp() {
       const asked = you;
       const state = await fetchJson("state", asked);
       offline.hidden = true;
-      if (asked === you) show(state);
+      if (asked === you && !stale) show(state);
       waiting = new AbortController();
       if (!stale) await fetchJson("events", state.you, { known: state.revision }, waiting.signal);
     } catch (error) {

@@ -21,6 +21,8 @@ export function pagerdutySide(app) {
   const root = document.getElementById("pagerduty");
   const actor = root.querySelector("#actor");
   const form = root.querySelector("#trigger");
+  const failure = form.querySelector(".failure");
+  const storm = form.querySelector("#storm");
   const count = root.querySelector(".list-title span");
   const list = root.querySelector(".incidents");
   let state;
@@ -33,16 +35,20 @@ export function pagerdutySide(app) {
     event.preventDefault();
     const { title, service, urgency } = form.elements;
     const wish = { title: title.value, service: service.value, urgency: urgency.value };
-    const went = await busy([form.querySelector("button")], form.querySelector(".failure"), () => app.post("pagerduty/trigger", wish));
+    const went = await busy([form.querySelector("[type=submit]")], failure, () => app.post("pagerduty/trigger", wish));
     if (went) title.value = "";
   });
+  storm.addEventListener("click", () =>
+    busy([storm], failure, () => app.post("pagerduty/storm", { service: form.elements.service.value })));
 
   function show(fresh) {
     state = fresh;
     options(actor, [...state.pagerdutyPeople, NOBODY], app.remembered("actor") ?? state.pagerdutyPeople[0]?.id);
     options(form.elements.service, state.services);
-    const open = state.incidents.filter((incident) => incident.status !== "resolved").length;
-    put(count, state.incidents.length ? `${open} open, ${state.incidents.length - open} resolved` : "");
+    const { open, resolved } = state.totals;
+    const shown = state.incidents.length;
+    const hidden = shown < open + resolved ? `; the newest ${shown} are shown` : "";
+    put(count, shown ? `${open} open, ${resolved} resolved${hidden}` : "");
     const incidents = state.incidents.length ? state.incidents : [{ id: "empty" }];
     keep(list, incidents, makeIncident, updateIncident);
     return open;

@@ -222,6 +222,53 @@ async fn an_incident_goes_through_its_life() {
 }
 
 #[tokio::test]
+async fn sixty_incidents_are_open_at_once() {
+    let page = page(json!({})).await;
+    let p1 = page.pagerduty.priorities()[0].0.clone();
+    let answer = page.post("pagerduty/storm", json!({ "service": page.service() })).await;
+    assert_eq!(answer, (200, json!({ "triggered": 60 })));
+    let state = page.json("demo/api/state").await;
+    assert_eq!(state["totals"], json!({ "open": 60, "resolved": 0 }));
+    let incidents = &state["incidents"];
+    let with = |field: &str, value: &Value| {
+        incidents.as_array().unwrap().iter().filter(|incident| incident[field] == *value).count()
+    };
+    let counts = [
+        ("status", json!("triggered"), 60),
+        ("service", json!("Payments"), 60),
+        ("urgency", json!("high"), 40),
+        ("urgency", json!("low"), 20),
+        ("priority", json!(p1), 2),
+        ("priority", Value::Null, 58),
+        ("title", json!("Checkout answers 5xx in us-east-1"), 1),
+    ];
+    for (field, value, count) in counts {
+        assert_eq!(with(field, &value), count, "{field} {value}");
+    }
+    page.post("pagerduty/storm", json!({ "service": page.service() })).await;
+    page.post("pagerduty/resolve", json!({ "incident": incidents[0]["id"], "user": null })).await;
+    let state = page.json("demo/api/state").await;
+    assert_eq!(state["totals"], json!({ "open": 119, "resolved": 1 }), "those that are not shown count, too");
+    assert_eq!(state["incidents"].as_array().unwrap().len(), 100);
+}
+
+#[tokio::test]
+async fn the_limits_of_teams_are_shown_and_moved() {
+    let page = page(json!({})).await;
+    let published = "Per channel or chat: 7 in 1 s, 8 in 2 s, 60 in 30 s, 1,800 in an hour";
+    let tenth = "Per channel or chat: 1 in 1 s, 1 in 2 s, 6 in 30 s, 180 in an hour";
+    let shown = |percent: Value, words: &str| json!({ "percent": percent, "words": words, "refused": 0 });
+    assert_eq!(page.json("demo/api/state").await["limits"], shown(json!(100), published));
+    for (percent, words) in [(json!(10), tenth), (Value::Null, "No limit"), (json!(100), published)] {
+        let revision = page.json("demo/api/state").await["revision"].take();
+        assert_eq!(page.post("teams/limits", json!({ "percent": percent })).await, (200, json!({})));
+        let state = page.json("demo/api/state").await;
+        assert_eq!(state["limits"], shown(percent.clone(), words));
+        assert_ne!(state["revision"], revision, "the page is told of {percent}");
+    }
+}
+
+#[tokio::test]
 async fn wishes_that_make_no_sense_are_refused_with_a_reason() {
     let page = page(json!({})).await;
     let incident = page.pagerduty.trigger(&page.service(), "DB down", "high");
@@ -233,6 +280,7 @@ async fn wishes_that_make_no_sense_are_refused_with_a_reason() {
         ("pagerduty/trigger", json!({ "service": service, "title": " ", "urgency": "high" }), "title is empty"),
         ("pagerduty/trigger", json!({ "service": service, "title": "t", "urgency": "huge" }), "unknown variant `huge`"),
         ("pagerduty/trigger", json!({ "service": service, "title": "t" }), "missing field `urgency`"),
+        ("pagerduty/storm", json!({ "service": "X" }), "there is no service \"X\""),
         ("pagerduty/acknowledge", json!({ "incident": "X", "user": ada }), "there is no incident \"X\""),
         ("pagerduty/acknowledge", json!({ "incident": incident, "user": "X" }), "there is no PagerDuty person \"X\""),
         ("pagerduty/resolve", json!({ "incident": incident, "user": "X" }), "there is no PagerDuty person \"X\""),
@@ -248,6 +296,9 @@ async fn wishes_that_make_no_sense_are_refused_with_a_reason() {
             "there is no PagerDuty person \"X\"",
         ),
         ("pagerduty/resolve", json!({ "incident": incident, "by": ada }), "unknown field `by`"),
+        ("teams/limits", json!({ "percent": 9 }), "percent is not between 10 and 100"),
+        ("teams/limits", json!({ "percent": 101 }), "percent is not between 10 and 100"),
+        ("teams/limits", json!({ "percent": "all" }), "invalid type"),
         ("teams/say", json!({ "user": user, "text": "  " }), "text is empty"),
         ("teams/say", json!({ "user": "X", "text": "help" }), "there is no user \"X\""),
         ("teams/say", json!({ "user": user, "text": "help", "conversation": "X" }), "there is no conversation \"X\""),

@@ -15,6 +15,7 @@ use simulators::teams::{BOT_NAME, Message, TeamInfo, User};
 use super::World;
 use super::acting::Refusal;
 use super::assets::Renderer;
+use super::limits::Limits;
 
 /// Newest posts of a channel, and newest incidents, that are shown; a browser is no archive.
 const MOST: usize = 100;
@@ -32,7 +33,9 @@ pub(super) struct View {
     people: Vec<Person>,
     teams: Vec<Team>,
     chat: Vec<Post>,
+    limits: Limits,
     incidents: Vec<Incident>,
+    totals: Totals,
     services: Vec<Service>,
     priorities: Vec<Named>,
     pagerduty_people: Vec<Named>,
@@ -110,6 +113,13 @@ struct Incident {
     log: Vec<Entry>,
 }
 
+/// All incidents, also those that are not shown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Totals {
+    open: usize,
+    resolved: usize,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Entry {
     /// PagerDuty's type of the entry, as in `acknowledge_log_entry`.
@@ -137,6 +147,7 @@ impl View {
         };
         let names = names(&people);
         let teams = world.teams.teams().into_iter().filter(|team| you.is_some_and(|you| you.tenant == team.tenant));
+        let incidents = world.pagerduty.incidents();
         let chat = you.map(|you| world.teams.personal_messages(&you.id)).unwrap_or_default();
         Ok(Self {
             renderer: world.assets.renderer().clone(),
@@ -144,7 +155,9 @@ impl View {
             you: you.map(|you| you.id.clone()),
             teams: teams.map(|team| Team::of(world, team, you, &names)).collect(),
             chat: chat.iter().map(|message| Post::of(message, you, &names)).collect(),
-            incidents: world.pagerduty.incidents().iter().take(MOST).map(Incident::of).collect(),
+            limits: Limits::of(&world.teams),
+            incidents: incidents.iter().take(MOST).map(Incident::of).collect(),
+            totals: Totals::of(&incidents),
             services: services(world),
             priorities: world.pagerduty.priorities().into_iter().map(|(id, name)| Named { id, name }).collect(),
             pagerduty_people: world.pagerduty.users().iter().map(named).collect(),
@@ -229,6 +242,13 @@ impl Incident {
             created_at: text(incident, "/created_at"),
             log: log(incident),
         }
+    }
+}
+
+impl Totals {
+    fn of(incidents: &[Value]) -> Self {
+        let resolved = incidents.iter().filter(|incident| text(incident, "/status") == "resolved").count();
+        Self { open: incidents.len() - resolved, resolved }
     }
 }
 

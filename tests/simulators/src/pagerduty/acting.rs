@@ -28,6 +28,16 @@ impl PagerDuty {
         })
     }
 
+    /// The same where an event rule gives the incident a priority before anybody hears of it.
+    pub fn trigger_with_priority(&self, service: &str, title: &str, urgency: &str, priority: &str) -> String {
+        self.act("trigger_with_priority", |state| {
+            check(state.service(service).is_some(), service)?;
+            check(state.priority(priority).is_some(), priority)?;
+            let priority = Some(priority.to_owned());
+            Ok(state.open(Opening { priority, ..Opening::new(service, title, urgency, Agent::Integration) }))
+        })
+    }
+
     /// An orchestration opens an incident: its event has no agent.
     pub fn trigger_by_orchestration(&self, service: &str, title: &str, urgency: &str) -> String {
         self.act("trigger_by_orchestration", |state| {

@@ -43,6 +43,7 @@ pub use card_actions::Wanted;
 pub use faults::Fault;
 pub use keys::Flaw;
 pub use model::{ChannelKind, Counters, Delivery, Message, Notice, NoticeKind, Revision, User};
+pub use throttle::Limits;
 pub use world::{ChannelInfo, TeamInfo};
 
 use keys::Keys;
@@ -206,9 +207,26 @@ impl Teams {
         self.lock().passing.tokens.requests()
     }
 
-    /// Rate limits on (as at first) or off; what was counted is forgotten.
+    /// Rate limits on (as at first) or off, whatever their size; what was counted is forgotten.
     pub fn set_throttling(&self, on: bool) {
         self.lock().passing.windows.switch(on);
+    }
+
+    /// Scales every rate limit to so many percent of the published one, but never below one request, and switches them on.
+    pub fn set_limits(&self, percent: u32) {
+        self.lock().passing.windows.scale(percent);
+    }
+
+    /// The present rate limits; nothing if they are off.
+    #[must_use]
+    pub fn limits(&self) -> Option<Limits> {
+        self.lock().passing.windows.limits()
+    }
+
+    /// How many requests were refused with 429 because of a rate limit, in all conversations. Faults on order do not count.
+    #[must_use]
+    pub fn refused_by_limits(&self) -> u64 {
+        self.lock().counters.values().map(|counters| u64::from(counters.throttled)).sum()
     }
 
     /// Requests for which there is no documentation, as `METHOD path`.

@@ -151,6 +151,28 @@ fn told_as(event_type: &str, agent: &str, status: &str, assignee: &str) -> (Stri
 }
 
 #[tokio::test]
+async fn a_priority_from_the_start_is_told_at_once() {
+    let world = World::new().await;
+    world.subscribe_service("a").await;
+    let pagerduty = &world.pagerduty;
+    let priority = pagerduty.add_priority("P1");
+    pagerduty.trigger_with_priority(&world.service, "DB down", "high", &priority);
+    world.deliver().await;
+    let events: Vec<Value> = world.take("a").into_iter().map(|received| received.event).collect();
+    assert_eq!(events.len(), 1, "{events:?}");
+    for (pointer, expected) in [
+        ("/event_type", json!("incident.triggered")),
+        ("/agent/type", json!("inbound_integration_reference")),
+        ("/data/priority/id", json!(priority)),
+        ("/data/priority/summary", json!("P1")),
+    ] {
+        assert_eq!(events[0].pointer(pointer), Some(&expected), "{pointer}");
+    }
+    assert_eq!(pagerduty.trigger_with_priority(&world.service, "DB down", "high", "PX"), "");
+    world.finish_with(&["trigger_with_priority: there is no PX"]);
+}
+
+#[tokio::test]
 async fn an_event_is_told_as_webhooks_tell_it() {
     let world = World::new().await;
     world.subscribe_service("a").await;

@@ -335,6 +335,30 @@ async fn a_busy_conversation_is_throttled_and_told_for_how_long() {
 }
 
 #[tokio::test]
+async fn limits_can_be_a_tenth_and_refusals_are_counted() {
+    let (world, team, channel, _) = World::with_team().await;
+    let other = world.teams.add_channel(&team, "other");
+    world.teams.set_limits(10);
+    let statuses = async |channel: &str| {
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let got = world.call(Method::POST, &activities(channel), text_activity("x")).await;
+            seen.push((got.status, got.retry_after));
+        }
+        seen
+    };
+    let once = [(201, None), (429, Some("2".to_owned())), (429, Some("2".to_owned()))];
+    assert_eq!(statuses(&channel).await, once);
+    assert_eq!(statuses(&other).await, once);
+    assert_eq!(world.teams.refused_by_limits(), 4);
+    world.teams.set_limits(100);
+    world.teams.fail_next(1, &Fault::throttled(30));
+    assert_eq!(statuses(&channel).await, [(429, Some("30".to_owned())), (201, None), (201, None)]);
+    assert_eq!(world.teams.refused_by_limits(), 4, "a fault on order is no refusal by the limits");
+    world.finish();
+}
+
+#[tokio::test]
 async fn faults_come_once_each_and_where_they_were_ordered() {
     let (world, team, channel, _) = World::with_team().await;
     let elsewhere = world.teams.add_channel(&team, "elsewhere");
