@@ -178,7 +178,7 @@ impl Delivery<'_> {
         let mut saved = self.unposted(&home);
         let card = card_of(self.record, size);
         let channel = &self.item.channel;
-        let posted = self.sending.call(self.app, async |bot| bot.post(&home, channel, &card).await).await;
+        let posted = self.sending.call(self.app, |bot| bot.post(&home, channel, &card)).await;
         let now = self.app.clock.now();
         let error = match posted {
             Ok(activity) => {
@@ -282,7 +282,7 @@ impl Delivery<'_> {
         saved: &mut CardRecord,
     ) -> ControlFlow<Replaced> {
         let channel = &self.item.channel;
-        let edited = self.sending.call(self.app, async |bot| bot.edit(home, channel, activity, card).await).await;
+        let edited = self.sending.call(self.app, |bot| bot.edit(home, channel, activity, card)).await;
         let Err(error) = edited else {
             self.told.delivered = Some(DeliveryOutcome::Edited);
             saved.edited(self.app.clock.now());
@@ -310,7 +310,7 @@ impl Delivery<'_> {
         let mut saved = self.unposted(&home);
         let text = cards::text::thread_reply(news);
         let channel = &self.item.channel;
-        match self.sending.call(self.app, async |bot| bot.reply(&home, channel, activity, &text).await).await {
+        match self.sending.call(self.app, |bot| bot.reply(&home, channel, activity, &text)).await {
             Ok(_) | Err(BotError::Teams(ConnectorError::NoId(_))) => {
                 self.told.delivered = Some(DeliveryOutcome::Replied);
                 self.log(Done::Replied);

@@ -1,6 +1,7 @@
 //! One channel: read what is unfinished, plan the next wave, note it, do it, save it, read again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::time::Duration;
 
 use domain::behind::{Behind, Subject};
@@ -15,7 +16,7 @@ use domain::ids::{AccountId, ChannelId, StormId};
 use domain::incident::Status;
 use domain::plan::{CardKey, CardRecord, Step};
 use domain::storm::Folded;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{App, Metric};
 use store::{Held, Look};
@@ -89,7 +90,10 @@ pub(crate) async fn drain(
     let state = state.taken_over(&set, app.clock.now());
     let noted = state.clone();
     let mut drain = Drain { app, account, channel, epoch, state, noted, limits, soon: BTreeMap::new() };
-    let next = Box::pin(drain.turn(set, turn_ends)).await?;
+    // Behind a pointer, or the compiler loses itself in the depth of its type.
+    let turn: Pin<Box<dyn Future<Output = Result<Next, store::Error>> + Send + '_>> =
+        Box::pin(drain.turn(set, turn_ends));
+    let next = turn.await?;
     drain.note_end(next).await?;
     Ok(next)
 }
@@ -489,11 +493,16 @@ impl Drain<'_> {
     /// Writes down what became of each item, beside reading anew what is unfinished.
     async fn settle(&mut self, outcomes: Vec<Outcome>, note_state: bool) -> Result<After, store::Error> {
         let (app, account, channel) = (self.app, self.account, self.channel);
-        let settled = stream::iter(outcomes.iter().map(|outcome| settle(app, outcome))).buffer_unordered(AT_ONCE);
+        let settled = async {
+            for some in outcomes.chunks(AT_ONCE) {
+                join_all(some.iter().map(|outcome| settle(app, outcome))).await.into_iter().collect::<Result<(), _>>()?;
+            }
+            Ok::<(), store::Error>(())
+        };
         let state = self.state.clone();
         let noted = async { if note_state { self.note_as(state).await } else { Ok(true) } };
         let set = app.store.behind_set(account, channel);
-        let (settled, noted, set) = tokio::join!(settled.try_collect::<()>(), noted, set);
+        let (settled, noted, set) = tokio::join!(settled, noted, set);
         settled?;
         if !noted? {
             return Ok(After::Stop(Next::Nothing));

@@ -189,9 +189,9 @@ async fn show_card(drain: &mut Drain<'_>, id: &StormId, sending: &mut Sending) -
     let channel = drain.channel;
     let sent = match &storm.message.activity {
         Some(activity) => {
-            sending.call(app, async |bot| bot.edit(&home, channel, activity, &card).await).await.map(|()| None)
+            sending.call(app, |bot| bot.edit(&home, channel, activity, &card)).await.map(|()| None)
         }
-        None => sending.call(app, async |bot| bot.post(&home, channel, &card).await).await.map(Some),
+        None => sending.call(app, |bot| bot.post(&home, channel, &card)).await.map(Some),
     };
     drain.hear(sending);
     let before = drain.state.hold.clone();
@@ -247,7 +247,7 @@ async fn tell_end(drain: &mut Drain<'_>, id: &StormId, sending: &mut Sending) ->
     if let (Some(home), Some(root), Some(ended)) = (home, &storm.message.activity, storm.ended_at) {
         let text = cards::storm_end_reply(&storm, ended);
         let channel = drain.channel;
-        let said = sending.call(app, async |bot| bot.reply(&home, channel, root, &text).await).await;
+        let said = sending.call(app, |bot| bot.reply(&home, channel, root, &text)).await;
         drain.hear(sending);
         if let Err(error) = said {
             tracing::warn!(channel.id = %channel, error = runtime::chain(&error), "end of the storm not told");

@@ -29,7 +29,7 @@ pub(crate) async fn say(
         return (Ended::Untouched, told);
     }
     let is_test = matches!(item.subject, Subject::Test(..));
-    let posted = sending.call(app, async |bot| bot.post(home, &item.channel, &card).await).await;
+    let posted = sending.call(app, |bot| bot.post(home, &item.channel, &card)).await;
     let Err(error) = posted else {
         told.delivered = Some(if is_test { DeliveryOutcome::Tested } else { DeliveryOutcome::Posted });
         return (Ended::Done, told);

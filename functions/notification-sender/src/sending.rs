@@ -45,10 +45,10 @@ impl Sending {
     }
 
     /// Speaks to Teams, and notes whether it answers.
-    pub(crate) async fn call<T>(
+    pub(crate) async fn call<'a, T, F: Future<Output = Result<T, BotError>>>(
         &mut self,
-        app: &App,
-        say: impl AsyncFnOnce(Bot<'_>) -> Result<T, BotError>,
+        app: &'a App,
+        say: impl FnOnce(Bot<'a>) -> F,
     ) -> Result<T, BotError> {
         let began = Instant::now();
         let said = say(app.bot().within(self.patience)).await;

@@ -101,7 +101,9 @@ impl Pumping {
             return Ok(false);
         };
         for channel in store.channels_of_account(&account).await? {
-            if store.behind_set(&account, &channel).await?.iter().any(|item| item.parked.is_none()) {
+            let Some((set, state)) = incidents::unfinished_in(&self.app, &account, &channel).await? else { continue };
+            let wants = state.storm_wants(&self.app.config.storm, self.app.clock.now());
+            if wants.is_some() || set.iter().any(|item| item.parked.is_none()) {
                 return Ok(true);
             }
         }

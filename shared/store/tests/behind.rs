@@ -186,7 +186,7 @@ async fn whoever_comes_later_is_the_one_whose_word_counts() {
     let (first, state) = store.begin_epoch(&account, &channel).await.unwrap();
     assert_eq!((first, state), (Epoch(1), State::default()));
     let mut noted = State::default();
-    noted.wait(HoldKind::Lost, "BotNotInConversationRoster", SignedDuration::ZERO, T0);
+    noted.wait(HoldKind::Lost, "BotNotInConversationRoster", None, 0.0, T0);
     assert!(store.put_state(&account, &channel, first, &noted).await.unwrap());
     let (second, state) = store.begin_epoch(&account, &channel).await.unwrap();
     assert_eq!((second, &state), (Epoch(2), &noted));

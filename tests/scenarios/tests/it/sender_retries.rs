@@ -209,7 +209,7 @@ impl World {
         let key = self.card_key("Payments", incident);
         let record = app.store.record(&key.account, &key.incident).await.unwrap().unwrap().record;
         let team = domain::ids::TeamId::new(self.demo().team.as_str()).unwrap();
-        let mark = Mark::card(&record, RecordVersion(0), (key.channel, team), &cause, Wish::Shown);
+        let mark = Mark::card(&record, RecordVersion(0), (key.channel, team), &cause, Wish::Shown, &Default::default());
         incidents::want(app, &[mark]).await.unwrap();
         self.settle().await;
     }
