@@ -315,10 +315,11 @@ fn most_urgent(storm: &Storm, stage: Stage, most: usize) -> Vec<Element> {
     let rows = storm.followed.shown().iter().filter(|row| stage == Stage::Late || row.is_open());
     let rows: Vec<Element> = rows.take(most).map(|known| row(known, TITLE_LIMIT)).collect();
     let more = of.saturating_sub(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-    let has_rows = !rows.is_empty();
-    let line = if has_rows { Own::from("and ") } else { Own::from("") };
-    let line = line.count(more).own(if has_rows { " more: Show list" } else { " incidents: Show list" });
-    let heading = has_rows.then(|| label(heading));
+    let heading = (!rows.is_empty()).then(|| label(heading));
+    let line = match heading {
+        Some(_) => Own::from("and ").count(more).own(" more: Show list"),
+        None => incidents(more).own(": Show list"),
+    };
     let more = (more > 0).then(|| small(line.into(), Spacing::Small));
     heading.into_iter().chain(rows).chain(more).collect()
 }

@@ -56,7 +56,7 @@ pub(super) fn row(number: u64, status: Status, service: &str) -> Row {
         title: titles[index % titles.len()].to_owned(),
         status,
         urgency: if number % 7 == 3 { Urgency::Low } else { Urgency::High },
-        priority: (number % 3 == 0).then(|| "P2".to_owned()),
+        priority: number.is_multiple_of(3).then(|| "P2".to_owned()),
         service: ServiceRef { id: ServiceId::new(service.replace(" ", "-")).unwrap(), name: service.to_owned() },
         url: format!("https://acme.pagerduty.com/incidents/Q{number}"),
         since: at("09:12:00") + SignedDuration::from_secs(i64::try_from(number % 600).unwrap()),
