@@ -61,3 +61,30 @@ for (const [theme, colours] of Object.entries(themes)) {
     await page.close();
   });
 }
+
+test("on a phone a storm's first button is on the first screen", async () => {
+  const page = await browser.newPage({ viewport: { width: 320, height: 700 } });
+  await page.setContent('<!doctype html><style>body { margin: 0; font: 14px "Liberation Sans", sans-serif }</style>');
+  await page.addScriptTag({ content: renderer });
+  const storms = cards.filter(({ name }) => /^storm_(active|ended|late)/.test(name));
+  assert.ok(storms.length > 5, `${storms.length} storms`);
+  const wrong = await page.evaluate((storms) => {
+    // About as Teams draws on a phone.
+    const config = new AdaptiveCards.HostConfig({ supportsInteractivity: true, fontFamily: '"Liberation Sans", sans-serif',
+      spacing: { none: 0, small: 8, default: 12, medium: 16, large: 20, extraLarge: 24, padding: 16 },
+      fontSizes: { small: 12, default: 14, medium: 14, large: 18, extraLarge: 24 },
+      lineHeights: { small: 16, default: 20, medium: 20, large: 24, extraLarge: 32 },
+      actions: { actionsOrientation: "horizontal", actionAlignment: "left", buttonSpacing: 8 } });
+    return storms.flatMap(({ name, card }) => {
+      const drawn = new AdaptiveCards.AdaptiveCard();
+      drawn.hostConfig = config;
+      drawn.parse(card);
+      document.body.replaceChildren(drawn.render());
+      const { bottom } = document.querySelector(".ac-pushButton").getBoundingClientRect();
+      const wide = document.documentElement.scrollWidth;
+      return bottom > 720 || wide > 320 ? [`${name}: the first button ends at ${Math.round(bottom)}, ${wide} px wide`] : [];
+    });
+  }, storms);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});

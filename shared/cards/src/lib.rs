@@ -15,6 +15,7 @@ mod personal;
 mod schema;
 pub mod setup;
 mod storm;
+mod storm_dialogs;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -32,6 +33,10 @@ pub use notice::{channel_gone, double_pointer, service_connected, team_connected
 pub use personal::{linked, linked_already, nothing_to_unlink, personal_link, unlinked};
 pub use schema::AdaptiveCard;
 pub use storm::{StormView, storm, storm_end_reply, storm_fallback};
+pub use storm_dialogs::{
+    MOST_ACKNOWLEDGED, StormAnswer, StormAnswered, StormList, StormOutcome, StormPlace, StormQuestion, StormScope,
+    StormService, storm_answer, storm_answer_sentence, storm_list, storm_question,
+};
 pub use untrusted::Untrusted;
 
 /// Largest card that we send, in bytes of its JSON as Teams counts them: two for each UTF-16 unit. Teams' documentation

@@ -299,6 +299,7 @@ pub(crate) enum Size {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tone {
+    Accent,
     Attention,
     Warning,
     Good,

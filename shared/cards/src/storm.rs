@@ -22,7 +22,7 @@ use crate::untrusted::{Own, Plain};
 use crate::{Card, MAX_CARD_BYTES, text};
 
 /// Longest title of a row on the card, in UTF-16 units: about one and a half lines of a phone.
-const TITLE_LIMIT: usize = 60;
+const TITLE_LIMIT: usize = 50;
 
 /// Longest service and priority name in a row, in UTF-16 units.
 const SERVICE_LIMIT: usize = 32;
@@ -117,11 +117,15 @@ fn render(view: &StormView<'_>, rows: usize, services: usize) -> Card {
     let storm = view.storm;
     let stage = Stage::of(storm);
     let mut body = vec![header(view, stage)];
-    if let Stage::Active | Stage::Open(_) = stage {
-        body.extend(by_service(&storm.followed.services, services));
-    }
-    body.extend(most_urgent(storm, stage, rows));
-    body.extend(about(view, stage).map(|about| small(about, Spacing::Medium)));
+    let open: Vec<&OfService> = match stage {
+        Stage::Active | Stage::Open(_) => storm.followed.services.iter().filter(|of| of.counts.open() > 0).collect(),
+        Stage::Over(_) | Stage::Late => Vec::new(),
+    };
+    // So that the first button is on a phone's first screen: a row takes as much room as two services.
+    let room = SHOWN - open.len().min(services) / 3;
+    body.extend(by_service(open, services));
+    body.extend(most_urgent(storm, stage, rows.min(room)));
+    body.extend(about(view, stage).map(|about| small(about, Spacing::Small)));
     Card { summary: summary(storm), content: AdaptiveCard::new(head(storm), body, actions(view)) }
 }
 
@@ -191,7 +195,10 @@ fn course(storm: &Storm, ended: Timestamp) -> Own {
     };
     let line = line.own(" to ");
     let line = if is_same_day(storm.began_at, ended) { line.clock(ended) } else { line.time(ended) };
-    let line = line.own(". ").append(&incidents(storm.followed.counts.all())).own(" here");
+    let line = match storm.followed.counts {
+        counts if counts.open() > 0 => line.own(". ").append(&incidents(counts.all())).own(" here"),
+        _ => line,
+    };
     if storm.cards_after > 0 { line.own("; ").append(&cards_after(storm)).own(".") } else { line.own(".") }
 }
 
@@ -266,15 +273,14 @@ fn header(view: &StormView<'_>, stage: Stage) -> Element {
 }
 
 /// The services with the most open incidents, one line each.
-fn by_service(services: &[OfService], most: usize) -> Vec<Element> {
-    let mut open: Vec<&OfService> = services.iter().filter(|known| known.counts.open() > 0).collect();
+fn by_service(mut open: Vec<&OfService>, most: usize) -> Vec<Element> {
     open.sort_by_key(|known| Reverse(known.counts.open()));
     let shown: Vec<Element> = open.iter().take(most).map(|known| of_service(known)).collect();
     if shown.is_empty() {
         return shown;
     }
     let more = u64::try_from(open.len() - shown.len()).unwrap_or(u64::MAX);
-    let heading = label("Open by service (triggered + acknowledged)");
+    let heading = label("Open (triggered + acknowledged)");
     let more = (more > 0).then(|| {
         let line = Own::from("and ").count(more);
         small(line.own(if more == 1 { " more service" } else { " more services" }).into(), Spacing::None)
@@ -302,24 +308,30 @@ fn of_service(known: &OfService) -> Element {
 
 fn most_urgent(storm: &Storm, stage: Stage, most: usize) -> Vec<Element> {
     let (of, heading) = match stage {
-        Stage::Active | Stage::Open(_) => (storm.followed.counts.open(), "Most urgent"),
-        Stage::Late => (storm.followed.counts.all(), "Incidents"),
+        Stage::Active | Stage::Open(_) => (storm.followed.counts.open(), "Most urgent · rows open in PagerDuty"),
+        Stage::Late => (storm.followed.counts.all(), "Rows open in PagerDuty"),
         Stage::Over(_) => return Vec::new(),
     };
     let rows = storm.followed.shown().iter().filter(|row| stage == Stage::Late || row.is_open());
     let rows: Vec<Element> = rows.take(most).map(|known| row(known, TITLE_LIMIT)).collect();
     let more = of.saturating_sub(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-    let has_rows = !rows.is_empty();
-    let line = if has_rows { Own::from("and ") } else { Own::from("") };
-    let line = line.count(more).own(if has_rows { " more: Show list" } else { " incidents: Show list" });
-    let heading = has_rows.then(|| label(heading));
+    let heading = (!rows.is_empty()).then(|| label(heading));
+    let line = match heading {
+        Some(_) => Own::from("and ").count(more).own(" more: Show list"),
+        None => incidents(more).own(": Show list"),
+    };
     let more = (more > 0).then(|| small(line.into(), Spacing::Small));
     heading.into_iter().chain(rows).chain(more).collect()
 }
 
 /// An incident on two lines: its name, and under it how it is. A tap opens it in PagerDuty.
 pub(crate) fn row(row: &Row, title_limit: usize) -> Element {
-    let number = TextRun { is_subtle: true, ..TextRun::new(Plain::from("#").number(row.number).own(" ")) };
+    let opens = Link::pagerduty(&row.url).map(|url| {
+        let title = Own::from("Open incident ").number(row.number).own(" in PagerDuty");
+        Opens { title, url }
+    });
+    let number = TextRun::new(Plain::from("#").number(row.number).own(" "));
+    let number = TextRun { color: opens.is_some().then_some(Tone::Accent), ..number };
     let title = Plain::from("").foreign_or(&row.title, title_limit, "(no title)");
     let title = TextRun { weight: Some(Weight::Bolder), ..TextRun::new(title) };
     let status = TextRun::new(word(row.status).0);
@@ -330,10 +342,6 @@ pub(crate) fn row(row: &Row, title_limit: usize) -> Element {
         Element::RichTextBlock(RichTextBlock { inlines: vec![number, title], spacing: None }),
         Element::RichTextBlock(RichTextBlock::new(vec![status, how], Spacing::None)),
     ];
-    let opens = Link::pagerduty(&row.url).map(|url| {
-        let title = Own::from("Open incident ").number(row.number).own(" in PagerDuty");
-        Opens { title, url }
-    });
     Element::Container(Container { spacing: Some(Spacing::Small), select_action: opens, ..Container::new(items) })
 }
 

@@ -261,6 +261,38 @@ fn a_storm_in_each_stage() {
 }
 
 #[test]
+fn the_dialogs_of_a_storm() {
+    use crate::data::{StormFilter, StormStatus};
+    use crate::{StormAnswer, StormList, StormQuestion, StormScope, storm_answer, storm_list, storm_question};
+    use storms::{answered, listed, place, services};
+    let (rows, services, filter) = (listed(10), services(), StormFilter::default());
+    let list = StormList {
+        place: place(&filter),
+        rows: &rows,
+        first: 10,
+        total: 1312,
+        next: Some("t0k3n"),
+        services: &services,
+        said: None,
+    };
+    assert_json_snapshot!("storm_list", storm_list(&list));
+    let resolved = StormFilter { service: Some(services[1].id.clone()), status: StormStatus::Resolved };
+    let empty = StormList { place: place(&resolved), rows: &[], first: 0, total: 0, next: None, ..list };
+    assert_json_snapshot!("storm_list_empty", storm_list(&empty));
+    let said = Some("#48010 has its own card now.");
+    let last = StormList { rows: &rows[..2], first: 20, total: 22, next: None, said, ..list };
+    assert_json_snapshot!("storm_list_last", storm_list(&last));
+    let question = StormQuestion { place: place(&filter), scope: StormScope::Shown, service: None, count: 1204 };
+    assert_json_snapshot!("storm_question", storm_question(&question));
+    let none = StormQuestion { scope: StormScope::Mine, count: 0, ..question };
+    assert_json_snapshot!("storm_question_none", storm_question(&none));
+    let results = answered([18, 3, 40, 2, 1]);
+    let answer = StormAnswer { place: place(&filter), scope: StormScope::Shown, results: &results };
+    assert_json_snapshot!("storm_answer", storm_answer(&answer));
+    assert_json_snapshot!("storm_answer_good", storm_answer(&StormAnswer { results: &results[..18], ..answer }));
+}
+
+#[test]
 fn the_form_for_an_incident() {
     use crate::trigger::{Offer, TriggerForm, Typed, trigger_done, trigger_form, trigger_offer};
     assert_json_snapshot!("trigger_offer", trigger_offer());

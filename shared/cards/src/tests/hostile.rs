@@ -1,11 +1,14 @@
 //! Whatever stands in an incident: its card stays small, stays a card, and nothing foreign in it comes alive.
 
 use domain::incident::LOG_LIMIT;
+use domain::storm::{Followed, Kind, Row};
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
 use super::*;
+use crate::data::{StormFilter, StormStatus};
 use crate::untrusted::utf16_len;
+use crate::{StormAnswer, StormAnswered, StormList, StormOutcome, StormQuestion, StormScope, StormService};
 
 /// Pieces that mean something to some renderer, and pieces that grow when they are escaped.
 fn piece() -> impl Strategy<Value = String> {
@@ -148,7 +151,9 @@ const KNOWN_TYPES: &[&str] = &[
     "ColumnSet",
     "Column",
     "Input.Text",
+    "Input.ChoiceSet",
     "Action.Execute",
+    "Action.Submit",
     "Action.OpenUrl",
     "Action.ShowCard",
 ];
@@ -169,6 +174,9 @@ fn assert_harmless(card: &Card) {
             "type" => assert!(KNOWN_TYPES.contains(&text), "{text}"),
             "url" => assert!(text.starts_with("https://"), "{text}"),
             "text" if kind == "TextRun" => assert_dead(text),
+            // A compact list shows its choices as they are.
+            "title" if kind == "Input.ChoiceSet" => assert_dead(text),
+            "value" if kind == "Input.ChoiceSet" => {}
             // All of these are interpreted as Markdown by some client.
             "text" | "fallbackText" | "title" | "label" | "placeholder" | "errorMessage" => {
                 assert_eq!(markup(text), Vec::<String>::new(), "{text}");
@@ -192,6 +200,29 @@ fn assert_dead(text: &str) {
             || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}' | '\u{AD}')
     };
     assert_eq!(text.chars().find(|c| hidden(*c)), None, "{text:?}");
+}
+
+prop_compose! {
+    fn row()(
+        titles in (foreign(), foreign(), foreign()),
+        ids in (id(), 0..9_u8),
+        status in prop::sample::select(vec![Status::Triggered, Status::Acknowledged, Status::Resolved]),
+        url in prop_oneof![foreign(), Just(format!("https://acme.pagerduty.com/{}", "a".repeat(970)))],
+        number in any::<u64>(),
+    ) -> Row {
+        Row {
+            number, status, url,
+            incident: IncidentId::new(ids.0).unwrap(),
+            title: titles.0,
+            priority: Some(titles.1),
+            service: ServiceRef { id: ServiceId::new(format!("PSVC{}", ids.1)).unwrap(), name: titles.2 },
+            ..storms::row(48_000, status, "Payments")
+        }
+    }
+}
+
+fn alone(content: crate::AdaptiveCard) -> Card {
+    Card { summary: "A dialog".to_owned(), content }
 }
 
 proptest! {
@@ -235,6 +266,44 @@ proptest! {
             crate::setup::list("A list", &vec![crate::setup::Line { name: a, about: b }; 50], ""),
         ];
         cards.iter().for_each(assert_harmless);
+    }
+
+    #[test]
+    fn cards_of_storms_stay_small_and_harmless(
+        rows in prop::collection::vec(row(), 0..12),
+        top in prop::collection::vec(foreign(), 0..6),
+        is_late in any::<bool>(),
+        is_over in any::<bool>(),
+    ) {
+        let mut storm = storms::storm(if is_late { Kind::Late } else { Kind::Storm }, [0, 0, 0]);
+        storm.followed = Followed::counted(rows.iter().cloned());
+        storm.ended_at = is_over.then(|| at("09:46:40"));
+        let view = storms::view(&storm, &top);
+        assert_harmless(&crate::storm(&view));
+        assert_harmless(&crate::storm_fallback(&view));
+        let services: Vec<StormService> = rows
+            .iter()
+            .map(|row| StormService { id: row.service.id.clone(), name: row.service.name.clone(), open: row.number })
+            .collect();
+        let (service, said) = (services.first().map(|service| service.id.clone()), top.first().map(String::as_str));
+        let filter = StormFilter { service, status: StormStatus::Open };
+        let place = storms::place(&filter);
+        let rows = &rows[..rows.len().min(10)];
+        let list = StormList { place, rows, first: 10, total: 312, next: Some("t0k3n"), services: &services, said };
+        assert_harmless(&alone(crate::storm_list(&list)));
+        let question = StormQuestion { place, scope: StormScope::Mine, service: said, count: 300 };
+        assert_harmless(&alone(crate::storm_question(&question)));
+        let failed = |row: &Row| StormAnswered {
+            number: row.number,
+            title: row.title.clone(),
+            outcome: StormOutcome::Failed { reason: row.service.name.clone() },
+        };
+        let results: Vec<StormAnswered> = rows.iter().map(failed).collect();
+        let answer = StormAnswer { place, scope: StormScope::Shown, results: &results };
+        assert_harmless(&alone(crate::storm_answer(&answer)));
+        let said = crate::storm_answer_sentence(&answer);
+        prop_assert!(utf16_len(&said) <= 400 && !said.contains("]("), "{}", said);
+        assert_dead(&said);
     }
 
     #[test]
@@ -293,4 +362,44 @@ fn an_ordinary_incident_shows_five_lines_and_is_far_from_the_limit() {
     let card = incident(&record);
     assert_eq!(json(&card).to_string().matches("Note by Alice").count(), 5);
     assert!(card.content.json_bytes() < MAX_CARD_BYTES / 2, "{}", card.content.json_bytes());
+}
+
+/// Rows as large as they can be: they give way, and the counts and buttons stay.
+#[test]
+fn the_largest_storm_loses_rows_before_anything_else() {
+    let name = |index: usize| format!("{index} {}", "\"<at>".repeat(820));
+    let rows = (0..100).map(|index| {
+        let row = storms::row(48_000 + index as u64, Status::Triggered, "Payments");
+        let service = ServiceRef { id: ServiceId::new(format!("PSVC{index}")).unwrap(), name: name(index) };
+        let url = format!("https://acme.pagerduty.com/{}", "a".repeat(970));
+        Row { title: name(index), priority: Some(name(index)), service, url, ..row }
+    });
+    let rows: Vec<Row> = rows.collect();
+    let mut storm = storms::storm(Kind::Storm, [0, 0, 0]);
+    storm.followed = Followed::counted(rows.iter().cloned());
+    let account = AccountId::new("\"".repeat(300)).unwrap();
+    let card = crate::storm(&crate::StormView { account: &account, ..storms::view(&storm, &[]) });
+    assert_harmless(&card);
+    assert_eq!(buttons(&card), ["Show list", "Acknowledge mine", "Acknowledge shown"]);
+    let text = json(&card).to_string();
+    assert!(text.contains("Incident storm: 100 open") && text.contains("100 triggered"), "{text}");
+    assert!(text.contains("and 94 more services"), "{text}");
+    let shown = text.matches("selectAction").count();
+    assert!((1..=6).contains(&shown), "{shown} rows");
+    assert!(text.contains(&format!("and {} more: Show list", 100 - shown)), "{text}");
+
+    let service = |row: &Row| StormService { id: row.service.id.clone(), name: row.service.name.clone(), open: 1 };
+    let services: Vec<StormService> = rows.iter().map(service).collect();
+    let filter = StormFilter { service: Some(services[99].id.clone()), status: StormStatus::All };
+    let incident = |index| IncidentId::new(format!("{index}{}", "\\".repeat(299))).unwrap();
+    let rows: Vec<Row> = (0..10).map(|index| Row { incident: incident(index), ..rows[index].clone() }).collect();
+    let next = "\"".repeat(500);
+    let place = crate::StormPlace { account: &account, ..storms::place(&filter) };
+    let list =
+        StormList { place, rows: &rows, first: 0, total: 100, next: Some(&next), services: &services, said: None };
+    let card = alone(crate::storm_list(&list));
+    assert_harmless(&card);
+    let text = json(&card).to_string();
+    assert_eq!(text.matches("\"#480").count(), 10, "each row of the page is there");
+    assert!(text.contains("\"PSVC99\""), "the filter is offered still");
 }

@@ -1,11 +1,45 @@
 //! The card of a storm in each of its stages, and its dialogs.
 
+use std::sync::LazyLock;
+
 use domain::ids::StormId;
 use domain::storm::{Folded, Followed, Kind, Row, Storm};
 use jiff::SignedDuration;
 
 use super::*;
-use crate::{StormView, storm_end_reply, storm_fallback};
+use crate::data::{StormData, StormDialog, StormFilter, StormStatus, StormVerb};
+use crate::{
+    StormAnswer, StormAnswered, StormList, StormOutcome, StormPlace, StormQuestion, StormScope, StormService,
+    StormView, storm_answer_sentence, storm_end_reply, storm_fallback, storm_list, storm_question,
+};
+
+static ACCOUNT: LazyLock<AccountId> = LazyLock::new(|| AccountId::new("PACC1").unwrap());
+static STORM: LazyLock<StormId> = LazyLock::new(|| StormId::new("7").unwrap());
+
+pub(super) fn place(filter: &StormFilter) -> StormPlace<'_> {
+    StormPlace { account: &ACCOUNT, storm: &STORM, filter }
+}
+
+/// Rows of a list, the newest first.
+pub(super) fn listed(count: u64) -> Vec<Row> {
+    let status = |number| if number % 4 == 1 { Status::Acknowledged } else { Status::Triggered };
+    (48_000..48_000 + count).rev().map(|number| row(number, status(number), "Payments")).collect()
+}
+
+pub(super) fn services() -> Vec<StormService> {
+    let service = |name: &str, open| StormService { id: ServiceId::new(name).unwrap(), name: name.to_owned(), open };
+    vec![service("Payments", 1204), service("Search", 1)]
+}
+
+/// So many acknowledged, failed, not in time, resolved meanwhile and acknowledged by others.
+pub(super) fn answered(counts: [usize; 5]) -> Vec<StormAnswered> {
+    let failed = StormOutcome::Failed { reason: "Your role may not do this.".to_owned() };
+    let outcomes =
+        [StormOutcome::Acknowledged, failed, StormOutcome::NotInTime, StormOutcome::Resolved, StormOutcome::Already];
+    let all = outcomes.into_iter().zip(counts).flat_map(|(outcome, count)| vec![outcome; count]);
+    let answered = |(number, outcome)| StormAnswered { number, title: "Replica lag".to_owned(), outcome };
+    (48_000..).zip(all).map(answered).collect()
+}
 
 pub(super) fn row(number: u64, status: Status, service: &str) -> Row {
     let titles = [
@@ -22,7 +56,7 @@ pub(super) fn row(number: u64, status: Status, service: &str) -> Row {
         title: titles[index % titles.len()].to_owned(),
         status,
         urgency: if number % 7 == 3 { Urgency::Low } else { Urgency::High },
-        priority: (number % 3 == 0).then(|| "P2".to_owned()),
+        priority: number.is_multiple_of(3).then(|| "P2".to_owned()),
         service: ServiceRef { id: ServiceId::new(service.replace(" ", "-")).unwrap(), name: service.to_owned() },
         url: format!("https://acme.pagerduty.com/incidents/Q{number}"),
         since: at("09:12:00") + SignedDuration::from_secs(i64::try_from(number % 600).unwrap()),
@@ -67,7 +101,6 @@ pub(super) fn top() -> Vec<String> {
 }
 
 pub(super) fn view<'a>(storm: &'a Storm, top: &'a [String]) -> StormView<'a> {
-    static ACCOUNT: std::sync::LazyLock<AccountId> = std::sync::LazyLock::new(|| AccountId::new("PACC1").unwrap());
     StormView { storm, account: &ACCOUNT, now: at("09:24:10"), top }
 }
 
@@ -217,4 +250,145 @@ fn what_has_left_is_said() {
         let text = json(&card(&storm)).to_string();
         assert!(text.contains(said[usize::try_from(storm.left).unwrap() - 1]), "{text}");
     }
+}
+
+/// What the buttons of a dialog carry, by their titles.
+fn carried(card: &crate::AdaptiveCard) -> Vec<(String, StormData)> {
+    let json = serde_json::to_value(card).unwrap();
+    let actions = json["actions"].as_array().cloned().unwrap_or_default();
+    actions
+        .iter()
+        .map(|action| {
+            assert_eq!(action["data"].get("msteams"), None, "inside a dialog nothing opens another");
+            (action["title"].as_str().unwrap().to_owned(), StormData::read(&action["data"]).unwrap())
+        })
+        .collect()
+}
+
+fn page<'a>(filter: &'a StormFilter, rows: &'a [Row]) -> StormList<'a> {
+    StormList { place: place(filter), rows, first: 0, total: 312, next: Some("t0k3n"), services: &[], said: None }
+}
+
+#[test]
+fn a_page_says_where_it_is() {
+    let rows = listed(10);
+    let status = |status| StormFilter { service: None, status };
+    let (open, all) = (status(StormStatus::Open), status(StormStatus::All));
+    let table = [
+        (page(&open, &rows), "1-10 of 312 open"),
+        (StormList { first: 1000, total: 1312, ..page(&open, &rows) }, "1,001-1,010 of 1,312 open"),
+        (StormList { first: 310, total: 312, ..page(&all, &rows[..2]) }, "311-312 of 312"),
+        (StormList { first: 310, total: 300, ..page(&all, &rows[..2]) }, "311-312 of 312"),
+        (StormList { total: 0, ..page(&open, &[]) }, "There is no open incident here"),
+        (StormList { total: 0, ..page(&all, &[]) }, "There is no incident here"),
+        (StormList { first: 10, total: 10, ..page(&open, &[]) }, "Nothing more of 10 open"),
+    ];
+    for (list, said) in table {
+        let json = serde_json::to_value(storm_list(&list)).unwrap();
+        assert_eq!(json["body"][0]["text"], said);
+    }
+}
+
+#[test]
+fn the_list_has_the_buttons_that_fit() {
+    let rows = listed(10);
+    let filter = |status| StormFilter { service: Some(ServiceId::new("PSVC1").unwrap()), status };
+    let (open, resolved) = (filter(StormStatus::Open), filter(StormStatus::Resolved));
+    let first = &["Next page", "Apply filter", "Show as card", "Acknowledge these"][..];
+    let table = [
+        (page(&open, &rows), first),
+        (
+            StormList { first: 10, ..page(&open, &rows) },
+            &["Next page", "First page", "Apply filter", "Show as card", "Acknowledge these"],
+        ),
+        (
+            StormList { first: 20, next: None, ..page(&resolved, &rows) },
+            &["First page", "Apply filter", "Show as card"],
+        ),
+        (StormList { total: 0, next: None, ..page(&open, &[]) }, &["Apply filter"]),
+    ];
+    for (list, expected) in table {
+        let carried = carried(&storm_list(&list));
+        let titles: Vec<&str> = carried.iter().map(|(title, _)| title.as_str()).collect();
+        assert_eq!(titles, expected);
+        for (title, data) in &carried {
+            let (dialog, verb, from) = match title.as_str() {
+                "Next page" => (StormDialog::List, StormVerb::Next, list.first + 10),
+                "First page" => (StormDialog::List, StormVerb::First, 0),
+                "Apply filter" => (StormDialog::List, StormVerb::Show, 0),
+                "Show as card" => (StormDialog::List, StormVerb::Card, 0),
+                _ => (StormDialog::AcknowledgeShown, StormVerb::Ask, 0),
+            };
+            assert_eq!((data.dialog, data.verb, data.from), (dialog, Some(verb), from), "{title}");
+            assert_eq!(data.after.as_deref(), (verb == StormVerb::Next).then_some("t0k3n"), "{title}");
+            assert_eq!(&data.filter, list.place.filter, "{title}");
+        }
+    }
+}
+
+#[test]
+fn a_question_says_how_many_it_is_about() {
+    let filter = StormFilter { service: Some(ServiceId::new("PSVC1").unwrap()), status: StormStatus::Triggered };
+    let (mine, shown) = (StormScope::Mine, StormScope::Shown);
+    let table = [
+        (shown, None, 1204, "The 250 newest of 1,204 triggered incidents will be acknowledged in your name.", "250"),
+        (shown, Some("Pay"), 250, "250 triggered incidents of Pay will be acknowledged in your name.", "250"),
+        (shown, None, 1, "1 triggered incident will be acknowledged in your name.", "1"),
+        (mine, None, 1, "1 triggered incident, assigned to you, will be acknowledged in your name.", "1"),
+        (
+            mine,
+            Some("Pay"),
+            251,
+            "The 250 newest of 251 triggered incidents of Pay, all assigned to you, will be acknowledged in your name.",
+            "250",
+        ),
+        (mine, None, 0, "No incident that is triggered here is assigned to you.", ""),
+        (shown, Some("Pay"), 0, "No incident of Pay is triggered here.", ""),
+    ];
+    for (scope, service, count, said, number) in table {
+        let card = storm_question(&StormQuestion { place: place(&filter), scope, service, count });
+        let json = serde_json::to_value(&card).unwrap();
+        assert_eq!(json["body"][1]["inlines"][0]["text"], said);
+        let carried = carried(&card);
+        let [(title, data)] = carried.as_slice() else { panic!("{carried:?}") };
+        assert_eq!(data.filter, filter);
+        if count == 0 {
+            assert_eq!(
+                (title.as_str(), data.dialog, data.verb),
+                ("Show list", StormDialog::List, Some(StormVerb::First))
+            );
+        } else {
+            assert_eq!((title.as_str(), data.verb), (&*format!("Acknowledge {number}"), Some(StormVerb::Acknowledge)));
+            assert_eq!(StormScope::of(data.dialog), Some(scope));
+        }
+    }
+}
+
+#[test]
+fn an_answer_counts_what_has_become_of_each() {
+    let filter = StormFilter::default();
+    let all = "18 acknowledged; 2 were resolved meanwhile; 1 was acknowledged by somebody else already; 3 failed: Your role \
+               may not do this; 40 not done in time, press Acknowledge shown again.";
+    let table = [
+        ([18, 3, 40, 2, 1], all),
+        ([1, 0, 0, 0, 0], "1 acknowledged."),
+        ([0, 0, 0, 0, 0], "0 acknowledged."),
+        ([0, 0, 0, 1, 0], "1 was resolved meanwhile."),
+        ([0, 0, 0, 0, 5], "5 were acknowledged by somebody else already."),
+        ([1200, 0, 1000, 0, 0], "1,200 acknowledged; 1,000 not done in time, press Acknowledge shown again."),
+    ];
+    for (counts, said) in table {
+        let results = answered(counts);
+        let answer = StormAnswer { place: place(&filter), scope: StormScope::Shown, results: &results };
+        assert_eq!(storm_answer_sentence(&answer), said);
+    }
+    let mut results = answered([0, 2, 0, 0, 0]);
+    results[1].outcome = StormOutcome::Failed { reason: String::new() };
+    let answer = StormAnswer { place: place(&filter), scope: StormScope::Mine, results: &results };
+    assert_eq!(storm_answer_sentence(&answer), "2 failed for several reasons.");
+    let answer = StormAnswer { results: &results[1..], ..answer };
+    assert_eq!(storm_answer_sentence(&answer), "1 failed: PagerDuty gave no reason.");
+    let late = answered([0, 0, 1, 0, 0]);
+    let answer = StormAnswer { results: &late, ..answer };
+    assert_eq!(storm_answer_sentence(&answer), "1 not done in time, press Acknowledge mine again.");
 }

@@ -85,6 +85,7 @@ const CHOICES: &[(&str, &str, &[&str])] = &[
     ("TextBlock", "color", &["default", "dark", "light", "accent", "good", "warning", "attention"]),
     ("TextBlock", "fontType", &["default", "monospace"]),
     ("TextBlock", "style", &["default", "columnheader", "heading"]),
+    ("TextRun", "size", &["default", "small", "medium", "large", "extralarge"]),
     ("TextRun", "weight", &["default", "lighter", "bolder"]),
     ("TextRun", "color", &["default", "dark", "light", "accent", "good", "warning", "attention"]),
     ("Container", "style", &["default", "emphasis", "good", "attention", "warning", "accent"]),
@@ -94,6 +95,21 @@ const CHOICES: &[(&str, &str, &[&str])] = &[
     ("Action.", "associatedInputs", &["auto", "none"]),
     ("Input.ChoiceSet", "style", &["compact", "expanded", "filtered"]),
     ("Input.Text", "style", &["text", "tel", "url", "email", "password"]),
+];
+
+/// What a tap can do something on (schema 1.5, `selectAction`; 1.6's elements by the Teams documentation).
+const TAPPED: &[&str] = &[
+    "TextRun",
+    "Image",
+    "Container",
+    "ColumnSet",
+    "Column",
+    "TableCell",
+    "Icon",
+    "IconRun",
+    "ImageRun",
+    "CompoundButton",
+    "CarouselPage",
 ];
 
 const VERSIONS: &[&str] = &["1.0", "1.1", "1.2", "1.3", "1.4", "1.5"];
@@ -171,7 +187,11 @@ impl Check {
         }
         for action in ["selectAction", "inlineAction"] {
             if let Some(action_value) = content.get(action) {
-                self.action(action_value, &format!("{path}.{action}"));
+                let taken = if action == "selectAction" { TAPPED.contains(&kind) } else { kind == "Input.Text" };
+                if !taken {
+                    self.mistake(path, &format!("{kind} has no {action}"));
+                }
+                self.tapped(action_value, &format!("{path}.{action}"));
             }
         }
         self.actions(content, path);
@@ -185,10 +205,21 @@ impl Check {
         }
         let Some(content) = column.as_object() else { return self.mistake(path, "is no object") };
         self.each(content, "items", path, Self::element);
+        if let Some(action) = content.get("selectAction") {
+            self.tapped(action, &format!("{path}.selectAction"));
+        }
     }
 
     fn actions(&mut self, content: &Map<String, Value>, path: &str) {
         self.each(content, "actions", path, Self::action);
+    }
+
+    /// An action without a button of its own, so without room for a card that opens below it.
+    fn tapped(&mut self, action: &Value, path: &str) {
+        if type_of(action) == "Action.ShowCard" {
+            self.mistake(path, "Action.ShowCard needs a button");
+        }
+        self.action(action, path);
     }
 
     fn action(&mut self, action: &Value, path: &str) {
@@ -376,6 +407,19 @@ mod tests {
     }
 
     #[test]
+    fn no_card_of_ours_has_a_mistake() {
+        let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/cards/src/snapshots");
+        let files = std::fs::read_dir(snapshots).unwrap().map(|file| file.unwrap().path());
+        let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        assert!(texts.len() > 40, "{} cards", texts.len());
+        for text in texts {
+            let (_, json) = text.split_once("\n---\n").unwrap();
+            let snapshot: Value = serde_json::from_str(json).unwrap();
+            assert_eq!(mistakes(snapshot.get("content").unwrap_or(&snapshot)), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
     fn each_mistake_is_named() {
         let text = json!({ "type": "TextBlock", "text": "t" });
         let input = json!({ "type": "Input.Text", "id": "same" });
@@ -429,6 +473,29 @@ mod tests {
                     json!([{ "type": "Action.ShowCard", "card": { "type": "AdaptiveCard", "body": [input] } }]),
                 ),
                 vec!["card.actions[0].card.body[0]: the id \"same\" is used twice"],
+            ),
+            (
+                card(
+                    json!([{ "type": "TextBlock", "text": "t", "selectAction": { "type": "Action.OpenUrl", "url": "u" } }]),
+                    json!([]),
+                ),
+                vec!["card.body[0]: TextBlock has no selectAction"],
+            ),
+            (
+                card(
+                    json!([
+                        { "type": "Container", "items": [], "selectAction": { "type": "Action.OpenUrl" } },
+                        { "type": "ColumnSet", "columns": [{ "selectAction":
+                            { "type": "Action.ShowCard", "card": { "type": "AdaptiveCard", "body": [text] } } }] },
+                        { "type": "RichTextBlock", "inlines": [{ "type": "TextRun", "text": "t", "size": "tiny" }] },
+                    ]),
+                    json!([]),
+                ),
+                vec![
+                    "card.body[0].selectAction: Action.OpenUrl without a proper url",
+                    "card.body[1].columns[0].selectAction: Action.ShowCard needs a button",
+                    "card.body[2].inlines[0]: size is \"tiny\"",
+                ],
             ),
             (
                 card(json!([]), json!([{ "type": "Action.Http", "url": "x" }])),
