@@ -33,7 +33,7 @@ const LEAST_TO_WRITE: Duration = Duration::from_millis(500);
 /// How many pages tell what became of those that it does not fit any more.
 const PAGES_OF_OTHERS: usize = 2;
 
-/// How many incidents that are in no list are read one by one, all at the same time.
+/// How many incidents are read one by one, all at the same time: no list is read for so few, but the first page of all.
 const MOST_SINGLE: usize = 10;
 
 /// More services than this would not fit into an address; the lists are then of all services.
@@ -164,7 +164,7 @@ impl Desk<'_> {
         Ok(told.map_or_else(|error| unread(&error), |()| OneOutcome::NotInTime))
     }
 
-    /// Reads a list until each of the incidents was seen, or it ends, or so many pages were read.
+    /// Reads a list until enough of the incidents were seen, or it ends, or so many pages were read.
     async fn list(
         &mut self,
         reading: &mut Reading,
@@ -176,7 +176,8 @@ impl Desk<'_> {
         // Without a status PagerDuty would list all incidents.
         let mut next = (!statuses.is_empty()).then_some(0);
         for _ in 0..pages {
-            let Some(offset) = next.filter(|_| !reading.missing().is_empty()) else { break };
+            let may_miss = if self.whom.scope == Scope::These && reading.has_begun() { MOST_SINGLE } else { 0 };
+            let Some(offset) = next.filter(|_| reading.missing().len() > may_miss) else { break };
             if reading.has_begun() && self.left() < LEAST_TO_READ {
                 return Err(PersonError::Busy);
             }

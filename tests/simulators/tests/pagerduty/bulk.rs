@@ -10,7 +10,7 @@ fn change(id: &str, fields: &Value) -> Value {
     incident
 }
 
-fn acknowledge(id: &String) -> Value {
+fn acknowledge(id: &str) -> Value {
     change(id, &json!({ "status": "acknowledged" }))
 }
 
@@ -70,7 +70,7 @@ async fn one_that_cannot_be_changed_spoils_all_and_is_named() {
     world.take("a");
     let before = world.pagerduty.incidents();
     for (what, user, bad, expected, says) in [
-        ("an unknown one", &world.ada, acknowledge(&"QX".to_owned()), (400, 2001), "Incident QX Not Found"),
+        ("an unknown one", &world.ada, acknowledge("QX"), (400, 2001), "Incident QX Not Found"),
         ("acknowledged already", &world.ada, acknowledge(&ids[1]), (400, 1002), ids[1].as_str()),
         ("an unknown status", &world.ada, change(&ids[1], &json!({ "status": "closed" })), (400, 1003), &ids[1]),
         ("the same twice", &world.ada, acknowledge(&ids[0]), (400, 2001), &format!("{} is there twice", ids[0])),
@@ -97,10 +97,10 @@ async fn one_that_cannot_be_changed_spoils_all_and_is_named() {
 async fn at_most_250_at_once_and_the_answer_has_a_page_of_them() {
     let world = World::new().await;
     let ids = world.trigger(251);
-    let got = world.change_all(&world.ada, ids.iter().map(acknowledge)).await;
+    let got = world.change_all(&world.ada, ids.iter().map(|id| acknowledge(id))).await;
     assert_eq!(got.error(), (413, 2001));
     assert_eq!(world.incident(&ids[0])["status"], "triggered");
-    let all_but_one: Vec<Value> = ids[1..].iter().map(acknowledge).collect();
+    let all_but_one: Vec<Value> = ids[1..].iter().map(|id| acknowledge(id)).collect();
     let body = json!({ "incidents": all_but_one });
     let got = world.call_as(&world.ada, "PUT", "/incidents?limit=100&total=true", body).await;
     assert_eq!((got.status, got.body["incidents"].as_array().unwrap().len()), (200, 100));
