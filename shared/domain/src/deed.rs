@@ -118,6 +118,16 @@ impl DeedKind {
         }
     }
 
+    /// The status that it brings an incident into, and so any number of incidents; `None`: it is more than that.
+    #[must_use]
+    pub fn sets(self) -> Option<Status> {
+        match self {
+            Self::Acknowledge => Some(Status::Acknowledged),
+            Self::Resolve => Some(Status::Resolved),
+            Self::AddNote => None,
+        }
+    }
+
     /// The deed with what was typed; what is missing is empty, and [`Deed::decide`] says so.
     #[must_use]
     pub fn with(self, inputs: &Inputs) -> Deed {
@@ -312,6 +322,23 @@ mod tests {
         }
         assert_eq!(DeedKind::AddNote.with(&inputs), Deed::AddNote { text: "on it".to_owned() });
         assert_eq!(DeedKind::AddNote.with(&Inputs::new()), Deed::AddNote { text: String::new() });
+    }
+
+    #[test]
+    fn what_sets_a_status_sets_it_where_it_is_offered() {
+        let alice = PdUserId::new("PALICE").unwrap();
+        for kind in DeedKind::ALL {
+            let Some(sets) = kind.sets() else { continue };
+            assert_eq!(kind.form(), [], "{kind:?} is done to many at once, for which nothing can be typed");
+            assert_eq!(kind.repetition(), Repetition::Harmless);
+            for status in [Status::Triggered, Status::Acknowledged] {
+                if kind.is_offered(status) {
+                    let decision = kind.with(&Inputs::new()).decide(&record(Some(status)), &alice);
+                    assert_eq!(decision, Decision::Call(Request::SetStatus(sets)), "{kind:?} on {status:?}");
+                }
+            }
+            assert!(!kind.is_offered(Status::Resolved), "it would be reopened");
+        }
     }
 
     #[test]

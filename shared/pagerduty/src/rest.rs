@@ -26,6 +26,9 @@ pub use self::model::{CreatedSubscription, NewIncident, NewSubscription, Note, P
 pub use crate::events::SUBSCRIPTION_SCOPES;
 use crate::wire::text;
 
+/// How many incidents [`Api::set_statuses`] changes at most (REST docs, "Manage incidents").
+pub const MOST_STATUSES: usize = 250;
+
 /// Below the 5 s that Teams gives an answer to a click.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -83,6 +86,28 @@ impl Api {
     pub async fn set_status(&self, auth: Auth<'_>, id: &IncidentId, status: Status) -> Result<RestIncident, ApiError> {
         let body = json!({ "incident": { "type": "incident_reference", "status": status } });
         model::incident(&self.call(Method::PUT, &["incidents", id.as_str()], &[], auth, Some(&body)).await?)
+    }
+
+    /// As [`Api::set_status`] for up to [`MOST_STATUSES`] incidents: all of them, or none. The answer has the first 100, so that
+    /// an incident that is not in it is changed as well. PagerDuty limits these calls to 500 a minute.
+    ///
+    /// # Errors
+    /// [`ApiError`]. One incident that PagerDuty does not know, or that is in the status already, spoils all; 413 for more.
+    pub async fn set_statuses(
+        &self,
+        auth: Auth<'_>,
+        ids: &[IncidentId],
+        status: Status,
+    ) -> Result<Vec<RestIncident>, ApiError> {
+        // PagerDuty would refuse an empty list.
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let change = |id| json!({ "id": id, "type": "incident_reference", "status": status });
+        let body = json!({ "incidents": ids.iter().map(change).collect::<Vec<_>>() });
+        let size = model::PAGE.to_string();
+        let answer = self.call(Method::PUT, &["incidents"], &[("limit", &size)], auth, Some(&body)).await?;
+        directory::list(&answer, "incidents", model::rest_incident)
     }
 
     /// Opens an incident. PagerDuty limits these to 300 a minute.

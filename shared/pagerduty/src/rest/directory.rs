@@ -1,7 +1,7 @@
 //! Whom and what an account has: services, people, priorities, who is on call, which incidents are open.
 
 use domain::ids::{PdUserId, PolicyId, PriorityId, ServiceId, SubscriptionId};
-use domain::incident::ServiceRef;
+use domain::incident::{ServiceRef, Status};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::Value;
@@ -174,15 +174,43 @@ impl Api {
         assigned_to: Option<&PdUserId>,
         limit: u32,
     ) -> Result<Page<RestIncident>, ApiError> {
-        let limit = limit.clamp(1, PAGE);
-        let size = limit.to_string();
-        let mut pairs = vec![("limit", size.as_str()), ("statuses[]", "triggered"), ("statuses[]", "acknowledged")];
+        let open = [Status::Triggered, Status::Acknowledged];
+        self.newest(auth, &open, services, assigned_to, (0, limit.clamp(1, PAGE))).await
+    }
+
+    /// Up to 100 incidents in these statuses, of these services (of all, if none is given), and only those that are assigned to
+    /// a person, if one is given: the newest first, from `offset` on. What leaves the list meanwhile draws others over the
+    /// edge between two pages. Nobody is assigned to a resolved incident.
+    pub async fn newest_incidents(
+        &self,
+        auth: Auth<'_>,
+        statuses: &[Status],
+        services: &[ServiceId],
+        assigned_to: Option<&PdUserId>,
+        offset: u32,
+    ) -> Result<Page<RestIncident>, ApiError> {
+        self.newest(auth, statuses, services, assigned_to, (offset, PAGE)).await
+    }
+
+    async fn newest(
+        &self,
+        auth: Auth<'_>,
+        statuses: &[Status],
+        services: &[ServiceId],
+        assigned_to: Option<&PdUserId>,
+        (offset, limit): (u32, u32),
+    ) -> Result<Page<RestIncident>, ApiError> {
+        let (size, start) = (limit.to_string(), offset.to_string());
+        let mut pairs = vec![("limit", size.as_str())];
+        pairs.extend((offset > 0).then_some(("offset", start.as_str())));
+        pairs.extend(statuses.iter().map(|status| ("statuses[]", name_of(*status))));
         // PagerDuty leaves out what is older than a month otherwise, however open it is (REST docs, "List incidents").
         pairs.extend([("date_range", "all"), ("sort_by", "created_at:desc")]);
         pairs.extend(services.iter().map(|service| ("service_ids[]", service.as_str())));
         pairs.extend(assigned_to.map(|user| ("user_ids[]", user.as_str())));
         let answer = self.call(Method::GET, &["incidents"], &pairs, auth, None).await?;
-        Ok(Page { items: list(&answer, "incidents", model::rest_incident)?, next: model::next(&answer, 0, limit) })
+        let items = list(&answer, "incidents", model::rest_incident)?;
+        Ok(Page { items, next: model::next(&answer, offset, limit) })
     }
 
     /// Up to 100 incidents of these services, the oldest first, from `offset` on.
@@ -233,6 +261,14 @@ impl Api {
     }
 }
 
+fn name_of(status: Status) -> &'static str {
+    match status {
+        Status::Triggered => "triggered",
+        Status::Acknowledged => "acknowledged",
+        Status::Resolved => "resolved",
+    }
+}
+
 fn state(subscription: &Value) -> SubscriptionState {
     let says = |value: &Value, key: &str, wanted: bool| value.get(key).and_then(Value::as_bool) == Some(wanted);
     let is_dropped =
@@ -256,7 +292,11 @@ fn searched(query: &str) -> Option<(&'static str, &str)> {
 }
 
 /// The readable entries of a list: one that is not must not hide the others.
-fn list<T>(answer: &Value, key: &'static str, read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>, ApiError> {
+pub(super) fn list<T>(
+    answer: &Value,
+    key: &'static str,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Result<Vec<T>, ApiError> {
     let entries = answer.get(key).and_then(Value::as_array).ok_or(ApiError::Unreadable { what: key })?;
     Ok(entries.iter().filter_map(read).collect())
 }

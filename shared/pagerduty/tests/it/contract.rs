@@ -4,13 +4,14 @@
 use std::sync::{Arc, Mutex};
 
 use domain::event::subscribed;
-use domain::ids::{PdUserId, PolicyId, PriorityId, ServiceId, SubscriptionId};
+use domain::failure::Class;
+use domain::ids::{IncidentId, PdUserId, PolicyId, PriorityId, ServiceId, SubscriptionId};
 use domain::incident::{ServiceRef, Status, Urgency};
 use jiff::{SignedDuration, Timestamp};
 use pagerduty::oauth::{APP_SCOPES, USER_SCOPES};
 use pagerduty::rest::{
-    Api, ApiError, Auth, NewIncident, NewSubscription, OnCall, Page, PolicyRef, Priority, RestIncident, Role, Service,
-    SubscriptionState, User,
+    Api, ApiError, Auth, MOST_STATUSES, NewIncident, NewSubscription, OnCall, Page, PolicyRef, Priority, RestIncident,
+    Role, Service, SubscriptionState, User,
 };
 use pagerduty::service_address;
 use secrecy::SecretString;
@@ -236,6 +237,80 @@ async fn open_incidents_are_listed_however_old() {
     }
     let newest = world.api.open_incidents(auth, &[], None, 1).await.unwrap();
     assert_eq!(newest.items[0].snapshot.title, "Taken over");
+    world.finish();
+}
+
+#[tokio::test]
+async fn many_incidents_are_acknowledged_or_none() {
+    let world = World::start().await;
+    let auth = world.as_mira();
+    let open = |_| IncidentId::new(world.pagerduty.trigger(world.ticketing.as_str(), "Dark", "high")).unwrap();
+    let ids: Vec<IncidentId> = (0..MOST_STATUSES + 1).map(open).collect();
+    let status = |id: &IncidentId| world.pagerduty.incident(id.as_str()).unwrap()["status"].clone();
+    let acknowledge = async |ids: &[IncidentId]| world.api.set_statuses(auth, ids, Status::Acknowledged).await;
+    let (three, gone) = (&ids[..3], IncidentId::new("QGONE01").unwrap());
+
+    let too_many = acknowledge(&ids).await.unwrap_err();
+    assert!(matches!(too_many, ApiError::Refused { status: 413, .. }), "{too_many:?}");
+    let unknown = acknowledge(&[ids[0].clone(), gone]).await.unwrap_err();
+    assert!(matches!(unknown, ApiError::Refused { status: 400, .. }), "{unknown:?}");
+    assert!(unknown.message().contains("QGONE01"), "{}", unknown.message());
+    assert_eq!(status(&ids[0]), "triggered");
+
+    let told = acknowledge(three).await.unwrap();
+    assert_eq!(told.iter().map(|one| &one.id).collect::<Vec<_>>(), three.iter().collect::<Vec<_>>());
+    for one in &told {
+        assert_eq!(one.snapshot.status, Status::Acknowledged);
+        let by = one.status_changed.as_ref().and_then(|(_, by)| by.as_ref());
+        assert_eq!(by.and_then(|by| by.user.as_ref()), Some(&world.mira));
+    }
+    let again = acknowledge(&ids[2..4]).await.unwrap_err();
+    assert!(again.already_done(), "{again:?}");
+    assert_eq!(status(&ids[3]), "triggered");
+    let stakeholder = world.pagerduty.add_user("Eve", "eve@philharmonie.example", "read_only_user");
+    let token = SecretString::from(world.pagerduty.user_token(&stakeholder, USER_SCOPES));
+    let eve = Auth::User { token: &token, email: "eve@philharmonie.example" };
+    let forbidden = world.api.set_statuses(eve, &ids[3..5], Status::Acknowledged).await.unwrap_err();
+    assert_eq!(forbidden.class(), Class::Forbidden, "{forbidden:?}");
+
+    let most = [&ids[..1], &ids[2..]].concat();
+    let told = world.api.set_statuses(auth, &most, Status::Resolved).await.unwrap();
+    assert_eq!((most.len(), told.len()), (MOST_STATUSES, 100), "the answer has a page of them");
+    assert!(most.iter().all(|id| status(id) == "resolved"));
+    // As one alone: what is resolved is reopened.
+    acknowledge(&most[..2]).await.unwrap();
+    assert_eq!(status(&most[1]), "acknowledged");
+    world.finish();
+}
+
+#[tokio::test]
+async fn the_newest_incidents_are_listed_to_their_end() {
+    let world = World::start().await;
+    let auth = world.as_mira();
+    let open = |_| {
+        world.pass(SignedDuration::from_secs(1));
+        world.pagerduty.trigger(world.doors.as_str(), "Locked", "low")
+    };
+    let ids: Vec<String> = (0..102).map(open).collect();
+    world.pagerduty.resolve(&ids[5], world.tomas.as_str());
+    world.pagerduty.acknowledge(&ids[6], world.tomas.as_str());
+    let list = async |statuses: &[Status], assigned_to: Option<&PdUserId>, offset| {
+        let services = std::slice::from_ref(&world.doors);
+        world.api.newest_incidents(auth, statuses, services, assigned_to, offset).await.unwrap()
+    };
+    let ids_of = |page: &Page<RestIncident>| page.items.iter().map(|one| one.id.to_string()).collect::<Vec<_>>();
+    let first = list(&[Status::Triggered], None, 0).await;
+    assert_eq!(
+        (ids_of(&first), first.next),
+        (ids[7..].iter().rev().chain(ids[..5].iter().rev()).cloned().collect(), None)
+    );
+    let first = list(&[Status::Triggered, Status::Resolved], None, 0).await;
+    let rest = list(&[Status::Triggered, Status::Resolved], None, first.next.unwrap()).await;
+    assert_eq!((first.items.len(), ids_of(&rest), rest.next), (100, vec![ids[0].clone()], None));
+    let over = list(&[Status::Acknowledged, Status::Resolved], None, 0).await;
+    assert_eq!(ids_of(&over), [ids[6].clone(), ids[5].clone()]);
+    let his = list(&[Status::Acknowledged, Status::Resolved], Some(&world.tomas), 0).await;
+    assert_eq!(ids_of(&his), [ids[6].clone()]);
     world.finish();
 }
 

@@ -266,6 +266,42 @@ async fn open_incidents_are_listed() {
 }
 
 #[tokio::test]
+async fn the_newest_incidents_are_listed_page_by_page() {
+    let (ours, mira) = ([service_id()], mira_id());
+    let found = rest_incident("acknowledged")["incident"].take();
+    let list = json!({ "incidents": [found], "more": true });
+    let range = "date_range=all&sort_by=created_at%3Adesc";
+    let triggered = "statuses%5B%5D=triggered";
+    let over = "statuses%5B%5D=acknowledged&statuses%5B%5D=resolved";
+    for (statuses, services, assigned_to, offset, line, next) in [
+        (&[Status::Triggered][..], &[][..], None, 0, format!("limit=100&{triggered}&{range}"), Some(100)),
+        (
+            &[Status::Triggered],
+            &ours,
+            Some(&mira),
+            100,
+            format!("limit=100&offset=100&{triggered}&{range}&service_ids%5B%5D=PTICKET&user_ids%5B%5D=PMIRA01"),
+            Some(200),
+        ),
+        // PagerDuty refuses what lies beyond 10,000.
+        (
+            &[Status::Acknowledged, Status::Resolved],
+            &[],
+            None,
+            9900,
+            format!("limit=100&offset=9900&{over}&{range}"),
+            None,
+        ),
+    ] {
+        let server = Server::start([reply(200, &list)]).await;
+        let token = token();
+        let page = api(&server).newest_incidents(mira_acts(&token), statuses, services, assigned_to, offset).await;
+        assert_eq!(page.unwrap(), Page { items: vec![expected(Status::Acknowledged)], next }, "{line}");
+        assert_request(&server.call(), &format!("GET /incidents?{line}"), None);
+    }
+}
+
+#[tokio::test]
 async fn a_subscription_delivers_is_off_or_gone() {
     let known = |active: Value, dropped: Value| {
         reply(

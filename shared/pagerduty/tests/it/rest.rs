@@ -1,5 +1,5 @@
 use domain::event::subscribed;
-use domain::ids::{AccountId, PdUserId, PriorityId, ServiceId, SubscriptionId};
+use domain::ids::{AccountId, IncidentId, PdUserId, PriorityId, ServiceId, SubscriptionId};
 use domain::incident::{Asked, IncidentRecord, ServiceRef, Snapshot, Status, Urgency};
 use pagerduty::rest::{Api, ApiError, Auth, NewIncident, NewSubscription, Note, Page, RestIncident, Role, User};
 use secrecy::{ExposeSecret, SecretString};
@@ -151,6 +151,37 @@ async fn every_status_is_set_as_the_person() {
         assert_request(&call, &format!("PUT /incidents/{INCIDENT}"), Some(EMAIL));
         assert_eq!(call.json(), json!({ "incident": { "type": "incident_reference", "status": word } }));
     }
+}
+
+#[tokio::test]
+async fn many_statuses_are_set_with_one_call() {
+    let other = IncidentId::new("QOTHER1").unwrap();
+    let ids = [incident_id(), other.clone()];
+    let mut second = rest_incident("acknowledged")["incident"].take();
+    second["id"] = json!(other);
+    let first = rest_incident("acknowledged")["incident"].take();
+    let both = vec![expected(Status::Acknowledged), RestIncident { id: other, ..expected(Status::Acknowledged) }];
+    for (answer, told) in [
+        (json!({ "incidents": [first, second], "limit": 100, "offset": 0, "more": false }), both),
+        // What cannot be read, or is not in the answer, is changed all the same.
+        (json!({ "incidents": [first, null] }), vec![expected(Status::Acknowledged)]),
+        (json!({ "incidents": [] }), vec![]),
+    ] {
+        let server = Server::start([reply(200, answer)]).await;
+        let token = token();
+        let set = api(&server).set_statuses(mira_acts(&token), &ids, Status::Acknowledged).await.unwrap();
+        assert_eq!(set, told);
+        let call = server.call();
+        assert_request(&call, "PUT /incidents?limit=100", Some(EMAIL));
+        let change = |id: &str| json!({ "id": id, "type": "incident_reference", "status": "acknowledged" });
+        assert_eq!(call.json(), json!({ "incidents": [change(INCIDENT), change("QOTHER1")] }));
+    }
+    let server = Server::start([reply(200, "")]).await;
+    let unreadable = api(&server).set_statuses(Auth::App(&token()), &ids, Status::Resolved).await.unwrap_err();
+    assert!(matches!(unreadable, ApiError::Unreadable { what: "incidents" }), "{unreadable:?}");
+    let server = Server::start([]).await;
+    assert_eq!(api(&server).set_statuses(Auth::App(&token()), &[], Status::Resolved).await.unwrap(), []);
+    assert_eq!(server.calls().len(), 0);
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod incidents;
 mod lambda;
 mod ledger;
 mod linking;
+mod many;
 mod metrics;
 mod platform;
 mod reconciling;

@@ -10,8 +10,6 @@ use super::rest::{Refusal, invalid, refusal};
 
 /// Calls per credential and minute.
 const LIMIT: u32 = 960;
-/// Incidents that may be opened per credential and minute.
-const OPENING_LIMIT: u32 = 300;
 const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 const ACCEPT: &str = "application/vnd.pagerduty+json;version=2";
 const NEVER: Timestamp = Timestamp::MAX;
@@ -50,11 +48,11 @@ impl State {
         Ok(Caller { credential, from, key: authorization.to_owned() })
     }
 
-    /// Counts the call; `Err` if it is one too many.
-    pub(super) fn count(&mut self, caller: &Caller, opens_incident: bool) -> Result<RateLimit, RateLimit> {
+    /// Counts the call, also against its operation's own limit, if it has one; `Err` if it is one too many.
+    pub(super) fn count(&mut self, caller: &Caller, own: Option<(&'static str, u32)>) -> Result<RateLimit, RateLimit> {
         let all = self.count_in(caller, "all", LIMIT)?;
-        if opens_incident {
-            self.count_in(caller, "opening", OPENING_LIMIT)?;
+        if let Some((window, limit)) = own {
+            self.count_in(caller, window, limit)?;
         }
         Ok(all)
     }

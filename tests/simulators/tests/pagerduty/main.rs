@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod acting;
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod delivering;
 #[cfg(test)]
 mod oauth;

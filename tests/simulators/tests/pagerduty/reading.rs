@@ -48,6 +48,8 @@ async fn every_operation_answers_in_its_documented_shape() {
     let made = world.call_as(&world.ada, "POST", "/incidents", new).await.text("/incident/id");
     let update = json!({ "incident": { "type": "incident_reference", "status": "resolved" } });
     world.call_as(&world.ada, "PUT", &format!("/incidents/{made}"), update).await;
+    let reopened = json!({ "incidents": [{ "id": made, "type": "incident_reference", "status": "triggered" }] });
+    world.call_as(&world.ada, "PUT", "/incidents?total=true", reopened).await;
     world.call_as(&world.ada, "POST", &format!("/incidents/{made}/notes"), json!({ "note": { "content": "x" } })).await;
     let mut wanted = subscription(&json!({ "type": "account_reference" }), &world.hook("a"));
     wanted["webhook_subscription"]["delivery_method"]["custom_headers"] =

@@ -35,6 +35,22 @@ pub(super) const UPDATE: &[&str] = &[
     "service",
 ];
 
+/// [`UPDATE`] where the path names no incident.
+pub(super) const ONE_OF_MANY: &[&str] = &[
+    "id",
+    "type",
+    "status",
+    "priority",
+    "resolution",
+    "title",
+    "escalation_level",
+    "assignments",
+    "incident_type",
+    "escalation_policy",
+    "urgency",
+    "conference_bridge",
+];
+
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Answer {
     let agent = state.actor(&call.caller)?;
     state.may_act(&agent, None)?;
@@ -86,13 +102,26 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Answer {
 
 pub(super) fn update(state: &mut State, call: &Call<'_>) -> Answer {
     let agent = state.actor(&call.caller)?;
-    let wanted = &call.wanted;
     let incident = state.incident(call.id).ok_or_else(not_found)?;
-    state.may_act(&agent, Some(incident))?;
+    let update = checked(state, &agent, incident, &call.wanted)?;
+    let id = incident.id.clone();
+    apply(state, &id, &agent, &update);
+    let incident = state.incident(&id).ok_or_else(not_found)?;
+    ok(json!({ "incident": state.rest_incident(incident) }))
+}
+
+/// A change that can be made.
+pub(super) fn checked<'a>(
+    state: &State,
+    agent: &Agent,
+    incident: &Incident,
+    wanted: &'a Value,
+) -> Result<Update<'a>, Refusal> {
+    state.may_act(agent, Some(incident))?;
     if !matches!(text(wanted, "type"), Some("incident" | "incident_reference")) {
         return Err(invalid("incident.type must be incident_reference"));
     }
-    let status = status(wanted, incident, &agent)?;
+    let status = status(wanted, incident, agent)?;
     let parts = Parts::read(state, wanted)?;
     let title = match wanted.get("title").map(|title| title.as_str().filter(|title| !title.trim().is_empty())) {
         None => None,
@@ -111,13 +140,10 @@ pub(super) fn update(state: &mut State, call: &Call<'_>) -> Answer {
     if service.is_some_and(|id| state.service(id).is_none()) {
         return Err(invalid("Service is not found"));
     }
-    let id = incident.id.clone();
-    apply(state, &id, &agent, &Update { status, title, level, service, parts, wanted });
-    let incident = state.incident(&id).ok_or_else(not_found)?;
-    ok(json!({ "incident": state.rest_incident(incident) }))
+    Ok(Update { status, title, level, service, parts, wanted })
 }
 
-struct Update<'a> {
+pub(super) struct Update<'a> {
     status: Option<Status>,
     title: Option<&'a str>,
     level: Option<usize>,
@@ -126,7 +152,7 @@ struct Update<'a> {
     wanted: &'a Value,
 }
 
-fn apply(state: &mut State, id: &str, agent: &Agent, update: &Update<'_>) {
+pub(super) fn apply(state: &mut State, id: &str, agent: &Agent, update: &Update<'_>) {
     let parts = &update.parts;
     if let Some(status) = update.status {
         state.set_status(id, status, agent, text(update.wanted, "resolution").map(str::to_owned));

@@ -1,6 +1,7 @@
 //! REST: the documented operations that clients of this kind need, with the checks, limits and error bodies of the real one.
 //! Query parameters and body keys that the documents do not have are ignored, as there, and remembered.
 
+mod bulk;
 mod escalation;
 mod incident_list;
 mod incident_writes;
@@ -29,8 +30,10 @@ pub(super) struct Operation {
     scope: &'static str,
     parameters: &'static [&'static str],
     paged: bool,
-    /// The body's only key, and the keys of the object behind it.
+    /// The body's only key, and the keys of the object behind it, or of each in the list behind it.
     body: Option<(&'static str, &'static [&'static str])>,
+    /// Whether a list is behind it.
+    many: bool,
     answer: fn(&mut State, &Call<'_>) -> Answer,
 }
 
@@ -40,7 +43,7 @@ pub(super) struct Call<'a> {
     /// What stands in the path for `{id}`.
     id: &'a str,
     query: &'a [(String, String)],
-    /// The object in the body.
+    /// The object or the list in the body.
     wanted: Value,
 }
 
@@ -55,6 +58,11 @@ type Answer = Result<(StatusCode, Option<Value>), Refusal>;
 
 const INCLUDE: &str = "include[]";
 
+/// Incidents that may be opened per credential and minute (developer docs, "Rate limits").
+const OPENING_LIMIT: u32 = 300;
+/// Changes of many incidents per credential and minute (changelog of 2022).
+const BULK_LIMIT: u32 = 500;
+
 pub(super) const OPERATIONS: &[Operation] = &[
     get("/users/me", "users.read", &[INCLUDE], people::me),
     list("/users", "users.read", people::PARAMETERS, people::list),
@@ -63,6 +71,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/services/{id}", "services.read", &[INCLUDE], services::service),
     list("/incidents", "incidents.read", incident_list::PARAMETERS, incident_list::list),
     write("POST", "/incidents", "incidents.write", ("incident", incident_writes::OPENING), incident_writes::create),
+    write_many("PUT", "/incidents", "incidents.write", ("incidents", incident_writes::ONE_OF_MANY), bulk::update),
     get("/incidents/{id}", "incidents.read", &[INCLUDE], incidents::incident),
     write("PUT", "/incidents/{id}", "incidents.write", ("incident", incident_writes::UPDATE), incident_writes::update),
     get("/incidents/{id}/notes", "incidents.read", &[], notes::list),
@@ -100,7 +109,7 @@ const fn get(
     parameters: &'static [&'static str],
     answer: Handling,
 ) -> Operation {
-    Operation { method: "GET", path, scope, parameters, paged: false, body: None, answer }
+    Operation { method: "GET", path, scope, parameters, paged: false, body: None, many: false, answer }
 }
 
 const fn list(
@@ -126,10 +135,30 @@ const fn write(
     Operation { body: Some(body), ..bare(method, path, scope, answer) }
 }
 
+/// A change of many things at once, which are listed in the answer page by page.
+const fn write_many(
+    method: &'static str,
+    path: &'static str,
+    scope: &'static str,
+    body: (&'static str, &'static [&'static str]),
+    answer: Handling,
+) -> Operation {
+    Operation { many: true, paged: true, ..write(method, path, scope, body, answer) }
+}
+
 impl Operation {
     /// As in the documents: `GET /incidents/{id}`.
     pub(super) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
+    }
+
+    /// How often a minute it may be called, where that is less than for all calls.
+    fn own_limit(&self) -> Option<(&'static str, u32)> {
+        match (self.method, self.path) {
+            ("POST", "/incidents") => Some(("opening", OPENING_LIMIT)),
+            ("PUT", "/incidents") => Some(("many at once", BULK_LIMIT)),
+            _ => None,
+        }
     }
 
     /// The id in the path of a request for this operation; empty if it has none.
@@ -169,7 +198,7 @@ fn answer(state: &mut State, operation: &Operation, id: &str, incoming: &Incomin
         Ok(caller) => caller,
         Err(Refusal { status, body }) => return Reply::json(status, body),
     };
-    let rate = match state.count(&caller, operation.name() == "POST /incidents") {
+    let rate = match state.count(&caller, operation.own_limit()) {
         Ok(rate) => rate,
         Err(rate) => {
             return Reply::Json { status: StatusCode::TOO_MANY_REQUESTS, body: too_many(), rate: Some(rate) };
@@ -193,14 +222,19 @@ fn answer(state: &mut State, operation: &Operation, id: &str, incoming: &Incomin
     }
 }
 
-/// The object in the body.
+/// The object or the list in the body.
 fn wanted(state: &mut State, operation: &Operation, body: &[u8]) -> Result<Value, Refusal> {
     let Some((wrapper, keys)) = operation.body else { return Ok(Value::Null) };
     let body: Value = serde_json::from_slice(body).map_err(|_| invalid("the body is not JSON"))?;
-    let wanted = body.get(wrapper).filter(|wanted| wanted.is_object()).cloned();
+    let is_right = |wanted: &&Value| match wanted {
+        Value::Array(all) => operation.many && !all.is_empty() && all.iter().all(Value::is_object),
+        one => !operation.many && one.is_object(),
+    };
+    let wanted = body.get(wrapper).filter(is_right).cloned();
     let wanted = wanted.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, 2003, "Missing Arguments", &[wrapper]))?;
     let unknown = body.as_object().into_iter().flatten().map(|(key, _)| key.clone()).filter(|key| key != wrapper);
-    let inner = wanted.as_object().into_iter().flatten().map(|(key, _)| key);
+    let objects = wanted.as_array().map_or(std::slice::from_ref(&wanted), Vec::as_slice);
+    let inner = objects.iter().filter_map(Value::as_object).flat_map(|object| object.keys());
     let unknown_inside = inner.filter(|key| !keys.contains(&key.as_str())).map(|key| format!("{wrapper}.{key}"));
     for key in unknown.chain(unknown_inside).collect::<Vec<_>>() {
         state.note_unknown(format!("{}: body key {key}", operation.name()));
