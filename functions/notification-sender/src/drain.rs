@@ -329,10 +329,12 @@ impl Drain<'_> {
         let mut ordinary = budget.allows(Claim::Ordinary, now);
         let folds = planned.iter().any(|(_, planned)| matches!(planned, Move::Fold(_) | Move::Leave(_)));
         let wants = self.state.storm_wants(&self.app.config.storm, now).is_some_and(|(at, ..)| at <= now);
+        // The storm's card.
         if (folds || wants) && room > 0 {
-            // The storm's card.
             (wave.sends, room) = (1, room - 1);
             ordinary = ordinary.saturating_sub(1);
+        } else if wants {
+            wave.left_over = Some(Claim::Urgent);
         }
         for ((item, look), planned) in planned {
             match planned {
