@@ -1,6 +1,6 @@
 //! Faults on order: what the connector and the token endpoint do wrong for the next few requests.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::ids::base_of;
 
@@ -47,6 +47,8 @@ pub(super) struct Faults {
     anywhere: VecDeque<Fault>,
     conversations: BTreeMap<String, VecDeque<Fault>>,
     tokens: VecDeque<Fault>,
+    /// Conversations whose requests are never answered.
+    hanging: BTreeSet<String>,
 }
 
 impl Faults {
@@ -65,8 +67,19 @@ impl Faults {
         self.tokens.extend(std::iter::repeat_n(fault.clone(), times));
     }
 
+    pub(super) fn hang_in(&mut self, conversation: &str, hangs: bool) {
+        if hangs {
+            self.hanging.insert(base_of(conversation).to_owned());
+        } else {
+            self.hanging.remove(base_of(conversation));
+        }
+    }
+
     /// The fault for a connector request about one of these conversations.
     pub(super) fn next(&mut self, conversations: &[&str]) -> Option<Fault> {
+        if conversations.iter().any(|conversation| self.hanging.contains(base_of(conversation))) {
+            return Some(Fault::Hang);
+        }
         conversations
             .iter()
             .find_map(|conversation| self.conversations.get_mut(base_of(conversation)).and_then(VecDeque::pop_front))
