@@ -49,6 +49,8 @@ pub(super) struct Faults {
     tokens: VecDeque<Fault>,
     /// Conversations whose requests are never answered.
     hanging: BTreeSet<String>,
+    /// What is refused for ever: a text in the body, and how.
+    never_taken: Vec<(String, Fault)>,
 }
 
 impl Faults {
@@ -73,6 +75,19 @@ impl Faults {
         } else {
             self.hanging.remove(base_of(conversation));
         }
+    }
+
+    pub(super) fn never_take(&mut self, text: &str, fault: &Fault) {
+        self.never_taken.push((text.to_owned(), fault.clone()));
+    }
+
+    /// The fault for a request with this body, however often it comes.
+    pub(super) fn for_content(&self, body: &[u8]) -> Option<Fault> {
+        if self.never_taken.is_empty() {
+            return None;
+        }
+        let body = std::str::from_utf8(body).ok()?;
+        self.never_taken.iter().find(|(text, _)| body.contains(text)).map(|(_, fault)| fault.clone())
     }
 
     /// The fault for a connector request about one of these conversations.

@@ -179,6 +179,11 @@ impl Teams {
         self.lock().passing.faults.hang_in(conversation, hangs);
     }
 
+    /// From now on every request fails that has this text in its body.
+    pub fn never_take(&self, text: &str, fault: &Fault) {
+        self.lock().passing.faults.never_take(text, fault);
+    }
+
     /// Shows `watch` each message of the bot when it is accepted, and again after each edit. It must not ask the simulator anything.
     /// Without `keep` neither cards nor earlier contents are remembered afterwards: a long run has a hundred thousand of them.
     pub fn watch(&self, keep: bool, watch: impl Fn(&Message) + Send + Sync + 'static) {
