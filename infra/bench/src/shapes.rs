@@ -27,29 +27,78 @@ pub struct Row {
     pub measured: String,
 }
 
-type Outcome<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Row>> + 'a>>;
+type Outcome = Pin<Box<dyn Future<Output = anyhow::Result<Row>>>>;
 
-/// A shape's name, and what happens.
-pub const SHAPES: &[(&str, &str, fn(f64) -> Outcome<'static>)] = &[
-    ("a-1000", "1,000 incidents in 60 s, one channel", |scale| {
-        Box::pin(one_channel(1_000.0 * scale, MINUTE.mul_f64(scale)))
-    }),
-    ("b-10000", "10,000 incidents in 60 s, one channel", |scale| {
-        Box::pin(one_channel(10_000.0 * scale, MINUTE.mul_f64(scale)))
-    }),
-    ("c-50-channels", "10,000 incidents in 60 s over 50 channels", |scale| Box::pin(many_channels(scale))),
-    ("d-hour", "20 a second for an hour in one channel, acknowledged and resolved", |scale| {
-        Box::pin(long_storm(scale))
-    }),
-    ("e-quiet", "a quiet channel's first incident beside 50 storms", |scale| Box::pin(quiet_beside_storms(scale))),
-    ("f-hanging", "a quiet channel's first incident beside 20 channels that hang", |scale| {
-        Box::pin(quiet_beside_hanging(scale))
-    }),
-    ("g-p1", "a P1 in the middle of a storm of 10,000 in its channel", |scale| Box::pin(top_priority(scale))),
-    ("h-outage", "20,000 late events of incidents that are over, after six hours", |scale| {
-        Box::pin(after_outage(scale))
-    }),
-    ("i-refused", "a card that Teams never takes, beside one incident every 5 s", |scale| Box::pin(refused(scale))),
+/// Something that happens to the stack.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    pub name: &'static str,
+    pub what: &'static str,
+    run: fn(f64) -> Outcome,
+}
+
+impl Shape {
+    /// The shape with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        SHAPES.iter().copied().find(|shape| shape.name == name)
+    }
+
+    /// Lets it happen, in a runtime with a paused clock that nothing else uses.
+    ///
+    /// # Errors
+    /// A stand-in refuses.
+    pub async fn run(self, scale: f64) -> anyhow::Result<Row> {
+        (self.run)(scale).await
+    }
+}
+
+pub const SHAPES: &[Shape] = &[
+    Shape {
+        name: "a-1000",
+        what: "1,000 incidents in 60 s, one channel",
+        run: |scale| Box::pin(one_channel(1_000.0 * scale, MINUTE.mul_f64(scale))),
+    },
+    Shape {
+        name: "b-10000",
+        what: "10,000 incidents in 60 s, one channel",
+        run: |scale| Box::pin(one_channel(10_000.0 * scale, MINUTE.mul_f64(scale))),
+    },
+    Shape {
+        name: "c-50-channels",
+        what: "10,000 incidents in 60 s over 50 channels",
+        run: |scale| Box::pin(many_channels(scale)),
+    },
+    Shape {
+        name: "d-hour",
+        what: "20 a second for an hour in one channel, acknowledged and resolved",
+        run: |scale| Box::pin(long_storm(scale)),
+    },
+    Shape {
+        name: "e-quiet",
+        what: "a quiet channel's first incident beside 50 storms",
+        run: |scale| Box::pin(quiet_beside_storms(scale)),
+    },
+    Shape {
+        name: "f-hanging",
+        what: "a quiet channel's first incident beside 20 channels that hang",
+        run: |scale| Box::pin(quiet_beside_hanging(scale)),
+    },
+    Shape {
+        name: "g-p1",
+        what: "a P1 in the middle of a storm of 10,000 in its channel",
+        run: |scale| Box::pin(top_priority(scale)),
+    },
+    Shape {
+        name: "h-outage",
+        what: "20,000 late events of incidents that are over, after six hours",
+        run: |scale| Box::pin(after_outage(scale)),
+    },
+    Shape {
+        name: "i-refused",
+        what: "a card that Teams never takes, beside one incident every 5 s",
+        run: |scale| Box::pin(refused(scale)),
+    },
 ];
 
 /// Runs the shapes whose names begin like `name`, each in a runtime of its own, and prints a table.
@@ -57,12 +106,12 @@ pub const SHAPES: &[(&str, &str, fn(f64) -> Outcome<'static>)] = &[
 /// # Errors
 /// There is no such shape, or a stand-in refuses.
 pub fn print_all(scale: f64, name: Option<&str>, runtime: impl Fn() -> io::Result<Runtime>) -> anyhow::Result<()> {
-    let wanted: Vec<_> = SHAPES.iter().filter(|(known, ..)| known.starts_with(name.unwrap_or_default())).collect();
+    let wanted: Vec<_> = SHAPES.iter().filter(|shape| shape.name.starts_with(name.unwrap_or_default())).collect();
     anyhow::ensure!(!wanted.is_empty(), "there is no such shape");
     print(&format!("scale {scale}\n\n| shape | what happens | floor | measured |\n| --- | --- | --- | --- |"));
-    for (name, what, shape) in wanted {
-        let Row { floor, measured } = runtime()?.block_on(shape(scale))?;
-        print(&format!("| {name} | {what} | {floor} | {measured} |"));
+    for shape in wanted {
+        let Row { floor, measured } = runtime()?.block_on(shape.run(scale))?;
+        print(&format!("| {} | {} | {floor} | {measured} |", shape.name, shape.what));
     }
     Ok(())
 }

@@ -8,14 +8,16 @@ use jiff::Timestamp;
 use serde_json::Value;
 use simulators::teams::{Message, Teams};
 
-/// One way in which a message shows incidents: their numbers.
-type Way = fn(&Message) -> Vec<u64>;
-
-/// A card of the incident's own.
-const OWN: Way = own_card;
+/// One way in which a message shows incidents.
+struct Way {
+    /// Whether the message is about the one incident alone.
+    is_own_card: bool,
+    /// The numbers of the incidents.
+    shows: fn(&Message) -> Vec<u64>,
+}
 
 /// All ways; an incident is shown by the first message that shows it in any.
-const WAYS: &[Way] = &[OWN];
+const WAYS: &[Way] = &[Way { is_own_card: true, shows: own_card }];
 
 /// The incident that a card is about: the first that it names.
 fn own_card(message: &Message) -> Vec<u64> {
@@ -66,10 +68,10 @@ impl Shown {
         let at = message.changed_at.checked_add(after).unwrap_or(message.changed_at);
         let mut board = self.board();
         for way in WAYS {
-            for number in way(message) {
+            for number in (way.shows)(message) {
                 let key = (message.conversation.clone(), number);
                 let first = board.entry(key).or_insert(First { in_any_way: at, own_card: None });
-                if std::ptr::fn_addr_eq(*way, OWN) {
+                if way.is_own_card {
                     first.own_card.get_or_insert(at);
                 }
             }

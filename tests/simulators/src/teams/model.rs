@@ -246,10 +246,12 @@ pub(super) struct Passing {
     pub(super) dialogs: BTreeMap<String, (String, Value)>,
 }
 
+pub(super) type Seeing = dyn Fn(&Message) + Send + Sync;
+
 /// Who wants to see what the bot writes.
 #[derive(Clone, Default)]
 pub(super) struct Watch {
-    pub(super) watch: Option<Arc<dyn Fn(&Message) + Send + Sync>>,
+    pub(super) watch: Option<Arc<Seeing>>,
     pub(super) forgets: bool,
 }
 
