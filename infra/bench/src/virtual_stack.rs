@@ -332,3 +332,26 @@ async fn measure(inside: Inside, deepest: Arc<AtomicUsize>) {
         sleep(Duration::from_secs(1)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_says_how_many_senders_there_are() {
+        assert!((2..=50).contains(&senders().unwrap()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_incident_takes_as_long_as_its_calls() {
+        let stack = VirtualStack::new().await.unwrap();
+        let place = stack.add_place("quiet").await.unwrap();
+        let cases = [stack.trigger(&place, "Disk is full", "high").unwrap()];
+        stack.wait_for(&cases, Duration::from_secs(60)).await;
+        let delay = stack.delays(&cases).percentile(100).unwrap();
+        assert!(delay > DELAYS.teams && delay < DELAYS.teams + Duration::from_millis(400), "{delay:?}");
+        assert_eq!(stack.own_card_delays(&cases).percentile(100), Some(delay));
+        assert_eq!(stack.settle(&[place], Duration::from_secs(120)).await.unwrap(), 0);
+        assert_eq!(stack.inside.teams.complaints(), [""; 0]);
+    }
+}
