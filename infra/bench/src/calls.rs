@@ -13,6 +13,8 @@ use local::aws::Call;
 use local::{LocalConfig, Running};
 use runtime::Clock;
 
+use crate::print;
+
 /// Long enough that what is made together overlaps on a busy machine.
 const ANSWER: Duration = Duration::from_millis(100);
 
@@ -32,7 +34,10 @@ struct Cost {
 }
 
 /// Prints the tables.
-pub(crate) async fn measure() -> anyhow::Result<()> {
+///
+/// # Errors
+/// The stack does not start.
+pub async fn measure() -> anyhow::Result<()> {
     let mut costs = Vec::new();
     for channels in [1, 3] {
         costs.extend(Box::pin(incident(channels)).await?);
@@ -243,9 +248,4 @@ fn named(together: &[&Call]) -> String {
         [one] => one.operation.clone(),
         several => format!("[{}]", several.iter().map(|call| call.operation.as_str()).collect::<Vec<_>>().join(" ")),
     }
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the command is run for")]
-fn print(text: &str) {
-    println!("{text}");
 }

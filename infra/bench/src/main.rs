@@ -1,7 +1,6 @@
-//! Figures for `infra/docs/reliability.md`, measured on the local stack: nothing here is a test, and no test depends on it.
+//! `cargo run --release -p bench -- …`
 
-mod calls;
-
+use bench::{calls, shapes};
 use clap::Parser;
 
 /// Measures PagerBridge on embedded stand-ins.
@@ -9,11 +8,21 @@ use clap::Parser;
 enum Command {
     /// The calls of AWS that an incident makes, in order and in units of the table.
     Calls,
+    /// Storms and other bad hours, in virtual time: a table of what they should cost and what they do.
+    Storm {
+        /// The part of a shape's incidents, at the same pace: 0.1 is a tenth of them in a tenth of the time.
+        #[arg(long, default_value_t = 1.0)]
+        scale: f64,
+        /// Only the shapes whose names begin like this.
+        #[arg(long)]
+        shape: Option<String>,
+    },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let runtime = |paused| tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build();
     match Command::parse() {
-        Command::Calls => calls::measure().await,
+        Command::Calls => runtime(false)?.block_on(calls::measure()),
+        Command::Storm { scale, shape } => shapes::print_all(scale, shape.as_deref(), || runtime(true)),
     }
 }

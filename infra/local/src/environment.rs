@@ -19,7 +19,7 @@ use crate::serve::{Servers, url_of};
 use crate::{LocalConfig, Side, aws};
 
 const TABLE: &str = "pagerbridge";
-const QUEUE: &str = "pagerbridge.fifo";
+pub(crate) const QUEUE: &str = "pagerbridge.fifo";
 const DEAD_LETTERS: &str = "pagerbridge-dead.fifo";
 const SECRET: &str = "pagerbridge";
 const REGION: &str = "us-east-1";
@@ -45,6 +45,13 @@ pub(crate) fn start_pagerduty(
     now: &Now,
     public: &Url,
 ) -> anyhow::Result<PagerDuty> {
+    let simulator = new_pagerduty(now, &url_of(&listener)?, public)?;
+    servers.serve(listener, simulator.router());
+    Ok(simulator)
+}
+
+/// PagerDuty, to be served at `base`, with an app whose functions are at `public`.
+pub(crate) fn new_pagerduty(now: &Now, base: &Url, public: &Url) -> anyhow::Result<PagerDuty> {
     let simulator = PagerDuty::new(
         Arc::clone(now),
         pagerduty::Options {
@@ -55,8 +62,7 @@ pub(crate) fn start_pagerduty(
             redirect_uris: vec![public.join("/oauth/callback")?.to_string()],
         },
     );
-    simulator.set_base(url_of(&listener)?.as_str());
-    servers.serve(listener, simulator.router());
+    simulator.set_base(base.as_str());
     Ok(simulator)
 }
 
@@ -64,24 +70,30 @@ pub(crate) fn start_teams(
     servers: &mut Servers,
     listener: TcpListener,
     now: &Now,
-    base: &Url,
+    public: &Url,
     playground: Option<Url>,
 ) -> anyhow::Result<Teams> {
+    let simulator = new_teams(now, &url_of(&listener)?, public)?;
+    let mut router = simulator.router();
+    if let Some(connector) = playground {
+        router = router.merge(simulator.front_door_router(connector));
+    }
+    servers.serve(listener, router);
+    Ok(simulator)
+}
+
+/// Teams, to be served at `base`, with a bot whose functions are at `public`.
+pub(crate) fn new_teams(now: &Now, base: &Url, public: &Url) -> anyhow::Result<Teams> {
     let simulator = Teams::new(
         Arc::clone(now),
         teams::Options {
             app_id: APP_ID.to_owned(),
             client_secret: TEAMS_SECRET.to_owned(),
             tenant: TENANT.to_owned(),
-            bot_endpoint: base.join("/api/messages")?,
+            bot_endpoint: public.join("/api/messages")?,
         },
     );
-    simulator.set_base(url_of(&listener)?.as_str());
-    let mut router = simulator.router();
-    if let Some(connector) = playground {
-        router = router.merge(simulator.front_door_router(connector));
-    }
-    servers.serve(listener, router);
+    simulator.set_base(base.as_str());
     Ok(simulator)
 }
 
@@ -138,8 +150,7 @@ fn host_of(base: &str) -> String {
 }
 
 /// Makes the table, the queues and the secret, unless a kept state already has them.
-pub(crate) async fn prepare_aws(app: &App, secret: Option<&str>) -> anyhow::Result<()> {
-    let clients = AwsClients::new(&app.config.aws);
+pub(crate) async fn prepare_aws(app: &App, clients: &AwsClients, secret: Option<&str>) -> anyhow::Result<()> {
     let tables = clients.dynamodb.list_tables().send().await.context("the embedded DynamoDB does not answer")?;
     if !tables.table_names().iter().any(|name| name == TABLE) {
         store::create_table(&clients.dynamodb, TABLE).await.context("the table cannot be made")?;

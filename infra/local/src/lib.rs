@@ -5,6 +5,7 @@
 
 pub mod aws;
 mod environment;
+pub mod inside;
 pub mod operator;
 pub mod page;
 mod pump;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use runtime::{App, Clock, Config, StartError};
+use runtime::{App, AwsClients, Clock, Config, StartError};
 use simulators::Now;
 use simulators::pagerduty::PagerDuty;
 use simulators::teams::Teams;
@@ -186,7 +187,7 @@ async fn start(config: LocalConfig) -> anyhow::Result<Running> {
     environment::restore(config.data_dir.as_deref(), pagerduty.as_ref(), teams.as_ref())?;
     let variables = environment::variables(&config, &aws, &public_url, pagerduty.as_ref(), teams.as_ref());
     let app = App::new(Config::from_env(&|name| variables.get(name).cloned())?, config.clock.clone())?;
-    environment::prepare_aws(&app, config.secrets.as_deref()).await?;
+    environment::prepare_aws(&app, &AwsClients::new(&app.config.aws), config.secrets.as_deref()).await?;
     let by_function = |name: &str| match &config.calls {
         Some(_) => as_function(&app, name),
         None => Ok(app.clone()),

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ::wire::{Wire, WireError};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -58,7 +59,7 @@ const MAX_ERROR_WORD: usize = 40;
 /// A client of PagerDuty's OAuth. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct OAuth {
-    http: reqwest::Client,
+    http: Wire,
     base: Url,
     client_id: String,
     redirect_uri: Url,
@@ -135,10 +136,10 @@ pub enum OAuthError {
     },
     /// PagerDuty could not be reached: nothing was asked, so no token was used up.
     #[error("PagerDuty's OAuth cannot be reached")]
-    Unreachable(#[source] reqwest::Error),
+    Unreachable(#[source] WireError),
     /// No answer: a refresh token may have been used up.
     #[error("PagerDuty's OAuth did not answer")]
-    NoAnswer(#[source] reqwest::Error),
+    NoAnswer(#[source] WireError),
     /// An answer that we cannot read.
     #[error("PagerDuty's OAuth answered without a usable {0}")]
     Unreadable(&'static str),
@@ -161,8 +162,7 @@ impl OAuthError {
         }
     }
 
-    fn no_answer(error: reqwest::Error) -> Self {
-        let error = error.without_url();
+    fn no_answer(error: WireError) -> Self {
         if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
     }
 }
@@ -177,7 +177,7 @@ impl OAuth {
     /// A client of the identity service at `base`. `redirect_uri` must be registered with the app. `http` must not follow
     /// redirects: they would carry the secret to another host.
     #[must_use]
-    pub fn new(http: reqwest::Client, base: Url, client_id: String, redirect_uri: Url) -> Self {
+    pub fn new(http: Wire, base: Url, client_id: String, redirect_uri: Url) -> Self {
         Self { http, base, client_id, redirect_uri, timeout: TIMEOUT }
     }
 
@@ -297,20 +297,14 @@ impl OAuth {
     async fn token(&self, client_secret: &SecretString, fields: &[(&str, &str)]) -> Result<Value, OAuthError> {
         let mut form = vec![("client_id", self.client_id.as_str()), ("client_secret", client_secret.expose_secret())];
         form.extend_from_slice(fields);
-        let answer = self
-            .http
-            .post(self.endpoint("token"))
-            .timeout(self.timeout)
-            .form(&form)
-            .send()
-            .await
-            .map_err(OAuthError::no_answer)?;
+        let request = self.http.client().post(self.endpoint("token")).timeout(self.timeout).form(&form);
+        let answer = self.http.send(request).await.map_err(OAuthError::no_answer)?;
         let status = answer.status();
         if status.as_u16() == 429 {
             return Err(OAuthError::RateLimited { after: retry_after(answer.headers()) });
         }
         if status.is_success() {
-            let bytes = answer.bytes().await.map_err(OAuthError::no_answer)?;
+            let bytes = answer.bytes().await.map_err(|error| OAuthError::no_answer(error.into()))?;
             return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
         }
         let bytes = answer.bytes().await.unwrap_or_default();

@@ -9,6 +9,7 @@ mod model;
 
 use std::time::Duration;
 
+use ::wire::Wire;
 use domain::ids::{IncidentId, SubscriptionId};
 use domain::incident::Status;
 use reqwest::Method;
@@ -35,7 +36,7 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 /// A client of the REST API. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Api {
-    http: reqwest::Client,
+    http: Wire,
     base: Url,
     timeout: Duration,
 }
@@ -52,7 +53,7 @@ pub enum Auth<'a> {
 impl Api {
     /// A client for the API at `base`. `http` must not follow redirects: they would carry the token to another host.
     #[must_use]
-    pub fn new(http: reqwest::Client, base: Url) -> Self {
+    pub fn new(http: Wire, base: Url) -> Self {
         Self { http, base, timeout: TIMEOUT }
     }
 
@@ -174,10 +175,11 @@ impl Api {
         auth: Auth<'_>,
         body: Option<&Value>,
     ) -> Result<Value, ApiError> {
-        let answer = self.request(method, path, query, auth, body)?.send().await.map_err(ApiError::no_answer)?;
+        let request = self.request(method, path, query, auth, body)?;
+        let answer = self.http.send(request).await.map_err(ApiError::no_answer)?;
         let status = answer.status();
         if status.is_success() {
-            let bytes = answer.bytes().await.map_err(ApiError::no_answer)?;
+            let bytes = answer.bytes().await.map_err(|error| ApiError::no_answer(error.into()))?;
             return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
         }
         let after = error::retry_after(answer.headers());
@@ -207,6 +209,7 @@ impl Api {
         bearer.set_sensitive(true);
         let mut request = self
             .http
+            .client()
             .request(method, url)
             .timeout(self.timeout)
             .header(ACCEPT, "application/vnd.pagerduty+json;version=2")

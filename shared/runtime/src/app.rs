@@ -5,6 +5,7 @@ use pagerduty::rest::Api;
 use store::Store;
 use teams::auth::{BotAuth, TrustedHosts};
 use teams::connector::{Connector, TokenSource};
+use wire::Wire;
 
 use crate::aws::AwsClients;
 use crate::clock::Clock;
@@ -65,8 +66,12 @@ impl App {
 
     /// Builds everything from a configuration. No connection is opened yet.
     pub fn new(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let http = http_client()?;
         let aws = AwsClients::new(&config.aws);
+        Self::inside(config, clock, http_client()?.into(), aws)
+    }
+
+    /// Builds everything from a configuration, on other ways out than the network.
+    pub fn inside(config: Config, clock: Clock, http: Wire, aws: AwsClients) -> Result<Self, StartError> {
         let hosts = TrustedHosts::new(config.service_url_hosts.iter().cloned()).map_err(StartError::Hosts)?;
         let callback = url::Url::parse(&config.public("/oauth/callback")).map_err(StartError::PublicUrl)?;
         let tokens = TokenSource::new(

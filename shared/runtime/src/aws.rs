@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_sdk_sqs::config::SharedHttpClient;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -111,6 +112,12 @@ impl AwsClients {
     pub fn new(settings: &AwsSettings) -> Self {
         let http =
             Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(amazon_roots()).build_https();
+        Self::over(settings, http)
+    }
+
+    /// Builds the clients with this HTTP client.
+    #[must_use]
+    pub fn over(settings: &AwsSettings, http: SharedHttpClient) -> Self {
         Self {
             dynamodb: client!(
                 aws_sdk_dynamodb,

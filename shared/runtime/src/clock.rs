@@ -3,14 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
-/// A source of the present time: the system's, or one that stands still until it is moved.
+/// A source of the present time: the system's, one that stands still until it is moved, or one that runs with tokio's.
 #[derive(Debug, Clone)]
 pub enum Clock {
     /// The machine's clock.
     System,
     /// A clock that the local stack's tests move by hand.
     Manual(Arc<Mutex<Timestamp>>),
+    /// Runs with tokio's clock, which a test can pause: then all time is virtual, and whoever sleeps moves it.
+    Tokio { start: Timestamp, base: Instant },
 }
 
 impl Clock {
@@ -20,6 +23,12 @@ impl Clock {
         Self::Manual(Arc::new(Mutex::new(start)))
     }
 
+    /// A clock that shows `start` now and runs with tokio's.
+    #[must_use]
+    pub fn tokio(start: Timestamp) -> Self {
+        Self::Tokio { start, base: Instant::now() }
+    }
+
     /// The present time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -27,10 +36,11 @@ impl Clock {
             #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
             Self::System => Timestamp::now(),
             Self::Manual(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
+            Self::Tokio { start, base } => start.checked_add(base.elapsed()).unwrap_or(Timestamp::MAX),
         }
     }
 
-    /// Moves a manual clock forward; the system's clock moves by itself.
+    /// Moves a manual clock forward; the others move by themselves.
     pub fn advance(&self, by: SignedDuration) {
         if let Self::Manual(now) = self {
             let mut now = now.lock().unwrap_or_else(PoisonError::into_inner);

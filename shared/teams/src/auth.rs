@@ -8,10 +8,10 @@ mod hosts;
 mod keys;
 mod token;
 
+use ::wire::Wire;
 use domain::failure::Class;
 use domain::ids::TenantId;
 use jiff::Timestamp;
-use reqwest::Client;
 use serde_json::Value;
 use url::Url;
 
@@ -137,7 +137,7 @@ impl BotAuth {
     /// before the first token has to be checked.
     #[must_use]
     pub fn new(
-        http: Client,
+        http: Wire,
         openid_metadata_url: Url,
         app_id: String,
         allowed_tenants: Vec<TenantId>,

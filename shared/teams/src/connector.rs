@@ -10,12 +10,13 @@ mod token;
 
 use std::time::Duration;
 
+use ::wire::Wire;
 use domain::connection::Channel;
 use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, ServiceUrl, TeamId, TenantId};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Method, Response};
+use reqwest::{Method, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
@@ -46,7 +47,7 @@ const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').r
 /// A client of the connector. Cloning is cheap; all clones share connections and the token.
 #[derive(Debug, Clone)]
 pub struct Connector {
-    http: Client,
+    http: Wire,
     tokens: TokenSource,
     hosts: TrustedHosts,
     /// `28:<app id>`.
@@ -65,7 +66,7 @@ pub struct ConnectorAuth<'a> {
 impl Connector {
     /// `http` must not follow redirects: a redirect would lead past the list of hosts.
     #[must_use]
-    pub fn new(http: Client, tokens: TokenSource, hosts: TrustedHosts, app_id: impl AsRef<str>) -> Self {
+    pub fn new(http: Wire, tokens: TokenSource, hosts: TrustedHosts, app_id: impl AsRef<str>) -> Self {
         Self { http, tokens, hosts, bot: format!("28:{}", app_id.as_ref()), timeout: DEFAULT_TIMEOUT }
     }
 
@@ -238,16 +239,15 @@ impl Connector {
         let mut fresh = false;
         loop {
             let token = self.tokens.token(auth, end).await.map_err(ConnectorError::Token)?;
-            let sent = self
+            let request = self
                 .http
+                .client()
                 .request(method.clone(), url.clone())
                 .timeout(left(end))
                 .header(CONTENT_TYPE, "application/json; charset=utf-8")
                 .bearer_auth(token.expose_secret())
-                .body(body.clone())
-                .send()
-                .await;
-            let response = sent.map_err(ConnectorError::from_transport)?;
+                .body(body.clone());
+            let response = self.http.send(request).await.map_err(ConnectorError::from_transport)?;
             if response.status().is_success() {
                 return Ok(response);
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::wire::WireError;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::Response;
@@ -14,7 +15,7 @@ const MAX_CODE_CHARS: usize = 64;
 #[derive(Debug)]
 pub(crate) enum ReadError {
     /// The connection broke or the time was up.
-    Broken(reqwest::Error),
+    Broken(WireError),
     /// More bytes than the caller wanted to see.
     TooLarge,
 }
@@ -22,7 +23,7 @@ pub(crate) enum ReadError {
 /// Reads at most `limit` bytes of an answer's body.
 pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, ReadError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| ReadError::Broken(error.without_url()))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| ReadError::Broken(error.into()))? {
         if body.len() + chunk.len() > limit {
             return Err(ReadError::TooLarge);
         }

@@ -1,37 +1,31 @@
 //! `DynamoDB`: the `dynoxide` emulator in this process, in memory or on a file.
 //!
-//! Its HTTP surface is private but for "serve on a listener", so it listens on a loopback port of its own and we pass
-//! requests on. TTL deletes nothing there, which is what expiry checks on read have to cope with anyway.
+//! Its HTTP surface is private but for "serve on a listener", so its typed calls are used, with the JSON of the protocol around them.
+//! TTL deletes nothing there, which is what expiry checks on read have to cope with anyway.
 
-use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::Context as _;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::Uri;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use dynoxide::Database;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::answer;
 
-/// A way to the emulator.
+/// How the emulator marks a message of its readers that is meant for the caller.
+const MARKS: [&str; 2] = ["VALIDATION_REQUEST:", "VALIDATION:"];
+
 pub(super) struct DynamoDb {
-    emulator: Uri,
-    client: Client<HttpConnector, Body>,
+    database: Database,
 }
 
 impl DynamoDb {
-    /// Starts the emulator as one of `tasks`.
-    ///
     /// # Errors
-    /// The file in `folder` cannot be opened, or no loopback port is free.
-    pub(super) async fn start(folder: Option<&Path>, tasks: &mut JoinSet<()>) -> anyhow::Result<Self> {
+    /// The file in `folder` cannot be opened.
+    pub(super) fn open(folder: Option<&Path>) -> anyhow::Result<Self> {
         let database = match folder {
             None => Database::memory()?,
             Some(folder) => {
@@ -40,33 +34,64 @@ impl DynamoDb {
                 Database::new(path).with_context(|| format!("{path} cannot be opened"))?
             }
         };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port for DynamoDB")?;
-        let emulator = Uri::try_from(format!("http://{}/", listener.local_addr()?))?;
-        tasks.spawn(async move {
-            if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()).await
-            {
-                tracing::error!(error, "DynamoDB emulator ended");
-            }
-        });
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        Ok(Self { emulator, client: Client::builder(TokioExecutor::new()).build(connector) })
+        Ok(Self { database })
     }
 
-    /// Passes a request on, whatever path it came by.
-    pub(super) async fn answer(&self, mut request: Request) -> Response {
-        *request.uri_mut() = self.emulator.clone();
-        match self.client.request(request).await {
-            Ok(response) => response.map(Body::new),
-            Err(error) => {
-                tracing::error!(error = runtime::chain(&error), "DynamoDB emulator does not answer");
-                answer::error(
-                    answer::JSON_1_0,
-                    500,
-                    "com.amazonaws.dynamodb.v20120810#InternalServerError",
-                    "no answer",
-                )
+    pub(super) fn answer(&self, operation: &str, body: &[u8]) -> Response {
+        match self.run(operation, body) {
+            None => {
+                let shape = "com.amazon.coral.service#UnknownOperationException";
+                answer::error(answer::JSON_1_0, 400, shape, &format!("This stand-in does not offer {operation}."))
+            }
+            Some(Ok(body)) => reply(StatusCode::OK, body),
+            Some(Err(error)) => {
+                let status = StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST);
+                reply(status, error.to_json())
             }
         }
     }
+
+    fn run(&self, operation: &str, body: &[u8]) -> Option<Result<String, DynoxideError>> {
+        let db = &self.database;
+        Some(match operation {
+            "CreateTable" => with(body, |request| db.create_table(request)),
+            "DescribeTable" => with(body, |request| db.describe_table(request)),
+            "ListTables" => with(body, |request| db.list_tables(request)),
+            "DeleteTable" => with(body, |request| db.delete_table(request)),
+            "UpdateTimeToLive" => with(body, |request| db.update_time_to_live(request)),
+            "DescribeTimeToLive" => with(body, |request| db.describe_time_to_live(request)),
+            "PutItem" => with(body, |request| db.put_item(request)),
+            "GetItem" => with(body, |request| db.get_item(request)),
+            "DeleteItem" => with(body, |request| db.delete_item(request)),
+            "UpdateItem" => with(body, |request| db.update_item(request)),
+            "Query" => with(body, |request| db.query(request)),
+            "Scan" => with(body, |request| db.scan(request)),
+            "BatchGetItem" => with(body, |request| db.batch_get_item(request)),
+            "BatchWriteItem" => with(body, |request| db.batch_write_item(request)),
+            "TransactWriteItems" => with(body, |request| db.transact_write_items(request)),
+            "TransactGetItems" => with(body, |request| db.transact_get_items(request)),
+            _ => return None,
+        })
+    }
+}
+
+fn with<Request: DeserializeOwned, Answer: Serialize>(
+    body: &[u8],
+    call: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
+) -> Result<String, DynoxideError> {
+    let answer = call(serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?)?;
+    serde_json::to_string(&answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
+
+fn unreadable(message: &str) -> DynoxideError {
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let meant = MARKS.iter().find_map(|mark| message.strip_prefix(mark)).unwrap_or(message);
+    DynoxideError::ValidationException(meant.to_owned())
+}
+
+fn reply(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(answer::JSON_1_0));
+    response
 }

@@ -8,6 +8,7 @@
 mod answer;
 mod calls;
 mod dynamodb;
+mod inside;
 mod saved;
 mod secrets;
 pub mod sqs;
@@ -24,7 +25,6 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::request::Parts;
 use axum::response::Response;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -33,6 +33,7 @@ use url::Url;
 
 use calls::Calls;
 use dynamodb::DynamoDb;
+pub use inside::http_client;
 use secrets::SecretsManager;
 use sqs::Depth;
 use sqs_http::Sqs;
@@ -45,7 +46,7 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Above every message, batch and secret that AWS would take.
 const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
-/// The running endpoint. It ends when its last clone is dropped.
+/// The running endpoint. What listens ends when its last clone is dropped.
 #[derive(Clone)]
 pub struct Endpoint {
     /// What `AWS_ENDPOINT_URL` has to be.
@@ -72,6 +73,19 @@ struct RefusedPuts {
 }
 
 impl Services {
+    fn open(now: Now, data_dir: Option<&Path>, url: &Url, calls: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(Self {
+            sqs: Sqs::open(data_dir, Arc::clone(&now), url.to_string())?,
+            secrets: SecretsManager::open(data_dir, now)?,
+            dynamodb: DynamoDb::open(data_dir)?,
+            sqs_is_down: AtomicBool::new(false),
+            dynamodb_is_down: AtomicBool::new(false),
+            refused_puts: Mutex::default(),
+            calls: calls.map(|folder| Calls::new(folder.to_owned())),
+            watch: Watch::default(),
+        })
+    }
+
     fn refused_puts(&self) -> MutexGuard<'_, RefusedPuts> {
         self.refused_puts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,7 +111,7 @@ impl Endpoint {
     /// which calls is noted in the folder `calls`, if one is given.
     ///
     /// # Errors
-    /// A file in `data_dir` cannot be used (the message names it), or no loopback port is free.
+    /// A file in `data_dir` cannot be used (the message names it).
     pub async fn start(
         now: Now,
         data_dir: Option<&Path>,
@@ -109,16 +123,7 @@ impl Endpoint {
         }
         let url = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
         let mut tasks = JoinSet::new();
-        let services = Arc::new(Services {
-            sqs: Sqs::open(data_dir, Arc::clone(&now), url.to_string())?,
-            secrets: SecretsManager::open(data_dir, now)?,
-            dynamodb: DynamoDb::start(data_dir, &mut tasks).await?,
-            sqs_is_down: AtomicBool::new(false),
-            dynamodb_is_down: AtomicBool::new(false),
-            refused_puts: Mutex::default(),
-            calls: calls.map(|folder| Calls::new(folder.to_owned())),
-            watch: Watch::default(),
-        });
+        let services = Arc::new(Services::open(now, data_dir, &url, calls)?);
         let router = router(Arc::clone(&services));
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
@@ -126,6 +131,15 @@ impl Endpoint {
             }
         });
         Ok(Self { url, services, _tasks: Arc::new(tasks) })
+    }
+
+    /// The same in memory and without a listener: [`http_client`] over [`Endpoint::router`] is the way to it, `url` its name only.
+    ///
+    /// # Errors
+    /// The embedded database does not start.
+    pub fn inside(now: Now, url: Url) -> anyhow::Result<Self> {
+        let services = Arc::new(Services::open(now, None, &url, None)?);
+        Ok(Self { url, services, _tasks: Arc::default() })
     }
 
     /// The same services for another listener.
@@ -210,10 +224,10 @@ async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Re
     if service == "DynamoDB_20120810" && services.refuses(operation, &body) {
         return down_answer();
     }
-    let Some(pause) = services.watch.wanted() else { return answer(&services, (service, operation), head, body).await };
+    let Some(pause) = services.watch.wanted() else { return answer(&services, (service, operation), &body).await };
     let (began, caller) = (Instant::now(), calls::caller(&head.headers).unwrap_or_default().to_owned());
     let asking = watch::asking(service, body);
-    let said = answer(&services, (service, operation), without_length(head), asking).await;
+    let said = answer(&services, (service, operation), &asking).await;
     let (said, read_units, write_units) = watch::consumed(operation, said).await;
     tokio::time::sleep(pause.saturating_sub(began.elapsed())).await;
     let operation = operation.to_owned();
@@ -221,17 +235,11 @@ async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Re
     said
 }
 
-/// The body is another one.
-fn without_length(mut head: Parts) -> Parts {
-    head.headers.remove(axum::http::header::CONTENT_LENGTH);
-    head
-}
-
-async fn answer(services: &Services, (service, operation): (&str, &str), head: Parts, body: Bytes) -> Response {
+async fn answer(services: &Services, (service, operation): (&str, &str), body: &Bytes) -> Response {
     match service {
-        "DynamoDB_20120810" => services.dynamodb.answer(Request::from_parts(head, body.into())).await,
-        "AmazonSQS" => services.sqs.answer(operation, &body).await,
-        "secretsmanager" => services.secrets.answer(operation, &body),
+        "DynamoDB_20120810" => services.dynamodb.answer(operation, body),
+        "AmazonSQS" => services.sqs.answer(operation, body).await,
+        "secretsmanager" => services.secrets.answer(operation, body),
         _ => {
             let shape = "com.amazon.coral.service#UnknownOperationException";
             answer::error(answer::JSON_1_0, 400, shape, "This stand-in speaks SQS, Secrets Manager and DynamoDB.")

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::wire::WireError;
 use domain::failure::Class;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
@@ -38,10 +39,10 @@ pub enum ApiError {
     },
     /// PagerDuty could not be reached: nothing was asked, so nothing was done.
     #[error("PagerDuty cannot be reached")]
-    Unreachable(#[source] reqwest::Error),
+    Unreachable(#[source] WireError),
     /// No answer: it may or may not have been done.
     #[error("PagerDuty did not answer")]
-    NoAnswer(#[source] reqwest::Error),
+    NoAnswer(#[source] WireError),
     /// An answer that we cannot read: it has been done.
     #[error("PagerDuty's answer has no readable {what}")]
     Unreadable { what: &'static str },
@@ -117,8 +118,7 @@ impl ApiError {
         }
     }
 
-    pub(super) fn no_answer(error: reqwest::Error) -> Self {
-        let error = error.without_url();
+    pub(super) fn no_answer(error: WireError) -> Self {
         if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
     }
 }

@@ -63,7 +63,7 @@ impl World {
         let router = pagerduty.router();
         running.spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
-            api: Api::new(http(), base.clone()),
+            api: Api::new(http().into(), base.clone()),
             pagerduty,
             clock,
             base,

@@ -29,7 +29,8 @@ fn now() -> Timestamp {
 }
 
 fn oauth(base: Url) -> OAuth {
-    OAuth::new(http(), base, CLIENT.to_owned(), CALLBACK.parse().unwrap()).with_timeout(Duration::from_millis(200))
+    OAuth::new(http().into(), base, CLIENT.to_owned(), CALLBACK.parse().unwrap())
+        .with_timeout(Duration::from_millis(200))
 }
 
 fn identity_service() -> OAuth {

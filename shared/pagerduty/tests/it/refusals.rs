@@ -16,7 +16,7 @@ use crate::server::{Reply, Server, hangs_up, http, limited, nowhere, reply};
 const TOKEN: &str = "pdus+_0ABCDEF";
 
 async fn fail_at(base: Url) -> ApiError {
-    let api = Api::new(http(), base).with_timeout(Duration::from_millis(200));
+    let api = Api::new(http().into(), base).with_timeout(Duration::from_millis(200));
     api.set_status(Auth::App(&SecretString::from(TOKEN)), &incident_id(), Status::Resolved).await.unwrap_err()
 }
 
@@ -209,7 +209,7 @@ async fn a_success_that_cannot_be_read_is_ours_to_repair() {
         assert_eq!(error.class(), Class::Bug);
     }
     let server = Server::start([reply(200, "{\"user\":{\"id\":\"P1\"}}"), reply(200, "{}"), reply(200, "{}")]).await;
-    let (api, token) = (Api::new(http(), server.base.clone()), SecretString::from(TOKEN));
+    let (api, token) = (Api::new(http().into(), server.base.clone()), SecretString::from(TOKEN));
     assert!(matches!(api.me(&token).await, Err(ApiError::Unreadable { what: "user" })));
     assert!(matches!(api.services(Auth::App(&token), "", 0).await, Err(ApiError::Unreadable { what: "services" })));
 }
@@ -217,7 +217,7 @@ async fn a_success_that_cannot_be_read_is_ours_to_repair() {
 #[tokio::test]
 async fn a_token_that_no_header_can_carry_is_not_sent() {
     let server = Server::start([]).await;
-    let api = Api::new(http(), server.base.clone());
+    let api = Api::new(http().into(), server.base.clone());
     let error = api.me(&SecretString::from("two\nlines")).await.unwrap_err();
     assert!(matches!(error, ApiError::Unwritable), "{error:?}");
     assert_eq!(error.class(), Class::Bug);

@@ -15,7 +15,7 @@ pub(crate) fn token() -> SecretString {
 }
 
 pub(crate) fn api(server: &Server) -> Api {
-    Api::new(http(), server.base.clone())
+    Api::new(http().into(), server.base.clone())
 }
 
 pub(crate) fn mira_acts(token: &SecretString) -> Auth<'_> {
@@ -383,7 +383,7 @@ async fn an_id_cannot_leave_its_place_in_the_path() {
 async fn a_base_may_have_a_path() {
     for base in ["pagerduty", "pagerduty/"] {
         let server = Server::start([reply(200, rest_incident("resolved"))]).await;
-        let api = Api::new(http(), server.base.join(base).unwrap());
+        let api = Api::new(http().into(), server.base.join(base).unwrap());
         api.incident(Auth::App(&token()), &incident_id()).await.unwrap();
         assert_eq!(server.call().line, format!("GET /pagerduty/incidents/{INCIDENT}"));
     }

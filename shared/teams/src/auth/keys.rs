@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::wire::{Wire, WireError};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::DecodingKey;
-use reqwest::Client;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -44,7 +44,7 @@ pub(crate) const ISSUERS: [&str; 3] =
 pub enum KeysError {
     /// No answer, or it broke off.
     #[error("the key endpoint did not answer")]
-    NoAnswer(#[source] reqwest::Error),
+    NoAnswer(#[source] WireError),
     /// Nothing within our time limit.
     #[error("the key endpoint was too slow")]
     Slow,
@@ -74,7 +74,7 @@ pub(crate) struct Key {
 
 #[derive(Debug)]
 pub(crate) struct KeyCache {
-    http: Client,
+    http: Wire,
     metadata_url: Url,
     state: Mutex<State>,
 }
@@ -87,7 +87,7 @@ struct State {
 }
 
 impl KeyCache {
-    pub(crate) fn new(http: Client, metadata_url: Url) -> Self {
+    pub(crate) fn new(http: Wire, metadata_url: Url) -> Self {
         Self { http, metadata_url, state: Mutex::default() }
     }
 
@@ -125,7 +125,7 @@ impl KeyCache {
     }
 
     async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<T, KeysError> {
-        let response = self.http.get(url).send().await.map_err(|e| KeysError::NoAnswer(e.without_url()))?;
+        let response = self.http.send(self.http.client().get(url)).await.map_err(KeysError::NoAnswer)?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(KeysError::Status(response.status().as_u16()));
         }

@@ -60,7 +60,7 @@ async fn key_server() -> Server {
 fn auth(server: &Server) -> BotAuth {
     let tenants = [TENANT, "tenant-2"].map(|tenant| TenantId::new(tenant).unwrap()).to_vec();
     let hosts = TrustedHosts::new(["smba.trafficmanager.net".to_owned()]).unwrap();
-    BotAuth::new(http(), format!("{}/openid", server.base).parse().unwrap(), APP.to_owned(), tenants, hosts)
+    BotAuth::new(http().into(), format!("{}/openid", server.base).parse().unwrap(), APP.to_owned(), tenants, hosts)
 }
 
 fn header() -> Value {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use ::wire::WireError;
 use domain::failure::Class;
 use reqwest::Method;
 
@@ -26,10 +27,10 @@ pub enum ConnectorError {
     Token(#[source] TokenError),
     /// No connection, so nothing was sent.
     #[error("Teams cannot be reached")]
-    NotReached(#[source] reqwest::Error),
+    NotReached(#[source] WireError),
     /// It may have been carried out.
     #[error("Teams did not answer")]
-    NoAnswer(#[source] reqwest::Error),
+    NoAnswer(#[source] WireError),
     /// It was carried out, but the answer does not say as what.
     #[error("Teams answered {0} without a usable id")]
     NoId(Answer),
@@ -136,8 +137,7 @@ impl ConnectorError {
     }
 
     /// A call that broke off.
-    pub(super) fn from_transport(error: reqwest::Error) -> Self {
-        let error = error.without_url();
+    pub(super) fn from_transport(error: WireError) -> Self {
         if error.is_connect() { Self::NotReached(error) } else { Self::NoAnswer(error) }
     }
 

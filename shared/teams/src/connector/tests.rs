@@ -24,9 +24,9 @@ async fn teams(mut connector: impl FnMut(&Call) -> Option<Reply> + Send + 'stati
 fn connector(server: &Server) -> Connector {
     let token_url = format!("{}{TOKEN}", server.base).parse().unwrap();
     let tokens =
-        TokenSource::new(http(), token_url, APP.to_owned(), "https://api.botframework.com/.default".to_owned());
+        TokenSource::new(http().into(), token_url, APP.to_owned(), "https://api.botframework.com/.default".to_owned());
     let hosts = TrustedHosts::new(["127.0.0.1".to_owned()]).unwrap();
-    Connector::new(http(), tokens, hosts, APP)
+    Connector::new(http().into(), tokens, hosts, APP)
 }
 
 struct Caller {

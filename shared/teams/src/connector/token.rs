@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::wire::{Wire, WireError};
 use domain::failure::Class;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub struct TokenSource {
 
 #[derive(Debug)]
 struct Inner {
-    http: Client,
+    http: Wire,
     token_url: Url,
     app_id: String,
     scope: String,
@@ -48,7 +48,7 @@ struct Cached {
 pub enum TokenError {
     /// No answer, or it broke off.
     #[error("the token endpoint did not answer")]
-    NoAnswer(#[source] reqwest::Error),
+    NoAnswer(#[source] WireError),
     /// It is overloaded or broken (429, 5xx).
     #[error("the token endpoint is busy ({status})")]
     Busy { status: u16, after: Option<Duration> },
@@ -81,7 +81,7 @@ impl TokenError {
 impl TokenSource {
     /// `token_url` is the whole address of `/oauth2/v2.0/token`; `scope` the Bot Framework's in the bot's cloud.
     #[must_use]
-    pub fn new(http: Client, token_url: Url, app_id: String, scope: String) -> Self {
+    pub fn new(http: Wire, token_url: Url, app_id: String, scope: String) -> Self {
         Self { inner: Arc::new(Inner { http, token_url, app_id, scope, cached: Mutex::new(None) }) }
     }
 
@@ -112,8 +112,8 @@ impl TokenSource {
             ("client_secret", auth.secret.expose_secret()),
             ("scope", scope),
         ];
-        let sent = http.post(token_url.clone()).timeout(patience).form(&form).send().await;
-        let response = sent.map_err(|error| TokenError::NoAnswer(error.without_url()))?;
+        let request = http.client().post(token_url.clone()).timeout(patience).form(&form);
+        let response = http.send(request).await.map_err(TokenError::NoAnswer)?;
         let status = response.status();
         let after = wire::retry_after(response.headers(), auth.now);
         if status.as_u16() == 429 || status.is_server_error() {

@@ -1,10 +1,13 @@
 //! Sending webhooks: headers, signature, the five seconds, and one attempt at a time per subscription and incident.
 
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use axum::body::Body;
 use jiff::Timestamp;
+use tower_service::Service as _;
 
 use super::PagerDuty;
 use super::model::Subscription;
@@ -34,6 +37,20 @@ impl PagerDuty {
             }
         }
         attempts
+    }
+
+    /// Attempts the first webhook that is due and that no other call is at, as one of several senders; `None` if there is none. Until
+    /// the answer is dropped or awaited, nothing overtakes it.
+    pub fn deliver_one(&self) -> Option<impl Future<Output = Outcome> + Send + use<>> {
+        let pending = self.lock().first_due()?;
+        let pagerduty = self.clone();
+        self.lock().passing.on_the_way.insert(pending.place());
+        let turn = OwnTurn { place: pending.place(), pagerduty: pagerduty.clone() };
+        Some(async move {
+            let outcome = pagerduty.attempt(pending).await;
+            drop(turn);
+            outcome
+        })
     }
 
     /// When the next attempt is due.
@@ -116,7 +133,28 @@ impl PagerDuty {
         for (name, value) in &subscription.custom_headers {
             request = request.header(name, value);
         }
-        request.body(pending.body.clone()).send().await.ok().map(|answer| answer.status().as_u16())
+        let request = request.body(pending.body.clone());
+        let receiver = self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match receiver {
+            None => request.send().await.ok().map(|answer| answer.status().as_u16()),
+            Some(mut receiver) => {
+                let request = axum::http::Request::<reqwest::Body>::try_from(request.build().ok()?).ok()?;
+                let answer = tokio::time::timeout(TIMEOUT, receiver.call(request.map(Body::new))).await.ok()?;
+                answer.ok().map(|answer| answer.status().as_u16())
+            }
+        }
+    }
+}
+
+/// As [`Turn`], for a future that lives on its own.
+struct OwnTurn {
+    pagerduty: PagerDuty,
+    place: (String, String),
+}
+
+impl Drop for OwnTurn {
+    fn drop(&mut self) {
+        self.pagerduty.lock().passing.on_the_way.remove(&self.place);
     }
 }
 

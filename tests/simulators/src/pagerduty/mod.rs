@@ -75,6 +75,8 @@ struct Inner {
     options: Options,
     now: Now,
     http: reqwest::Client,
+    /// Where webhooks go instead of over the network.
+    receiver: Mutex<Option<Router>>,
     /// Made when somebody logs in: most tests never need it.
     key: OnceLock<SigningKey>,
     state: Mutex<State>,
@@ -98,7 +100,8 @@ impl PagerDuty {
         let mut state = State::default();
         state.passing.links =
             Links::of("https://api.pagerduty.com", &format!("https://{}.pagerduty.com", options.subdomain));
-        let inner = Inner { options, now, http, key: OnceLock::new(), state: Mutex::new(state) };
+        let inner =
+            Inner { options, now, http, receiver: Mutex::default(), key: OnceLock::new(), state: Mutex::new(state) };
         Self { inner: Arc::new(inner) }
     }
 
@@ -118,6 +121,11 @@ impl PagerDuty {
     #[must_use]
     pub fn base(&self) -> String {
         self.lock().passing.links.api.clone()
+    }
+
+    /// From now on webhooks go to this router, whatever the host of their address: nothing leaves the process.
+    pub fn deliver_to(&self, receiver: Router) {
+        *self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
     }
 
     /// What is not in PagerDuty's documents: requests, query parameters and body keys, and ids in a test's own script that

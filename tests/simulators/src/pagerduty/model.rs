@@ -301,11 +301,13 @@ impl State {
 
     /// By id or by number, as REST allows.
     pub(super) fn incident(&self, id: &str) -> Option<&Incident> {
-        self.incidents.iter().find(|incident| incident.id == id || incident.number.to_string() == id)
+        let number = id.parse().ok();
+        self.incidents.iter().rev().find(|incident| incident.id == id || Some(incident.number) == number)
     }
 
     pub(super) fn incident_mut(&mut self, id: &str) -> Option<&mut Incident> {
-        self.incidents.iter_mut().find(|incident| incident.id == id || incident.number.to_string() == id)
+        let number = id.parse().ok();
+        self.incidents.iter_mut().rev().find(|incident| incident.id == id || Some(incident.number) == number)
     }
 
     pub(super) fn subscription_mut(&mut self, id: &str) -> Option<&mut Subscription> {

@@ -213,6 +213,22 @@ impl State {
         due
     }
 
+    /// The first of [`State::due`], found without a look at those behind it.
+    pub(super) fn first_due(&self) -> Option<Pending> {
+        let now = self.passing.now;
+        let mut later = BTreeSet::new();
+        self.pending
+            .iter()
+            .find(|pending| {
+                let free = !self.passing.on_the_way.contains(&pending.place()) && !later.contains(&pending.place());
+                if free && pending.due > now {
+                    later.insert(pending.place());
+                }
+                free && pending.due <= now
+            })
+            .cloned()
+    }
+
     pub(super) fn still_due(&self, webhook_id: &str) -> Option<Pending> {
         let known = self.pending.iter().find(|known| known.webhook_id == webhook_id)?;
         (known.due <= self.passing.now).then(|| known.clone())

@@ -166,7 +166,9 @@ pub(super) fn answer(
         Err(refusal) => return refuse(state, call, refusal),
     };
     let addressed = addressed(state, call, &body);
-    let fault = state.passing.faults.next(&addressed.iter().map(String::as_str).collect::<Vec<_>>());
+    let addressed: Vec<&str> = addressed.iter().map(String::as_str).collect();
+    let faults = &mut state.passing.faults;
+    let fault = faults.for_content(request.body).or_else(|| faults.next(&addressed));
     match fault {
         Some(Fault::Status { status, code, retry_after }) => {
             let message = "A fault that was asked for.";

@@ -1,6 +1,6 @@
 //! Faults on order: what the connector and the token endpoint do wrong for the next few requests.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::ids::base_of;
 
@@ -47,6 +47,10 @@ pub(super) struct Faults {
     anywhere: VecDeque<Fault>,
     conversations: BTreeMap<String, VecDeque<Fault>>,
     tokens: VecDeque<Fault>,
+    /// Conversations whose requests are never answered.
+    hanging: BTreeSet<String>,
+    /// What is refused for ever: a text in the body, and how.
+    never_taken: Vec<(String, Fault)>,
 }
 
 impl Faults {
@@ -65,8 +69,32 @@ impl Faults {
         self.tokens.extend(std::iter::repeat_n(fault.clone(), times));
     }
 
+    pub(super) fn hang_in(&mut self, conversation: &str, hangs: bool) {
+        if hangs {
+            self.hanging.insert(base_of(conversation).to_owned());
+        } else {
+            self.hanging.remove(base_of(conversation));
+        }
+    }
+
+    pub(super) fn never_take(&mut self, text: &str, fault: &Fault) {
+        self.never_taken.push((text.to_owned(), fault.clone()));
+    }
+
+    /// The fault for a request with this body, however often it comes.
+    pub(super) fn for_content(&self, body: &[u8]) -> Option<Fault> {
+        if self.never_taken.is_empty() {
+            return None;
+        }
+        let body = std::str::from_utf8(body).ok()?;
+        self.never_taken.iter().find(|(text, _)| body.contains(text)).map(|(_, fault)| fault.clone())
+    }
+
     /// The fault for a connector request about one of these conversations.
     pub(super) fn next(&mut self, conversations: &[&str]) -> Option<Fault> {
+        if conversations.iter().any(|conversation| self.hanging.contains(base_of(conversation))) {
+            return Some(Fault::Hang);
+        }
         conversations
             .iter()
             .find_map(|conversation| self.conversations.get_mut(base_of(conversation)).and_then(VecDeque::pop_front))

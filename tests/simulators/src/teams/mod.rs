@@ -47,7 +47,7 @@ pub use throttle::Limits;
 pub use world::{ChannelInfo, TeamInfo};
 
 use keys::Keys;
-use model::State;
+use model::{State, Watch};
 
 /// The bot's display name in Teams.
 pub const BOT_NAME: &str = "PagerBridge";
@@ -173,6 +173,22 @@ impl Teams {
     /// The next connector requests about this channel or chat fail; to be ordered by its id.
     pub fn fail_next_in(&self, conversation: &str, times: usize, fault: &Fault) {
         self.lock().passing.faults.in_conversation(conversation, times, fault);
+    }
+
+    /// From now on no request about this channel or chat is answered, or again every one.
+    pub fn hang_in(&self, conversation: &str, hangs: bool) {
+        self.lock().passing.faults.hang_in(conversation, hangs);
+    }
+
+    /// From now on every request fails that has this text in its body.
+    pub fn never_take(&self, text: &str, fault: &Fault) {
+        self.lock().passing.faults.never_take(text, fault);
+    }
+
+    /// Shows `watch` each message of the bot when it is accepted, and again after each edit. It must not ask the simulator anything.
+    /// Without `keep` neither cards nor earlier contents are remembered afterwards: a long run has a hundred thousand of them.
+    pub fn watch(&self, keep: bool, watch: impl Fn(&Message) + Send + Sync + 'static) {
+        self.lock().passing.watch = Watch { watch: Some(Arc::new(watch)), forgets: !keep };
     }
 
     /// The next token requests fail. A fault's code becomes the body's `error`.

@@ -1,6 +1,8 @@
 //! What Teams remembers. [`State`] is everything that a restart keeps; [`Passing`] is what it may forget.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -239,8 +241,36 @@ pub(super) struct Passing {
     pub(super) unknown_requests: Vec<String>,
     pub(super) complaints: Vec<String>,
     pub(super) deliveries: Vec<Delivery>,
+    pub(super) watch: Watch,
     /// The dialog that each user has open, with the message that opened it.
     pub(super) dialogs: BTreeMap<String, (String, Value)>,
+}
+
+pub(super) type Seeing = dyn Fn(&Message) + Send + Sync;
+
+/// Who wants to see what the bot writes.
+#[derive(Clone, Default)]
+pub(super) struct Watch {
+    pub(super) watch: Option<Arc<Seeing>>,
+    pub(super) forgets: bool,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("forgets", &self.forgets).finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    pub(super) fn see(&self, message: &mut Message) {
+        if let Some(watch) = &self.watch {
+            watch(message);
+        }
+        if self.forgets {
+            message.card = None;
+            message.edits.clear();
+        }
+    }
 }
 
 /// How many deliveries are remembered; the local stack runs for days.

@@ -138,6 +138,9 @@ pub(super) fn blank(id: &str, conversation: &str, root: Option<String>, from: &s
     }
 }
 
-pub(super) fn store(state: &mut State, message: Message) {
+pub(super) fn store(state: &mut State, mut message: Message) {
+    if message.from_bot {
+        state.passing.watch.see(&mut message);
+    }
     state.messages.insert(message.id.clone(), message);
 }

@@ -144,6 +144,7 @@ pub(super) fn update(
     }
     if let Some(message) = state.messages.get_mut(activity) {
         outgoing::replace(message, content, now);
+        state.passing.watch.see(message);
     }
     state.counters_mut(&place.conversation).edits += 1;
     Ok(Reply::json(200, json!({ "id": activity })))

@@ -254,6 +254,18 @@ impl Teams {
         self.lock().counters.get(base_of(conversation)).copied().unwrap_or_default()
     }
 
+    /// What the bot did in all channels and chats.
+    #[must_use]
+    pub fn all_counters(&self) -> Counters {
+        self.lock().counters.values().fold(Counters::default(), |all, one| Counters {
+            posts: all.posts + one.posts,
+            replies: all.replies + one.replies,
+            edits: all.edits + one.edits,
+            deletes: all.deletes + one.deletes,
+            throttled: all.throttled + one.throttled,
+        })
+    }
+
     /// Everything that was sent to the bot, oldest first.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
