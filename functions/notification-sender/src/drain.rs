@@ -258,7 +258,7 @@ impl Drain<'_> {
         if wave.sends > 0 || !storms.is_empty() {
             self.state = self.state.clone().with_wave(sending);
             let mut noted = self.state.clone();
-            noted.budget = noted.budget.with_reserved(wave.sends);
+            noted.budget = noted.budget.with_reserved(wave.sends, app.clock.now());
             for storm in noted.storms.iter_mut().filter(|storm| storms.contains(&storm.id)) {
                 (storm.is_counted, storm.message.is_true) = (false, false);
             }
@@ -436,6 +436,7 @@ impl Drain<'_> {
                     let said = Box::pin(said.instrument(span.clone())).await;
                     Delivered { ended: said.0, told: said.1, card: None }
                 }
+                Move::Done(_) if is_row(&look) => Delivered { ended: Ended::Done, told: up_to_date(&item, &look), card: None },
                 Move::Card(_) | Move::Hush | Move::Wait(_) | Move::Done(_) => {
                     let until = sends.then_some(self.limits.begin);
                     let manner = Manner { before: before.as_ref(), until, quiet };
@@ -562,6 +563,17 @@ impl Drain<'_> {
         tracing::error!(incident.id = %incident, why, "what is true is not known");
         (Ended::Later(item.next_try(app.clock.now())), Told::because("what has changed is not known yet"))
     }
+}
+
+fn is_row(look: &Look) -> bool {
+    look.facts.card.as_ref().is_some_and(|card| card.row.is_some() && card.activity.is_none())
+}
+
+fn up_to_date(item: &Behind, look: &Look) -> Told {
+    let record = look.facts.record.as_ref().map(|(record, _)| record);
+    let mut told = record.map(|record| Told::of(record, &item.marked.team)).unwrap_or_default();
+    told.done(Done::UpToDate);
+    told
 }
 
 fn parked(item: &Behind, look: &Look, parking: Parking, card: Option<CardRecord>) -> Delivered {

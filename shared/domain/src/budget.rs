@@ -56,10 +56,13 @@ pub struct Budget {
     /// How many in each minute of the last hour, by the minute's number since 1970.
     #[serde(default, deserialize_with = "forward::known_ones")]
     minutes: VecDeque<(i64, u32)>,
-    /// How many may have been sent since this was written.
-    #[serde(default, deserialize_with = "forward::or_default")]
-    reserved: u32,
+    /// How many may have been sent since this was written, and when that was, in milliseconds since 1970.
+    #[serde(default, deserialize_with = "forward::or_none")]
+    reserved: Option<(u32, i64)>,
 }
+
+/// How long after they were reserved a wave's messages are sent at the latest, unless Teams is so slow that they are few anyway.
+const WAVE: i64 = 5_000;
 
 impl Budget {
     /// How many messages may be sent now.
@@ -97,7 +100,6 @@ impl Budget {
     /// Notes a message that is being sent.
     pub fn sent(&mut self, at: Timestamp) {
         let at = at.as_millisecond();
-        self.reserved = self.reserved.saturating_sub(1);
         while self.sent.front().is_some_and(|sent| at - sent >= LONGEST) {
             self.sent.pop_front();
         }
@@ -113,21 +115,24 @@ impl Budget {
         }
     }
 
-    /// The same with so many more that may be sent before it is written again: a sender that dies has perhaps sent them.
+    /// The same with so many that may be sent before it is written again: a sender that dies has perhaps sent them.
     #[must_use]
-    pub fn with_reserved(mut self, sends: usize) -> Self {
-        self.reserved = u32::try_from(sends).unwrap_or(u32::MAX);
+    pub fn with_reserved(mut self, sends: usize, now: Timestamp) -> Self {
+        let sends = u32::try_from(sends).unwrap_or(u32::MAX);
+        self.reserved = (sends > 0).then_some((sends, now.as_millisecond()));
         self
     }
 
-    /// As a sender finds it that comes now: what was reserved counts as sent a moment ago, and no clock's error as a wait.
+    /// As a sender finds it that comes now: what was reserved counts as sent, as late as it may have been, and no clock's error as
+    /// a wait.
     #[must_use]
     pub fn taken_over(mut self, now: Timestamp) -> Self {
-        let now_ms = now.as_millisecond();
-        self.sent.iter_mut().for_each(|at| *at = (*at).min(now_ms));
-        self.minutes.iter_mut().for_each(|(minute, _)| *minute = (*minute).min(now_ms.div_euclid(MINUTE)));
-        for _ in 0..std::mem::take(&mut self.reserved).min(60) {
-            self.sent(now);
+        let now = now.as_millisecond();
+        self.sent.iter_mut().for_each(|at| *at = (*at).min(now));
+        self.minutes.iter_mut().for_each(|(minute, _)| *minute = (*minute).min(now.div_euclid(MINUTE)));
+        if let Some((sends, at)) = self.reserved.take() {
+            let sent_at = Timestamp::from_millisecond(at.saturating_add(WAVE).min(now)).unwrap_or(Timestamp::MIN);
+            (0..sends.min(60)).for_each(|_| self.sent(sent_at));
         }
         self
     }
