@@ -99,7 +99,11 @@ impl Delivery<'_> {
                 Some(home) => home,
                 None => return Ended::Done,
             };
-            if !self.sending.may(claim_of(self.item), now) {
+            let has_room = match number {
+                0 => self.sending.may(claim_of(self.item), now),
+                _ => self.sending.may_go_on(now),
+            };
+            if !has_room {
                 return Ended::Untouched;
             }
             let flow = match step {

@@ -36,12 +36,22 @@ impl Sending {
 
     /// Whether one more message may be sent now; it counts as sent.
     pub(crate) fn may(&mut self, claim: Claim, now: Timestamp) -> bool {
-        if self.granted == 0 || self.budget.allows(claim, now) == 0 {
-            return false;
+        let may = self.granted > 0 && self.budget.allows(claim, now) > 0;
+        if may {
+            self.granted -= 1;
+            self.budget.sent(now);
         }
-        self.granted -= 1;
-        self.budget.sent(now);
-        true
+        may
+    }
+
+    /// The same for what follows from a message that was just sent: what was begun is brought to its end, whatever was reserved.
+    pub(crate) fn may_go_on(&mut self, now: Timestamp) -> bool {
+        let may = self.budget.allows(Claim::Urgent, now) > 0;
+        if may {
+            self.granted = self.granted.saturating_sub(1);
+            self.budget.sent(now);
+        }
+        may
     }
 
     /// Speaks to Teams, and notes whether it answers.

@@ -196,7 +196,8 @@ impl CardRecord {
     /// Whether nothing of it has ever been shown, and nothing may have been.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        !self.is_shown() && self.shown.is_none() && self.doubt.is_none() && self.frozen.is_none()
+        let was_tried = self.shown.is_some() || self.doubt.is_some() || self.parked.is_some() || self.without_id > 0;
+        !self.is_shown() && !was_tried && self.frozen.is_none()
     }
 
     fn is_parked(&self, version: RecordVersion) -> bool {

@@ -91,7 +91,7 @@ async fn remove_payments(world: &World, page: &AdminPage<'_>) {
 
 #[tokio::test]
 async fn any_number_of_changes_is_one_message_and_all_are_shown() {
-    let world = World::new().await;
+    let world = World::with("PAGERBRIDGE_STORM_POSTS", "100").await;
     for number in 0..30 {
         world.trigger("Payments", &format!("Incident {number}")).await;
     }
@@ -468,9 +468,9 @@ async fn a_restored_channel_catches_up_whatever_has_become_of_its_incidents() {
     world.settle().await;
     assert_eq!(state().await.hold, None);
     let cards = world.cards("Payments");
-    for (title, status) in
-        [("resolved meanwhile", "resolved"), ("acknowledged meanwhile", "acknowledged"), ("came and went", "resolved")]
-    {
+    let late = cards.iter().find(|card| card.shows("came and went")).expect("a line for what came and went");
+    assert!(late.text().contains("1 incident was over before this channel could be told"), "{}", late.text());
+    for (title, status) in [("resolved meanwhile", "resolved"), ("acknowledged meanwhile", "acknowledged")] {
         let card = cards.iter().find(|card| card.shows(title)).unwrap_or_else(|| panic!("no card of {title}"));
         assert!(card.shows_status(status), "{title}: {}", card.summary());
     }
@@ -574,7 +574,7 @@ async fn a_greeting_and_a_test_wait_for_their_channel_like_anything_else() {
     world.trigger_in(&service, "DB down").await;
     world.settle().await;
     assert_eq!(platform.posts().len(), 0);
-    world.advance(SECOND * 20).await;
+    world.advance(SECOND * 23).await;
     let texts: Vec<String> = platform.posts().iter().map(crate::card::Card::text).collect();
     assert_eq!(texts.len(), 3);
     assert!(texts[0].contains("will be posted in this channel"), "{texts:?}");
@@ -692,21 +692,16 @@ async fn two_senders_in_one_channel_post_one_card() {
 
 #[tokio::test]
 async fn a_channel_with_much_to_do_takes_several_turns() {
-    let world = World::new().await;
+    let world = World::with("PAGERBRIDGE_STORM_POSTS", "100").await;
     for number in 0..22 {
         world.trigger("Payments", &format!("Incident {number}")).await;
     }
     world.deliver_webhooks().await;
-    world.teams().set_throttling(false);
-    // A wave takes six calls in sequence, and a turn two seconds.
-    world.stack.aws.watch(Duration::from_millis(350));
     let batch = world.next_batch().await;
     let answer = notification_sender::handle(&world.stack.app, batch, Duration::from_secs(60)).await;
-    assert_eq!(answer.batch_item_failures.len(), 0, "the next turn has a message of its own");
+    assert_eq!(answer.batch_item_failures.len(), 1, "it comes again when the channel takes more");
     let shown = world.cards("Payments").len();
-    assert!((1..22).contains(&shown), "{shown}");
-    assert_eq!(world.queued(), 2, "the message itself, which Lambda deletes now, and the next one");
-    world.stack.aws.watch(Duration::ZERO);
+    assert!((1..=5).contains(&shown), "as much as one second takes: {shown}");
     world.settle_all().await;
     assert_eq!((world.cards("Payments").len(), world.unfinished().await), (22, 0));
     world.finish();
@@ -720,7 +715,7 @@ async fn waiting_for_long_leads_no_message_into_the_dead_letter_queue() {
     world.advance(MINUTE * 59).await;
     let dead = world.stack.aws.depth("pagerbridge-dead.fifo").unwrap();
     assert_eq!((world.queued(), dead.visible, world.cards("Payments").len()), (1, 0, 0));
-    world.advance(MINUTE).await;
+    world.advance(MINUTE + SECOND * 3).await;
     assert_eq!((world.queued(), world.cards("Payments").len()), (0, 1));
     world.finish();
 }
