@@ -1,7 +1,8 @@
 //! The stack in virtual time, with what AWS and PagerDuty do by themselves: deliver webhooks, hand messages to senders, start the
 //! reconciler. It needs a runtime with a paused clock.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub struct Case {
     pub id: String,
     pub number: u64,
     pub channel: String,
+    /// Which one it is of its channel's, from 1 on.
+    pub nth: u64,
     pub at: Timestamp,
 }
 
@@ -82,6 +85,8 @@ pub struct VirtualStack {
     triggered: Arc<Notify>,
     works: watch::Sender<bool>,
     deepest: Arc<AtomicUsize>,
+    /// How many incidents each channel has had.
+    counted: Mutex<BTreeMap<String, u64>>,
     _tasks: JoinSet<()>,
 }
 
@@ -104,7 +109,7 @@ impl VirtualStack {
         }
         tasks.spawn(reconcile(inside.clone(), working));
         tasks.spawn(measure(inside.clone(), Arc::clone(&deepest)));
-        let stack = Self { inside, shown, person, team, triggered, works, deepest, _tasks: tasks };
+        let stack = Self { inside, shown, person, team, triggered, works, deepest, counted: Mutex::default(), _tasks: tasks };
         let first = stack.add_place("first").await?;
         let case = stack.trigger(&first, "The first one", "high")?;
         stack.wait_for(&[case], Duration::from_secs(60)).await;
@@ -142,7 +147,13 @@ impl VirtualStack {
         let known = pagerduty.incident(&id).context("no incident")?;
         let number = known.get("incident_number").and_then(serde_json::Value::as_u64).context("no number")?;
         self.triggered.notify_one();
-        Ok(Case { id, number, channel: place.channel.clone(), at })
+        let nth = {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = counted.entry(place.channel.clone()).or_insert(0);
+            *count += 1;
+            *count
+        };
+        Ok(Case { id, number, channel: place.channel.clone(), nth, at })
     }
 
     /// The person acknowledges.
@@ -191,7 +202,7 @@ impl VirtualStack {
     /// How long each took until it was shown, in any way.
     #[must_use]
     pub fn delays(&self, cases: &[Case]) -> Stats {
-        cases.iter().map(|case| delay(case, self.shown.at(&case.channel, case.number))).collect()
+        cases.iter().map(|case| delay(case, self.shown.at(&case.channel, case.number, case.nth))).collect()
     }
 
     /// How long each took until it had a card of its own.
@@ -205,7 +216,7 @@ impl VirtualStack {
         let end = Instant::now() + patience;
         let mut waiting: Vec<&Case> = cases.iter().collect();
         while Instant::now() < end {
-            waiting.retain(|case| self.shown.at(&case.channel, case.number).is_none());
+            waiting.retain(|case| self.shown.at(&case.channel, case.number, case.nth).is_none());
             if waiting.is_empty() {
                 return;
             }
