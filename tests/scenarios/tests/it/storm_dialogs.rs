@@ -1,12 +1,12 @@
 //! The dialogs of a storm's card: the list, one incident as a card of its own, and acknowledging many.
 
-use domain::ids::TeamId;
+use domain::ids::{AccountId, TeamId};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use simulators::pagerduty::Fault;
 use simulators::teams::{HttpAnswer, Task};
 
-use crate::world::{Browser, Card, World};
+use crate::world::{Browser, Card, World, account};
 
 const UNKNOWN: &str = "I do not know this incident storm here.";
 const LEFT: &str = "This team is no longer connected to the PagerDuty account of this card";
@@ -81,6 +81,16 @@ impl Storm {
         }
         let ada = self.world.person("Ada Wong").teams;
         self.world.teams().task_submit(&ada, &message.message.id, data).await.unwrap()
+    }
+
+    /// Another account has a storm of the same name in the same channel.
+    async fn copy_to_account(&self, other: &str) {
+        let (store, other) = (&self.world.stack.app.store, AccountId::new(other).unwrap());
+        let channel = self.world.card_key("Payments", "Q1").channel;
+        let state = store.channel_state(&account(), &channel).await.unwrap();
+        assert_eq!(state.storms.len(), 1);
+        let (epoch, _) = store.begin_epoch(&other, &channel).await.unwrap();
+        assert!(store.put_state(&other, &channel, epoch, &state).await.unwrap());
     }
 
     /// Every row from the open page on, by incident, the newest first.
@@ -291,10 +301,13 @@ async fn acknowledge_mine_touches_only_what_is_assigned_to_the_person() {
     let world = &storm.world;
     let (ada, ben) = (world.pagerduty_user("Ada Wong"), world.pagerduty_user("Ben Okafor"));
     for (at, id) in storm.incidents.iter().enumerate() {
-        world.pagerduty().reassign(id, &ben, if at < 4 { &ada } else { &ben });
+        world.pagerduty().reassign(id, &ben, if at < 5 { &ada } else { &ben });
     }
     let elsewhere = world.trigger("Search", "Index stale").await;
     world.pagerduty().reassign(&elsewhere, &ben, &ada);
+    world.settle().await;
+    let own = json!({ "dialog": "list", "verb": "card", "stormPick": storm.incidents[4] });
+    shows(&storm.forge(&storm.card(), own).await.task(), "gets its own card");
     world.settle().await;
     storm.catch_up().await;
     let question = storm.open("Ada Wong", "Acknowledge mine").await;
@@ -306,7 +319,8 @@ async fn acknowledge_mine_touches_only_what_is_assigned_to_the_person() {
         storm.incidents.iter().map(|id| world.status_in_pagerduty(id) == "acknowledged").collect();
     assert_eq!(acknowledged.iter().filter(|is| **is).count(), 3);
     assert!(acknowledged[..3].iter().all(|is| *is));
-    assert_eq!(world.status_in_pagerduty(&elsewhere), "triggered", "it is no row of this storm");
+    assert_eq!(world.status_in_pagerduty(&elsewhere), "triggered", "it is in another channel");
+    assert_eq!(world.status_in_pagerduty(&storm.incidents[4]), "triggered", "it is no row any more");
     let nothing = storm.open("Ada Wong", "Acknowledge mine").await;
     shows(&nothing, "No incident that is triggered here is assigned to you.");
     world.settle().await;
@@ -369,6 +383,7 @@ async fn a_forged_button_reads_and_does_nothing() {
         all
     };
     let list = json!({ "dialog": "list", "verb": "show" });
+    storm.copy_to_account("POTHER").await;
     let with = |change: &Value| {
         let mut all = list.clone();
         all.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
@@ -447,6 +462,9 @@ async fn the_list_of_a_storm_that_is_over_is_there_still() {
     storm.incidents.iter().for_each(|id| world.pagerduty().resolve(id, &ben));
     world.settle().await;
     world.advance(SignedDuration::from_mins(20)).await;
+    let channel = world.card_key("Payments", "Q1").channel;
+    let state = world.stack.app.store.channel_state(&account(), &channel).await.unwrap();
+    assert_eq!(state.storms, [], "the sender follows it no more");
     let ada = world.person("Ada Wong").teams;
     let page = world.teams().task_fetch(&ada, &card.message.id, list).await.unwrap().task();
     shows(&page, "There is no open incident here");
