@@ -20,21 +20,21 @@ struct Storm {
 
 impl Storm {
     async fn of(count: usize) -> Self {
-        let world = World::new().await;
+        let world = Box::pin(World::new()).await;
         let mut incidents = Vec::new();
         for number in 0..count {
             incidents.push(world.trigger("Payments", &format!("Incident {number}")).await);
         }
-        world.settle().await;
+        Box::pin(world.settle()).await;
         let storm = Self { world, incidents };
-        storm.catch_up().await;
+        Box::pin(storm.catch_up()).await;
         storm
     }
 
     /// The same, and Ada is linked.
     async fn linked(count: usize) -> Self {
         let storm = Self::of(count).await;
-        storm.world.link("Ada Wong").await;
+        Box::pin(storm.world.link("Ada Wong")).await;
         storm
     }
 
