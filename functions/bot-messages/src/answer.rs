@@ -16,8 +16,10 @@ use teams::reply;
 use crate::click::Clicked;
 use crate::error::FlowError;
 use crate::forms::Page;
+use crate::storm::{List, Question, Said, StormPage};
 
 const FORM_TITLE: &str = "Create a PagerDuty incident";
+const STORM_TITLE: &str = "Incident storm";
 
 /// What is answered when there is no time left.
 pub(crate) fn late(inbound: &Inbound) -> Response {
@@ -131,4 +133,58 @@ pub(crate) fn page(page: Page) -> Response {
         }
     })
     .into_response()
+}
+
+/// The next page of a storm's dialog.
+pub(crate) fn storm(page: StormPage) -> Response {
+    Json(match page {
+        StormPage::List(list) => storm_list(&list),
+        StormPage::Question(Question { place, scope, service, count }) => {
+            let (place, service) = (place.shown(), service.as_deref());
+            let question = cards::StormQuestion { place, scope, service, count };
+            reply::task_card(STORM_TITLE, &cards::storm_question(&question))
+        }
+        StormPage::Answer(answer) => reply::task_card(STORM_TITLE, &cards::storm_answer(&answer.shown())),
+        StormPage::Before(said) => reply::task_message(&said),
+        StormPage::InProgress => reply::task_message(text::MANY_IN_PROGRESS),
+        StormPage::LinkSent => reply::task_message(text::LINK_SENT),
+        StormPage::LinkNotSent => reply::task_message(text::LINK_NOT_SENT),
+        StormPage::Busy => reply::task_message(text::BUSY_PAGERDUTY),
+        StormPage::Slow => reply::task_message(text::STORM_SLOW),
+        StormPage::NotDone(error) => {
+            tracing::warn!(error = runtime::chain(&error), "PagerDuty was asked in vain");
+            reply::task_message(&text::not_done(error.class(), error.message(), None))
+        }
+        StormPage::Unknown => reply::task_message(text::UNKNOWN_STORM),
+        StormPage::Left => reply::task_message(text::STORM_LEFT),
+        StormPage::UnknownPerson => reply::task_message(text::UNKNOWN_PERSON),
+        StormPage::Failed(error) => {
+            tracing::error!(error = runtime::chain(&error), "storm's dialog not answered");
+            reply::task_message(text::TRY_AGAIN)
+        }
+    })
+    .into_response()
+}
+
+fn storm_list(list: &List) -> Value {
+    let said = list.said.map(|said| match said {
+        Said::OwnCard(number) => text::own_card(number),
+        Said::HasCard => text::STORM_HAS_CARD.to_owned(),
+        Said::Over => text::STORM_OVER.to_owned(),
+        Said::Gone => text::STORM_GONE.to_owned(),
+        Said::NotPicked => text::STORM_NOT_PICKED.to_owned(),
+        Said::CutOff => text::STORM_CUT_OFF.to_owned(),
+    });
+    let List { place, rows, after, first, total, next, services, .. } = list;
+    let shown = cards::StormList {
+        place: place.shown(),
+        rows,
+        after: after.as_deref(),
+        first: *first,
+        total: *total,
+        next: next.as_deref(),
+        services,
+        said: said.as_deref(),
+    };
+    reply::task_card(STORM_TITLE, &cards::storm_list(&shown))
 }

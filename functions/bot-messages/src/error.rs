@@ -1,5 +1,6 @@
 //! Why a flow could not go on. What people are told about it is made in `answer` and `commands`, each in one place.
 
+use incidents::{ActError, ObserveError};
 use runtime::{BotError, OnceError, PersonError, RandomError};
 use setup::SetupError;
 
@@ -19,6 +20,11 @@ pub(crate) enum FlowError {
     Person(#[from] PersonError),
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// What was to be marked in a channel may not be.
+    #[error(transparent)]
+    Marked(#[from] ObserveError),
+    #[error(transparent)]
+    Act(#[from] ActError),
     /// The team, or the only one that could be meant, belongs to no PagerDuty account.
     #[error("nothing here is connected to a PagerDuty account")]
     NotConnected,
@@ -33,7 +39,8 @@ impl FlowError {
             Self::Table(error) => error.class().may_pass(),
             Self::Teams(error) => error.class().may_pass(),
             Self::Setup(error) => error.class().may_pass(),
-            Self::Random(_) | Self::Once(_) | Self::Person(_) => true,
+            Self::Marked(error) => error.class().may_pass(),
+            Self::Random(_) | Self::Once(_) | Self::Person(_) | Self::Act(_) => true,
             Self::NotConnected | Self::NoUser => false,
         }
     }

@@ -10,6 +10,7 @@ mod click;
 mod commands;
 mod error;
 mod forms;
+mod storm;
 mod team;
 mod who;
 
@@ -21,6 +22,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use cards::data::StormData;
 use runtime::App;
 use teams::activity::Inbound;
 use teams::auth::{AuthError, Verified};
@@ -94,8 +96,14 @@ async fn answer(app: &App, verified: &Verified, started: Instant) -> Response {
 async fn act(app: &App, who: &Who, verified: &Verified, inbound: Inbound) -> Response {
     match inbound {
         Inbound::Click(click) => answer::click(click::click(app, who, verified, &click).await),
-        Inbound::TaskFetch { data } => answer::page(forms::open(app, who, &data).await),
-        Inbound::TaskSubmit { data } => answer::page(forms::submit(app, who, &data).await),
+        Inbound::TaskFetch { data } => match StormData::read(&data) {
+            Some(data) => answer::storm(storm::open(app, who, verified, data).await),
+            None => answer::page(forms::open(app, who, &data).await),
+        },
+        Inbound::TaskSubmit { data } => match StormData::read(&data) {
+            Some(data) => answer::storm(storm::submit(app, who, verified, data).await),
+            None => answer::page(forms::submit(app, who, &data).await),
+        },
         Inbound::Search { dataset, text } => answer::choices(forms::search(app, who, &dataset, &text).await),
         Inbound::OtherInvoke { .. } => answer::not_supported(),
         Inbound::Message { text, .. } => {

@@ -123,7 +123,8 @@ pub struct StormData {
     /// Which button of the dialog was pressed; absent on the button that opens it.
     #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
     pub verb: Option<StormVerb>,
-    /// With [`StormVerb::Next`]: where the next page begins, as [`crate::StormList::next`] said it.
+    /// Where the page begins that is wanted, as [`crate::StormList::next`] said it: with [`StormVerb::Next`] the next one, with
+    /// [`StormVerb::Card`] the same one again.
     #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// How many rows are before that page.

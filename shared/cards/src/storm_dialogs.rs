@@ -67,6 +67,8 @@ pub struct StormList<'a> {
     pub place: StormPlace<'a>,
     /// The rows of this page, as they are to be shown.
     pub rows: &'a [Row],
+    /// Where this page begins; `None`: with the newest row.
+    pub after: Option<&'a str>,
     /// How many rows are before this page.
     pub first: u64,
     /// How many rows the filter lets through.
@@ -202,7 +204,12 @@ fn buttons(list: &StormList<'_>, can_pick: bool) -> Vec<Action> {
     }
     buttons.push(place.button("Apply filter", StormDialog::List, StormVerb::Show));
     if can_pick {
-        buttons.push(place.button("Show as card", StormDialog::List, StormVerb::Card));
+        let here = place.data(StormDialog::List, StormVerb::Card);
+        let here = match list.after {
+            Some(after) => StormData { after: Some(after.to_owned()), from: list.first, ..here },
+            None => here,
+        };
+        buttons.push(submit("Show as card", here));
     }
     let some_triggered = matches!(place.filter.status, StormStatus::Open | StormStatus::Triggered | StormStatus::All);
     if some_triggered && list.total > 0 {

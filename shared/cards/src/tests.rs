@@ -269,6 +269,7 @@ fn the_dialogs_of_a_storm() {
     let list = StormList {
         place: place(&filter),
         rows: &rows,
+        after: None,
         first: 10,
         total: 1312,
         next: Some("t0k3n"),

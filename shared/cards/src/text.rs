@@ -160,6 +160,47 @@ pub const UNKNOWN_CARD: &str = "I do not know this card here. Use the card in th
 pub const CARD_LEFT: &str = "This team is no longer connected to the PagerDuty account of this card, so the card is not updated and cannot be used. \
      Please open the incident in PagerDuty.";
 
+/// The storm of the button is none that this channel has.
+pub const UNKNOWN_STORM: &str = "I do not know this incident storm here. Use the card in the channel where it was posted, or open the incidents in PagerDuty.";
+
+/// The storm's team is not connected to the storm's PagerDuty account any more.
+pub const STORM_LEFT: &str = "This team is no longer connected to the PagerDuty account of this card, so the card is not updated and cannot be used. \
+     Please open the incidents in PagerDuty.";
+
+/// The rows of a storm could not be read in time.
+pub const STORM_SLOW: &str = "The list of these incidents is slow right now. Please try again in a minute.";
+
+/// Above a page of a storm's list that is not full: there was no time for more.
+pub const STORM_CUT_OFF: &str =
+    "There was no time to look through all incidents. Next page goes on where this one ends.";
+
+/// No incident was chosen.
+pub const STORM_NOT_PICKED: &str = "Please choose an incident under Show one as its own card.";
+
+/// The chosen incident has its own card already.
+pub const STORM_HAS_CARD: &str = "This incident has its own card already.";
+
+/// The chosen incident is over.
+pub const STORM_OVER: &str = "This incident is resolved by now, so it gets no card of its own.";
+
+/// The chosen incident is no row of the storm.
+pub const STORM_GONE: &str = "This incident is not in this list any more.";
+
+/// The chosen incident will have its own card.
+#[must_use]
+pub fn own_card(number: u64) -> String {
+    Plain::from("#").number(number).own(" gets its own card in the channel in a moment.").into_message()
+}
+
+/// These incidents are being acknowledged already.
+pub const MANY_IN_PROGRESS: &str = "These incidents are being acknowledged already. The card will update by itself.";
+
+/// One of many does not wait for the person any more.
+pub const NOT_MINE: &str = "it is resolved, or not assigned to you any more";
+
+/// PagerDuty has not said of one of many whether it did it.
+pub const MANY_UNCLEAR: &str = "PagerDuty did not say whether it did this. The card will show it by itself";
+
 /// Teams does not say who clicked, as with guests of another organisation.
 pub const UNKNOWN_PERSON: &str = "Teams does not tell me who you are, so I cannot do this in your name.";
 

@@ -1,9 +1,13 @@
 //! Cards: which message shows an incident in a channel, and what it shows.
 
+use std::collections::{BTreeMap, HashMap};
+
+use domain::ids::{AccountId, ChannelId, IncidentId};
 use domain::plan::{CardKey, CardRecord};
 use jiff::Timestamp;
 
 use crate::item::{Attributes, Condition, Item, data_or_skip, version};
+use crate::keys::Key;
 use crate::{Error, Store, keys};
 
 /// Whether a card was saved.
@@ -19,6 +23,23 @@ impl Store {
     /// One card. An [`Error::Unreadable`] one may have been posted.
     pub async fn card(&self, key: &CardKey) -> Result<Option<CardRecord>, Error> {
         self.read_data(&keys::card(key)).await
+    }
+
+    /// Those of some cards that are there and can be read, by their incidents' ids; all of them in one channel.
+    pub async fn cards_in(
+        &self,
+        account: &AccountId,
+        channel: &ChannelId,
+        incidents: &[IncidentId],
+    ) -> Result<BTreeMap<IncidentId, CardRecord>, Error> {
+        let of = |incident: &IncidentId| {
+            let key = CardKey { account: account.clone(), incident: incident.clone(), channel: channel.clone() };
+            (keys::card(&key), incident.clone())
+        };
+        let wanted: HashMap<Key, IncidentId> = incidents.iter().map(of).collect();
+        let mut found = self.read_all(wanted.keys().cloned().collect()).await?.items;
+        let card = |(key, incident)| Some((incident, data_or_skip(&found.remove(&key)?)?));
+        Ok(wanted.into_iter().filter_map(card).collect())
     }
 
     /// Saves what a card shows now over what was seen of it, in one call unless somebody else has saved it meanwhile.

@@ -59,7 +59,7 @@ impl Store {
         Ok(items.iter().map(|item| look(item, &known)).collect())
     }
 
-    async fn read_all(&self, wanted: HashSet<Key>) -> Result<Known, Error> {
+    pub(crate) async fn read_all(&self, wanted: HashSet<Key>) -> Result<Known, Error> {
         let asked: Vec<Key> = wanted.iter().cloned().collect();
         let mut items = HashMap::new();
         for keys in asked.chunks(BATCH) {
@@ -91,9 +91,10 @@ impl Store {
     }
 }
 
-struct Known {
+/// Items that were read together.
+pub(crate) struct Known {
     asked: HashSet<Key>,
-    items: HashMap<Key, Attributes>,
+    pub(crate) items: HashMap<Key, Attributes>,
 }
 
 fn service_of(item: &Behind) -> Option<&ServiceId> {

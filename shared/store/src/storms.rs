@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, DeleteRequest, Put, PutRequest, TransactWriteItem, WriteRequest};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, DeleteRequest, Put, PutRequest, TransactWriteItem, WriteRequest,
+};
 use domain::ids::{AccountId, ChannelId, IncidentId, StormId};
 use domain::plan::{CardKey, CardRecord};
 use domain::storm::{Row, Storm};
@@ -23,6 +25,9 @@ const AT_ONCE: usize = 8;
 
 /// How often the rest is written of what DynamoDB did not write at once.
 const TRIES: usize = 5;
+
+/// DynamoDB takes no longer sort key (DynamoDB developer guide, "Quotas").
+const LONGEST_KEY: usize = 1024;
 
 /// Which storm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +62,14 @@ pub struct RowsPage {
     pub next: Option<String>,
 }
 
+impl RowsPage {
+    /// Where the rows begin that follow this one in its storm: [`Store::storm_page`] takes it as it takes [`RowsPage::next`].
+    #[must_use]
+    pub fn after(row: &Row) -> String {
+        keys::storm_row(String::new(), row.number, &row.incident).sk
+    }
+}
+
 impl Store {
     /// Writes rows, and after them the cards that say so: a sender that dies in between writes the rows again. `kept`: when a row
     /// that is over may be forgotten.
@@ -72,7 +85,8 @@ impl Store {
             Ok(Item::new(key, "storm_row", row)?.may_expire((!row.is_open()).then_some(kept)))
         };
         self.write_all(rows.iter().map(row).collect::<Result<_, Error>>()?).await?;
-        let card = |FoldedCard { key, card, seen, expires }: &FoldedCard<'_>| Self::card_item(key, card, seen, *expires);
+        let card =
+            |FoldedCard { key, card, seen, expires }: &FoldedCard<'_>| Self::card_item(key, card, seen, *expires);
         self.write_all(cards.iter().map(card).collect::<Result<_, Error>>()?).await
     }
 
@@ -163,10 +177,11 @@ impl Store {
         Ok(readable(&self.partition(&storm.pk(), Some(keys::ROW)).await?))
     }
 
-    /// Some rows of a storm; `after`: where the page before ended. A text that no page has given begins anew.
+    /// Some rows of a storm; `after`: where the page before ended, or a row ([`RowsPage::after`]). A text that is neither begins
+    /// anew.
     pub async fn storm_page(&self, storm: &StormKey, after: Option<&str>, limit: i32) -> Result<RowsPage, Error> {
         let pk = storm.pk();
-        let after = after.filter(|after| after.starts_with(keys::ROW));
+        let after = after.filter(|after| after.starts_with(keys::ROW) && after.len() <= LONGEST_KEY);
         let start = after.map(|sk| {
             let text = |text: &str| AttributeValue::S(text.to_owned());
             HashMap::from([(PK.to_owned(), text(&pk)), (SK.to_owned(), text(sk))])

@@ -15,7 +15,7 @@ use domain::ids::{ActivityId, CauseId, ChannelId, IncidentId, ServiceId, Service
 use domain::incident::{Asked, IncidentRecord, RecordVersion, ServiceRef, Snapshot, Status, Urgency};
 use domain::plan::{CardKey, CardRecord};
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use store::{Held, Saved, Store};
 
 use crate::fixtures::{LATER, T0, account, at, channel};

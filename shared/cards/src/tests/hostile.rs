@@ -289,7 +289,16 @@ proptest! {
         let filter = StormFilter { service, status: StormStatus::Open };
         let place = storms::place(&filter);
         let rows = &rows[..rows.len().min(10)];
-        let list = StormList { place, rows, first: 10, total: 312, next: Some("t0k3n"), services: &services, said };
+        let list = StormList {
+            place,
+            rows,
+            after: Some("t0k3n"),
+            first: 10,
+            total: 312,
+            next: Some("t0k3n"),
+            services: &services,
+            said,
+        };
         assert_harmless(&alone(crate::storm_list(&list)));
         let question = StormQuestion { place, scope: StormScope::Mine, service: said, count: 300 };
         assert_harmless(&alone(crate::storm_question(&question)));
@@ -395,8 +404,8 @@ fn the_largest_storm_loses_rows_before_anything_else() {
     let rows: Vec<Row> = (0..10).map(|index| Row { incident: incident(index), ..rows[index].clone() }).collect();
     let next = "\"".repeat(500);
     let place = crate::StormPlace { account: &account, ..storms::place(&filter) };
-    let list =
-        StormList { place, rows: &rows, first: 0, total: 100, next: Some(&next), services: &services, said: None };
+    let (after, next) = (Some(next.as_str()), Some(next.as_str()));
+    let list = StormList { place, rows: &rows, after, first: 10, total: 100, next, services: &services, said: None };
     let card = alone(crate::storm_list(&list));
     assert_harmless(&card);
     let text = json(&card).to_string();

@@ -266,7 +266,8 @@ fn carried(card: &crate::AdaptiveCard) -> Vec<(String, StormData)> {
 }
 
 fn page<'a>(filter: &'a StormFilter, rows: &'a [Row]) -> StormList<'a> {
-    StormList { place: place(filter), rows, first: 0, total: 312, next: Some("t0k3n"), services: &[], said: None }
+    let place = place(filter);
+    StormList { place, rows, after: None, first: 0, total: 312, next: Some("t0k3n"), services: &[], said: None }
 }
 
 #[test]
@@ -298,7 +299,7 @@ fn the_list_has_the_buttons_that_fit() {
     let table = [
         (page(&open, &rows), first),
         (
-            StormList { first: 10, ..page(&open, &rows) },
+            StormList { first: 10, after: Some("h3r3"), ..page(&open, &rows) },
             &["Next page", "First page", "Apply filter", "Show as card", "Acknowledge these"],
         ),
         (
@@ -316,11 +317,18 @@ fn the_list_has_the_buttons_that_fit() {
                 "Next page" => (StormDialog::List, StormVerb::Next, list.first + 10),
                 "First page" => (StormDialog::List, StormVerb::First, 0),
                 "Apply filter" => (StormDialog::List, StormVerb::Show, 0),
-                "Show as card" => (StormDialog::List, StormVerb::Card, 0),
+                "Show as card" => {
+                    (StormDialog::List, StormVerb::Card, if list.after.is_some() { list.first } else { 0 })
+                }
                 _ => (StormDialog::AcknowledgeShown, StormVerb::Ask, 0),
             };
             assert_eq!((data.dialog, data.verb, data.from), (dialog, Some(verb), from), "{title}");
-            assert_eq!(data.after.as_deref(), (verb == StormVerb::Next).then_some("t0k3n"), "{title}");
+            let after = match verb {
+                StormVerb::Next => list.next,
+                StormVerb::Card => list.after,
+                _ => None,
+            };
+            assert_eq!(data.after.as_deref(), after, "{title}");
             assert_eq!(&data.filter, list.place.filter, "{title}");
         }
     }

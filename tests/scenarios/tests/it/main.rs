@@ -36,6 +36,7 @@ mod setup_races;
 mod signed;
 mod stored;
 mod storm;
+mod storm_dialogs;
 mod times;
 mod trouble;
 mod unfinished;

@@ -151,7 +151,14 @@ async fn what_a_dying_function_marked_and_never_stored_is_asked_of_pagerduty() {
     let wanted = domain::incident::RecordVersion(known.version.0 + 1);
     let team = TeamId::new(world.demo().team.as_str()).unwrap();
     let wish = domain::behind::Wish::Shown;
-    let mark = domain::behind::Mark::card(&known.record, wanted, (key.channel.clone(), team), &cause, wish, &Default::default());
+    let mark = domain::behind::Mark::card(
+        &known.record,
+        wanted,
+        (key.channel.clone(), team),
+        &cause,
+        wish,
+        &Default::default(),
+    );
     incidents::want(&world.stack.app, &[mark]).await.unwrap();
     world.advance(SECOND * 9).await;
     assert!(world.only_card("Payments").shows_status("triggered"));
@@ -166,7 +173,8 @@ async fn what_a_dying_function_marked_and_never_stored_is_asked_of_pagerduty() {
     let wanted = domain::incident::RecordVersion(known.version.0 + 1);
     let team = TeamId::new(world.demo().team.as_str()).unwrap();
     let cause = domain::cause::Cause { at: world.stack.app.clock.now(), ..cause };
-    let mark = domain::behind::Mark::card(&known.record, wanted, (key.channel, team), &cause, wish, &Default::default());
+    let mark =
+        domain::behind::Mark::card(&known.record, wanted, (key.channel, team), &cause, wish, &Default::default());
     incidents::want(&world.stack.app, &[mark]).await.unwrap();
     world.settle_all().await;
     assert_eq!((world.unfinished().await, world.queued(), world.only_card("Payments").edits()), (0, 0, 1));
