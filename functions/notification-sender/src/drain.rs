@@ -279,7 +279,7 @@ impl Drain<'_> {
         }
         let (held, suspects, hangs) = (self.state.hold.clone(), self.state.suspects.clone(), self.state.hangs);
         let patience = self.state.patience().unsigned_abs();
-        let mut sending = Sending::new(self.state.budget.clone(), granted, patience);
+        let mut sending = Sending::new(self.state.budget.clone(), granted, patience, hangs > 0);
         let (left_over, urgent, wanted) = (wave.left_over, wave.urgent, wave.sends);
         let mut outcomes = rows::fold(self, wave.folds).await?;
         outcomes.extend(rows::leave(self, wave.leaves).await?);

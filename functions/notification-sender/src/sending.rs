@@ -1,5 +1,6 @@
 //! What a wave may send: as much as the channel's budget and the tenant's have room for, one call after the other.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use domain::budget::{Budget, Claim};
@@ -15,9 +16,19 @@ pub(crate) struct Sending {
     granted: usize,
     /// How long Teams may take for an answer.
     patience: Duration,
+    /// Whether the last call into the channel had no answer.
+    has_hung: bool,
     /// What the last call met with.
     heard: Heard,
 }
+
+/// Teams answers within half a second. After so long it is looked whether other channels wait for a sender: then the answer is given
+/// up, since senders are few and a channel that hangs would hold one. It is looked again each second.
+const CROWDED: Duration = Duration::from_millis(2500);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The same where the last call was not answered either.
+const CROWDED_AGAIN: Duration = Duration::from_millis(1500);
 
 /// Whether Teams answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +41,8 @@ pub(crate) enum Heard {
 }
 
 impl Sending {
-    pub(crate) fn new(budget: Budget, granted: usize, patience: Duration) -> Self {
-        Self { budget, granted, patience, heard: Heard::NotAsked }
+    pub(crate) fn new(budget: Budget, granted: usize, patience: Duration, has_hung: bool) -> Self {
+        Self { budget, granted, patience, has_hung, heard: Heard::NotAsked }
     }
 
     /// Whether one more message may be sent now; it counts as sent.
@@ -61,9 +72,25 @@ impl Sending {
         say: impl FnOnce(Bot<'a>) -> F,
     ) -> Result<T, BotError> {
         let began = Instant::now();
-        let said = say(app.bot().within(self.patience)).await;
-        self.heard = if said.is_err() && began.elapsed() >= self.patience { Heard::Hung } else { Heard::Answered };
-        said
+        let mut saying = pin!(say(app.bot().within(self.patience)));
+        let mut look = began + if self.has_hung { CROWDED_AGAIN } else { CROWDED };
+        loop {
+            tokio::select! {
+                said = &mut saying => {
+                    let hung = said.is_err() && began.elapsed() >= self.patience;
+                    self.heard = if hung { Heard::Hung } else { Heard::Answered };
+                    return said;
+                }
+                () = tokio::time::sleep_until(look) => {
+                    // An unclear answer may become a second message, so it is worth it only where somebody has to wait for a sender.
+                    if app.queue.waiting().await.is_ok_and(|waiting| waiting > 0) {
+                        self.heard = Heard::Hung;
+                        return Err(BotError::GaveUp);
+                    }
+                    look += LOOK_AGAIN;
+                }
+            }
+        }
     }
 
     /// What the calls since the last time met with.

@@ -66,8 +66,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 const SHORT_PATIENCE: SignedDuration = SignedDuration::from_secs(3);
 const PATIENT_EVERY: u32 = 4;
 
-/// The longest pause after calls that hang.
-const MOST_HANG: SignedDuration = SignedDuration::from_secs(60);
+/// How many seconds a channel waits after calls that hang, and after all further ones: each of them holds a sender.
+const HANGS_FOR: [i64; 3] = [5, 15, 30];
+const MOST_HANG: i64 = 60;
 
 /// The channel as a whole waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,17 +197,15 @@ impl State {
     /// How long Teams may take for the next call.
     #[must_use]
     pub fn patience(&self) -> SignedDuration {
-        if self.hangs % PATIENT_EVERY == 0 { PATIENCE } else { SHORT_PATIENCE }
+        if self.hangs.is_multiple_of(PATIENT_EVERY) { PATIENCE } else { SHORT_PATIENCE }
     }
 
-    /// Notes that Teams has not answered a call in time. From the second one in a row on the whole channel has to wait.
+    /// Notes that Teams has not answered a call in time: the whole channel has to wait, longer each time.
     pub fn hung(&mut self, now: Timestamp) {
+        let wait = HANGS_FOR.get(self.hangs as usize).copied().unwrap_or(MOST_HANG);
         self.hangs = self.hangs.saturating_add(1);
-        if self.hangs > 1 {
-            let until = now.checked_add(pause(self.hangs).min(MOST_HANG)).unwrap_or(Timestamp::MAX);
-            self.hold =
-                Some(Hold { until, tries: self.hangs, why: "no answer".to_owned(), kind: HoldKind::Busy });
-        }
+        let until = now.checked_add(SignedDuration::from_secs(wait)).unwrap_or(Timestamp::MAX);
+        self.hold = Some(Hold { until, tries: self.hangs, why: "no answer".to_owned(), kind: HoldKind::Busy });
     }
 
     /// Notes that Teams has answered.

@@ -498,7 +498,9 @@ impl Storm {
     pub fn wants(&self, rules: &Rules, now: Timestamp) -> Option<(Timestamp, Want)> {
         let message = &self.message;
         if !message.is_true {
-            let is_young = now.duration_since(self.began_at) < FIRST;
+            // What came in the first minute is shown at the first minute's pace.
+            let shown_at = message.edited_at.unwrap_or(now).min(now);
+            let is_young = shown_at.duration_since(self.began_at) < FIRST;
             let every = self.slowed(if is_young { FIRST_EVERY } else { LATER_EVERY });
             let retry = SignedDuration::from_secs((1_i64 << message.failures.min(6)).min(RETRY_MOST));
             let every = if message.failures > 0 { every.max(retry) } else { every };

@@ -18,6 +18,9 @@ pub enum BotError {
     /// Teams refused or did not answer, or Entra gave no token.
     #[error(transparent)]
     Teams(#[from] ConnectorError),
+    /// Teams has not answered yet, and nobody waits for it any longer. It may have been carried out.
+    #[error("nobody waits for Teams' answer any longer")]
+    GaveUp,
 }
 
 impl BotError {
@@ -27,6 +30,7 @@ impl BotError {
         match self {
             Self::Secret(error) => error.class(),
             Self::Teams(error) => error.class(),
+            Self::GaveUp => Class::Unclear,
         }
     }
 
@@ -36,6 +40,7 @@ impl BotError {
         match self {
             Self::Secret(_) => "the secret cannot be read",
             Self::Teams(error) => error.reason(),
+            Self::GaveUp => "no answer",
         }
     }
 
@@ -50,6 +55,7 @@ impl BotError {
     pub fn is_speechless(&self) -> bool {
         match self {
             Self::Secret(_) => true,
+            Self::GaveUp => false,
             Self::Teams(error) => matches!(
                 error,
                 ConnectorError::Token(_)
@@ -76,7 +82,7 @@ impl BotError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Secret(_) => None,
+            Self::Secret(_) | Self::GaveUp => None,
             Self::Teams(error) => error.retry_after(),
         }
     }

@@ -118,6 +118,18 @@ impl Queue {
             .map_err(|error| QueueError::Call { operation: "ChangeMessageVisibility", source: Box::new(error) })
     }
 
+    /// About how many messages wait for a receiver.
+    ///
+    /// # Errors
+    /// [`QueueError::Call`] if the queue does not answer.
+    pub async fn waiting(&self) -> Result<usize, QueueError> {
+        let name = aws_sdk_sqs::types::QueueAttributeName::ApproximateNumberOfMessages;
+        let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone()).send().await;
+        let answer =
+            asked.map_err(|error| QueueError::Call { operation: "GetQueueAttributes", source: Box::new(error) })?;
+        Ok(answer.attributes.and_then(|known| known.get(&name)?.parse().ok()).unwrap_or(0))
+    }
+
     /// Whether the queue answers.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ fn is_closed(class: Class) -> bool {
 fn unreachable(error: BotError) -> SetupError {
     match error {
         BotError::Teams(error) => SetupError::ChannelUnreachable { code: error.reason().to_owned() },
-        other @ BotError::Secret(_) => other.into(),
+        other @ (BotError::Secret(_) | BotError::GaveUp) => other.into(),
     }
 }
 

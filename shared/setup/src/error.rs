@@ -97,7 +97,7 @@ impl From<BotError> for SetupError {
     fn from(error: BotError) -> Self {
         match error {
             BotError::Secret(error) => Self::Secret(error),
-            error @ BotError::Teams(_) => Self::Teams(error),
+            error @ (BotError::Teams(_) | BotError::GaveUp) => Self::Teams(error),
         }
     }
 }
