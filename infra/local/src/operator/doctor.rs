@@ -156,7 +156,7 @@ async fn bot_token(app: &App) -> Finding {
             "check TeamsAppId and TeamsTenantId against the Entra app, and that its client secret has not expired: make a new \
              one and run infra/secrets replace",
         ),
-        Err(BotError::Secret(_)) => unknown(what, "needs the secret"),
+        Err(BotError::Secret(_) | BotError::GaveUp) => unknown(what, "needs the secret"),
     }
 }
 
