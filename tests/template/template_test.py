@@ -19,6 +19,7 @@ OUTPUTS = {
     "PublicUrl", "MessagesEndpoint", "OAuthRedirectUrl", "ConfigurationPage", "TableName", "QueueUrl", "DeadLetterQueueUrl",
     "SecretArn", "DashboardUrl", "ReconcilerFunctionName",
 }  # fmt: skip
+CONFIG = "shared/runtime/src/config.rs"
 # Variables that are not the product's own.
 FOREIGN_VARIABLES = {"RUST_LOG"}
 # Whoever calls us gives up after this many seconds.
@@ -131,17 +132,30 @@ class Template(unittest.TestCase):
     # -- The configuration
 
     def test_the_environment_is_what_the_program_reads(self):
-        rust = source("shared/runtime/src/config.rs")
+        rust = source(CONFIG)
         table = rust[rust.index("VARIABLES: &[Variable]") :]
         table = table[: table.index("];")]
+        # Some have their name from a constant.
+        table = re.sub(r"(?<=optional\()[A-Z_]+\b", lambda name: f'"{text(CONFIG, name[0])}"', table)
         known = dict(re.findall(r'(?:required|optional)\(\s*"(\w+)",\s*"([^"]*)"', table))
         required = set(re.findall(r'required\(\s*"(\w+)"', table))
-        self.assertGreater(len(known), 10)
+        self.assertEqual(len(known), len(re.findall(r"\b(?:required|optional)\(", table)), "every line is understood")
         self.assertEqual(set(self.variables) - FOREIGN_VARIABLES, set(known))
         for name, value in self.variables.items():
             parameter = self.parameters.get(value.get("Ref"), {}) if isinstance(value, dict) else {}
             if name in known and name not in required and "Default" in parameter:
                 self.assertEqual(str(parameter["Default"]), known[name], f"default of {name}")
+
+    def test_a_threshold_has_the_range_that_the_program_checks(self):
+        checked = re.findall(r"env\.number\((\w+), (\d+), (\d+)\.\.=(\d+), \"([^\"]*)\"\)", source(CONFIG))
+        self.assertEqual(len(checked), 5)
+        for constant, default, least, most, expected in checked:
+            parameter = self.parameters[self.variables[text(CONFIG, constant)]["Ref"]]
+            with self.subTest(constant):
+                self.assertEqual(parameter["Type"], "Number")
+                numbers = [parameter[key] for key in ("Default", "MinValue", "MaxValue")]
+                self.assertEqual(numbers, [int(default), int(least), int(most)])
+                self.assertEqual(parameter["ConstraintDescription"], f"must be {expected}")
 
     def test_every_parameter_is_explained(self):
         interface = self.template["Metadata"]["AWS::CloudFormation::Interface"]
@@ -170,6 +184,7 @@ class Template(unittest.TestCase):
             ("TeamsTokenUrl", ["", "https://login.example/t/oauth2/v2.0/token"], ["http://login.example", "https://l.example/?a"]),
             ("TeamsTokenScope", ["https://api.botframework.us/.default"], ["https://api.botframework.us"]),
             ("PagerDutySubdomain", ["acme", "acme-eu2"], ["acme.pagerduty.com", "acme.eu", ""]),
+            ("TopPriorities", ["P1", "P1,SEV1,SEV-1", "Sev A, P0"], ["", " ", ",", "P1,", ",P1", "P1,,P2", "P1, "]),
             ("AlarmEmail", ["", "ops@example.com"], ["ops", "ops@example"]),
             ("CustomDomainName", ["", "bridge.example.com"], ["https://bridge.example.com", "bridge", "bridge.example.com/"]),
             ("KmsKeyArn", ["", f"arn:aws:kms:eu-central-1:000000000000:key/{guid}"], ["alias/a", guid]),
