@@ -13,6 +13,12 @@ use store::{ListTurn, Look, OpenList};
 /// No answer in this time: they are posted.
 const ASK: Duration = Duration::from_secs(2);
 
+/// How many incidents are asked for twice, at the end of a page and at the beginning of the next.
+const OVERLAP: u32 = 20;
+
+/// PagerDuty lists no more than 10,000 (REST docs, "Pagination").
+const PAGING_ENDS: u32 = 9_800;
+
 /// Notes for each late incident that is open as far as is known here whether PagerDuty lists it as such.
 pub(crate) async fn ask(app: &App, account: &AccountId, looks: &mut [Look]) -> Result<(), store::Error> {
     let (rules, now) = (&app.config.storm, app.clock.now());
@@ -60,7 +66,11 @@ async fn fetch(app: &App, account: &AccountId) -> Result<Option<OpenList>, store
                 }
             };
             list.incidents.extend(page.items.into_iter().map(|incident| incident.id));
-            offset = page.next;
+            // What is resolved meanwhile draws others over the edge between two pages.
+            offset = page.next.map(|next| next.saturating_sub(OVERLAP));
+            if start >= PAGING_ENDS {
+                return;
+            }
         }
         list.is_whole = true;
     };

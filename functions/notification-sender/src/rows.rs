@@ -138,7 +138,7 @@ pub(crate) async fn show(drain: &mut Drain<'_>, sending: &mut Sending) -> Result
                 show_card(drain, &id, sending).await?;
             }
             Want::TellEnd => {
-                if !sending.may(Claim::Ordinary, now) {
+                if !sending.may(Claim::Urgent, now) {
                     return Ok(());
                 }
                 tell_end(drain, &id, sending).await?;
@@ -201,6 +201,9 @@ async fn show_card(drain: &mut Drain<'_>, id: &StormId, sending: &mut Sending) -
     let error = match sent {
         Ok(posted) => {
             let metric = if posted.is_some() { Metric::CardsPosted } else { Metric::CardsEdited };
+            if posted.is_some() && message.doubt {
+                app.metrics.count(Metric::DoubtfulPosts, app.clock.now());
+            }
             message.activity = posted.or(message.activity.take());
             (message.doubt, message.is_true, message.failures) = (false, true, 0);
             message.refused = message.refused.take().filter(|_| is_smaller);
@@ -224,6 +227,9 @@ async fn show_card(drain: &mut Drain<'_>, id: &StormId, sending: &mut Sending) -
         return Ok(());
     }
     message.doubt |= message.activity.is_none() && error.class() == Class::Unclear;
+    if matches!(error.class(), Class::Retry { after: Some(_) }) {
+        app.metrics.count(Metric::DeliveriesThrottled, app.clock.now());
+    }
     if let Some(trouble) = Trouble::of(&error, before.as_ref()) {
         drain.wait(&trouble, &storm.team).await;
     }

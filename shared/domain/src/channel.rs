@@ -171,12 +171,11 @@ impl State {
     pub fn begin_storm(&mut self, Epoch(epoch): Epoch, team: &TeamId, kind: Kind, now: Timestamp) {
         let is_full = self.storms.len() >= STORMS;
         match self.storms.last_mut() {
-            Some(active) if active.ended_at.is_none() => active.kind = kind,
+            Some(active) if active.ended_at.is_none() => (active.kind, active.began_at) = (kind, now),
             // Where so many are unfinished, the last one goes on, with a new message.
             Some(last) if is_full => {
-                last.ended_at = None;
-                last.end_is_told = false;
-                last.kind = kind;
+                (last.kind, last.began_at) = (kind, now);
+                (last.ended_at, last.end_is_told, last.cards_after) = (None, false, 0);
                 last.message = crate::storm::Message::default();
             }
             _ => self.storms.push(Storm::begun(StormId::begun_in(epoch), team.clone(), kind, now)),
@@ -354,7 +353,8 @@ impl Unfinished {
         let waited = could_be_done.map(|item| now.duration_since(item.since));
         Self {
             count: set.len() + untrue.clone().count(),
-            parked: set.iter().filter(|item| item.parked.is_some()).count(),
+            parked: set.iter().filter(|item| item.parked.is_some()).count()
+                + untrue.clone().filter(|storm| storm.message.refused.is_some()).count(),
             oldest: waited.chain(untrue_for).max().unwrap_or_default(),
             is_due: storms_due || next_due(&settled, state, now).is_some_and(|at| at <= now),
         }

@@ -395,6 +395,7 @@ const FIRST: SignedDuration = SignedDuration::from_secs(60);
 
 /// While it storms the channel is looked at so often, for what is urgent.
 const GLANCE: SignedDuration = SignedDuration::from_secs(2);
+const LONGEST_GLANCE: SignedDuration = SignedDuration::from_secs(3);
 
 /// A sender that comes so late had to wait for others.
 const LAGS: SignedDuration = SignedDuration::from_millis(600);
@@ -490,13 +491,15 @@ impl Storm {
     /// How long the channel may be left alone although something new may have come.
     #[must_use]
     pub fn glance(&self) -> SignedDuration {
-        self.slowed(GLANCE)
+        self.slowed(GLANCE).min(LONGEST_GLANCE)
     }
 
     /// What it wants done, and from when on. `now`: whether it is young still.
     #[must_use]
     pub fn wants(&self, rules: &Rules, now: Timestamp) -> Option<(Timestamp, Want)> {
         let message = &self.message;
+        // Also if Teams takes its card in no size: its rows would never be seen.
+        let end = self.ended_at.is_none().then(|| (self.ends_at(rules), Want::End));
         if !message.is_true {
             // What came in the first minute is shown at the first minute's pace.
             let shown_at = message.edited_at.unwrap_or(now).min(now);
@@ -505,10 +508,11 @@ impl Storm {
             let retry = SignedDuration::from_secs((1_i64 << message.failures.min(6)).min(RETRY_MOST));
             let every = if message.failures > 0 { every.max(retry) } else { every };
             let at = message.edited_at.map_or(self.began_at, |edited| after(edited, every));
-            return Some((at, Want::Show));
+            let show = Some((at, Want::Show));
+            return end.into_iter().chain(show).min_by_key(|(at, _)| *at);
         }
         match self.ended_at {
-            None => Some((self.ends_at(rules), Want::End)),
+            None => end,
             Some(ended) if !self.end_is_told && self.kind == Kind::Storm => Some((ended, Want::TellEnd)),
             Some(ended) if self.followed.counts.open() == 0 => Some((ended, Want::Close)),
             Some(_) => None,

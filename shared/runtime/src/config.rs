@@ -51,7 +51,7 @@ pub const VARIABLES: &[Variable] = &[
     optional(STORM_QUIET_RATE, "5", "a storm ends when fewer new incidents a minute than this come, 1 to 1000 …"),
     optional(STORM_QUIET_MINUTES, "5", "… for so many minutes, 1 to 120"),
     optional(STORM_CARDS_AFTER, "20", "so many open incidents get their own card when a storm is over, 0 to 100"),
-    optional(TOP_PRIORITIES, "P1,SEV1,SEV-1", "comma list of the priorities that get their own card even in a storm"),
+    optional(TOP_PRIORITIES, "P1,SEV1,SEV-1", "comma list of the priorities that get their own card even in a storm, or none"),
     optional(LATE_MINUTES, "10", "an incident that is over gets no card if it is older than this when it could be posted, 1 to 1440"),
     required("TEAMS_APP_ID", "application (client) id of the bot's Entra application"),
     required("TEAMS_TENANT_ID", "tenant of the bot's Entra application"),
@@ -192,7 +192,11 @@ fn comma_list(text: &str) -> Vec<String> {
 fn storm_rules(env: &mut Reader<'_>) -> Rules {
     let usual = Rules::default();
     let minutes = |minutes: u32| SignedDuration::from_mins(i64::from(minutes));
-    let top = env.given(TOP_PRIORITIES).map(|list| comma_list(&list).iter().map(|name| name.to_lowercase()).collect());
+    let list = |list: String| match comma_list(&list).as_slice() {
+        [none] if none.eq_ignore_ascii_case("none") => Vec::new(),
+        names => names.iter().map(|name| name.to_lowercase()).collect(),
+    };
+    let top = env.given(TOP_PRIORITIES).map(list);
     Rules {
         posts: env.number(STORM_POSTS, 10, 1..=1000, "a number from 1 to 1000") as usize,
         quiet_rate: env.number(STORM_QUIET_RATE, 5, 1..=1000, "a number from 1 to 1000"),
