@@ -37,6 +37,7 @@ mod signed;
 mod stored;
 mod storm;
 mod storm_dialogs;
+mod storms;
 mod times;
 mod trouble;
 mod unfinished;

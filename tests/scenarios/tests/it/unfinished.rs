@@ -24,16 +24,16 @@ impl World {
     }
 
     /// How much is unfinished in the channel of Payments.
-    async fn unfinished(&self) -> usize {
+    pub(crate) async fn unfinished(&self) -> usize {
         self.stack.app.store.behind_set(&account(), &self.payments()).await.unwrap().len()
     }
 
-    fn queued(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         let depth = self.stack.aws.depth("pagerbridge.fifo").unwrap();
         depth.visible + depth.in_flight
     }
 
-    async fn next_batch(&self) -> SqsEvent {
+    pub(crate) async fn next_batch(&self) -> SqsEvent {
         let app = &self.stack.app;
         let sqs = runtime::AwsClients::new(&app.config.aws).sqs;
         local::receive_batch(&sqs, &app.config.queue_url, 0).await.unwrap()
