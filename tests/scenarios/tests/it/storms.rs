@@ -27,10 +27,13 @@ fn the_storm(world: &World) -> Card {
 /// How many the storm's card counts: triggered, acknowledged, resolved.
 fn counts(card: &Card) -> [usize; 3] {
     let text = card.text();
+    let digits = |before: &str| {
+        let digits: Vec<char> = before.chars().rev().take_while(|c| c.is_ascii_digit() || *c == ',').collect();
+        digits.into_iter().rev().filter(char::is_ascii_digit).collect::<String>().parse().ok()
+    };
     [" triggered", " acknowledged", " resolved"].map(|word| {
-        let (before, _) = text.split_once(word).unwrap_or_else(|| panic!("no{word}: {text}"));
-        let number: String = before.chars().rev().take_while(|c| c.is_ascii_digit() || *c == ',').collect();
-        number.chars().rev().filter(char::is_ascii_digit).collect::<String>().parse().unwrap()
+        let found = text.match_indices(word).find_map(|(place, _)| digits(&text[..place]));
+        found.unwrap_or_else(|| panic!("no{word}: {text}"))
     })
 }
 
