@@ -20,11 +20,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What came of a shape.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Row {
-    /// What would be ideal.
-    pub floor: String,
     pub measured: String,
+    /// The delay that one of a hundred exceeds; `None`: something was never shown.
+    pub p99: Option<Duration>,
+    /// Requests to Teams, and how many of them its limits refused.
+    pub calls: u32,
+    pub refused: u32,
+    /// What was not accounted for in the end, or got a card that it should not get.
+    pub wrong: usize,
 }
 
 type Outcome = Pin<Box<dyn Future<Output = anyhow::Result<Row>>>>;
@@ -34,6 +39,8 @@ type Outcome = Pin<Box<dyn Future<Output = anyhow::Result<Row>>>>;
 pub struct Shape {
     pub name: &'static str,
     pub what: &'static str,
+    /// What has to be reached.
+    pub floor: &'static str,
     run: fn(f64) -> Outcome,
 }
 
@@ -57,46 +64,55 @@ pub const SHAPES: &[Shape] = &[
     Shape {
         name: "a-1000",
         what: "1,000 incidents in 60 s, one channel",
+        floor: "p99 <= 10 s, none refused",
         run: |scale| Box::pin(one_channel(1_000.0 * scale, MINUTE.mul_f64(scale))),
     },
     Shape {
         name: "b-10000",
         what: "10,000 incidents in 60 s, one channel",
+        floor: "p99 <= 60 s, <= 300 calls",
         run: |scale| Box::pin(one_channel(10_000.0 * scale, MINUTE.mul_f64(scale))),
     },
     Shape {
         name: "c-50-channels",
         what: "10,000 incidents in 60 s over 50 channels",
+        floor: "p99 <= 15 s",
         run: |scale| Box::pin(many_channels(scale)),
     },
     Shape {
         name: "d-hour",
         what: "20 a second for an hour in one channel, acknowledged and resolved",
+        floor: "all accounted, <= 1,800 calls an hour, never more than 100 in the queue",
         run: |scale| Box::pin(long_storm(scale)),
     },
     Shape {
         name: "e-quiet",
         what: "a quiet channel's first incident beside 50 storms",
+        floor: "p99 <= 3 s",
         run: |scale| Box::pin(quiet_beside_storms(scale)),
     },
     Shape {
         name: "f-hanging",
         what: "a quiet channel's first incident beside 20 channels that hang",
+        floor: "p99 <= 3 s",
         run: |scale| Box::pin(quiet_beside_hanging(scale)),
     },
     Shape {
         name: "g-p1",
         what: "a P1 in the middle of a storm of 10,000 in its channel",
+        floor: "own card, p99 <= 5 s",
         run: |scale| Box::pin(top_priority(scale)),
     },
     Shape {
         name: "h-outage",
         what: "20,000 late events of incidents that are over, after six hours",
+        floor: "no cards for what is over, a fresh one <= 10 s",
         run: |scale| Box::pin(after_outage(scale)),
     },
     Shape {
         name: "i-refused",
         what: "a card that Teams never takes, beside one incident every 5 s",
+        floor: "the others' delay within 5 %",
         run: |scale| Box::pin(refused(scale)),
     },
 ];
@@ -110,8 +126,8 @@ pub fn print_all(scale: f64, name: Option<&str>, runtime: impl Fn() -> io::Resul
     anyhow::ensure!(!wanted.is_empty(), "there is no such shape");
     print(&format!("scale {scale}\n\n| shape | what happens | floor | measured |\n| --- | --- | --- | --- |"));
     for shape in wanted {
-        let Row { floor, measured } = runtime()?.block_on(shape.run(scale))?;
-        print(&format!("| {} | {} | {floor} | {measured} |", shape.name, shape.what));
+        let Row { measured, .. } = runtime()?.block_on(shape.run(scale))?;
+        print(&format!("| {} | {} | {} | {measured} |", shape.name, shape.what, shape.floor));
     }
     Ok(())
 }
@@ -139,15 +155,6 @@ fn pick<T>(of: &[T], number: usize) -> anyhow::Result<&T> {
     of.get(number % of.len().max(1)).context("nothing to pick from")
 }
 
-/// What one incident takes when nothing else happens.
-async fn alone(stack: &VirtualStack) -> anyhow::Result<String> {
-    let place = stack.add_place("alone").await?;
-    let case = stack.trigger(&place, "Alone", "high")?;
-    let cases = [case];
-    stack.wait_for(&cases, MINUTE).await;
-    Ok(format!("alone {}", stack.delays(&cases).percentile(100).map_or_else(|| "never".to_owned(), seconds)))
-}
-
 async fn storm(stack: &VirtualStack, places: &[Place], count: f64, time: Duration) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
     evenly(count, time, |number| {
@@ -160,30 +167,38 @@ async fn storm(stack: &VirtualStack, places: &[Place], count: f64, time: Duratio
 
 async fn one_channel(count: f64, time: Duration) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
-    let floor = alone(&stack).await?;
-    let place = [stack.add_place("storm").await?];
+    let places = [stack.add_place("storm").await?];
     let (begun, before) = (Instant::now(), stack.calls_to_teams());
-    let cases = storm(&stack, &place, count, time).await?;
+    let cases = storm(&stack, &places, count, time).await?;
     stack.wait_for(&cases, PATIENCE).await;
-    Ok(Row { floor, measured: after_storm(&stack, &cases, begun, before) })
+    Ok(after_storm(&stack, &places, &cases, begun, before))
 }
 
-/// Delays, how long until all were shown, and what Teams was asked.
-fn after_storm(stack: &VirtualStack, cases: &[Case], begun: Instant, before: (u32, u32)) -> String {
-    let ((calls, throttled), took) = (stack.calls_to_teams(), begun.elapsed());
-    let delays = stack.delays(cases).text();
-    let (calls, throttled) = (calls - before.0, throttled - before.1);
-    format!("{delays}; {} in all; {calls} calls to Teams, {throttled} throttled", seconds(took))
+/// Delays, how long until all were shown, what Teams was asked, and whether the cards and counts add up to what PagerDuty has.
+fn after_storm(stack: &VirtualStack, places: &[Place], cases: &[Case], begun: Instant, before: (u32, u32)) -> Row {
+    let ((calls, refused), took) = (stack.calls_to_teams(), begun.elapsed());
+    let delays = stack.delays(cases);
+    let (calls, refused) = (calls - before.0, refused - before.1);
+    let wrong = stack.unaccounted(places, cases);
+    let measured = format!(
+        "{}; {} in all; {calls} calls to Teams, {refused} refused; {wrong} not accounted for",
+        delays.text(),
+        seconds(took)
+    );
+    Row { measured, p99: p99(&delays), calls, refused, wrong: wrong + delays.missing }
+}
+
+fn p99(delays: &Stats) -> Option<Duration> {
+    delays.percentile(99).filter(|_| delays.missing == 0)
 }
 
 async fn many_channels(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
-    let floor = alone(&stack).await?;
     let places = stack.add_places("storm", 50).await?;
     let (begun, before) = (Instant::now(), stack.calls_to_teams());
     let cases = storm(&stack, &places, 10_000.0 * scale, MINUTE.mul_f64(scale)).await?;
     stack.wait_for(&cases, PATIENCE).await;
-    Ok(Row { floor, measured: after_storm(&stack, &cases, begun, before) })
+    Ok(after_storm(&stack, &places, &cases, begun, before))
 }
 
 const A_SECOND: f64 = 20.0;
@@ -211,12 +226,10 @@ async fn long_storm(scale: f64) -> anyhow::Result<Row> {
     })
     .await?;
     let left = stack.settle(&places, PATIENCE).await?;
-    let storm = after_storm(&stack, &cases, begun, before);
-    let hours = begun.elapsed().as_secs_f64() / 3600.0;
-    Ok(Row {
-        floor: format!("{} calls to Teams, queue 1, nothing left", whole(1800.0 * hours)),
-        measured: format!("{storm}; most in the queue {}; {left} left", stack.deepest()),
-    })
+    let storm = after_storm(&stack, &places, &cases, begun, before);
+    let measured = format!("{}; most in the queue {}; {left} left", storm.measured, stack.deepest());
+    let too_many = stack.deepest().saturating_sub(100);
+    Ok(Row { measured, wrong: storm.wrong + left + too_many, ..storm })
 }
 
 /// The first incidents of fresh channels, one every two seconds.
@@ -235,7 +248,6 @@ fn sample_count(scale: f64) -> usize {
 
 async fn quiet_beside_storms(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
-    let floor = alone(&stack).await?;
     let busy = stack.add_places("busy", 50).await?;
     let quiet = stack.add_places("quiet", sample_count(scale)).await?;
     let storms = storm(&stack, &busy, 10_000.0 * scale, MINUTE.mul_f64(scale));
@@ -249,30 +261,45 @@ async fn quiet_beside_storms(scale: f64) -> anyhow::Result<Row> {
         samples.len(),
         storms.len()
     );
-    Ok(Row { floor, measured })
+    let wrong = storms.len() - shown;
+    let refused = stack.calls_to_teams().1;
+    Ok(Row { measured, p99: p99(&stack.delays(&samples)), refused, wrong, ..Row::default() })
 }
 
 async fn quiet_beside_hanging(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
-    let floor = alone(&stack).await?;
     let hanging = stack.add_places("hanging", 20).await?;
-    let quiet = stack.add_places("quiet", sample_count(scale)).await?;
+    let quiet = stack.add_places("quiet", sample_count(scale) * 4).await?;
     for place in &hanging {
         stack.inside.teams.hang_in(&place.channel, true);
     }
+    let (first, later) = quiet.split_at(sample_count(scale));
+    // All of them hang at the same moment, and go on getting incidents.
     let _never_shown = storm(&stack, &hanging, 20.0, Duration::from_secs(1)).await?;
-    let more = storm(&stack, &hanging, 60.0, MINUTE);
-    let (more, samples) = tokio::join!(more, samples(&stack, &quiet));
-    let (_never_shown, samples) = (more?, samples?);
-    stack.wait_for(&samples, PATIENCE).await;
-    let measured = format!("{} of {} samples", stack.delays(&samples).text(), samples.len());
-    Ok(Row { floor, measured })
+    let samples = async {
+        let first = samples(&stack, first).await?;
+        sleep(MINUTE).await;
+        anyhow::Ok((first, samples(&stack, later).await?))
+    };
+    let time = MINUTE + Duration::from_secs(2) * u32::try_from(quiet.len())?;
+    let more = storm(&stack, &hanging, time.as_secs_f64(), time);
+    let (more, samples) = tokio::join!(more, samples);
+    let (_never_shown, (first, later)) = (more?, samples?);
+    stack.wait_for(&later, PATIENCE).await;
+    let delays = stack.delays(&later);
+    let measured = format!(
+        "{} of {} samples; {} of {} samples in the first moments of the trouble",
+        delays.text(),
+        later.len(),
+        stack.delays(&first).text(),
+        first.len()
+    );
+    Ok(Row { measured, p99: p99(&delays), ..Row::default() })
 }
 
 async fn top_priority(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
     let top = stack.inside.pagerduty.add_priority("P1");
-    let floor = alone(&stack).await?;
     let places = [stack.add_place("storm").await?];
     let (count, time) = (10_000.0 * scale, MINUTE.mul_f64(scale));
     let tops = async {
@@ -291,13 +318,14 @@ async fn top_priority(scale: f64) -> anyhow::Result<Row> {
     while stack.own_card_delays(&tops).missing > 0 && Instant::now() < end {
         sleep(Duration::from_secs(1)).await;
     }
-    Ok(Row { floor, measured: format!("own card of {} P1: {}", tops.len(), stack.own_card_delays(&tops).text()) })
+    let delays = stack.own_card_delays(&tops);
+    let measured = format!("own card of {} P1: {}", tops.len(), delays.text());
+    Ok(Row { measured, p99: p99(&delays), refused: stack.calls_to_teams().1, ..Row::default() })
 }
 
 /// Each incident of the outage is over after a minute.
 async fn after_outage(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
-    let floor = alone(&stack).await?;
     let places = [stack.add_place("storm").await?];
     let (count, time) = (10_000.0 * scale, 6 * HOUR);
     let over_after = whole(count * 60.0 / time.as_secs_f64());
@@ -320,13 +348,12 @@ async fn after_outage(scale: f64) -> anyhow::Result<Row> {
     sleep(Duration::from_secs(5)).await;
     let fresh = [stack.trigger(pick(&places, 0)?, "Happens now", "high")?];
     stack.wait_for(&fresh, PATIENCE).await;
-    let delay = stack.delays(&fresh).percentile(100).map_or_else(|| "never".to_owned(), seconds);
+    let delays = stack.delays(&fresh);
     let left = stack.settle(&places, PATIENCE).await?;
     let posted = old.len() - stack.own_card_delays(&old).missing;
-    Ok(Row {
-        floor: format!("0 cards for what is over; fresh one {floor}"),
-        measured: format!("{events} events; {posted} cards for what is over; fresh one {delay}; {left} left"),
-    })
+    let measured =
+        format!("{events} events; {posted} cards for what is over; fresh one {}; {left} left", delays.text());
+    Ok(Row { measured, p99: p99(&delays), wrong: posted + left, ..Row::default() })
 }
 
 async fn refused(scale: f64) -> anyhow::Result<Row> {
@@ -336,7 +363,14 @@ async fn refused(scale: f64) -> anyhow::Result<Row> {
         let p99 = stats.percentile(99).map_or_else(|| "never".to_owned(), seconds);
         format!("mean {:.3} s, p99 {p99}, {} not shown", stats.mean().as_secs_f64(), stats.missing)
     };
-    Ok(Row { floor: format!("without it: {}", mean_and_99(&without)), measured: mean_and_99(&with) })
+    let more = with.mean().as_secs_f64() / without.mean().as_secs_f64() - 1.0;
+    let measured = format!(
+        "{}; without it {}: {:+.1} % more",
+        mean_and_99(&with),
+        mean_and_99(&without),
+        more * 100.0
+    );
+    Ok(Row { measured, p99: p99(&with), wrong: usize::from(more > 0.05), ..Row::default() })
 }
 
 async fn every_five_seconds(scale: f64, with_refused: bool) -> anyhow::Result<Stats> {

@@ -205,6 +205,25 @@ impl VirtualStack {
         cases.iter().map(|case| delay(case, self.shown.at(&case.channel, case.number, case.nth))).collect()
     }
 
+    /// By how many the open incidents of PagerDuty and what the channels show of them differ: own cards, and what the storms' cards
+    /// count as open.
+    #[must_use]
+    pub fn unaccounted(&self, places: &[Place], cases: &[Case]) -> usize {
+        let status = |case: &Case| {
+            let known = self.inside.pagerduty.incident(&case.id)?;
+            known.get("status").and_then(serde_json::Value::as_str).map(str::to_owned)
+        };
+        let of = |place: &Place| {
+            let open = cases.iter().filter(|case| case.channel == place.channel);
+            let open: Vec<&Case> = open.filter(|case| status(case).as_deref() != Some("resolved")).collect();
+            let is_card = |case: &&&Case| self.shown.own_card_at(&case.channel, case.number).is_some();
+            let rows = open.len() - open.iter().filter(is_card).count();
+            let (_, counted) = self.shown.now(&place.channel);
+            rows.abs_diff(usize::try_from(counted.triggered + counted.acknowledged).unwrap_or(usize::MAX))
+        };
+        places.iter().map(of).sum()
+    }
+
     /// How long each took until it had a card of its own.
     #[must_use]
     pub fn own_card_delays(&self, cases: &[Case]) -> Stats {

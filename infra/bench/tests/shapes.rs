@@ -1,0 +1,67 @@
+//! A tenth of each storm, in virtual time: what `infra/docs/reliability.md` promises of the whole ones.
+
+use std::time::Duration;
+
+use bench::shapes::{Row, Shape};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn tenth_of(name: &str) -> Row {
+    let row = Shape::named(name).unwrap().run(0.1).await.unwrap();
+    assert_eq!((row.refused, row.wrong), (0, 0), "{}", row.measured);
+    row
+}
+
+async fn within(name: &str, most: Duration) -> Row {
+    let row = tenth_of(name).await;
+    assert!(row.p99.is_some_and(|p99| p99 <= most), "{}", row.measured);
+    row
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_incidents_in_one_channel_are_shown_within_ten_seconds() {
+    within("a-1000", SECOND * 10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_in_one_channel_take_few_calls() {
+    let row = within("b-10000", SECOND * 60).await;
+    assert!(row.calls <= 30, "{}", row.measured);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_over_fifty_channels_are_shown_within_fifteen_seconds() {
+    within("c-50-channels", SECOND * 15).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn minutes_of_a_storm_are_all_accounted_for() {
+    let row = tenth_of("d-hour").await;
+    assert!(row.calls <= 180 + 60, "its end has cards of its own: {}", row.measured);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_channel_is_on_time_beside_fifty_storms() {
+    // The storms begin within the same seconds here; at full length the share of their beginnings is a tenth.
+    within("e-quiet", SECOND * 10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_channel_is_on_time_beside_twenty_that_hang() {
+    within("f-hanging", SECOND * 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_top_priority_has_its_card_within_five_seconds() {
+    within("g-p1", SECOND * 5).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_nothing_that_is_over_is_posted() {
+    within("h-outage", SECOND * 10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_card_that_is_refused_for_ever_delays_nobody() {
+    tenth_of("i-refused").await;
+}
