@@ -393,12 +393,15 @@ const FIRST_EVERY: SignedDuration = SignedDuration::from_secs(3);
 const LATER_EVERY: SignedDuration = SignedDuration::from_secs(10);
 const FIRST: SignedDuration = SignedDuration::from_secs(60);
 
+/// Nobody waits longer for a card that is slower because senders are few.
+const LONGEST_EVERY: SignedDuration = SignedDuration::from_secs(12);
+
 /// While it storms the channel is looked at so often, for what is urgent.
 const GLANCE: SignedDuration = SignedDuration::from_secs(2);
-const LONGEST_GLANCE: SignedDuration = SignedDuration::from_secs(3);
+const LONGEST_GLANCE: SignedDuration = SignedDuration::from_secs(4);
 
 /// A sender that comes so late had to wait for others.
-const LAGS: SignedDuration = SignedDuration::from_millis(600);
+const LAGS: SignedDuration = SignedDuration::from_millis(400);
 
 /// At most four times as slow.
 const SLOWEST: u32 = 300;
@@ -479,7 +482,8 @@ impl Storm {
     pub fn looked_at(mut self, now: Timestamp) -> Self {
         if let Some(expected) = self.expects.take() {
             let is_late = now.duration_since(expected) > LAGS;
-            self.slower = if is_late { (self.slower + 50).min(SLOWEST) } else { self.slower.saturating_sub(20) };
+            // Up at once and down slowly, or all storms would be in time one after the other.
+            self.slower = if is_late { (self.slower + 60).min(SLOWEST) } else { self.slower.saturating_sub(6) };
         }
         self
     }
@@ -504,7 +508,7 @@ impl Storm {
             // What came in the first minute is shown at the first minute's pace.
             let shown_at = message.edited_at.unwrap_or(now).min(now);
             let is_young = shown_at.duration_since(self.began_at) < FIRST;
-            let every = self.slowed(if is_young { FIRST_EVERY } else { LATER_EVERY });
+            let every = self.slowed(if is_young { FIRST_EVERY } else { LATER_EVERY }).min(LONGEST_EVERY);
             let retry = SignedDuration::from_secs((1_i64 << message.failures.min(6)).min(RETRY_MOST));
             let every = if message.failures > 0 { every.max(retry) } else { every };
             let at = message.edited_at.map_or(self.began_at, |edited| after(edited, every));
