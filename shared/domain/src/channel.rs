@@ -196,7 +196,7 @@ impl State {
     /// How long Teams may take for the next call.
     #[must_use]
     pub fn patience(&self) -> SignedDuration {
-        if self.hangs % PATIENT_EVERY == 0 { PATIENCE } else { SHORT_PATIENCE }
+        if self.hangs.is_multiple_of(PATIENT_EVERY) { PATIENCE } else { SHORT_PATIENCE }
     }
 
     /// Notes that Teams has not answered a call in time. From the second one in a row on the whole channel has to wait.
@@ -204,8 +204,7 @@ impl State {
         self.hangs = self.hangs.saturating_add(1);
         if self.hangs > 1 {
             let until = now.checked_add(pause(self.hangs).min(MOST_HANG)).unwrap_or(Timestamp::MAX);
-            self.hold =
-                Some(Hold { until, tries: self.hangs, why: "no answer".to_owned(), kind: HoldKind::Busy });
+            self.hold = Some(Hold { until, tries: self.hangs, why: "no answer".to_owned(), kind: HoldKind::Busy });
         }
     }
 
@@ -536,10 +535,8 @@ fn plan_item(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Ti
         return Move::Ask;
     }
     if let Some(planned) = plan_row(item, facts, state, rules, now) {
-        return match planned {
-            Move::Done(_) if is_behind_its_mark => Move::Soon,
-            planned => planned,
-        };
+        let is_soon = is_behind_its_mark && matches!(planned, Move::Done(_));
+        return if is_soon { Move::Soon } else { planned };
     }
     let step = match &facts.record {
         Some((record, _)) => {

@@ -103,9 +103,16 @@ fn a_channel_that_waits_is_left_alone_but_a_lost_one_is_asked_for_by_what_is_new
     assert_eq!(subjects(&due(&set, &held(HoldKind::Busy, 20), &rules(), at(10)).first), Vec::<String>::new());
     assert_eq!(next_due(&set, &held(HoldKind::Busy, 20), at(10)), Some(at(20)));
     assert_eq!(subjects(&due(&set, &held(HoldKind::Busy, 20), &rules(), at(20)).first).len(), 3);
-    assert_eq!(subjects(&due(&set, &held(HoldKind::NotFound, 20), &rules(), at(20)).first), ["I01"], "one is enough to find out");
+    assert_eq!(
+        subjects(&due(&set, &held(HoldKind::NotFound, 20), &rules(), at(20)).first),
+        ["I01"],
+        "one is enough to find out"
+    );
     assert_eq!(subjects(&due(&set, &held(HoldKind::Lost, 20), &rules(), at(10)).first), ["I02"]);
-    assert_eq!(subjects(&due(std::slice::from_ref(&tried), &held(HoldKind::Lost, 20), &rules(), at(10)).first), Vec::<String>::new());
+    assert_eq!(
+        subjects(&due(std::slice::from_ref(&tried), &held(HoldKind::Lost, 20), &rules(), at(10)).first),
+        Vec::<String>::new()
+    );
     assert_eq!(next_due(std::slice::from_ref(&tried), &held(HoldKind::Lost, 20), at(10)), Some(at(20)));
     let marked_again = Behind { seq: 2, ..tried };
     assert_eq!(subjects(&due(&[marked_again], &held(HoldKind::Lost, 20), &rules(), at(10)).first), ["I01"]);
