@@ -171,8 +171,9 @@ impl State {
         let is_full = self.storms.len() >= STORMS;
         match self.storms.last_mut() {
             Some(active) if active.ended_at.is_none() => active.kind = kind,
-            // Where so many are unfinished, the last one goes on, with a new message.
+            // Where so many are unfinished, the last one goes on, with a new message, as if it began now.
             Some(last) if is_full => {
+                last.began_at = now;
                 last.ended_at = None;
                 last.end_is_told = false;
                 last.kind = kind;
@@ -573,7 +574,11 @@ fn plan_row(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Tim
     if let Some(row) = row {
         return if is_going && snapshot.status != Status::Resolved {
             Some(Move::Leave(row.clone()))
-        } else if wanted && wants_own_card(item, facts, rules) {
+        } else if wanted
+            && wants_own_card(item, facts, rules)
+            && card.is_none_or(|card| card.rests_until(now).is_none())
+        {
+            // One that has to wait for its card stays a row that is true.
             None
         } else if card.is_some_and(|card| card.rendered < *version) || item.afresh {
             Some(Move::Fold(Some(row.storm.clone())))
@@ -587,10 +592,10 @@ fn plan_row(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Tim
         return Some(Move::Done(Why::UpToDate));
     }
     let may_be_there = card.is_some_and(|card| card.doubt.is_some());
-    if is_going || !(wanted || may_be_there) || wants_own_card(item, facts, rules) {
+    let is_over = snapshot.status == Status::Resolved || facts.listed == Listed::Over;
+    if is_going || !(wanted || may_be_there) || (!is_over && wants_own_card(item, facts, rules)) {
         return None;
     }
-    let is_over = snapshot.status == Status::Resolved || facts.listed == Listed::Over;
     if state.takes_in() || (is_over && is_late(facts, rules, now)) {
         return Some(Move::Fold(None));
     }

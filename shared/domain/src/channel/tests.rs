@@ -9,8 +9,9 @@ use crate::connection::{Filter, Health};
 use crate::ids::{
     AccountId, ActivityId, CauseId, ChannelId, EventId, IncidentId, ServiceId, ServiceUrl, TeamId, TenantId, TestId,
 };
-use crate::incident::{Happening, IncidentEvent, ServiceRef, Snapshot, Status, Urgency};
+use crate::incident::{Happening, IncidentEvent, Priority, ServiceRef, Snapshot, Status, Urgency};
 use crate::plan::Size;
+use crate::storm::Want;
 
 const T0: Timestamp = Timestamp::constant(1_795_424_400, 0);
 
@@ -308,6 +309,328 @@ fn every_item_has_its_move() {
         let planned = plan_channel(&[(item, facts)], &state, &rules(), at(second));
         assert_eq!(planned, [expected], "{name}");
     }
+}
+
+fn of_state(number: usize, state: Snapshot) -> IncidentRecord {
+    let event = IncidentEvent {
+        id: EventId::new(format!("E{number}")).unwrap(),
+        occurred_at: Some(at(0)),
+        incident: incident(number),
+        by: None,
+        snapshot: Some(state),
+        what: Some(Happening::Reopened),
+    };
+    IncidentRecord::from_event(AccountId::new("A").unwrap(), event, at(0))
+}
+
+fn top(state: Snapshot) -> Snapshot {
+    Snapshot { priority: Some(Priority { id: None, name: "P1".to_owned() }), ..state }
+}
+
+fn storming(kind: Kind) -> State {
+    let mut state = State::default();
+    state.begin_storm(Epoch(7), &team(), kind, at(0));
+    state
+}
+
+fn ended() -> State {
+    let mut state = storming(Kind::Storm);
+    state.storms[0].ended_at = Some(at(0));
+    state
+}
+
+/// A card that is a row of the storm and shows this version.
+fn row_of(version: u64) -> CardRecord {
+    let mut card = CardRecord::unposted(channel(), team(), home().tenant);
+    let folded = Folded {
+        storm: StormId::begun_in(7),
+        status: Status::Triggered,
+        urgency: Urgency::High,
+        service: ServiceId::new("S").unwrap(),
+    };
+    card.folded(folded, RecordVersion(version));
+    card
+}
+
+#[test]
+fn what_is_most_urgent_comes_first() {
+    let triggered = || snapshot(Status::Triggered);
+    let low = Snapshot { urgency: Urgency::Low, ..triggered() };
+    for (name, state, expected) in [
+        ("of high urgency", triggered(), Rank::High),
+        ("acknowledged", snapshot(Status::Acknowledged), Rank::High),
+        ("of low urgency", low.clone(), Rank::Low),
+        ("of a top priority", top(triggered()), Rank::Top),
+        ("of a top priority and low urgency", top(low), Rank::Top),
+        ("over", snapshot(Status::Resolved), Rank::Ended),
+        ("of a top priority, and over", top(snapshot(Status::Resolved)), Rank::Ended),
+    ] {
+        assert_eq!(Rank::of(&of_state(1, state), &rules()), expected, "{name}");
+    }
+    let mut unknown = event(1, 0);
+    unknown = IncidentRecord::from_event(
+        unknown.account,
+        IncidentEvent {
+            id: EventId::new("E").unwrap(),
+            occurred_at: None,
+            incident: unknown.id,
+            by: None,
+            snapshot: None,
+            what: None,
+        },
+        at(0),
+    );
+    assert_eq!(Rank::of(&unknown, &rules()), Rank::High, "it might be urgent");
+    let ranked = |name: usize, rank, number, since| {
+        let marked = Marked { rank, number, ..item(name, since).marked };
+        Behind { marked, ..item(name, since) }
+    };
+    let expected = [
+        ranked(9, Rank::First, None, 9),
+        ranked(8, Rank::Top, Some(1), 9),
+        ranked(7, Rank::Ended, Some(2), 9),
+        ranked(6, Rank::High, Some(12), 9),
+        ranked(5, Rank::High, Some(11), 0),
+        ranked(4, Rank::High, None, 7),
+        ranked(2, Rank::High, None, 8),
+        ranked(3, Rank::High, None, 8),
+        ranked(1, Rank::Low, Some(99), 0),
+    ];
+    let mut set = expected.clone();
+    set.sort_by_key(|item| item.subject.clone());
+    assert_eq!(due(&set, &State::default(), &rules(), at(10)).first, expected.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_storm_begins_with_more_than_a_channel_takes() {
+    let new = |number| (item(number, 0), facts(Some((event(number, 0), RecordVersion(1))), None));
+    let news = |count| (0..count).map(new).collect::<Vec<_>>();
+    let top_one = |number| {
+        let record = of_state(number, top(snapshot(Status::Triggered)));
+        (item(number, 0), facts(Some((record, RecordVersion(1))), None))
+    };
+    let own_card = |number| {
+        let (item, facts) = new(number);
+        (Behind { own_card: true, ..item }, facts)
+    };
+    let edit = |number| {
+        let card = CardRecord {
+            activity: ActivityId::new("1").ok(),
+            ..CardRecord::unposted(channel(), team(), home().tenant)
+        };
+        (item(number, 0), facts(Some((event(number, 0), RecordVersion(1))), Some(card)))
+    };
+    let with = |mut looked: Vec<(Behind, Facts)>, more: &dyn Fn(usize) -> (Behind, Facts)| {
+        looked.extend((10..40).map(more));
+        looked
+    };
+    let late = |status| {
+        let state = Snapshot { created_at: Some(at(-700)), ..snapshot(status) };
+        (item(1, 0), facts(Some((of_state(1, state), RecordVersion(1))), None))
+    };
+    let used = |per_minute: u32, minutes: i64| {
+        let mut state = State::default();
+        for minute in 0..minutes {
+            (0..per_minute).for_each(|_| state.budget.sent(at(-3_600 + minute * 60)));
+        }
+        state
+    };
+    let half_minute = |age: i64| {
+        let mut state = State::default();
+        (0..48).for_each(|_| state.budget.sent(at(-age)));
+        state
+    };
+    let none = State::default;
+    let storm = Some(Kind::Storm);
+    for (name, looked, state, expected) in [
+        ("ten", news(10), none(), None),
+        ("eleven", news(11), none(), storm),
+        ("eleven while it storms", news(11), storming(Kind::Storm), None),
+        ("ten beside what is late", news(10), storming(Kind::Late), None),
+        ("eleven beside what is late", news(11), storming(Kind::Late), storm),
+        ("eleven after a storm", news(11), ended(), storm),
+        ("ten, and thirty of a top priority", with(news(10), &top_one), none(), None),
+        ("ten, and thirty that get a card of their own", with(news(10), &own_card), none(), None),
+        ("ten, and thirty edits", with(news(10), &edit), none(), None),
+        ("the hour is used up", news(1), used(30, 50), storm),
+        ("it is not", news(1), used(30, 49), None),
+        ("the hour is used up, and nothing is new", vec![top_one(1), own_card(2), edit(3)], used(30, 50), None),
+        ("thirty seconds are used up, for long", news(1), half_minute(20), storm),
+        ("not for long", news(1), half_minute(21), None),
+        ("one that is late and over", vec![late(Status::Resolved)], none(), Some(Kind::Late)),
+        ("and has a place", vec![late(Status::Resolved)], storming(Kind::Late), None),
+        ("the storm takes it in", vec![late(Status::Resolved)], storming(Kind::Storm), None),
+        ("what is late and open is posted", vec![late(Status::Triggered)], none(), None),
+        ("nothing", vec![], none(), None),
+    ] {
+        let moves = plan_channel(&looked, &state, &rules(), at(0));
+        assert_eq!(storm_begins(&looked, &moves, &state, &rules(), at(0)), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_storms_becomes_rows() {
+    struct Case {
+        name: &'static str,
+        item: Behind,
+        state: Snapshot,
+        card: Option<CardRecord>,
+        connection: Option<Connection>,
+        listed: Listed,
+        storms: State,
+        expected: Move,
+    }
+    let case = |name, storms: State, card: Option<CardRecord>, expected| Case {
+        name,
+        item: item(1, 0),
+        state: snapshot(Status::Triggered),
+        card,
+        connection: Some(connection()),
+        listed: Listed::Unknown,
+        storms,
+        expected,
+    };
+    let storm = || storming(Kind::Storm);
+    let (row, stale) = (|| Some(row_of(1)), || Some(row_of(0)));
+    let post = || Move::Card(Step::Post { doubtful: false, size: Size::Whole });
+    let doubtful = || Move::Card(Step::Post { doubtful: true, size: Size::Whole });
+    let mine = || Move::Fold(Some(StormId::begun_in(7)));
+    let done = || Move::Done(Why::UpToDate);
+    let leave = || Move::Leave(row_of(1).row.unwrap());
+    let card = |announced: bool| {
+        let mut card = CardRecord {
+            activity: ActivityId::new("1").ok(),
+            rendered: RecordVersion(1),
+            ..CardRecord::unposted(channel(), team(), home().tenant)
+        };
+        if announced {
+            let record = of_state(1, snapshot(Status::Triggered));
+            card.mark_announced(&record.log, &record);
+        }
+        Some(card)
+    };
+    let unsure = || {
+        let card = CardRecord::unposted(channel(), team(), home().tenant);
+        Some(CardRecord { doubt: Some(Doubt { since: at(0) }), ..card })
+    };
+    let own = |case: Case| Case { item: Behind { own_card: true, ..case.item }, ..case };
+    let going = |case: Case| Case { item: Behind { freeze: Some(at(0)), ..case.item }, ..case };
+    let afresh = |case: Case| Case { item: Behind { afresh: true, ..case.item }, ..case };
+    let newer = |case: Case| Case { item: Behind { wanted: RecordVersion(2), ..case.item }, ..case };
+    let unconnected = |case: Case| Case { connection: None, ..case };
+    let urgent = |case: Case| Case { state: top(case.state), ..case };
+    let over = |case: Case| Case { state: Snapshot { status: Status::Resolved, ..case.state }, ..case };
+    let late =
+        |listed, case: Case| Case { listed, state: Snapshot { created_at: Some(at(-601)), ..case.state }, ..case };
+    let refused = |mut card: CardRecord| {
+        card.refuse(RecordVersion(1), Size::Smaller, "x", at(0));
+        Some(card)
+    };
+    let resting = |card: CardRecord| Some(CardRecord { reposted_at: Some(at(-60)), ..card });
+    for case in [
+        case("new", storm(), None, Move::Fold(None)),
+        case("new, and no storm", State::default(), None, post()),
+        case("new, and what is late has a place", storming(Kind::Late), None, post()),
+        case("new after the storm", ended(), None, post()),
+        over(case("new and over", storm(), None, Move::Fold(None))),
+        urgent(case("of a top priority", storm(), None, post())),
+        over(urgent(case("of a top priority, and over", storm(), None, Move::Fold(None)))),
+        own(case("somebody wants a card of it", storm(), None, post())),
+        unconnected(case("nobody wants it", storm(), None, Move::Done(Why::NotConnected))),
+        unconnected(case("nobody wants it, and it may be there", storm(), unsure(), Move::Fold(None))),
+        going(case("its connection goes", storm(), None, Move::Done(Why::NotConnected))),
+        case("it may be there", storm(), unsure(), Move::Fold(None)),
+        case("a card stays one", storm(), card(true), done()),
+        case("nobody is told of its news", storm(), card(false), Move::Hush),
+        case("what is late is told of", storming(Kind::Late), card(false), reply()),
+        case("what comes after the storm is told of", ended(), card(false), reply()),
+        case("a row that shows it", storm(), row(), done()),
+        newer(case("a row of which more is to come", storm(), row(), Move::Soon)),
+        afresh(case("a row that somebody asks for", storm(), row(), mine())),
+        case("a row that shows less", storm(), stale(), mine()),
+        newer(case("a row that shows less, of which more is to come", storm(), stale(), mine())),
+        case("a row that shows less, after the storm", ended(), stale(), mine()),
+        over(case("a row that is over", ended(), stale(), mine())),
+        unconnected(case("a row that is nobody's any more", storm(), stale(), mine())),
+        urgent(case("a row of a top priority", storm(), row(), post())),
+        urgent(case("a row of a top priority, after the storm", ended(), stale(), post())),
+        over(urgent(case("a row of a top priority that is over", storm(), stale(), mine()))),
+        unconnected(urgent(case("a row of a top priority that is nobody's", storm(), row(), done()))),
+        own(case("a row of which somebody wants a card", ended(), row(), post())),
+        own(over(case("and which is over", ended(), stale(), mine()))),
+        own(over(case("and which is over and shown", ended(), row(), done()))),
+        going(case("a row whose connection goes", storm(), row(), leave())),
+        going(case("a row whose connection goes, after the storm", ended(), row(), leave())),
+        going(over(case("a row whose connection goes, and is over", storm(), stale(), mine()))),
+        case("a row of a closed storm", State::default(), row(), post()),
+        over(case("a row of a closed storm that is over", State::default(), stale(), done())),
+        case("a row of a closed storm in the next one", storming_in(8), row(), Move::Fold(None)),
+        late(Listed::Unknown, case("late, and nobody knows", State::default(), None, post())),
+        late(Listed::Open, case("late and open", State::default(), None, post())),
+        late(Listed::Asking, case("late, and somebody asks", State::default(), None, Move::Soon)),
+        late(Listed::Asking, case("late in a storm", storm(), None, Move::Fold(None))),
+        late(Listed::Over, case("late and over", State::default(), None, Move::Fold(None))),
+        late(Listed::Over, case("late and over after a storm", ended(), None, Move::Fold(None))),
+        late(Listed::Unknown, over(case("late and known to be over", State::default(), None, Move::Fold(None)))),
+        late(Listed::Over, case("late, and may be there", State::default(), unsure(), doubtful())),
+        late(Listed::Over, urgent(case("late, over and of a top priority", State::default(), None, Move::Fold(None)))),
+        urgent(case(
+            "a row that Teams does not take as a card",
+            storm(),
+            refused(row_of(1)),
+            Move::Park(Parking::Refused),
+        )),
+        urgent(case("a row whose card was deleted twice", storm(), resting(row_of(0)), mine())),
+        urgent(case("a row whose card was deleted twice, and shows it", storm(), resting(row_of(1)), done())),
+    ] {
+        let Case { name, item, state, card, connection, listed, storms, expected } = case;
+        let record = Some((of_state(1, state), RecordVersion(1)));
+        let facts = Facts { record, card, connection, listed, home: Some(home()) };
+        let mut marked = item;
+        marked.marked.at = at(0);
+        assert_eq!(plan_channel(&[(marked, facts)], &storms, &rules(), at(1)), [expected], "{name}");
+    }
+}
+
+fn storming_in(epoch: u64) -> State {
+    let mut state = State::default();
+    state.begin_storm(Epoch(epoch), &team(), Kind::Storm, at(0));
+    state
+}
+
+fn reply() -> Move {
+    Move::Card(Step::Reply(
+        ActivityId::new("1").unwrap(),
+        of_state(1, snapshot(Status::Triggered)).log.into_iter().collect(),
+    ))
+}
+
+#[test]
+fn one_storm_after_the_other_is_followed() {
+    let mut state = State::default();
+    let names = |state: &State| state.storms.iter().map(|storm| storm.id.to_string()).collect::<Vec<_>>();
+    state.begin_storm(Epoch(1), &team(), Kind::Late, at(0));
+    assert!(!state.takes_in() && state.active().is_some());
+    state.begin_storm(Epoch(2), &team(), Kind::Storm, at(1));
+    assert!(state.takes_in());
+    assert_eq!(names(&state), ["1"], "one goes on as more");
+    for epoch in 3..=6 {
+        state.storms.last_mut().unwrap().ended_at = Some(at(epoch));
+        assert!(!state.takes_in() && state.active().is_none());
+        state.begin_storm(Epoch(epoch as u64), &team(), Kind::Storm, at(epoch));
+    }
+    assert_eq!(names(&state), ["1", "3", "4", "5", "6"]);
+    let last = state.storms.last_mut().unwrap();
+    (last.ended_at, last.end_is_told) = (Some(at(400)), true);
+    last.message = crate::storm::Message { activity: ActivityId::new("1").ok(), is_true: true, ..Default::default() };
+    state.begin_storm(Epoch(7), &team(), Kind::Storm, at(1_000));
+    assert_eq!((names(&state), state.takes_in()), (["1", "3", "4", "5", "6"].map(str::to_owned).to_vec(), true));
+    let again = state.active().unwrap();
+    assert_eq!((again.message.activity.as_ref(), again.end_is_told), (None, false), "people are told anew");
+    assert_eq!(again.wants(&rules(), at(1_000)), Some((at(1_000), Want::Show)));
+    let mut shown = again.clone();
+    shown.message.is_true = true;
+    assert_eq!(shown.wants(&rules(), at(1_000)), Some((at(1_300), Want::End)), "it does not end at once");
 }
 
 /// What happens to a channel.
