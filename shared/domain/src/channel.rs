@@ -576,7 +576,7 @@ fn plan_row(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Tim
             Some(Move::Leave(row.clone()))
         } else if wanted
             && wants_own_card(item, facts, rules)
-            && card.is_none_or(|card| card.rests_until(now).is_none())
+            && (item.afresh || card.is_none_or(|card| card.rests_until(now).is_none()))
         {
             // One that has to wait for its card stays a row that is true.
             None
