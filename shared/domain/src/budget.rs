@@ -44,8 +44,12 @@ impl Claim {
     }
 }
 
-/// The longest window in which single messages are counted.
-const LONGEST: i64 = 30_000;
+/// A message counts so much longer than Teams counts it: it arrives later than it is noted, and the clock of whoever noted it may
+/// differ from ours.
+const SLACK: i64 = 250;
+
+/// How long single messages are counted.
+const LONGEST: i64 = 30_000 + SLACK;
 
 /// What a channel was sent. Only its sender writes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +74,7 @@ impl Budget {
     pub fn allows(&self, claim: Claim, now: Timestamp) -> usize {
         let now = now.as_millisecond();
         let in_window = |(most, length): Window| {
-            let counted = self.sent.iter().filter(|at| now - **at < length).count();
+            let counted = self.sent.iter().filter(|at| now - **at < length + SLACK).count();
             most.saturating_sub(counted)
         };
         let hour = claim.in_an_hour().saturating_sub(self.in_the_last_hour(now));
@@ -82,12 +86,12 @@ impl Budget {
     pub fn next_at(&self, claim: Claim, now: Timestamp) -> Timestamp {
         let until = |(most, length): Window| {
             let blocking = self.sent.len().checked_sub(most).and_then(|index| self.sent.get(index));
-            blocking.map_or(i64::MIN, |at| at.saturating_add(length))
+            blocking.map_or(i64::MIN, |at| at.saturating_add(length + SLACK))
         };
         let windows = claim.windows().into_iter().map(until).max().unwrap_or(i64::MIN);
         let mut over = (self.in_the_last_hour(now.as_millisecond()) + 1).saturating_sub(claim.in_an_hour());
         let mut hour = i64::MIN;
-        for (minute, count) in &self.minutes {
+        for (minute, count) in self.counted_minutes(now.as_millisecond()) {
             if over == 0 {
                 break;
             }
@@ -138,8 +142,12 @@ impl Budget {
     }
 
     fn in_the_last_hour(&self, now: i64) -> usize {
-        let counted = self.minutes.iter().filter(|(minute, _)| left_at(*minute) > now);
-        counted.map(|(_, count)| usize::try_from(*count).unwrap_or(usize::MAX)).fold(0, usize::saturating_add)
+        let counts = self.counted_minutes(now).map(|(_, count)| usize::try_from(*count).unwrap_or(usize::MAX));
+        counts.fold(0, usize::saturating_add)
+    }
+
+    fn counted_minutes(&self, now: i64) -> impl Iterator<Item = &(i64, u32)> {
+        self.minutes.iter().filter(move |(minute, _)| left_at(*minute) > now)
     }
 }
 
@@ -177,3 +185,6 @@ impl TenantBudget {
         Self(now.as_millisecond()).grant(wanted, now)
     }
 }
+
+#[cfg(test)]
+mod tests;

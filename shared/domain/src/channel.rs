@@ -535,10 +535,8 @@ fn plan_item(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Ti
         return Move::Ask;
     }
     if let Some(planned) = plan_row(item, facts, state, rules, now) {
-        return match planned {
-            Move::Done(_) if is_behind_its_mark => Move::Soon,
-            planned => planned,
-        };
+        let is_soon = is_behind_its_mark && matches!(planned, Move::Done(_));
+        return if is_soon { Move::Soon } else { planned };
     }
     let step = match &facts.record {
         Some((record, _)) => {
@@ -575,7 +573,11 @@ fn plan_row(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Tim
     if let Some(row) = row {
         return if is_going && snapshot.status != Status::Resolved {
             Some(Move::Leave(row.clone()))
-        } else if wanted && wants_own_card(item, facts, rules) {
+        } else if wanted
+            && wants_own_card(item, facts, rules)
+            && (item.afresh || card.is_none_or(|card| card.rests_until(now).is_none()))
+        {
+            // One that has to wait for its card stays a row that is true.
             None
         } else if card.is_some_and(|card| card.rendered < *version) || item.afresh {
             Some(Move::Fold(Some(row.storm.clone())))
@@ -589,10 +591,10 @@ fn plan_row(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Tim
         return Some(Move::Done(Why::UpToDate));
     }
     let may_be_there = card.is_some_and(|card| card.doubt.is_some());
-    if is_going || !(wanted || may_be_there) || wants_own_card(item, facts, rules) {
+    let is_over = snapshot.status == Status::Resolved || facts.listed == Listed::Over;
+    if is_going || !(wanted || may_be_there) || (!is_over && wants_own_card(item, facts, rules)) {
         return None;
     }
-    let is_over = snapshot.status == Status::Resolved || facts.listed == Listed::Over;
     if state.takes_in() || (is_over && is_late(facts, rules, now)) {
         return Some(Move::Fold(None));
     }

@@ -200,6 +200,11 @@ impl CardRecord {
         !self.is_shown() && !was_tried && self.frozen.is_none()
     }
 
+    /// Until when it is not posted anew, since people keep deleting it.
+    pub(crate) fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.reposted_at.and_then(|at| at.checked_add(REPOST_EVERY).ok()).filter(|until| *until > now)
+    }
+
     fn is_parked(&self, version: RecordVersion) -> bool {
         self.parked.as_ref().is_some_and(|parked| parked.version >= version)
     }
@@ -346,10 +351,9 @@ pub fn plan(
         if parked {
             return Step::Nothing(Why::Parked);
         }
-        let again_at = card.and_then(|card| card.reposted_at).and_then(|at| at.checked_add(REPOST_EVERY).ok());
-        return match again_at {
-            Some(until) if until > now => Step::Wait { until },
-            _ => Step::Post { doubtful, size },
+        return match card.and_then(|card| card.rests_until(now)) {
+            Some(until) => Step::Wait { until },
+            None => Step::Post { doubtful, size },
         };
     };
     match (freeze, card.frozen) {
