@@ -144,13 +144,26 @@ struct Wave {
 }
 
 impl Wave {
+    /// The rows that it changes, as far as there are any.
+    fn rows(&self, state: &State) -> impl Iterator<Item = (&Look, Option<StormId>)> {
+        let active = state.active().map(|active| active.id.clone());
+        let folded = self.folds.iter().map(move |(_, look, storm)| (look, storm.clone().or_else(|| active.clone())));
+        let left = self.leaves.iter().map(|(_, look, row)| (look, Some(row.storm.clone())));
+        let posts = self.others.iter().filter(|(_, planned)| matches!(planned, Move::Card(Step::Post { .. })));
+        let become_cards = posts.filter_map(|((_, look), _)| {
+            Some((look, Some(look.facts.card.as_ref()?.row.as_ref()?.storm.clone())))
+        });
+        folded.chain(left).chain(become_cards)
+    }
+
     /// The storms whose rows it changes.
     fn storms(&self, state: &State) -> BTreeSet<StormId> {
         let active = || state.active().map(|active| active.id.clone());
         let folded = self.folds.iter().filter_map(|(_, _, storm)| storm.clone().or_else(active));
         let left = self.leaves.iter().map(|(_, _, row)| row.storm.clone());
         let posts = self.others.iter().filter(|(_, planned)| matches!(planned, Move::Card(Step::Post { .. })));
-        let become_cards = posts.filter_map(|((_, look), _)| Some(look.facts.card.as_ref()?.row.as_ref()?.storm.clone()));
+        let become_cards =
+            posts.filter_map(|((_, look), _)| Some(look.facts.card.as_ref()?.row.as_ref()?.storm.clone()));
         folded.chain(left).chain(become_cards).collect()
     }
 }
@@ -281,23 +294,22 @@ impl Drain<'_> {
         let patience = self.state.patience().unsigned_abs();
         let mut sending = Sending::new(self.state.budget.clone(), granted, patience, hangs > 0);
         let (left_over, urgent, wanted) = (wave.left_over, wave.urgent, wave.sends);
-        let mut outcomes = rows::fold(self, wave.folds).await?;
-        outcomes.extend(rows::leave(self, wave.leaves).await?);
+        let known = rows::known(self, wave.rows(&self.state)).await?;
+        let mut outcomes = rows::fold(self, wave.folds, &known).await?;
+        outcomes.extend(rows::leave(self, wave.leaves, &known).await?);
         let mut others = wave.others;
         let rest = others.split_off(urgent.min(others.len()));
         outcomes.extend(self.perform(others, &mut sending).await);
-        self.count_out(&outcomes);
+        self.count_out(&outcomes, &known);
         rows::show(self, &mut sending).await?;
         let performed = self.perform(rest, &mut sending).await;
-        self.count_out(&performed);
+        self.count_out(&performed, &known);
         outcomes.extend(performed);
         self.state.budget = sending.budget.clone();
         let stays_in_flight = self.land(&outcomes);
-        let is_changed = stays_in_flight
-            || held != self.state.hold
-            || suspects != self.state.suspects
-            || hangs != self.state.hangs;
-        let after = self.settle(outcomes, is_changed).await?;
+        let is_changed =
+            stays_in_flight || held != self.state.hold || suspects != self.state.suspects || hangs != self.state.hangs;
+        let after = Box::pin(self.settle(outcomes, is_changed)).await?;
         Ok(match (after, left_over) {
             // The tenant has no room, whatever the channel has.
             (After::Left(_), _) if granted < wanted => After::Stop(Next::At(GLANCE)),
@@ -383,7 +395,7 @@ impl Drain<'_> {
     }
 
     /// Rows that have become cards are counted as rows no more.
-    fn count_out(&mut self, outcomes: &[Outcome]) {
+    fn count_out(&mut self, outcomes: &[Outcome], known: &rows::Known) {
         for outcome in outcomes {
             let row = outcome.look.facts.card.as_ref().and_then(|card| card.row.as_ref());
             if let (Some(row), Some(incident)) = (row, outcome.item.subject.incident())
@@ -391,7 +403,8 @@ impl Drain<'_> {
                 && outcome.ended != Ended::Unsaved
                 && let Some(storm) = self.state.storm_mut(&row.storm)
             {
-                storm.becomes_card(row, incident);
+                let was = known.get(&(row.storm.clone(), incident.clone())).map(|known| known.folded(&row.storm));
+                storm.becomes_card(&was.unwrap_or_else(|| row.clone()), incident);
             }
         }
     }
@@ -436,7 +449,9 @@ impl Drain<'_> {
                     let said = Box::pin(said.instrument(span.clone())).await;
                     Delivered { ended: said.0, told: said.1, card: None }
                 }
-                Move::Done(_) if is_row(&look) => Delivered { ended: Ended::Done, told: up_to_date(&item, &look), card: None },
+                Move::Done(_) if is_row(&look) => {
+                    Delivered { ended: Ended::Done, told: up_to_date(&item, &look), card: None }
+                }
                 Move::Card(_) | Move::Hush | Move::Wait(_) | Move::Done(_) => {
                     let until = sends.then_some(self.limits.begin);
                     let manner = Manner { before: before.as_ref(), until, quiet };
@@ -450,7 +465,9 @@ impl Drain<'_> {
                 Move::Soon => Delivered { ended: Ended::Soon, told: Told::default(), card: None },
                 Move::Park(parking) => parked(&item, &look, parking, card),
                 // They are written in one go.
-                Move::Fold(_) | Move::Leave(_) => Delivered { ended: Ended::Untouched, told: Told::default(), card: None },
+                Move::Fold(_) | Move::Leave(_) => {
+                    Delivered { ended: Ended::Untouched, told: Told::default(), card: None }
+                }
             };
             if sends && !matches!(delivered.ended, Ended::Channel(_) | Ended::Untouched) {
                 self.state.hold = None;
@@ -498,7 +515,10 @@ impl Drain<'_> {
         let (app, account, channel) = (self.app, self.account, self.channel);
         let settled = async {
             for some in outcomes.chunks(AT_ONCE) {
-                join_all(some.iter().map(|outcome| settle(app, outcome))).await.into_iter().collect::<Result<(), _>>()?;
+                join_all(some.iter().map(|outcome| settle(app, outcome)))
+                    .await
+                    .into_iter()
+                    .collect::<Result<(), _>>()?;
             }
             Ok::<(), store::Error>(())
         };

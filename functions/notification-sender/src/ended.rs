@@ -97,27 +97,19 @@ mod tests {
             (teams(ConnectorError::Forbidden(answer(403))), None, None),
             (teams(ConnectorError::Refused(answer(400))), None, None),
             (teams(ConnectorError::Token(TokenError::Unreadable)), None, busy(None)),
-            (teams(ConnectorError::Token(TokenError::Busy { status: 503, after: Some(seconds(9)) })), None, busy(Some(9))),
+            (
+                teams(ConnectorError::Token(TokenError::Busy { status: 503, after: Some(seconds(9)) })),
+                None,
+                busy(Some(9)),
+            ),
             (teams(ConnectorError::Unauthorized(answer(401))), None, busy(None)),
             (teams(ConnectorError::WrongHost(answer(307))), None, busy(None)),
             (SecretError::Shape.into(), None, busy(None)),
             (teams(ConnectorError::ConversationGone(answer(403))), None, lost),
             (teams(ConnectorError::ConversationNotFound(answer(404))), None, not_found),
-            (
-                teams(ConnectorError::ConversationNotFound(answer(404))),
-                Some(HoldKind::Busy),
-                not_found,
-            ),
-            (
-                teams(ConnectorError::ConversationNotFound(answer(404))),
-                Some(HoldKind::NotFound),
-                lost,
-            ),
-            (
-                teams(ConnectorError::ConversationNotFound(answer(404))),
-                Some(HoldKind::Lost),
-                lost,
-            ),
+            (teams(ConnectorError::ConversationNotFound(answer(404))), Some(HoldKind::Busy), not_found),
+            (teams(ConnectorError::ConversationNotFound(answer(404))), Some(HoldKind::NotFound), lost),
+            (teams(ConnectorError::ConversationNotFound(answer(404))), Some(HoldKind::Lost), lost),
         ] {
             let before = before.map(hold);
             let found = Trouble::of(&error, before.as_ref()).map(|trouble| (trouble.kind, trouble.after));

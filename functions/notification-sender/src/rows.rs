@@ -1,11 +1,13 @@
 //! The channel's storms: incidents become rows, and the storm's card shows what there is.
 
+use std::collections::BTreeMap;
+
 use domain::behind::{Behind, Mark, Subject, Wish};
 use domain::budget::Claim;
 use domain::channel::Listed;
 use domain::connection::Installation;
 use domain::failure::Class;
-use domain::ids::StormId;
+use domain::ids::{IncidentId, StormId};
 use domain::incident::{RecordVersion, Status};
 use domain::plan::{CardKey, CardRecord};
 use domain::storm::{Folded, Followed, Row, Want, most_urgent_first};
@@ -21,15 +23,35 @@ use crate::sending::Sending;
 /// More steps than this for the storms of one channel mean that we run in circles.
 const MOST_STEPS: usize = 8;
 
+/// Rows as they are stored, by storm and incident.
+pub(crate) type Known = BTreeMap<(StormId, IncidentId), Row>;
+
+/// As what the storms count these incidents now.
+pub(crate) async fn known<'l>(
+    drain: &Drain<'_>,
+    looks: impl Iterator<Item = (&'l Look, Option<StormId>)>,
+) -> Result<Known, store::Error> {
+    let wanted = |(look, storm): (&Look, Option<StormId>)| {
+        let (record, _) = look.facts.record.as_ref()?;
+        Some((storm?, record.state()?.number, record.id.clone()))
+    };
+    let wanted: Vec<(StormId, u64, IncidentId)> = looks.filter_map(wanted).collect();
+    if wanted.is_empty() {
+        return Ok(Known::new());
+    }
+    drain.app.store.rows_of(drain.account, drain.channel, &wanted).await
+}
+
 /// Makes incidents rows of their storms, or changes their rows.
 pub(crate) async fn fold(
     drain: &mut Drain<'_>,
     folds: Vec<(Behind, Look, Option<StormId>)>,
+    known: &Known,
 ) -> Result<Vec<Outcome>, store::Error> {
     let (app, now) = (drain.app, drain.app.clock.now());
     let mut outcomes = Vec::new();
     let active = drain.state.active().map(|active| active.id.clone());
-    let mut by_storm: std::collections::BTreeMap<StormId, Vec<(Behind, Look)>> = std::collections::BTreeMap::new();
+    let mut by_storm: BTreeMap<StormId, Vec<(Behind, Look)>> = BTreeMap::new();
     for (item, look, storm) in folds {
         match storm.or_else(|| active.clone()) {
             Some(storm) => by_storm.entry(storm).or_default().push((item, look)),
@@ -57,11 +79,11 @@ pub(crate) async fn fold(
                 outcomes.push(Outcome { item, look, ended: Ended::Done, told });
                 continue;
             };
-            let was = look.facts.card.as_ref().and_then(|card| card.row.as_ref()).filter(|row| row.storm == id);
+            let was = known.get(&(id.clone(), row.incident.clone())).map(|row| row.folded(&id));
             let mut told = told_of(&item, &look);
             told.done(if was.is_some() { Done::RowChanged } else { Done::Folded });
             if let Some(storm) = drain.state.storm_mut(&id) {
-                storm.fold(was, &row, now);
+                storm.fold(was.as_ref(), &row, now);
             }
             drain.state.survived(&item.subject);
             let ended = if row.version < item.wanted { Ended::Soon } else { Ended::Done };
@@ -75,6 +97,7 @@ pub(crate) async fn fold(
 pub(crate) async fn leave(
     drain: &mut Drain<'_>,
     leaves: Vec<(Behind, Look, Folded)>,
+    known: &Known,
 ) -> Result<Vec<Outcome>, store::Error> {
     let app = drain.app;
     let mut outcomes = Vec::new();
@@ -85,11 +108,11 @@ pub(crate) async fn leave(
         app.store.take_rows(&key_of(drain, &row.storm), &[(number, record.id.clone())]).await?;
         let mut left = card.clone();
         left.unfolded(item.freeze.unwrap_or_else(|| app.clock.now()));
-        let key =
-            CardKey { account: item.account.clone(), incident: record.id.clone(), channel: item.channel.clone() };
+        let key = CardKey { account: item.account.clone(), incident: record.id.clone(), channel: item.channel.clone() };
         app.store.save_card_over(&key, &left, &look.seen, Some(app.kept_until())).await?;
         if let Some(storm) = drain.state.storm_mut(&row.storm) {
-            storm.leave(&row, &record.id);
+            let was = known.get(&(row.storm.clone(), record.id.clone())).map(|known| known.folded(&row.storm));
+            storm.leave(&was.unwrap_or(row), &record.id);
         }
         let mut told = told_of(&item, &look);
         told.done(Done::RowLeft);
@@ -188,9 +211,7 @@ async fn show_card(drain: &mut Drain<'_>, id: &StormId, sending: &mut Sending) -
     let card = if is_smaller { cards::storm_fallback(&view) } else { cards::storm(&view) };
     let channel = drain.channel;
     let sent = match &storm.message.activity {
-        Some(activity) => {
-            sending.call(app, |bot| bot.edit(&home, channel, activity, &card)).await.map(|()| None)
-        }
+        Some(activity) => sending.call(app, |bot| bot.edit(&home, channel, activity, &card)).await.map(|()| None),
         None => sending.call(app, |bot| bot.post(&home, channel, &card)).await.map(Some),
     };
     drain.hear(sending);
@@ -237,10 +258,7 @@ async fn show_card(drain: &mut Drain<'_>, id: &StormId, sending: &mut Sending) -
 }
 
 /// The storm's team. Nothing of an account is shown in a team that is another account's now.
-async fn home_of(
-    drain: &Drain<'_>,
-    storm: &domain::storm::Storm,
-) -> Result<Option<Installation>, store::Error> {
+async fn home_of(drain: &Drain<'_>, storm: &domain::storm::Storm) -> Result<Option<Installation>, store::Error> {
     let home = drain.app.store.installation(&storm.team).await?;
     Ok(home.filter(|home| home.account.as_ref().is_none_or(|account| account == drain.account)))
 }

@@ -115,7 +115,7 @@ impl Bench {
 }
 
 async fn incident(channels: usize) -> anyhow::Result<Vec<Cost>> {
-    let bench = Bench::new(channels).await?;
+    let bench = Box::pin(Bench::new(channels)).await?;
     let stack = &bench.stack;
     let pagerduty = stack.pagerduty.as_ref().context("no PagerDuty")?;
     let ada = stack.demo.as_ref().and_then(|demo| demo.people.first()).context("nobody")?.pagerduty.clone();
@@ -157,7 +157,7 @@ impl Bench {
 }
 
 async fn drain(cards: usize) -> anyhow::Result<Vec<Call>> {
-    let bench = Bench::new(1).await?;
+    let bench = Box::pin(Bench::new(1)).await?;
     // Here Teams answers at once, and its limit of seven messages a second would end the wave.
     bench.stack.teams.as_ref().context("no Teams")?.set_throttling(false);
     for _ in 0..cards {
@@ -171,7 +171,7 @@ async fn drain(cards: usize) -> anyhow::Result<Vec<Call>> {
 
 /// The size of a record's item, as `DynamoDB` bills it: what one write of it takes.
 async fn record() -> anyhow::Result<usize> {
-    let bench = Bench::new(1).await?;
+    let bench = Box::pin(Bench::new(1)).await?;
     let pagerduty = bench.stack.pagerduty.as_ref().context("no PagerDuty")?;
     let ada = bench.stack.demo.as_ref().and_then(|demo| demo.people.first()).context("nobody")?.pagerduty.clone();
     let incident = bench.trigger()?;

@@ -364,12 +364,7 @@ async fn refused(scale: f64) -> anyhow::Result<Row> {
         format!("mean {:.3} s, p99 {p99}, {} not shown", stats.mean().as_secs_f64(), stats.missing)
     };
     let more = with.mean().as_secs_f64() / without.mean().as_secs_f64() - 1.0;
-    let measured = format!(
-        "{}; without it {}: {:+.1} % more",
-        mean_and_99(&with),
-        mean_and_99(&without),
-        more * 100.0
-    );
+    let measured = format!("{}; without it {}: {:+.1} % more", mean_and_99(&with), mean_and_99(&without), more * 100.0);
     Ok(Row { measured, p99: p99(&with), wrong: usize::from(more > 0.05), ..Row::default() })
 }
 

@@ -2,8 +2,8 @@
 //! reconciler. It needs a runtime with a paused clock.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -109,7 +109,8 @@ impl VirtualStack {
         }
         tasks.spawn(reconcile(inside.clone(), working));
         tasks.spawn(measure(inside.clone(), Arc::clone(&deepest)));
-        let stack = Self { inside, shown, person, team, triggered, works, deepest, counted: Mutex::default(), _tasks: tasks };
+        let stack =
+            Self { inside, shown, person, team, triggered, works, deepest, counted: Mutex::default(), _tasks: tasks };
         let first = stack.add_place("first").await?;
         let case = stack.trigger(&first, "The first one", "high")?;
         stack.wait_for(&[case], Duration::from_secs(60)).await;

@@ -1,5 +1,7 @@
 //! A tenth of each storm, in virtual time: what `infra/docs/reliability.md` promises of the whole ones.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use std::time::Duration;
 
 use bench::shapes::{Row, Shape};

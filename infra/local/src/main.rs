@@ -56,7 +56,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     runtime::log_to_stderr();
     let flags = Flags::parse();
     if let Some(command) = flags.command {
-        return Ok(if command.run().await? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        return Ok(if Box::pin(command.run()).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let secrets = flags.secrets.map(std::fs::read_to_string).transpose()?;
     #[expect(clippy::disallowed_methods, reason = "the environment of design section 5 overrides the stand-ins")]

@@ -51,8 +51,16 @@ pub const VARIABLES: &[Variable] = &[
     optional(STORM_QUIET_RATE, "5", "a storm ends when fewer new incidents a minute than this come, 1 to 1000 …"),
     optional(STORM_QUIET_MINUTES, "5", "… for so many minutes, 1 to 120"),
     optional(STORM_CARDS_AFTER, "20", "so many open incidents get their own card when a storm is over, 0 to 100"),
-    optional(TOP_PRIORITIES, "P1,SEV1,SEV-1", "comma list of the priorities that get their own card even in a storm, or none"),
-    optional(LATE_MINUTES, "10", "an incident that is over gets no card if it is older than this when it could be posted, 1 to 1440"),
+    optional(
+        TOP_PRIORITIES,
+        "P1,SEV1,SEV-1",
+        "comma list of the priorities that get their own card even in a storm, or none",
+    ),
+    optional(
+        LATE_MINUTES,
+        "10",
+        "an incident that is over gets no card if it is older than this when it could be posted, 1 to 1440",
+    ),
     required("TEAMS_APP_ID", "application (client) id of the bot's Entra application"),
     required("TEAMS_TENANT_ID", "tenant of the bot's Entra application"),
     optional("TEAMS_ALLOWED_TENANTS", "TEAMS_TENANT_ID", "comma list of the tenants whose people may use the bot"),

@@ -41,7 +41,8 @@ pub(crate) async fn freeze(app: &App, account: &AccountId, going: Going<'_>, cau
         let (known, cards) = app.store.incident_with_cards(account, &open.id).await?;
         let Some(known) = known else { return Ok(Vec::new()) };
         let mark = |channel, team, is_shown| {
-            let mark = Mark::card(&known.record, RecordVersion(0), (channel, team), cause, Wish::Frozen, &app.config.storm);
+            let mark =
+                Mark::card(&known.record, RecordVersion(0), (channel, team), cause, Wish::Frozen, &app.config.storm);
             Mark { cause: mark.cause.filter(|_| is_shown), ..mark }
         };
         let goes = |card: &CardRecord| match going {
@@ -51,7 +52,8 @@ pub(crate) async fn freeze(app: &App, account: &AccountId, going: Going<'_>, cau
         let cards: Vec<CardRecord> = cards.into_iter().filter(goes).collect();
         let is_known = !cards.is_empty();
         let alive = cards.into_iter().filter(|card| card.frozen.is_none());
-        let mut marks: Vec<Mark> = alive.map(|card| mark(card.channel.clone(), card.team.clone(), card.is_shown())).collect();
+        let mut marks: Vec<Mark> =
+            alive.map(|card| mark(card.channel.clone(), card.team.clone(), card.is_shown())).collect();
         // A sender may be posting it right now, and is to look at it again afterwards.
         if let (Going::Connection(_, channel, team), false) = (going, is_known) {
             marks.push(mark(channel.clone(), team.clone(), false));

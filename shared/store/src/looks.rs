@@ -68,7 +68,7 @@ impl Store {
         Ok(Known { asked: wanted, items })
     }
 
-    async fn read_batch(&self, keys: &[Key]) -> Result<Vec<Attributes>, Error> {
+    pub(crate) async fn read_batch(&self, keys: &[Key]) -> Result<Vec<Attributes>, Error> {
         let mut found = Vec::new();
         let mut left: Vec<Attributes> = keys.iter().map(key_attributes).collect();
         for _ in 0..TRIES {

@@ -51,7 +51,11 @@ async fn throttling_by_a_second_at_a_time_does_not_use_up_the_receives() {
     assert_eq!(world.cards("Payments").len(), 0, "never sooner than it was said");
     // A second each time, a little more so that not all come back at once, and queues count whole seconds.
     world.advance(SignedDuration::from_secs(12)).await;
-    assert_eq!((world.cards("Payments").len(), world.teams().pending_faults()), (1, 0), "and never longer for being said again");
+    assert_eq!(
+        (world.cards("Payments").len(), world.teams().pending_faults()),
+        (1, 0),
+        "and never longer for being said again"
+    );
     assert_eq!(messages(&world, DEAD_LETTERS), 0);
     world.finish();
 }

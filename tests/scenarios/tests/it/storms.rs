@@ -10,7 +10,9 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 fn is_storm(card: &Card) -> bool {
-    ["Incident storm", "Storm over", "before this channel could be told"].iter().any(|words| card.text().contains(words))
+    ["Incident storm", "Storm over", "before this channel could be told"]
+        .iter()
+        .any(|words| card.text().contains(words))
 }
 
 /// The storms' cards, and the incidents' own.
