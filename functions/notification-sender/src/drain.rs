@@ -144,18 +144,6 @@ struct Wave {
 }
 
 impl Wave {
-    /// The rows that it changes, as far as there are any.
-    fn rows(&self, state: &State) -> impl Iterator<Item = (&Look, Option<StormId>)> {
-        let active = state.active().map(|active| active.id.clone());
-        let folded = self.folds.iter().map(move |(_, look, storm)| (look, storm.clone().or_else(|| active.clone())));
-        let left = self.leaves.iter().map(|(_, look, row)| (look, Some(row.storm.clone())));
-        let posts = self.others.iter().filter(|(_, planned)| matches!(planned, Move::Card(Step::Post { .. })));
-        let become_cards = posts.filter_map(|((_, look), _)| {
-            Some((look, Some(look.facts.card.as_ref()?.row.as_ref()?.storm.clone())))
-        });
-        folded.chain(left).chain(become_cards)
-    }
-
     /// The storms whose rows it changes.
     fn storms(&self, state: &State) -> BTreeSet<StormId> {
         let active = || state.active().map(|active| active.id.clone());
@@ -294,16 +282,15 @@ impl Drain<'_> {
         let patience = self.state.patience().unsigned_abs();
         let mut sending = Sending::new(self.state.budget.clone(), granted, patience, hangs > 0);
         let (left_over, urgent, wanted) = (wave.left_over, wave.urgent, wave.sends);
-        let known = rows::known(self, wave.rows(&self.state)).await?;
-        let mut outcomes = rows::fold(self, wave.folds, &known).await?;
-        outcomes.extend(rows::leave(self, wave.leaves, &known).await?);
+        let mut outcomes = rows::fold(self, wave.folds).await?;
+        outcomes.extend(rows::leave(self, wave.leaves).await?);
         let mut others = wave.others;
         let rest = others.split_off(urgent.min(others.len()));
         outcomes.extend(self.perform(others, &mut sending).await);
-        self.count_out(&outcomes, &known);
+        self.count_out(&outcomes);
         rows::show(self, &mut sending).await?;
         let performed = self.perform(rest, &mut sending).await;
-        self.count_out(&performed, &known);
+        self.count_out(&performed);
         outcomes.extend(performed);
         self.state.budget = sending.budget.clone();
         let stays_in_flight = self.land(&outcomes);
@@ -395,7 +382,7 @@ impl Drain<'_> {
     }
 
     /// Rows that have become cards are counted as rows no more.
-    fn count_out(&mut self, outcomes: &[Outcome], known: &rows::Known) {
+    fn count_out(&mut self, outcomes: &[Outcome]) {
         for outcome in outcomes {
             let row = outcome.look.facts.card.as_ref().and_then(|card| card.row.as_ref());
             if let (Some(row), Some(incident)) = (row, outcome.item.subject.incident())
@@ -403,8 +390,8 @@ impl Drain<'_> {
                 && outcome.ended != Ended::Unsaved
                 && let Some(storm) = self.state.storm_mut(&row.storm)
             {
-                let was = known.get(&(row.storm.clone(), incident.clone())).map(|known| known.folded(&row.storm));
-                storm.becomes_card(&was.unwrap_or_else(|| row.clone()), incident);
+                let was = rows::counted(&outcome.look, &row.storm);
+                storm.becomes_card(was.as_ref(), incident);
             }
         }
     }

@@ -7,7 +7,7 @@ use domain::budget::Claim;
 use domain::channel::Listed;
 use domain::connection::Installation;
 use domain::failure::Class;
-use domain::ids::{IncidentId, StormId};
+use domain::ids::StormId;
 use domain::incident::{RecordVersion, Status};
 use domain::plan::{CardKey, CardRecord};
 use domain::storm::{Folded, Followed, Row, Want, most_urgent_first};
@@ -23,30 +23,16 @@ use crate::sending::Sending;
 /// More steps than this for the storms of one channel mean that we run in circles.
 const MOST_STEPS: usize = 8;
 
-/// Rows as they are stored, by storm and incident.
-pub(crate) type Known = BTreeMap<(StormId, IncidentId), Row>;
-
-/// As what the storms count these incidents now.
-pub(crate) async fn known<'l>(
-    drain: &Drain<'_>,
-    looks: impl Iterator<Item = (&'l Look, Option<StormId>)>,
-) -> Result<Known, store::Error> {
-    let wanted = |(look, storm): (&Look, Option<StormId>)| {
-        let (record, _) = look.facts.record.as_ref()?;
-        Some((storm?, record.state()?.number, record.id.clone()))
-    };
-    let wanted: Vec<(StormId, u64, IncidentId)> = looks.filter_map(wanted).collect();
-    if wanted.is_empty() {
-        return Ok(Known::new());
-    }
-    drain.app.store.rows_of(drain.account, drain.channel, &wanted).await
+/// As what a storm counts an incident: what is stored of its row, whatever its card says.
+pub(crate) fn counted(look: &Look, storm: &StormId) -> Option<Folded> {
+    let is_of = look.facts.card.as_ref().and_then(|card| card.row.as_ref()).is_some_and(|row| &row.storm == storm);
+    look.facts.row.as_ref().filter(|_| is_of).map(|row| row.folded(storm))
 }
 
 /// Makes incidents rows of their storms, or changes their rows.
 pub(crate) async fn fold(
     drain: &mut Drain<'_>,
     folds: Vec<(Behind, Look, Option<StormId>)>,
-    known: &Known,
 ) -> Result<Vec<Outcome>, store::Error> {
     let (app, now) = (drain.app, drain.app.clock.now());
     let mut outcomes = Vec::new();
@@ -79,7 +65,7 @@ pub(crate) async fn fold(
                 outcomes.push(Outcome { item, look, ended: Ended::Done, told });
                 continue;
             };
-            let was = known.get(&(id.clone(), row.incident.clone())).map(|row| row.folded(&id));
+            let was = counted(&look, &id);
             let mut told = told_of(&item, &look);
             told.done(if was.is_some() { Done::RowChanged } else { Done::Folded });
             if let Some(storm) = drain.state.storm_mut(&id) {
@@ -97,7 +83,6 @@ pub(crate) async fn fold(
 pub(crate) async fn leave(
     drain: &mut Drain<'_>,
     leaves: Vec<(Behind, Look, Folded)>,
-    known: &Known,
 ) -> Result<Vec<Outcome>, store::Error> {
     let app = drain.app;
     let mut outcomes = Vec::new();
@@ -111,8 +96,8 @@ pub(crate) async fn leave(
         let key = CardKey { account: item.account.clone(), incident: record.id.clone(), channel: item.channel.clone() };
         app.store.save_card_over(&key, &left, &look.seen, Some(app.kept_until())).await?;
         if let Some(storm) = drain.state.storm_mut(&row.storm) {
-            let was = known.get(&(row.storm.clone(), record.id.clone())).map(|known| known.folded(&row.storm));
-            storm.leave(&was.unwrap_or(row), &record.id);
+            let was = counted(&look, &row.storm);
+            storm.leave(was.as_ref(), &record.id);
         }
         let mut told = told_of(&item, &look);
         told.done(Done::RowLeft);

@@ -243,27 +243,33 @@ async fn samples(stack: &VirtualStack, quiet: &[Place]) -> anyhow::Result<Vec<Ca
 }
 
 fn sample_count(scale: f64) -> usize {
-    whole(30.0 * scale).max(10)
+    whole(30.0 * scale).max(5)
 }
 
 async fn quiet_beside_storms(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
     let busy = stack.add_places("busy", 50).await?;
-    let quiet = stack.add_places("quiet", sample_count(scale)).await?;
-    let storms = storm(&stack, &busy, 10_000.0 * scale, MINUTE.mul_f64(scale));
-    let (storms, samples) = tokio::join!(storms, samples(&stack, &quiet));
-    let (storms, samples) = (storms?, samples?);
-    stack.wait_for(&samples, PATIENCE).await;
-    let shown = storms.len() - stack.delays(&storms).missing;
+    let quiet = stack.add_places("quiet", sample_count(scale) * 4).await?;
+    let (first, later) = quiet.split_at(sample_count(scale));
+    // All of them begin within the same seconds, and go on for as long as samples are taken.
+    let time = Duration::from_secs(2) * u32::try_from(quiet.len())?;
+    let storms = storm(&stack, &busy, 10_000.0 / 60.0 * time.as_secs_f64(), time);
+    let samples = async { anyhow::Ok((samples(&stack, first).await?, samples(&stack, later).await?)) };
+    let (storms, samples) = tokio::join!(storms, samples);
+    let (storms, (first, later)) = (storms?, samples?);
+    stack.wait_for(&storms, PATIENCE).await;
+    stack.wait_for(&later, PATIENCE).await;
+    let wrong = stack.delays(&storms).missing;
+    let delays = stack.delays(&later);
     let measured = format!(
-        "{} of {} samples; meanwhile {shown} of {} shown in the storms",
-        stack.delays(&samples).text(),
-        samples.len(),
+        "{} of {} samples; {} of {} samples while all the storms begin; {wrong} of {} never shown in them",
+        delays.text(),
+        later.len(),
+        stack.delays(&first).text(),
+        first.len(),
         storms.len()
     );
-    let wrong = storms.len() - shown;
-    let refused = stack.calls_to_teams().1;
-    Ok(Row { measured, p99: p99(&stack.delays(&samples)), refused, wrong, ..Row::default() })
+    Ok(Row { measured, p99: p99(&delays), refused: stack.calls_to_teams().1, wrong, ..Row::default() })
 }
 
 async fn quiet_beside_hanging(scale: f64) -> anyhow::Result<Row> {

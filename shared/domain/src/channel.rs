@@ -19,7 +19,7 @@ use crate::forward::{self, Stored};
 use crate::ids::{StormId, TeamId};
 use crate::incident::{IncidentRecord, RecordVersion, Status};
 use crate::plan::{CardRecord, Doubt, Step, Why, plan};
-use crate::storm::{Folded, Kind, Rules, Storm};
+use crate::storm::{Folded, Kind, Row, Rules, Storm};
 
 /// How many items are looked at at once: what Teams takes from a bot in some seconds, or what shows whether it storms, or what
 /// becomes rows in one go.
@@ -381,6 +381,8 @@ pub struct Facts {
     pub connection: Option<Connection>,
     /// Where the channel is.
     pub home: Option<Installation>,
+    /// Its row, as it is stored, if the card says that it is one.
+    pub row: Option<Row>,
     /// What PagerDuty's list of open incidents says, if it was asked.
     pub listed: Listed,
 }
@@ -579,7 +581,7 @@ fn plan_row(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Tim
         {
             // One that has to wait for its card stays a row that is true.
             None
-        } else if card.is_some_and(|card| card.rendered < *version) || item.afresh {
+        } else if !shows_row(facts) || card.is_some_and(|card| card.rendered < *version) || item.afresh {
             Some(Move::Fold(Some(row.storm.clone())))
         } else {
             Some(Move::Done(Why::UpToDate))
@@ -599,6 +601,12 @@ fn plan_row(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Tim
         return Some(Move::Fold(None));
     }
     None
+}
+
+/// Whether the row is there, and as new as the card says: a sender may have died between the two.
+fn shows_row(facts: &Facts) -> bool {
+    let rendered = facts.card.as_ref().map(|card| card.rendered);
+    facts.row.as_ref().is_some_and(|row| Some(row.version) >= rendered)
 }
 
 #[cfg(test)]

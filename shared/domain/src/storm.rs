@@ -278,9 +278,9 @@ impl Followed {
         }
     }
 
-    /// Forgets a row that has left.
-    pub fn forget(&mut self, was: &Folded, incident: &IncidentId) {
-        self.change(Some(was), None);
+    /// Forgets a row that has left. `was`: as what it was counted, if it was.
+    pub fn forget(&mut self, was: Option<&Folded>, incident: &IncidentId) {
+        self.change(was, None);
         self.urgent.retain(|row| &row.incident != incident);
         self.oldest.retain(|(_, known)| known != incident);
     }
@@ -450,7 +450,7 @@ impl Storm {
         self.kind == Kind::Storm && self.ended_at.is_none()
     }
 
-    /// A row came or changed.
+    /// A row came or changed. `was`: what was stored of it, which is what was counted.
     pub fn fold(&mut self, was: Option<&Folded>, row: &Row, now: Timestamp) {
         if was.is_none() {
             let minute = now.as_second().div_euclid(60);
@@ -466,13 +466,13 @@ impl Storm {
     }
 
     /// A row has got its own card.
-    pub fn becomes_card(&mut self, was: &Folded, incident: &IncidentId) {
+    pub fn becomes_card(&mut self, was: Option<&Folded>, incident: &IncidentId) {
         self.followed.forget(was, incident);
         self.message.is_true = false;
     }
 
     /// A row is not followed any more.
-    pub fn leave(&mut self, was: &Folded, incident: &IncidentId) {
+    pub fn leave(&mut self, was: Option<&Folded>, incident: &IncidentId) {
         self.becomes_card(was, incident);
         self.left = self.left.saturating_add(1);
     }

@@ -119,6 +119,13 @@ fn record_of(item: &Behind, known: &Known) -> Result<Option<StoredRecord>, Error
     known.items.get(&keys::record(&item.account, incident)).map(StoredRecord::read).transpose()
 }
 
+/// Where the row is of a card that says that it is one.
+fn row_key(item: &Behind, card: &CardRecord, record: Option<&StoredRecord>) -> Option<Key> {
+    let (row, state) = (card.row.as_ref()?, record?.record.state()?);
+    let storm = keys::storm(&item.account, &item.channel, &row.storm);
+    Some(keys::storm_row(storm, state.number, &record?.record.id))
+}
+
 /// What else has to be known, as it shows.
 fn of_the_present(item: &Behind, known: &Known) -> Vec<Key> {
     let Subject::Incident(incident) = &item.subject else { return Vec::new() };
@@ -128,7 +135,8 @@ fn of_the_present(item: &Behind, known: &Known) -> Vec<Key> {
     let card: Option<CardRecord> =
         known.items.get(&keys::card(&card_key(item, incident))).and_then(|card| data(card).ok());
     let of_connection = connection.iter().flat_map(|key| [keys::connection(key), keys::last_delivery(key)]);
-    of_connection.chain(card.iter().map(|card| keys::installation(&card.team))).collect()
+    let row = card.as_ref().and_then(|card| row_key(item, card, record.as_ref()));
+    of_connection.chain(card.iter().map(|card| keys::installation(&card.team))).chain(row).collect()
 }
 
 fn look(item: &Behind, known: &Known) -> Look {
@@ -180,6 +188,13 @@ fn look(item: &Behind, known: &Known) -> Look {
     };
     let last = connection.as_ref().and_then(|key| known.items.get(&keys::last_delivery(key)));
     let last = last.and_then(data_or_skip);
+    let row = seen.card().and_then(|card| row_key(item, card, record.as_ref()));
+    let row = row.and_then(|key| known.items.get(&key)).and_then(data_or_skip);
     let record = record.map(|stored| (stored.record, stored.version));
-    Look { facts: Facts { record, card, connection: connected, home, listed: Listed::Unknown }, seen, last, unreadable }
+    Look {
+        facts: Facts { record, card, connection: connected, home, row, listed: Listed::Unknown },
+        seen,
+        last,
+        unreadable,
+    }
 }

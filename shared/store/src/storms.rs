@@ -1,6 +1,6 @@
 //! The rows of a channel's storms. Only the channel's sender writes them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
@@ -13,15 +13,12 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::cards::SeenCard;
-use crate::item::{Attributes, Condition, Item, data_or_skip, key_attributes, readable, text};
+use crate::item::{Condition, Item, key_attributes, readable, text};
 use crate::table::{PK, SK};
 use crate::{Error, Saved, Store, keys};
 
 /// `BatchWriteItem` takes at most so many (DynamoDB API reference).
 const BATCH: usize = 25;
-
-/// `BatchGetItem` takes at most so many.
-const MOST_READ: usize = 100;
 
 /// How many batches are under way at the same time.
 const AT_ONCE: usize = 8;
@@ -74,8 +71,8 @@ impl RowsPage {
 }
 
 impl Store {
-    /// Writes rows, and after them the cards that say so: a sender that dies in between writes the rows again. `kept`: when a row
-    /// that is over may be forgotten.
+    /// Writes the cards that say that they are rows, and after them the rows: a card whose row is not as new is folded again, and no
+    /// row is without its card. `kept`: when a row that is over may be forgotten.
     pub async fn fold(
         &self,
         storm: &StormKey,
@@ -87,10 +84,10 @@ impl Store {
             let key = keys::storm_row(storm.pk(), row.number, &row.incident);
             Ok(Item::new(key, "storm_row", row)?.may_expire((!row.is_open()).then_some(kept)))
         };
-        self.write_all(rows.iter().map(row).collect::<Result<_, Error>>()?).await?;
         let card =
             |FoldedCard { key, card, seen, expires }: &FoldedCard<'_>| Self::card_item(key, card, seen, *expires);
-        self.write_all(cards.iter().map(card).collect::<Result<_, Error>>()?).await
+        self.write_all(cards.iter().map(card).collect::<Result<_, Error>>()?).await?;
+        self.write_all(rows.iter().map(row).collect::<Result<_, Error>>()?).await
     }
 
     async fn write_all(&self, items: Vec<Item>) -> Result<(), Error> {
@@ -173,32 +170,6 @@ impl Store {
             }
             Err(error) => Err(Error::call("TransactWriteItems", error)),
         }
-    }
-
-    /// Those of these rows that there are, by incident: what the storm's counts know of them, also if their cards say otherwise
-    /// because a sender has died while it wrote them.
-    pub async fn rows_of(
-        &self,
-        account: &AccountId,
-        channel: &ChannelId,
-        wanted: &[(StormId, u64, IncidentId)],
-    ) -> Result<BTreeMap<(StormId, IncidentId), Row>, Error> {
-        let key = |(storm, number, incident): &(StormId, u64, IncidentId)| {
-            keys::storm_row(keys::storm(account, channel, storm), *number, incident)
-        };
-        let keys: Vec<keys::Key> = wanted.iter().map(key).collect();
-        let mut read: Vec<Attributes> = Vec::new();
-        for some in keys.chunks(MOST_READ) {
-            read.extend(self.read_batch(some).await?);
-        }
-        let storms: BTreeMap<String, &StormId> =
-            wanted.iter().map(|(storm, ..)| (keys::storm(account, channel, storm), storm)).collect();
-        let row = |item: &Attributes| {
-            let storm = (*storms.get(text(item, PK)?)?).clone();
-            let row: Row = data_or_skip(item)?;
-            Some(((storm, row.incident.clone()), row))
-        };
-        Ok(read.iter().filter_map(row).collect())
     }
 
     /// All rows of a storm, in no particular order.

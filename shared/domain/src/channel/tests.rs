@@ -256,7 +256,10 @@ fn home() -> Installation {
 }
 
 fn facts(record: Option<(IncidentRecord, RecordVersion)>, card: Option<CardRecord>) -> Facts {
-    Facts { record, card, connection: Some(connection()), home: Some(home()), listed: Listed::Unknown }
+    // The row is as its card says.
+    let shown = card.as_ref().filter(|card| card.row.is_some()).map(|card| card.rendered);
+    let row = shown.zip(record.as_ref()).and_then(|(shown, (record, _))| Row::of(record, shown, false, T0));
+    Facts { record, card, connection: Some(connection()), home: Some(home()), row, listed: Listed::Unknown }
 }
 
 #[test]
@@ -585,7 +588,7 @@ fn what_storms_becomes_rows() {
     ] {
         let Case { name, item, state, card, connection, listed, storms, expected } = case;
         let record = Some((of_state(1, state), RecordVersion(1)));
-        let facts = Facts { record, card, connection, listed, home: Some(home()) };
+        let facts = Facts { connection, listed, ..facts(record, card) };
         let mut marked = item;
         marked.marked.at = at(0);
         assert_eq!(plan_channel(&[(marked, facts)], &storms, &rules(), at(1)), [expected], "{name}");
@@ -980,7 +983,10 @@ impl World {
 
     fn look(&self, item: &Behind) -> Facts {
         let number = Self::number(item);
-        facts(self.records.get(&number).cloned(), self.cards.get(&number).cloned())
+        let card = self.cards.get(&number).cloned();
+        let row =
+            card.as_ref().and_then(|card| self.rows.get(&(card.row.as_ref()?.storm.to_string(), number))).cloned();
+        Facts { row, ..facts(self.records.get(&number).cloned(), card) }
     }
 
     fn fold<A: Iterator<Item = Answer>>(
@@ -1002,10 +1008,6 @@ impl World {
                 Row::of(record, *version, facts.listed == Listed::Over, item.marked.at).unwrap()
             };
             for fold in &folds {
-                self.rows.insert((id.clone(), Self::number(&fold.0)), row(fold));
-            }
-            sender.lives()?;
-            for fold in &folds {
                 let (item, facts) = fold;
                 let unposted = || CardRecord::unposted(channel(), team(), home().tenant);
                 let mut card = facts.card.clone().unwrap_or_else(unposted);
@@ -1015,11 +1017,16 @@ impl World {
                 self.cards.insert(Self::number(item), card);
             }
             sender.lives()?;
-            for fold in folds {
+            let mut known: Vec<Option<Folded>> = Vec::new();
+            for fold in &folds {
+                let before = self.rows.insert((id.clone(), Self::number(&fold.0)), row(fold));
+                known.push(before.map(|row| row.folded(&storm)));
+            }
+            sender.lives()?;
+            for (fold, was) in folds.into_iter().zip(known) {
                 let row = row(&fold);
-                let (item, facts) = fold;
-                let was = facts.card.as_ref().and_then(|card| card.row.as_ref()).filter(|row| row.storm == storm);
-                sender.state.storm_mut(&storm).unwrap().fold(was, &row, at(self.now));
+                let (item, _) = fold;
+                sender.state.storm_mut(&storm).unwrap().fold(was.as_ref(), &row, at(self.now));
                 sender.state.survived(&item.subject);
                 let ended = if row.version < item.wanted { Ended::Soon } else { Ended::Done };
                 outcomes.push((item, ended));
@@ -1077,13 +1084,13 @@ impl World {
                 return Ok(Ended::Parked);
             }
             Move::Leave(row) => {
-                self.rows.remove(&(row.storm.to_string(), number));
+                let was = self.rows.remove(&(row.storm.to_string(), number)).map(|known| known.folded(&row.storm));
                 sender.lives()?;
                 let mut card = facts.card.clone().unwrap();
                 card.unfolded(item.freeze.unwrap());
                 self.cards.insert(number, card);
                 sender.lives()?;
-                sender.state.storm_mut(&row.storm).unwrap().leave(&row, &incident(number));
+                sender.state.storm_mut(&row.storm).unwrap().leave(was.as_ref(), &incident(number));
                 return Ok(Ended::Done);
             }
             Move::Hush => {
@@ -1118,11 +1125,11 @@ impl World {
                 card.posted_as(activity, version, "x".to_owned(), now);
                 card.mark_announced(&record.log, &record);
                 if let Some(row) = facts.card.as_ref().and_then(|card| card.row.as_ref()) {
-                    self.rows.remove(&(row.storm.to_string(), number));
+                    let was = self.rows.remove(&(row.storm.to_string(), number)).map(|known| known.folded(&row.storm));
                     self.cards.insert(number, card.clone());
                     sender.lives()?;
                     if let Some(storm) = sender.state.storm_mut(&row.storm) {
-                        storm.becomes_card(row, &incident(number));
+                        storm.becomes_card(was.as_ref(), &incident(number));
                     }
                 }
                 Ended::More

@@ -272,10 +272,10 @@ fn what_has_left_is_counted_apart() {
     let mut storm = begun();
     (1..=3).for_each(|number| storm.fold(None, &row(number), at(0)));
     storm.message.is_true = true;
-    storm.leave(&row(1).folded(&storm.id), &incident(1));
+    storm.leave(Some(&row(1).folded(&storm.id)), &incident(1));
     assert_eq!((storm.left, storm.followed.counts.open(), storm.message.is_true), (1, 2, false));
     storm.message.is_true = true;
-    storm.becomes_card(&row(3).folded(&storm.id), &incident(3));
+    storm.becomes_card(Some(&row(3).folded(&storm.id)), &incident(3));
     assert_eq!((storm.left, storm.followed.shown(), storm.message.is_true), (1, &[row(2)][..], false));
 }
 
@@ -382,7 +382,7 @@ proptest! {
                 }
                 Happens::Leaves(number) => {
                     if let Some(was) = rows.remove(&number) {
-                        followed.forget(&was.folded(&storm_id()), &was.incident);
+                        followed.forget(Some(&was.folded(&storm_id())), &was.incident);
                     }
                 }
                 Happens::Recounted => followed = Followed::counted(rows.values().cloned()),
