@@ -924,10 +924,12 @@ impl World {
         let mut outcomes = Vec::new();
         let (mut urgent, mut others, mut folds) = (Vec::new(), Vec::new(), Vec::new());
         for ((item, facts), planned) in looked.into_iter().zip(moves) {
-            match planned {
-                Move::Fold(storm) => folds.push((item, facts, storm)),
-                planned if planned.sends() && claim_of(&item) == Claim::Urgent => urgent.push((item, facts, planned)),
-                planned => others.push((item, facts, planned)),
+            if let Move::Fold(storm) = planned {
+                folds.push((item, facts, storm));
+            } else if planned.sends() && claim_of(&item) == Claim::Urgent {
+                urgent.push((item, facts, planned));
+            } else {
+                others.push((item, facts, planned));
             }
         }
         outcomes.extend(self.fold(folds, sender)?);
@@ -952,11 +954,12 @@ impl World {
         let touched: Vec<StormId> = looked
             .iter()
             .zip(moves)
-            .filter_map(|((_, facts), planned)| match planned {
-                Move::Fold(storm) => Some(storm.clone().or_else(|| active.clone()).expect("a storm takes it in")),
-                Move::Leave(row) => Some(row.storm.clone()),
-                Move::Card(Step::Post { .. }) => row(facts),
-                _ => None,
+            .filter_map(|((_, facts), planned)| {
+                if let Move::Fold(storm) = planned {
+                    Some(storm.clone().or_else(|| active.clone()).expect("a storm takes it in"))
+                } else {
+                    matches!(planned, Move::Leave(_) | Move::Card(Step::Post { .. })).then(|| row(facts)).flatten()
+                }
             })
             .collect();
         if sending().next().is_none() && touched.is_empty() && !storm_is_due {
@@ -1052,7 +1055,9 @@ impl World {
             match ended {
                 Ended::Soon => _ = sender.soon.insert(item.subject.clone(), item.seq),
                 Ended::Untouched | Ended::Channel => {}
-                _ => sender.state.survived(&item.subject),
+                Ended::Done | Ended::More | Ended::Until(_) | Ended::Later | Ended::Parked => {
+                    sender.state.survived(&item.subject);
+                }
             }
             outcomes.push((item, ended));
         }
@@ -1190,7 +1195,7 @@ impl World {
                     let until = *ended == Ended::Later && is_same;
                     known.not_before = until.then(|| now + pause(item.attempts + 1));
                 }
-                _ => {}
+                Ended::Done | Ended::More | Ended::Soon | Ended::Until(_) | Ended::Parked | Ended::Untouched => {}
             }
         }
         let flying = std::mem::take(&mut sender.state.in_flight);
@@ -1230,7 +1235,9 @@ impl World {
                     }
                     match sender.answer() {
                         answer @ (Answer::Throttled | Answer::Gone) => sender.waits(answer, now),
-                        _ => sender.state.storm_mut(&id).unwrap().end_is_told = true,
+                        Answer::Taken | Answer::Unclear | Answer::Lost | Answer::Refused => {
+                            sender.state.storm_mut(&id).unwrap().end_is_told = true;
+                        }
                     }
                     sender.lives()?;
                 }

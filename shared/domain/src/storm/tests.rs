@@ -326,6 +326,8 @@ fn a_storm_is_read_whatever_a_newer_version_has_stored() {
 enum Happens {
     Is { number: u64, status: Status, urgency: Urgency, service: u64, since: i64 },
     Leaves(u64),
+    MostUrgentIsOver,
+    OldestIsOver,
     Recounted,
     Stored,
 }
@@ -348,50 +350,96 @@ fn of_services(followed: &Followed) -> Vec<OfService> {
     followed.services.iter().filter(|of| of.counts.all() > 0).cloned().collect()
 }
 
-fn assert_follows(followed: &Followed, rows: &BTreeMap<u64, Row>) {
-    let counted = Followed::counted(rows.values().cloned());
-    assert_eq!(followed.counts, counted.counts);
-    assert_eq!(of_services(followed), of_services(&counted));
-    assert!(!counted.is_short(), "what is counted is at hand");
-    let mut sorted: Vec<Row> = rows.values().cloned().collect();
-    most_urgent_first(&mut sorted);
-    sorted.truncate(SHOWN);
-    assert_eq!(counted.shown(), sorted);
-    let oldest = rows.values().filter(|row| row.is_open()).map(|row| row.since).min();
-    assert_eq!(counted.oldest(), oldest);
-    if !followed.is_short() {
-        assert_eq!(followed.shown(), sorted);
-        assert_eq!(followed.oldest(), oldest);
+/// Rows, and what follows them.
+#[derive(Default)]
+struct Table {
+    rows: BTreeMap<u64, Row>,
+    followed: Followed,
+}
+
+impl Table {
+    fn is(&mut self, row: &Row) {
+        let was = self.rows.insert(row.number, row.clone()).map(|was| was.folded(&storm_id()));
+        self.followed.change(was.as_ref(), Some(row));
     }
+
+    fn is_over(&mut self, row: Option<Row>) {
+        row.into_iter().for_each(|row| self.is(&Row { status: Status::Resolved, ..row }));
+    }
+
+    fn leaves(&mut self, number: u64) {
+        if let Some(was) = self.rows.remove(&number) {
+            self.followed.forget(Some(&was.folded(&storm_id())), &was.incident);
+        }
+    }
+
+    fn most_urgent(&self) -> Vec<Row> {
+        let mut rows: Vec<Row> = self.rows.values().cloned().collect();
+        most_urgent_first(&mut rows);
+        rows
+    }
+
+    fn oldest(&self) -> Option<Row> {
+        self.rows.values().filter(|row| row.is_open()).min_by_key(|row| row.since).cloned()
+    }
+
+    fn assert_followed(&self) {
+        let counted = Followed::counted(self.rows.values().cloned());
+        assert_eq!(self.followed.counts, counted.counts);
+        assert_eq!(of_services(&self.followed), of_services(&counted));
+        assert!(!counted.is_short(), "what is counted is at hand");
+        let (mut shown, oldest) = (self.most_urgent(), self.oldest().map(|row| row.since));
+        shown.truncate(SHOWN);
+        assert_eq!((counted.shown(), counted.oldest()), (&shown[..], oldest));
+        if !self.followed.is_short() {
+            assert_eq!((self.followed.shown(), self.followed.oldest()), (&shown[..], oldest));
+        }
+    }
+}
+
+#[test]
+fn what_is_not_at_hand_is_not_guessed() {
+    let mut table = Table::default();
+    (0..60).for_each(|number| table.is(&Row { since: at(i64::try_from(number).unwrap()), ..row(number) }));
+    // The oldest ones are the least urgent ones.
+    for over in 0..20 {
+        assert!(!table.followed.is_short(), "{over}");
+        assert_eq!(table.followed.oldest(), Some(at(over)));
+        table.is_over(table.oldest());
+        table.assert_followed();
+    }
+    assert!(table.followed.is_short());
+    table.is(&Row { since: at(99), ..row(60) });
+    assert!(table.followed.is_short(), "there are older ones");
 }
 
 proptest! {
     /// What follows each change says what all rows say.
     #[test]
     fn what_is_followed_is_what_is_counted(
-        happens in prop_oneof![Just(6), Just(25), Just(60)]
-            .prop_flat_map(|numbers| prop::collection::vec(happens(numbers), 1..200)),
+        happens in prop_oneof![Just(6), Just(25), Just(60)].prop_flat_map(|numbers| {
+            let fade = |over| prop_oneof![20 => Just(over), 1 => happens(numbers)];
+            let fades = |over| prop::collection::vec(fade(over), 0..60);
+            let fades = prop_oneof![fades(Happens::MostUrgentIsOver), fades(Happens::OldestIsOver)];
+            (prop::collection::vec(happens(numbers), 1..200), fades)
+        }).prop_map(|(rages, fades)| [rages, fades].concat()),
     ) {
-        let (mut followed, mut rows) = (Followed::default(), BTreeMap::<u64, Row>::new());
+        let mut table = Table::default();
         for happens in happens {
             match happens {
                 Happens::Is { number, status, urgency, service: of, since } => {
-                    let is = Row { status, urgency, service: service(of), since: at(since), ..row(number) };
-                    let was = rows.insert(number, is.clone()).map(|was| was.folded(&storm_id()));
-                    followed.change(was.as_ref(), Some(&is));
+                    table.is(&Row { status, urgency, service: service(of), since: at(since), ..row(number) });
                 }
-                Happens::Leaves(number) => {
-                    if let Some(was) = rows.remove(&number) {
-                        followed.forget(Some(&was.folded(&storm_id())), &was.incident);
-                    }
-                }
-                Happens::Recounted => followed = Followed::counted(rows.values().cloned()),
+                Happens::Leaves(number) => table.leaves(number),
+                Happens::MostUrgentIsOver => table.is_over(table.most_urgent().first().cloned()),
+                Happens::OldestIsOver => table.is_over(table.oldest()),
+                Happens::Recounted => table.followed = Followed::counted(table.rows.values().cloned()),
                 Happens::Stored => {
-                    let stored = serde_json::to_string(&followed).unwrap();
-                    assert_eq!(serde_json::from_str::<Followed>(&stored).unwrap(), followed);
+                    let stored = serde_json::to_string(&table.followed).unwrap();
+                    assert_eq!(serde_json::from_str::<Followed>(&stored).unwrap(), table.followed);
                 }
             }
-            assert_follows(&followed, &rows);
+            table.assert_followed();
         }
     }
 }
