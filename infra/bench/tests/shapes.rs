@@ -9,7 +9,11 @@ use bench::shapes::{Row, Shape};
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn tenth_of(name: &str) -> Row {
-    let row = Shape::named(name).unwrap().run(0.1).await.unwrap();
+    part_of(name, 0.1).await
+}
+
+async fn part_of(name: &str, scale: f64) -> Row {
+    let row = Shape::named(name).unwrap().run(scale).await.unwrap();
     assert_eq!((row.refused, row.wrong), (0, 0), "{}", row.measured);
     row
 }
@@ -38,8 +42,13 @@ async fn a_thousand_over_fifty_channels_are_shown_within_fifteen_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn minutes_of_a_storm_are_all_accounted_for() {
-    let row = tenth_of("d-hour").await;
-    assert!(row.calls <= 180 + 60, "its end has cards of its own: {}", row.measured);
+    // Two minutes: a tenth of it, six, takes an unoptimised build as long as all others together.
+    let row = part_of("d-hour", 1.0 / 30.0).await;
+    assert!(
+        row.calls <= 60 + 60,
+        "a thirtieth, and what the five minutes until the last is resolved add: {}",
+        row.measured
+    );
 }
 
 #[tokio::test(start_paused = true)]
