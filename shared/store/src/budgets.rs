@@ -1,39 +1,39 @@
 //! What a tenant may be sent, which all senders share.
 
-use domain::budget::TenantBudget;
+use domain::budget::{IN_TENANT_WINDOW, TenantWindow};
 use domain::ids::TenantId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::item::number;
-use crate::update::{Update, i};
+use crate::table::EXPIRES_AT;
+use crate::update::{Update, i, n};
 use crate::{Error, Store, keys};
 
-/// Until when what was reserved fills it, in milliseconds since 1970.
-const FILLED: &str = "filled";
+const COUNT: &str = "count";
 
-/// How often it is tried when others reserve at the same time.
-const TRIES: usize = 8;
+/// How often it is tried with less when there is not so much room.
+const TRIES: usize = 4;
+
+/// A window is of no use after half a second.
+const KEPT: SignedDuration = SignedDuration::from_hours(1);
 
 impl Store {
-    /// Reserves so many requests to Teams, or as many as there is room for now. One call, unless others have reserved a moment ago.
+    /// Reserves so many requests to Teams, or as many as there is room for now. One call, unless room is short.
     pub async fn reserve_for_tenant(&self, tenant: &TenantId, wanted: usize, now: Timestamp) -> Result<usize, Error> {
-        let key = keys::tenant_budget(tenant);
-        let (granted, TenantBudget(filled)) = TenantBudget::of_idle(wanted, now);
-        let mut idle = Update::default().set(FILLED, i(filled));
-        let (name, value) = (idle.name(FILLED), idle.value("now", i(now.as_millisecond())));
-        let idle = idle.if_holds(format!("(attribute_not_exists({name}) OR {name} <= {value})"));
-        if self.update(&key, idle).await?.is_some() {
-            return Ok(granted);
-        }
+        let key = keys::tenant_budget(tenant, TenantWindow::at(now));
+        let expires = now.checked_add(KEPT).unwrap_or(Timestamp::MAX).as_second();
+        let mut wanted = wanted.min(IN_TENANT_WINDOW);
         for _ in 0..TRIES {
-            let known = self.read(&key).await?.as_ref().and_then(|item| number(item, FILLED)).unwrap_or(0);
-            let (granted, TenantBudget(filled)) = TenantBudget(known).grant(wanted, now);
-            if granted == 0 {
-                return Ok(0);
-            }
-            let update = Update::default().if_equal(FILLED, i(known)).set(FILLED, i(filled));
+            let mut update = Update::default().add(COUNT, wanted as u64).set(EXPIRES_AT, i(expires));
+            let (count, most) = (update.name(COUNT), update.value("most", n((IN_TENANT_WINDOW - wanted) as u64)));
+            let update = update.if_holds(format!("(attribute_not_exists({count}) OR {count} <= {most})"));
             if self.update(&key, update).await?.is_some() {
-                return Ok(granted);
+                return Ok(wanted);
+            }
+            let counted = self.read(&key).await?.as_ref().and_then(|item| number(item, COUNT)).unwrap_or(0);
+            wanted = wanted.min(IN_TENANT_WINDOW.saturating_sub(usize::try_from(counted).unwrap_or(usize::MAX)));
+            if wanted == 0 {
+                return Ok(0);
             }
         }
         // So many others are at work that there is no room.

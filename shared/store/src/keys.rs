@@ -4,6 +4,7 @@
 //! tenant or team, or with an id that is signed or unguessable, so an unscoped read cannot be written.
 
 use domain::behind::Subject;
+use domain::budget::TenantWindow;
 use domain::connection::ConnectionKey;
 use domain::ids::{
     AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, ServiceId, StormId,
@@ -88,9 +89,9 @@ pub(crate) fn storm_summary(pk: String) -> Key {
     Key { pk, sk: "SUMMARY".to_owned() }
 }
 
-/// What a tenant was sent.
-pub(crate) fn tenant_budget(tenant_id: &TenantId) -> Key {
-    Key { pk: tenant(tenant_id), sk: "BUDGET".to_owned() }
+/// What a tenant was sent in a window.
+pub(crate) fn tenant_budget(tenant_id: &TenantId, window: TenantWindow) -> Key {
+    Key { pk: tenant(tenant_id), sk: format!("BUDGET#{}", window.0) }
 }
 
 /// The open incidents, as PagerDuty listed them last.
@@ -335,7 +336,7 @@ mod tests {
             channel_of_account(&account, &channel),
             storm_row(storm(&account, &channel, &StormId::begun_in(7)), 7, &incident),
             storm_summary(storm(&account, &channel, &StormId::begun_in(7))),
-            tenant_budget(&tenant),
+            tenant_budget(&tenant, TenantWindow(7)),
             open_list(&account),
             subscription_of(&account, &service),
             super::account(&account),

@@ -78,9 +78,13 @@ impl Update {
         self
     }
 
-    pub(crate) fn add_one(mut self, name: &str) -> Self {
-        let (name, one) = (self.name(name), self.value("one", AttributeValue::N("1".to_owned())));
-        self.add.push(format!("{name} {one}"));
+    pub(crate) fn add_one(self, name: &str) -> Self {
+        self.add(name, 1)
+    }
+
+    pub(crate) fn add(mut self, name: &str, number: u64) -> Self {
+        let (name, more) = (self.name(name), self.value("more", n(number)));
+        self.add.push(format!("{name} {more}"));
         self
     }
 

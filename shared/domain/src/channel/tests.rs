@@ -922,10 +922,12 @@ impl World {
         sender.lives()?;
         let held = (sender.state.hold.clone(), sender.state.suspects.clone());
         let mut outcomes = Vec::new();
-        let (mut urgent, mut others, mut folds) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut urgent, mut others, mut folds, mut leaves) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for ((item, facts), planned) in looked.into_iter().zip(moves) {
             if let Move::Fold(storm) = planned {
                 folds.push((item, facts, storm));
+            } else if matches!(planned, Move::Leave(_)) {
+                leaves.push((item, facts, planned));
             } else if planned.sends() && claim_of(&item) == Claim::Urgent {
                 urgent.push((item, facts, planned));
             } else {
@@ -933,6 +935,7 @@ impl World {
             }
         }
         outcomes.extend(self.fold(folds, sender)?);
+        outcomes.extend(self.perform(leaves, sender)?);
         outcomes.extend(self.perform(urgent, sender)?);
         self.show(sender)?;
         outcomes.extend(self.perform(others, sender)?);
