@@ -244,7 +244,7 @@ fn what_has_left_is_said() {
     for number in [48_000, 48_001] {
         let row = row(number, Status::Triggered, "Payments");
         let was = Folded { service: storm.followed.services[0].service.id.clone(), ..row.folded(&storm.id) };
-        storm.leave(&was, &row.incident);
+        storm.leave(Some(&was), &row.incident);
         let said =
             ["1 more is not followed any more, since its service", "2 more are not followed any more, since their"];
         let text = json(&card(&storm)).to_string();
