@@ -1,6 +1,6 @@
 //! One channel: read what is unfinished, plan the next wave, note it, do it, save it, read again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -8,18 +8,14 @@ use domain::behind::{Behind, Subject};
 use domain::budget::Claim;
 use domain::cause::{Cause, Occasion};
 use domain::channel::{
-    Epoch, Facts, HoldKind, Move, Parking, State, card_of, claim_of, due, next_due, plan_channel, storm_begins,
+    Epoch, Facts, HoldKind, Move, Parking, State, card_of, due, next_due, plan_channel, storm_begins,
 };
-use domain::connection::DeliveryOutcome;
-use domain::failure::Class;
-use domain::ids::{AccountId, ChannelId, StormId};
-use domain::incident::Status;
-use domain::plan::{CardKey, CardRecord, Step};
-use domain::storm::Folded;
+use domain::ids::{AccountId, ChannelId, TeamId, TenantId};
+use domain::plan::CardRecord;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{App, Metric};
-use store::{Held, Look};
+use store::Look;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -28,12 +24,13 @@ use crate::Limits;
 use crate::channel_gone;
 use crate::deliver::{Delivered, Manner, deliver};
 use crate::ended::{Ended, Trouble};
-use crate::last_delivery;
 use crate::late;
-use crate::note::{self, Done, Told};
+use crate::note::{Done, Told};
 use crate::rows;
 use crate::say::say;
 use crate::sending::{Heard, Sending};
+use crate::settle::{Outcome, keep, settle};
+use crate::wave::Wave;
 
 /// How long a channel is worked at before it queues behind the others again.
 const SLICE: Duration = Duration::from_secs(2);
@@ -47,15 +44,8 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// A channel that Teams throttles or does not find is looked at so often. A lost one is left to the reconciler.
 const MOST_WAIT: Duration = Duration::from_secs(60);
 
-/// With less time than this left, nothing more is saved: a call to the table takes up to 3.5 s.
-const SAVE_BUDGET: Duration = Duration::from_secs(5);
-const SAVE_PAUSE: Duration = Duration::from_millis(500);
-
 /// How long PagerDuty may take to say what is true of an incident.
 const ASK: Duration = Duration::from_secs(5);
-
-/// How many messages a wave sends at most, and reserves of the tenant's budget: as many as a channel takes in a second.
-const SENDS: usize = 7;
 
 /// How many items are written down at the same time.
 const AT_ONCE: usize = 32;
@@ -119,41 +109,6 @@ enum After {
     Wait(Vec<Behind>),
     /// Nothing that this sender does.
     Stop(Next),
-}
-
-/// What came of an item, to be written down.
-pub(crate) struct Outcome {
-    pub(crate) item: Behind,
-    pub(crate) look: Look,
-    pub(crate) ended: Ended,
-    pub(crate) told: Told,
-}
-
-/// A wave's moves, by how they are made.
-#[derive(Default)]
-struct Wave {
-    folds: Vec<(Behind, Look, Option<StormId>)>,
-    leaves: Vec<(Behind, Look, Folded)>,
-    /// In the order of the work; what cannot wait is before `urgent`.
-    others: Vec<((Behind, Look), Move)>,
-    urgent: usize,
-    /// What is left for a later wave: whether it may take what is kept free for what cannot wait.
-    left_over: Option<Claim>,
-    /// How many messages it wants to send.
-    sends: usize,
-}
-
-impl Wave {
-    /// The storms whose rows it changes.
-    fn storms(&self, state: &State) -> BTreeSet<StormId> {
-        let active = || state.active().map(|active| active.id.clone());
-        let folded = self.folds.iter().filter_map(|(_, _, storm)| storm.clone().or_else(active));
-        let left = self.leaves.iter().map(|(_, _, row)| row.storm.clone());
-        let posts = self.others.iter().filter(|(_, planned)| matches!(planned, Move::Card(Step::Post { .. })));
-        let become_cards =
-            posts.filter_map(|((_, look), _)| Some(look.facts.card.as_ref()?.row.as_ref()?.storm.clone()));
-        folded.chain(left).chain(become_cards).collect()
-    }
 }
 
 impl Drain<'_> {
@@ -251,7 +206,8 @@ impl Drain<'_> {
         let mut looks = app.store.look_at(&items.iter().collect::<Vec<_>>()).await?;
         late::ask(app, self.account, &mut looks).await?;
         let moves = self.plan(&items, &looks);
-        let wave = self.chosen(items.into_iter().zip(looks).zip(moves).collect());
+        let planned = items.into_iter().zip(looks).zip(moves).collect();
+        let wave = Wave::of(planned, &self.state, &app.config.storm, app.clock.now());
         let sending: Vec<&Behind> =
             wave.others.iter().filter(|(_, planned)| planned.sends()).map(|((item, _), _)| item).collect();
         let storms = wave.storms(&self.state);
@@ -320,47 +276,6 @@ impl Drain<'_> {
         plan_channel(&looked, &self.state, rules, now)
     }
 
-    /// What is done in this wave: everything that needs no message, and as many messages as the budget has room for.
-    fn chosen(&self, planned: Vec<((Behind, Look), Move)>) -> Wave {
-        let (now, budget) = (self.app.clock.now(), &self.state.budget);
-        let mut wave = Wave::default();
-        let mut room = budget.allows(Claim::Urgent, now).min(SENDS);
-        let mut ordinary = budget.allows(Claim::Ordinary, now);
-        let folds = planned.iter().any(|(_, planned)| matches!(planned, Move::Fold(_) | Move::Leave(_)));
-        let wants = self.state.storm_wants(&self.app.config.storm, now).is_some_and(|(at, ..)| at <= now);
-        // The storm's card.
-        if (folds || wants) && room > 0 {
-            (wave.sends, room) = (1, room - 1);
-            ordinary = ordinary.saturating_sub(1);
-        } else if wants {
-            wave.left_over = Some(Claim::Urgent);
-        }
-        for ((item, look), planned) in planned {
-            match planned {
-                Move::Fold(storm) => wave.folds.push((item, look, storm)),
-                Move::Leave(row) => wave.leaves.push((item, look, row)),
-                planned if planned.sends() => {
-                    let claim = claim_of(&item);
-                    let has_room = room > 0 && (claim == Claim::Urgent || ordinary > 0);
-                    if !has_room || wave.left_over.is_some() {
-                        wave.left_over = wave.left_over.or(Some(claim));
-                        continue;
-                    }
-                    // An edit is told in the thread.
-                    let needs = if matches!(planned, Move::Card(Step::Edit(..))) { 2 } else { 1 };
-                    wave.sends += needs.min(room);
-                    (room, ordinary) = (room.saturating_sub(needs), ordinary.saturating_sub(needs));
-                    wave.urgent += usize::from(claim == Claim::Urgent);
-                    wave.others.push(((item, look), planned));
-                }
-                planned => wave.others.push(((item, look), planned)),
-            }
-        }
-        // Stable: what cannot wait first, in its order.
-        wave.others.sort_by_key(|((item, _), planned)| !(planned.sends() && claim_of(item) == Claim::Urgent));
-        wave
-    }
-
     /// What is left waits until the channel takes more, or is done in the next wave.
     fn when_there_is_room(&self, set: Vec<Behind>, claim: Claim) -> After {
         let now = self.app.clock.now();
@@ -371,7 +286,7 @@ impl Drain<'_> {
         After::Stop(Next::At(wait.unsigned_abs().min(GLANCE)))
     }
 
-    async fn tenant_of(&self, wave: &Wave) -> Result<Option<domain::ids::TenantId>, store::Error> {
+    async fn tenant_of(&self, wave: &Wave) -> Result<Option<TenantId>, store::Error> {
         let looks = wave.others.iter().map(|((_, look), _)| look).chain(wave.folds.iter().map(|(_, look, _)| look));
         let home = looks.filter_map(|look| look.facts.home.as_ref()).next();
         if let Some(home) = home {
@@ -489,7 +404,7 @@ impl Drain<'_> {
     }
 
     /// Notes that the whole channel has to wait.
-    pub(crate) async fn wait(&mut self, Trouble { kind, why, after }: &Trouble, team: &domain::ids::TeamId) {
+    pub(crate) async fn wait(&mut self, Trouble { kind, why, after }: &Trouble, team: &TeamId) {
         let after = after.map(|after| SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX));
         self.state.wait(*kind, why, after, self.app.random.fraction(), self.app.clock.now());
         if *kind == HoldKind::Lost {
@@ -603,68 +518,6 @@ fn parked(item: &Behind, look: &Look, parking: Parking, card: Option<CardRecord>
     // Whoever tries it again has to know that it may be there.
     let card = card.filter(|card| card.doubt.is_some() && Some(card) != look.facts.card.as_ref());
     Delivered { ended: Ended::Parked, told, card }
-}
-
-/// What Teams has taken must be known, or the next try posts or tells it a second time: a table that is away is asked until the
-/// invocation's end.
-async fn keep(app: App, mut outcome: Outcome, card: Option<CardRecord>, limits: Limits) -> Outcome {
-    let (Some(card), Some(incident)) = (card, outcome.item.subject.incident()) else { return outcome };
-    let key = CardKey {
-        account: outcome.item.account.clone(),
-        incident: incident.clone(),
-        channel: outcome.item.channel.clone(),
-    };
-    let state = outcome.look.facts.record.as_ref().and_then(|(record, _)| record.state());
-    let is_over = card.frozen.is_some() || state.is_some_and(|state| state.status == Status::Resolved);
-    let expires = is_over.then(|| app.kept_until());
-    // What was a row until now leaves its storm with it.
-    let was = outcome.look.facts.card.as_ref().and_then(|card| card.row.clone()).filter(|_| card.row.is_none());
-    let row = was.zip(state.map(|state| state.number));
-    loop {
-        let saved = match &row {
-            Some((row, number)) => {
-                app.store.save_card_of_row(&key, &card, &outcome.look.seen, (&row.storm, *number)).await
-            }
-            None => app.store.save_card_over(&key, &card, &outcome.look.seen, expires).await,
-        };
-        let Err(error) = saved else { return outcome };
-        let can_help = matches!(error.class(), Class::Retry { .. });
-        if !can_help || Instant::now() + SAVE_BUDGET > limits.end {
-            tracing::error!(error = runtime::chain(&error), "not saved");
-            outcome.ended = Ended::Unsaved;
-            return outcome;
-        }
-        tracing::warn!(error = runtime::chain(&error), "not saved yet");
-        tokio::time::sleep(SAVE_PAUSE).await;
-    }
-}
-
-/// The item itself, its lines in the ledger, the connection's newest message, the figures.
-async fn settle(app: &App, outcome: &Outcome) -> Result<(), store::Error> {
-    let Outcome { item, look, ended, told } = outcome;
-    let why = told.why.as_deref().unwrap_or_default();
-    let item_settled = async {
-        match ended {
-            Ended::Done => app.store.finish_behind(item).await.map(drop),
-            Ended::DoneUntil(until) => app.store.postpone_behind(item, *until).await,
-            Ended::Later(until) => app.store.hold_behind(item, &Held::Until(Some(*until)), why).await,
-            Ended::Channel(_) => app.store.hold_behind(item, &Held::Until(None), why).await,
-            Ended::Parked => app.store.hold_behind(item, &Held::Parked, why).await,
-            Ended::Soon | Ended::Untouched | Ended::Unsaved => Ok(()),
-        }
-    };
-    let delivery = async {
-        let Some(connection) = &look.facts.connection else { return };
-        if let Some(delivered) = told.delivered {
-            channel_gone::is_back(app, connection).await;
-            last_delivery::note(app, connection, look.last.as_ref(), delivered, None).await;
-        } else if told.is_refused() {
-            let reason = Some(why.to_owned());
-            last_delivery::note(app, connection, look.last.as_ref(), DeliveryOutcome::Refused, reason).await;
-        }
-    };
-    let (settled, (), ()) = tokio::join!(item_settled, delivery, note::ended(app, item, ended, told));
-    settled
 }
 
 /// Every line about an item says which event brought it about: the same id is in the webhook's own lines.

@@ -14,6 +14,8 @@ mod note;
 mod rows;
 mod say;
 mod sending;
+mod settle;
+mod wave;
 
 use std::time::Duration;
 

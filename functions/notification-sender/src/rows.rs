@@ -15,10 +15,11 @@ use runtime::{BotError, Metric};
 use store::{FoldedCard, Look, StormKey};
 use teams::connector::ConnectorError;
 
-use crate::drain::{Drain, Outcome};
+use crate::drain::Drain;
 use crate::ended::{Ended, Trouble};
 use crate::note::{Done, Told};
 use crate::sending::Sending;
+use crate::settle::Outcome;
 
 /// More steps than this for the storms of one channel mean that we run in circles.
 const MOST_STEPS: usize = 8;
