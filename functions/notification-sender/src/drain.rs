@@ -84,8 +84,7 @@ pub(crate) async fn drain(
     let turn: Pin<Box<dyn Future<Output = Result<Next, store::Error>> + Send + '_>> =
         Box::pin(drain.turn(set, turn_ends));
     let next = turn.await?;
-    drain.note_end(next).await?;
-    Ok(next)
+    drain.note_end(next).await
 }
 
 pub(crate) struct Drain<'a> {
@@ -171,7 +170,7 @@ impl Drain<'_> {
     }
 
     /// Notes what has changed since the last wave noted it, where somebody will ask for it.
-    async fn note_end(&mut self, next: Next) -> Result<(), store::Error> {
+    async fn note_end(&mut self, next: Next) -> Result<Next, store::Error> {
         let now = self.app.clock.now();
         let expects = match next {
             // Queues count whole seconds.
@@ -179,11 +178,18 @@ impl Drain<'_> {
             Next::More => Some(now),
             Next::Nothing => None,
         };
-        if let Some(active) = self.state.storms.last_mut().filter(|storm| storm.takes_in()) {
-            active.expects = expects;
-        }
+        self.state.expect(expects);
         let has_changed = self.state.storms != self.noted.storms;
-        if has_changed { self.note_state().await.map(drop) } else { Ok(()) }
+        if has_changed && !self.note_state().await? {
+            return Ok(next);
+        }
+        // Until now whoever marked something has relied on a sender that comes.
+        if next == Next::Nothing && !self.state.storms.is_empty() {
+            let set = self.app.store.behind_set(self.account, self.channel).await?;
+            let late = |item: &Behind| item.due_at().is_some_and(|at| at <= now);
+            return Ok(if set.iter().any(late) { Next::More } else { next });
+        }
+        Ok(next)
     }
 
     /// Notes the state for whoever comes next. `false`: another sender goes on.
@@ -215,6 +221,8 @@ impl Drain<'_> {
         if wave.sends > 0 || !storms.is_empty() {
             self.state = self.state.clone().with_wave(sending);
             let mut noted = self.state.clone();
+            // Somebody is here, and comes again.
+            noted.expect(Some(app.clock.now()));
             noted.budget = noted.budget.with_reserved(wave.sends, app.clock.now());
             for storm in noted.storms.iter_mut().filter(|storm| storms.contains(&storm.id)) {
                 (storm.is_counted, storm.message.is_true) = (false, false);

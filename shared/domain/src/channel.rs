@@ -150,6 +150,19 @@ impl State {
         self.storms.last().filter(|storm| storm.ended_at.is_none())
     }
 
+    /// Whether a sender comes without being woken, and by when: the channel storms, and its message waits for the next glance.
+    #[must_use]
+    pub fn expects(&self) -> Option<Timestamp> {
+        self.active().filter(|active| active.takes_in()).and_then(|active| active.expects)
+    }
+
+    /// Notes by when a sender comes without being woken.
+    pub fn expect(&mut self, at: Option<Timestamp>) {
+        if let Some(active) = self.storms.last_mut().filter(|storm| storm.takes_in()) {
+            active.expects = at;
+        }
+    }
+
     /// The storm of this name.
     #[must_use]
     pub fn storm(&self, id: &StormId) -> Option<&Storm> {

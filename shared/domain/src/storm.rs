@@ -481,9 +481,14 @@ impl Storm {
     #[must_use]
     pub fn looked_at(mut self, now: Timestamp) -> Self {
         if let Some(expected) = self.expects.take() {
-            let is_late = now.duration_since(expected) > LAGS;
+            let late = now.duration_since(expected);
             // Up at once and down slowly, or all storms would be in time one after the other.
-            self.slower = if is_late { (self.slower + 60).min(SLOWEST) } else { self.slower.saturating_sub(6) };
+            self.slower = if late > LAGS {
+                let by = late.as_millis() / LAGS.as_millis() * 60;
+                self.slower.saturating_add(u32::try_from(by).unwrap_or(SLOWEST)).min(SLOWEST)
+            } else {
+                self.slower.saturating_sub(6)
+            };
         }
         self
     }

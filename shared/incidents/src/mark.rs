@@ -8,6 +8,7 @@ use domain::ids::{AccountId, ChannelId};
 use domain::ledger::{LedgerEntry, Progress};
 use futures_util::future::{join_all, try_join_all};
 use runtime::{App, Metric, WakeUpCall};
+use store::Awake;
 
 use crate::ObserveError;
 
@@ -15,7 +16,7 @@ use crate::ObserveError;
 /// whatever becomes of this process. Harmless to repeat.
 pub async fn want(app: &App, marks: &[Mark]) -> Result<(), ObserveError> {
     mark(app, marks).await?;
-    for WakeUpCall { account, channel, .. } in wake_up_calls(app, marks).await? {
+    for (WakeUpCall { account, channel, .. }, _) in wake_up_calls(app, marks).await? {
         wake_anew(app, &account, &channel).await?;
     }
     count(app, marks);
@@ -38,20 +39,21 @@ pub(crate) async fn mark(app: &App, marks: &[Mark]) -> Result<(), store::Error> 
     Ok(())
 }
 
-/// How to wake the channels of these marks, which have been made already. A channel in which nothing was ever marked is noted, so
+/// How to wake the channels of these marks, which have been made already, and whether a sender comes without that. A channel in which nothing was ever marked is noted, so
 /// that the reconciler finds it.
-pub(crate) async fn wake_up_calls(app: &App, marks: &[Mark]) -> Result<Vec<WakeUpCall>, store::Error> {
+pub(crate) async fn wake_up_calls(app: &App, marks: &[Mark]) -> Result<Vec<(WakeUpCall, bool)>, store::Error> {
     let channels: BTreeSet<(&AccountId, &ChannelId)> =
         marks.iter().map(|mark| (&mark.account, &mark.channel)).collect();
     try_join_all(channels.into_iter().map(async |(account, channel)| {
-        let epoch = match app.store.epoch(account, channel).await? {
-            Some(epoch) => epoch,
-            None => {
+        let (epoch, expected) = match app.store.awake(account, channel, app.clock.now()).await? {
+            Awake::When(epoch) => (epoch, false),
+            Awake::Soon(epoch) => (epoch, true),
+            Awake::Never => {
                 app.store.put_channel_of_account(account, channel).await?;
-                Epoch(0)
+                (Epoch(0), false)
             }
         };
-        Ok(WakeUpCall { account: account.clone(), channel: channel.clone(), epoch })
+        Ok((WakeUpCall { account: account.clone(), channel: channel.clone(), epoch }, expected))
     }))
     .await
 }
@@ -62,8 +64,13 @@ pub async fn wake_anew(app: &App, account: &AccountId, channel: &ChannelId) -> R
     Ok(app.queue.wake_anew(account, channel, &unique).await?)
 }
 
-pub(crate) async fn wake(app: &App, calls: &[WakeUpCall]) -> Result<(), ObserveError> {
-    Ok(app.queue.wake(calls).await?)
+pub(crate) async fn wake(app: &App, calls: &[(WakeUpCall, bool)]) -> Result<(), ObserveError> {
+    // In a storm each change would leave a message behind the one that waits.
+    let calls: Vec<WakeUpCall> = calls.iter().filter(|(_, expected)| !expected).map(|(call, _)| call.clone()).collect();
+    if calls.is_empty() {
+        return Ok(());
+    }
+    Ok(app.queue.wake(&calls).await?)
 }
 
 /// The mark has no room for its cause, which is shown with those before it.

@@ -3,13 +3,31 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::channel::{Epoch, State};
 use domain::ids::{AccountId, ChannelId};
+use jiff::{SignedDuration, Timestamp};
 
-use crate::item::{Attributes, DATA, Item, KIND, SCHEMA, SCHEMA_VERSION, data_or_skip, number, readable, written};
+use crate::item::{
+    Attributes, DATA, Item, KIND, SCHEMA, SCHEMA_VERSION, data_or_skip, number, readable, text, written,
+};
 use crate::update::{Update, n};
 use crate::{Error, Store, keys};
 
 const EPOCH: &str = "epoch";
 const HOLD: &str = "hold";
+const EXPECTS: &str = "expects";
+
+/// A sender that was expected so long ago does not come any more.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(60);
+
+/// When a channel is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awake {
+    /// No sender has been there yet.
+    Never,
+    /// When somebody wakes it.
+    When(Epoch),
+    /// Soon, without being woken: whatever was marked before this was read is seen then.
+    Soon(Epoch),
+}
 
 fn epoch(item: &Attributes) -> Epoch {
     Epoch(number(item, EPOCH).and_then(|epoch| u64::try_from(epoch).ok()).unwrap_or(0))
@@ -28,9 +46,12 @@ impl Store {
         Ok((epoch(&item), state))
     }
 
-    /// The epoch of a channel, as the last write left it; `None`: no sender has been there yet.
-    pub async fn epoch(&self, account: &AccountId, channel: &ChannelId) -> Result<Option<Epoch>, Error> {
-        Ok(self.read(&keys::channel_state(account, channel)).await?.as_ref().map(epoch))
+    /// Whether a channel has to be woken, as the last write left it.
+    pub async fn awake(&self, account: &AccountId, channel: &ChannelId, now: Timestamp) -> Result<Awake, Error> {
+        let Some(item) = self.read(&keys::channel_state(account, channel)).await? else { return Ok(Awake::Never) };
+        let expected: Option<Timestamp> = text(&item, EXPECTS).and_then(|at| at.parse().ok());
+        let comes = expected.is_some_and(|at| now.duration_since(at) < OVERDUE);
+        Ok(if comes { Awake::Soon(epoch(&item)) } else { Awake::When(epoch(&item)) })
     }
 
     /// Notes the state for whoever comes next. `false`: somebody has begun another epoch, and goes on in place of the caller.
@@ -43,6 +64,10 @@ impl Store {
     ) -> Result<bool, Error> {
         let key = keys::channel_state(account, channel);
         let update = Update::default().if_equal(EPOCH, n(mine)).set(DATA, written(&key.pk, state)?);
+        let update = match state.expects() {
+            Some(at) => update.set(EXPECTS, AttributeValue::S(at.to_string())),
+            None => update.remove(&[EXPECTS]),
+        };
         Ok(self.update(&key, update).await?.is_some())
     }
 

@@ -37,6 +37,7 @@ mod update;
 pub use admin::{Admin, AuditEntry, PendingAuthorization, Session, Via};
 pub use behind::Held;
 pub use cards::{Saved, SeenCard};
+pub use channels::Awake;
 pub use error::{Error, Misfit};
 pub use incidents::{IncidentItems, Merged, OpenIncident, StoredRecord};
 pub use keys::{LockKey, OnceKey};

@@ -16,7 +16,7 @@ use domain::incident::{Asked, IncidentRecord, RecordVersion, ServiceRef, Snapsho
 use domain::plan::{CardKey, CardRecord};
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use store::{Held, Saved, Store};
+use store::{Awake, Held, Saved, Store};
 
 use crate::fixtures::{LATER, T0, account, at, channel};
 use crate::support::{TABLE, table};
@@ -182,7 +182,7 @@ async fn what_is_over_may_be_forgotten() {
 async fn whoever_comes_later_is_the_one_whose_word_counts() {
     let (store, _) = table().await;
     let (account, channel) = (account(), channel());
-    assert_eq!(store.epoch(&account, &channel).await.unwrap(), None);
+    assert_eq!(store.awake(&account, &channel, T0).await.unwrap(), Awake::Never);
     let (first, state) = store.begin_epoch(&account, &channel).await.unwrap();
     assert_eq!((first, state), (Epoch(1), State::default()));
     let mut noted = State::default();
@@ -197,7 +197,11 @@ async fn whoever_comes_later_is_the_one_whose_word_counts() {
     assert_eq!(store.channel_state(&account, &channel).await.unwrap().hold, None::<Hold>);
     assert!(!store.put_state(&account, &channel, second, &noted).await.unwrap(), "who had read of it goes no further");
     store.release_channel(&account, &channel).await.unwrap();
-    assert_eq!(store.epoch(&account, &channel).await.unwrap(), Some(Epoch(3)), "there was nothing to release");
+    assert_eq!(
+        store.awake(&account, &channel, T0).await.unwrap(),
+        Awake::When(Epoch(3)),
+        "there was nothing to release"
+    );
 }
 
 #[tokio::test]

@@ -176,15 +176,19 @@ fn where_senders_come_late_it_is_edited_more_slowly() {
         (storm.slower, storm.glance().as_millis())
     };
     assert_eq!(come(Some(10), 400), (0, 2_000), "in time");
-    assert_eq!(come(Some(10), 401), (60, 3_200));
+    assert_eq!(come(Some(10), 401), (60, 3_200), "a little late");
     assert_eq!(come(None, 90_000), (60, 3_200), "nobody was expected");
     assert_eq!(come(Some(10), -5_000), (54, 3_080), "early");
     for slower in [114, 174, 234, 294, 300, 300] {
-        assert_eq!(come(Some(10), 9_000).0, slower);
+        assert_eq!(come(Some(10), 700).0, slower);
     }
     for slower in [294, 288, 282] {
         assert_eq!(come(Some(10), 0).0, slower);
     }
+    for _ in 0..20 {
+        come(Some(10), 0);
+    }
+    assert_eq!((come(Some(10), 0).0, come(Some(10), 1_200).0), (156, 300), "three times as late, three steps");
 }
 
 #[test]
