@@ -186,8 +186,7 @@ impl Drain<'_> {
         // Until now whoever marked something has relied on a sender that comes.
         if next == Next::Nothing && !self.state.storms.is_empty() {
             let set = self.app.store.behind_set(self.account, self.channel).await?;
-            let late = |item: &Behind| item.due_at().is_some_and(|at| at <= now);
-            return Ok(if set.iter().any(late) { Next::More } else { next });
+            return Ok(self.next(&set, self.app.clock.now()));
         }
         Ok(next)
     }
