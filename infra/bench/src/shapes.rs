@@ -249,8 +249,10 @@ fn sample_count(scale: f64) -> usize {
 async fn quiet_beside_storms(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
     let busy = stack.add_places("busy", 50).await?;
-    let quiet = stack.add_places("quiet", sample_count(scale) * 4).await?;
-    let (first, later) = quiet.split_at(sample_count(scale));
+    // It takes them some twenty seconds to find their pace.
+    let first = sample_count(scale).max(10);
+    let quiet = stack.add_places("quiet", first + sample_count(scale) * 2).await?;
+    let (first, later) = quiet.split_at(first);
     // All of them begin within the same seconds, and go on for as long as samples are taken.
     let time = Duration::from_secs(2) * u32::try_from(quiet.len())?;
     let storms = storm(&stack, &busy, 10_000.0 / 60.0 * time.as_secs_f64(), time);
