@@ -136,7 +136,7 @@ class Template(unittest.TestCase):
         table = rust[rust.index("VARIABLES: &[Variable]") :]
         table = table[: table.index("];")]
         # Some have their name from a constant.
-        table = re.sub(r"(?<=optional\()[A-Z_]+\b", lambda name: f'"{text(CONFIG, name[0])}"', table)
+        table = re.sub(r"optional\(\s*([A-Z_]+)\b", lambda name: f'optional("{text(CONFIG, name[1])}"', table)
         known = dict(re.findall(r'(?:required|optional)\(\s*"(\w+)",\s*"([^"]*)"', table))
         required = set(re.findall(r'required\(\s*"(\w+)"', table))
         self.assertEqual(len(known), len(re.findall(r"\b(?:required|optional)\(", table)), "every line is understood")
