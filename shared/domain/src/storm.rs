@@ -377,7 +377,8 @@ pub struct Storm {
     pub left: u64,
     #[serde(default, deserialize_with = "forward::or_default")]
     pub message: Message,
-    /// How many new incidents came in each minute, by the minute's number since 1970; the last ones only.
+    /// How many new incidents came in a minute, by the minute's number since 1970. A minute after which another had as many is left
+    /// out: whatever number is quiet, that one says more.
     #[serde(default, deserialize_with = "forward::known_ones")]
     arrivals: Vec<(i64, u32)>,
     /// How much more slowly than it might the card is edited, in per cent: senders are few, and other channels wait.
@@ -453,16 +454,18 @@ impl Storm {
     /// A row came or changed. `was`: what was stored of it, which is what was counted.
     pub fn fold(&mut self, was: Option<&Folded>, row: &Row, now: Timestamp) {
         if was.is_none() {
-            let minute = now.as_second().div_euclid(60);
-            match self.arrivals.last_mut() {
-                Some((last, count)) if *last >= minute => *count = count.saturating_add(1),
-                _ => self.arrivals.push((minute, 1)),
-            }
-            let keep = self.arrivals.len().saturating_sub(30);
-            self.arrivals.drain(..keep);
+            self.arrived(now);
         }
         self.followed.change(was, Some(row));
         self.message.is_true = false;
+    }
+
+    fn arrived(&mut self, now: Timestamp) {
+        let minute = now.as_second().div_euclid(60);
+        let newest = self.arrivals.pop_if(|(last, _)| *last >= minute);
+        let (minute, count) = newest.map_or((minute, 1), |(last, count)| (last, count.saturating_add(1)));
+        self.arrivals.retain(|(_, earlier)| *earlier > count);
+        self.arrivals.push((minute, count));
     }
 
     /// A row has got its own card.

@@ -222,6 +222,22 @@ fn a_storm_ends_when_little_new_has_come_for_five_minutes() {
 }
 
 #[test]
+fn a_busy_minute_counts_however_long_it_has_to_be_quiet_afterwards() {
+    let mut storm = begun();
+    for (minute, count) in (0..110).map(|minute| (minute, if minute == 20 { 5 } else { 4 })) {
+        for number in 0..count {
+            storm.fold(None, &row(minute * 10 + number), at(minute as i64 * 60));
+        }
+    }
+    storm.message.is_true = true;
+    for (minutes, quiet_rate, expected) in [(5, 5, 26), (30, 5, 51), (120, 5, 141), (120, 4, 230), (120, 6, 120)] {
+        let rules = Rules { quiet_for: SignedDuration::from_mins(minutes), quiet_rate, ..Rules::default() };
+        assert_eq!(storm.wants(&rules, at(0)), Some((at(expected * 60), Want::End)), "{minutes} {quiet_rate}");
+    }
+    assert_eq!(storm.arrivals.len(), 2, "no more is kept than is needed");
+}
+
+#[test]
 fn a_row_that_changes_is_nothing_new() {
     let mut storm = begun();
     storm.fold(None, &row(1), at(0));
