@@ -18,7 +18,7 @@ use teams::activity::Click;
 use teams::auth::Verified;
 
 use crate::error::FlowError;
-use crate::who::Who;
+use crate::who::{Who, was_sent};
 
 /// What a click led to.
 #[derive(Debug)]
@@ -179,13 +179,7 @@ async fn link_accounts(app: &App, who: &Who) -> Clicked {
 }
 
 fn link_sent(sent: Result<(), FlowError>) -> Clicked {
-    match sent {
-        Ok(()) => Clicked::LinkSent,
-        Err(error) => {
-            tracing::warn!(error = runtime::chain(&error), "private message not sent");
-            Clicked::LinkNotSent
-        }
-    }
+    if was_sent(sent) { Clicked::LinkSent } else { Clicked::LinkNotSent }
 }
 
 /// Somebody who is no admin wants a key that they can pass on to one.

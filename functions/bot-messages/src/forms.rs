@@ -17,7 +17,7 @@ use serde_json::Value;
 use store::OnceKey;
 
 use crate::error::FlowError;
-use crate::who::Who;
+use crate::who::{Who, was_sent};
 
 /// How many services the form offers without searching, and how many a search finds.
 const OFFERED: u32 = 15;
@@ -89,13 +89,10 @@ async fn shown(app: &App, who: &Who, page: Result<Page, FlowError>) -> Page {
     match page {
         Ok(page) => page,
         Err(FlowError::NotConnected) => Page::NotConnected,
-        Err(error) if error.needs_link() => match who.ask_to_link(app, "a new incident", Wanted::Trigger).await {
-            Ok(()) => Page::LinkSent,
-            Err(error) => {
-                tracing::warn!(error = runtime::chain(&error), "private message not sent");
-                Page::LinkNotSent
-            }
-        },
+        Err(error) if error.needs_link() => {
+            let sent = who.ask_to_link(app, "a new incident", Wanted::Trigger).await;
+            if was_sent(sent) { Page::LinkSent } else { Page::LinkNotSent }
+        }
         Err(error) => Page::Failed(error),
     }
 }

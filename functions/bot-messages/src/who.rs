@@ -178,3 +178,8 @@ impl Who {
         Ok(())
     }
 }
+
+/// Whether a private message was sent. The answer to the person's click says so, so a failure is logged and no more.
+pub(crate) fn was_sent(sent: Result<(), FlowError>) -> bool {
+    sent.inspect_err(|error| tracing::warn!(error = runtime::chain(error), "private message not sent")).is_ok()
+}

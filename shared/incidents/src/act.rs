@@ -76,12 +76,23 @@ impl From<PersonError> for Outcome {
         match error {
             PersonError::NeedsLink => Self::NeedsLink,
             PersonError::Busy => Self::Busy,
-            PersonError::PagerDuty(error) => Self::Failed(ActError::PagerDuty(error)),
-            PersonError::Table(error) => Self::Failed(ActError::Table(error)),
-            error
-            @ (PersonError::OAuth(_) | PersonError::Secret(_) | PersonError::Random(_) | PersonError::Seal(_)) => {
-                Self::Failed(ActError::Person(error))
-            }
+            error => Self::Failed(ActError::of_person(error)),
+        }
+    }
+}
+
+impl ActError {
+    /// Why a person's call failed. No `From`: who is not linked, or has no time, is told so and not that something failed.
+    pub(crate) fn of_person(error: PersonError) -> Self {
+        match error {
+            PersonError::PagerDuty(error) => Self::PagerDuty(error),
+            PersonError::Table(error) => Self::Table(error),
+            error @ (PersonError::NeedsLink
+            | PersonError::Busy
+            | PersonError::OAuth(_)
+            | PersonError::Secret(_)
+            | PersonError::Random(_)
+            | PersonError::Seal(_)) => Self::Person(error),
         }
     }
 }

@@ -15,7 +15,7 @@ use domain::ids::{AccountId, CauseId, EntraUserId, IncidentId, PdUserId, Service
 use domain::incident::{Asked, Status};
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
-use pagerduty::rest::{Api, ApiError, Auth, RestIncident};
+use pagerduty::rest::{Api, ApiError, Auth, RestIncident, narrowing};
 use runtime::{App, Metric, Person, PersonError};
 use tokio::time::Instant;
 
@@ -35,9 +35,6 @@ const PAGES_OF_OTHERS: usize = 2;
 
 /// How many incidents are read one by one, all at the same time: no list is read for so few, but the first page of all.
 const MOST_SINGLE: usize = 10;
-
-/// More services than this would not fit into an address; the lists are then of all services.
-const MOST_SERVICES: usize = 50;
 
 /// How many answers are observed, and how many at the same time. The webhooks bring the rest.
 const MOST_OBSERVED: usize = 25;
@@ -84,12 +81,7 @@ impl From<PersonError> for ManyOutcome {
         match error {
             PersonError::NeedsLink => Self::NeedsLink,
             PersonError::Busy => Self::Busy,
-            PersonError::PagerDuty(error) => Self::Failed(ActError::PagerDuty(error)),
-            PersonError::Table(error) => Self::Failed(ActError::Table(error)),
-            error
-            @ (PersonError::OAuth(_) | PersonError::Secret(_) | PersonError::Random(_) | PersonError::Seal(_)) => {
-                Self::Failed(ActError::Person(error))
-            }
+            error => Self::Failed(ActError::of_person(error)),
         }
     }
 }
@@ -172,7 +164,7 @@ impl Desk<'_> {
         assigned_to: Option<&PdUserId>,
         pages: usize,
     ) -> Result<(), PersonError> {
-        let services = Some(self.whom.services).filter(|services| services.len() <= MOST_SERVICES).unwrap_or_default();
+        let services = narrowing(self.whom.services);
         // Without a status PagerDuty would list all incidents.
         let mut next = (!statuses.is_empty()).then_some(0);
         for _ in 0..pages {

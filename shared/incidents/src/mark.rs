@@ -39,8 +39,8 @@ pub(crate) async fn mark(app: &App, marks: &[Mark]) -> Result<(), store::Error> 
     Ok(())
 }
 
-/// How to wake the channels of these marks, which have been made already, and whether a sender comes without that. A channel in which nothing was ever marked is noted, so
-/// that the reconciler finds it.
+/// How to wake the channels of these marks, which have been made already, and whether a sender comes without that. A channel in
+/// which nothing was ever marked is noted, so that the reconciler finds it.
 pub(crate) async fn wake_up_calls(app: &App, marks: &[Mark]) -> Result<Vec<(WakeUpCall, bool)>, store::Error> {
     let channels: BTreeSet<(&AccountId, &ChannelId)> =
         marks.iter().map(|mark| (&mark.account, &mark.channel)).collect();

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 pub use self::directory::{
-    ListedSubscription, OnCall, PolicyRef, Priority, Service, SubscriptionState, UserRef, Which,
+    ListedSubscription, OnCall, PolicyRef, Priority, Service, SubscriptionState, UserRef, Which, narrowing,
 };
 pub use self::error::ApiError;
 pub(crate) use self::error::retry_after;

@@ -9,7 +9,7 @@ use domain::ids::{CauseId, EntraUserId, IncidentId, PdUserId, ServiceId};
 use domain::incident::Status;
 use domain::storm::Row;
 use incidents::{ActError, Many, ManyOutcome, OneOutcome, Scope};
-use pagerduty::rest::RestIncident;
+use pagerduty::rest::{RestIncident, narrowing};
 use runtime::once::{self, Ended, HOLD, KEEP, Turn};
 use runtime::{Person, PersonError};
 use store::{OnceKey, StoredLink};
@@ -17,15 +17,13 @@ use teams::auth::Verified;
 use tokio::time::Instant;
 
 use super::{Here, Place, StormPage, list};
+use crate::who::was_sent;
 
 /// Kept of the time for asking PagerDuty to acknowledge, once it is known what.
 const TO_ACT: Duration = Duration::from_millis(1800);
 
 /// With less time left no further page of what is assigned to somebody is read: what was found is to be told.
 const LEAST_TO_READ: Duration = Duration::from_millis(500);
-
-/// More services than this would not fit into an address; the list is then of all services.
-const MOST_SERVICES: usize = 50;
 
 /// The question.
 #[derive(Debug)]
@@ -176,13 +174,8 @@ async fn linked<'a>(here: &Here<'a>) -> Result<(&'a EntraUserId, StoredLink), St
 }
 
 async fn send_link(here: &Here<'_>) -> StormPage {
-    match here.who.send_link(here.app, Some(here.key.account.clone()), None).await {
-        Ok(()) => StormPage::LinkSent,
-        Err(error) => {
-            tracing::warn!(error = runtime::chain(&error), "private message not sent");
-            StormPage::LinkNotSent
-        }
-    }
+    let sent = here.who.send_link(here.app, Some(here.key.account.clone()), None).await;
+    if was_sent(sent) { StormPage::LinkSent } else { StormPage::LinkNotSent }
 }
 
 /// The newest triggered incidents that are assigned to the person and are rows of this storm, as far as there is time.
@@ -213,7 +206,7 @@ async fn all_assigned(
         Some(service) => vec![service.clone()],
         None => here.storm.followed.services.iter().map(|of| of.service.id.clone()).collect(),
     };
-    let services = Some(services).filter(|services| services.len() <= MOST_SERVICES).unwrap_or_default();
+    let services = narrowing(&services);
     let me = person.link().pd_user.clone();
     let mut found: BTreeMap<IncidentId, RestIncident> = BTreeMap::new();
     let mut order = Vec::new();
@@ -223,9 +216,7 @@ async fn all_assigned(
             break;
         }
         let page = person
-            .call(async |api, auth| {
-                api.newest_incidents(auth, &[Status::Triggered], &services, Some(&me), offset).await
-            })
+            .call(async |api, auth| api.newest_incidents(auth, &[Status::Triggered], services, Some(&me), offset).await)
             .await;
         let page = match page {
             Ok(page) => page,

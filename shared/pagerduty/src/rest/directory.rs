@@ -261,6 +261,15 @@ impl Api {
     }
 }
 
+/// More services than this would not fit into an address.
+const MOST_SERVICES: usize = 50;
+
+/// The services to which a list of incidents can be narrowed: these, or none, which makes it a list of all, if they are too many.
+#[must_use]
+pub fn narrowing(services: &[ServiceId]) -> &[ServiceId] {
+    if services.len() > MOST_SERVICES { &[] } else { services }
+}
+
 fn name_of(status: Status) -> &'static str {
     match status {
         Status::Triggered => "triggered",
