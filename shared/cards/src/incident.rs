@@ -17,7 +17,7 @@ use crate::schema::{
 };
 use crate::setup::Line;
 use crate::untrusted::{Own, Plain};
-use crate::{Card, MAX_CARD_BYTES, text};
+use crate::{Card, first_that_fits, text};
 
 /// Longest title on the card, in UTF-16 units.
 const TITLE_LIMIT: usize = 300;
@@ -40,20 +40,13 @@ pub struct IncidentView<'a> {
     pub frozen_since: Option<Timestamp>,
 }
 
-/// The incident's card. Its JSON is never larger than [`MAX_CARD_BYTES`]: where the log does not fit, its oldest lines
+/// The incident's card. Its JSON is never larger than [`crate::MAX_CARD_BYTES`]: where the log does not fit, its oldest lines
 /// give way.
 #[must_use]
 pub fn incident(view: &IncidentView<'_>) -> Card {
     let lines = LOG_LINES.min(view.record.log.len());
     let sizes = (0..=lines).rev().map(|lines| render(view, lines));
-    let mut smallest = None;
-    for card in sizes {
-        if card.content.json_bytes() <= MAX_CARD_BYTES {
-            return card;
-        }
-        smallest = Some(card);
-    }
-    smallest.unwrap_or_else(|| render(view, 0))
+    first_that_fits(sizes, |card| &card.content).unwrap_or_else(|| render(view, 0))
 }
 
 /// What is shown where Teams refuses the whole card: title, status and link, in the plainest form.

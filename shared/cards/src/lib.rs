@@ -43,6 +43,18 @@ pub use untrusted::Untrusted;
 /// allows more today, but has named 28 KB for years, and clients split what is longer.
 pub const MAX_CARD_BYTES: usize = 28 * 1024;
 
+/// The first of these cards that Teams takes, or the last one: each is smaller than those before it. None, if there is none.
+fn first_that_fits<C>(cards: impl IntoIterator<Item = C>, content: impl Fn(&C) -> &AdaptiveCard) -> Option<C> {
+    let mut smallest = None;
+    for card in cards {
+        if content(&card).json_bytes() <= MAX_CARD_BYTES {
+            return Some(card);
+        }
+        smallest = Some(card);
+    }
+    smallest
+}
+
 /// A card together with the line that toasts and search show for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Card {

@@ -19,7 +19,7 @@ use crate::schema::{
     TextBlock, TextRun, Tone, Weight,
 };
 use crate::untrusted::{Own, Plain};
-use crate::{Card, MAX_CARD_BYTES, text};
+use crate::{Card, first_that_fits, text};
 
 /// Longest title of a row on the card, in UTF-16 units: about one and a half lines of a phone.
 const TITLE_LIMIT: usize = 50;
@@ -64,22 +64,14 @@ impl Stage {
     }
 }
 
-/// The storm's card. Its JSON is never larger than [`MAX_CARD_BYTES`]: rows give way first, then services.
+/// The storm's card. Its JSON is never larger than [`crate::MAX_CARD_BYTES`]: rows give way first, then services.
 #[must_use]
 pub fn storm(view: &StormView<'_>) -> Card {
     let sizes = (0..=SHOWN + SERVICES).map(|less| {
         let rows = SHOWN.saturating_sub(less);
-        (rows, SERVICES - less.saturating_sub(SHOWN))
+        render(view, rows, SERVICES - less.saturating_sub(SHOWN))
     });
-    let mut smallest = None;
-    for (rows, services) in sizes {
-        let card = render(view, rows, services);
-        if card.content.json_bytes() <= MAX_CARD_BYTES {
-            return card;
-        }
-        smallest = Some(card);
-    }
-    smallest.unwrap_or_else(|| storm_fallback(view))
+    first_that_fits(sizes, |card| &card.content).unwrap_or_else(|| storm_fallback(view))
 }
 
 /// What is shown where Teams refuses the whole card: heading and counts, in the plainest form.
@@ -283,7 +275,7 @@ fn by_service(mut open: Vec<&OfService>, most: usize) -> Vec<Element> {
     let heading = label("Open (triggered + acknowledged)");
     let more = (more > 0).then(|| {
         let line = Own::from("and ").count(more);
-        small(line.own(if more == 1 { " more service" } else { " more services" }).into(), Spacing::None)
+        small(line.own(if more == 1 { " more service" } else { " more services" }), Spacing::None)
     });
     std::iter::once(heading).chain(shown).chain(more).collect()
 }
@@ -320,7 +312,7 @@ fn most_urgent(storm: &Storm, stage: Stage, most: usize) -> Vec<Element> {
         Some(_) => Own::from("and ").count(more).own(" more: Show list"),
         None => incidents(more).own(": Show list"),
     };
-    let more = (more > 0).then(|| small(line.into(), Spacing::Small));
+    let more = (more > 0).then(|| small(line, Spacing::Small));
     heading.into_iter().chain(rows).chain(more).collect()
 }
 
@@ -378,7 +370,7 @@ fn label(text: &'static str) -> Element {
     Element::TextBlock(TextBlock { spacing: Some(Spacing::Medium), ..text })
 }
 
-fn small(text: Plain, spacing: Spacing) -> Element {
+pub(crate) fn small(text: impl Into<Plain>, spacing: Spacing) -> Element {
     let run = TextRun { size: Some(Size::Small), is_subtle: true, ..TextRun::new(text) };
     Element::RichTextBlock(RichTextBlock::new(vec![run], spacing))
 }

@@ -5,14 +5,13 @@
 use domain::ids::{AccountId, ServiceId, StormId};
 use domain::storm::Row;
 
-use crate::MAX_CARD_BYTES;
 use crate::data::{ALL_SERVICES, StormData, StormDialog, StormFilter, StormStatus, StormVerb, storm_input};
+use crate::first_that_fits;
 use crate::log::NAME_LIMIT;
 use crate::schema::{
-    Action, AdaptiveCard, Choice, ChoiceSet, Element, RichTextBlock, Size, Spacing, SubmitData, TextBlock, TextRun,
-    Weight,
+    Action, AdaptiveCard, Choice, ChoiceSet, Element, RichTextBlock, Spacing, SubmitData, TextBlock, TextRun, Weight,
 };
-use crate::storm::row;
+use crate::storm::{row, small};
 use crate::untrusted::{Own, Plain};
 
 /// How many incidents one click acknowledges at most: the newest ones.
@@ -81,22 +80,15 @@ pub struct StormList<'a> {
     pub said: Option<&'a str>,
 }
 
-/// The list. Its JSON is never larger than [`MAX_CARD_BYTES`]: services give way first, then the choice of an incident, then
+/// The list. Its JSON is never larger than [`crate::MAX_CARD_BYTES`]: services give way first, then the choice of an incident, then
 /// links.
 #[must_use]
 pub fn storm_list(list: &StormList<'_>) -> AdaptiveCard {
     let services = list.services.len();
     let whole = [services, services / 2, services / 4, services / 8].map(|services| (services, true, true));
     let sizes = whole.into_iter().chain([(0, true, true), (0, false, true), (0, false, false)]);
-    let mut smallest = None;
-    for (services, choice, links) in sizes {
-        let card = draw(list, services, choice, links);
-        if card.json_bytes() <= MAX_CARD_BYTES {
-            return card;
-        }
-        smallest = Some(card);
-    }
-    smallest.unwrap_or_else(|| draw(list, 0, false, false))
+    let sizes = sizes.map(|(services, choice, links)| draw(list, services, choice, links));
+    first_that_fits(sizes, |card| card).unwrap_or_else(|| draw(list, 0, false, false))
 }
 
 fn draw(list: &StormList<'_>, services: usize, choice: bool, links: bool) -> AdaptiveCard {
@@ -128,7 +120,7 @@ fn position(list: &StormList<'_>) -> Own {
     };
     let rows = u64::try_from(list.rows.len()).unwrap_or(u64::MAX);
     match (rows, list.total) {
-        (0, 0) => Own::from("There is no").own(if status.is_empty() { "" } else { status }).own(" incident here"),
+        (0, 0) => Own::from("There is no").own(status).own(" incident here"),
         (0, total) => Own::from("Nothing more of ").count(total).own(status),
         (rows, total) => {
             let last = list.first.saturating_add(rows);
@@ -360,12 +352,7 @@ pub fn storm_answer(answer: &StormAnswer<'_>) -> AdaptiveCard {
     }));
     if others.len() > NAMED {
         let more = u64::try_from(others.len() - NAMED).unwrap_or(u64::MAX);
-        let more = TextRun {
-            is_subtle: true,
-            size: Some(Size::Small),
-            ..TextRun::new(Own::from("and ").count(more).own(" more"))
-        };
-        body.push(Element::RichTextBlock(RichTextBlock::new(vec![more], Spacing::Small)));
+        body.push(small(Own::from("and ").count(more).own(" more"), Spacing::Small));
     }
     let list = answer.place.button("Show list", StormDialog::List, StormVerb::First);
     AdaptiveCard::new(Own::from(title), body, vec![list])
