@@ -157,10 +157,7 @@ impl Drain<'_> {
             Some(HoldKind::Lost) => return Next::Nothing,
             None => {}
         }
-        let glance = match self.state.active().filter(|active| active.takes_in()) {
-            Some(active) => active.glance().unsigned_abs(),
-            None => GLANCE,
-        };
+        let glance = self.state.taking_in().map_or(GLANCE, |storm| storm.glance().unsigned_abs());
         // What is due already and can wait is looked at with the next glance.
         match wait(at) {
             Duration::ZERO => Next::At(glance),
@@ -499,15 +496,13 @@ fn is_row(look: &Look) -> bool {
 }
 
 fn up_to_date(item: &Behind, look: &Look) -> Told {
-    let record = look.facts.record.as_ref().map(|(record, _)| record);
-    let mut told = record.map(|record| Told::of(record, &item.marked.team)).unwrap_or_default();
+    let mut told = Told::about(item, &look.facts);
     told.done(Done::UpToDate);
     told
 }
 
 fn parked(item: &Behind, look: &Look, parking: Parking, card: Option<CardRecord>) -> Delivered {
-    let record = look.facts.record.as_ref().map(|(record, _)| record);
-    let mut told = record.map(|record| Told::of(record, &item.marked.team)).unwrap_or_default();
+    let mut told = Told::about(item, &look.facts);
     told.done(match parking {
         Parking::Refused => Done::StillParked,
         Parking::Deadly => Done::Parked,

@@ -2,6 +2,7 @@
 
 use domain::behind::Behind;
 use domain::cause::Occasion;
+use domain::channel::Facts;
 use domain::connection::DeliveryOutcome;
 use domain::failure::Class;
 use domain::ids::TeamId;
@@ -158,6 +159,12 @@ impl Told {
             team: Some(team.clone()),
             ..Self::default()
         }
+    }
+
+    /// About an item's incident in the team where it was marked, as far as the incident is known.
+    pub(crate) fn about(item: &Behind, facts: &Facts) -> Self {
+        let record = facts.record.as_ref().map(|(record, _)| record);
+        record.map(|record| Self::of(record, &item.marked.team)).unwrap_or_default()
     }
 
     /// Whether a message of its own was posted.

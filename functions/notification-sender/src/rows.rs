@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use domain::behind::{Behind, Mark, Subject, Wish};
 use domain::budget::Claim;
-use domain::channel::Listed;
+use domain::channel::{Listed, unposted};
 use domain::connection::Installation;
 use domain::failure::Class;
 use domain::ids::StormId;
 use domain::incident::{RecordVersion, Status};
-use domain::plan::{CardKey, CardRecord};
+use domain::plan::CardRecord;
 use domain::storm::{Folded, Followed, Row, Want, most_urgent_first};
 use runtime::{BotError, Metric};
 use store::{FoldedCard, Look, StormKey};
@@ -51,13 +51,8 @@ pub(crate) async fn fold(
         let rows: Vec<Row> = made.iter().flatten().map(|(row, _)| row.clone()).collect();
         let cards = folds.iter().zip(&made).filter_map(|((item, look), made)| {
             let (row, card) = made.as_ref()?;
-            let key = CardKey {
-                account: item.account.clone(),
-                incident: row.incident.clone(),
-                channel: item.channel.clone(),
-            };
             let expires = (!row.is_open()).then(|| app.kept_until());
-            Some(FoldedCard { key, card: card.clone(), seen: &look.seen, expires })
+            Some(FoldedCard { key: item.card_key()?, card: card.clone(), seen: &look.seen, expires })
         });
         app.store.fold(&key, &rows, &cards.collect::<Vec<_>>(), app.kept_until()).await?;
         for ((item, look), made) in folds.into_iter().zip(made) {
@@ -67,7 +62,7 @@ pub(crate) async fn fold(
                 continue;
             };
             let was = counted(&look, &id);
-            let mut told = told_of(&item, &look);
+            let mut told = Told::about(&item, &look.facts);
             told.done(if was.is_some() { Done::RowChanged } else { Done::Folded });
             if let Some(storm) = drain.state.storm_mut(&id) {
                 storm.fold(was.as_ref(), &row, now);
@@ -88,40 +83,31 @@ pub(crate) async fn leave(
     let app = drain.app;
     let mut outcomes = Vec::new();
     for (item, look, row) in leaves {
-        let (Some((record, _)), Some(card)) = (&look.facts.record, &look.facts.card) else { continue };
+        let (Some((record, _)), Some(card), Some(key)) = (&look.facts.record, &look.facts.card, item.card_key()) else {
+            continue;
+        };
         let number = record.state().map_or(0, |state| state.number);
         // The row first: a sender that dies in between finds one that is to leave, as before.
         app.store.take_rows(&key_of(drain, &row.storm), &[(number, record.id.clone())]).await?;
         let mut left = card.clone();
         left.unfolded(item.freeze.unwrap_or_else(|| app.clock.now()));
-        let key = CardKey { account: item.account.clone(), incident: record.id.clone(), channel: item.channel.clone() };
         app.store.save_card_over(&key, &left, &look.seen, Some(app.kept_until())).await?;
         if let Some(storm) = drain.state.storm_mut(&row.storm) {
             let was = counted(&look, &row.storm);
             storm.leave(was.as_ref(), &record.id);
         }
-        let mut told = told_of(&item, &look);
+        let mut told = Told::about(&item, &look.facts);
         told.done(Done::RowLeft);
         outcomes.push(Outcome { item, look, ended: Ended::Done, told });
     }
     Ok(outcomes)
 }
 
-fn told_of(item: &Behind, look: &Look) -> Told {
-    let record = look.facts.record.as_ref().map(|(record, _)| record);
-    record.map(|record| Told::of(record, &item.marked.team)).unwrap_or_default()
-}
-
 /// The row, and the card's record that says so; `None`: its state or its team is not known.
 fn row_of(item: &Behind, look: &Look, storm: &StormId) -> Option<(Row, CardRecord)> {
     let (record, version) = look.facts.record.as_ref()?;
     let row = Row::of(record, *version, look.facts.listed == Listed::Over, item.marked.at)?;
-    let unposted = || {
-        let tenant = look.facts.connection.as_ref().map(|connection| &connection.tenant);
-        let tenant = tenant.or(look.facts.home.as_ref().map(|home| &home.tenant))?;
-        Some(CardRecord::unposted(item.channel.clone(), item.marked.team.clone(), tenant.clone()))
-    };
-    let mut card = look.facts.card.clone().or_else(unposted)?;
+    let mut card = look.facts.card.clone().or_else(|| unposted(item, &look.facts))?;
     card.folded(row.folded(storm), *version);
     card.mark_announced(&record.log, record);
     Some((row, card))

@@ -47,17 +47,16 @@ impl Sending {
 
     /// Whether one more message may be sent now; it counts as sent.
     pub(crate) fn may(&mut self, claim: Claim, now: Timestamp) -> bool {
-        let may = self.granted > 0 && self.budget.allows(claim, now) > 0;
-        if may {
-            self.granted -= 1;
-            self.budget.sent(now);
-        }
-        may
+        self.granted > 0 && self.may_in_channel(claim, now)
     }
 
     /// The same for what follows from a message that was just sent: what was begun is brought to its end, whatever was reserved.
     pub(crate) fn may_go_on(&mut self, now: Timestamp) -> bool {
-        let may = self.budget.allows(Claim::Urgent, now) > 0;
+        self.may_in_channel(Claim::Urgent, now)
+    }
+
+    fn may_in_channel(&mut self, claim: Claim, now: Timestamp) -> bool {
+        let may = self.budget.allows(claim, now) > 0;
         if may {
             self.granted = self.granted.saturating_sub(1);
             self.budget.sent(now);

@@ -6,7 +6,7 @@ use domain::behind::Behind;
 use domain::connection::DeliveryOutcome;
 use domain::failure::Class;
 use domain::incident::Status;
-use domain::plan::{CardKey, CardRecord};
+use domain::plan::CardRecord;
 use runtime::App;
 use store::{Held, Look};
 use tokio::time::Instant;
@@ -30,12 +30,7 @@ pub(crate) struct Outcome {
 /// What Teams has taken must be known, or the next try posts or tells it a second time: a table that is away is asked until the
 /// invocation's end.
 pub(crate) async fn keep(app: App, mut outcome: Outcome, card: Option<CardRecord>, limits: Limits) -> Outcome {
-    let (Some(card), Some(incident)) = (card, outcome.item.subject.incident()) else { return outcome };
-    let key = CardKey {
-        account: outcome.item.account.clone(),
-        incident: incident.clone(),
-        channel: outcome.item.channel.clone(),
-    };
+    let (Some(card), Some(key)) = (card, outcome.item.card_key()) else { return outcome };
     let state = outcome.look.facts.record.as_ref().and_then(|(record, _)| record.state());
     let is_over = card.frozen.is_some() || state.is_some_and(|state| state.status == Status::Resolved);
     let expires = is_over.then(|| app.kept_until());

@@ -11,6 +11,7 @@ use crate::connection::Connection;
 use crate::forward::{self, Stored};
 use crate::ids::{AccountId, ChannelId, IncidentId, ServiceId, TeamId, TestId};
 use crate::incident::{IncidentRecord, RecordVersion, ServiceRef, Status, Urgency};
+use crate::plan::CardKey;
 use crate::storm::Rules;
 
 /// How many causes an item remembers: each has its own line in the ledger when the item is done. What does not fit is told at once
@@ -301,6 +302,13 @@ impl Behind {
     pub fn causes_once(&self) -> Vec<&Cause> {
         let mut known = BTreeSet::new();
         self.causes.iter().filter(|cause| known.insert(&cause.id)).collect()
+    }
+
+    /// Which card it is about, if it is about one.
+    #[must_use]
+    pub fn card_key(&self) -> Option<CardKey> {
+        let incident = self.subject.incident()?.clone();
+        Some(CardKey { account: self.account.clone(), incident, channel: self.channel.clone() })
     }
 
     /// When it is tried again after one more try in vain.

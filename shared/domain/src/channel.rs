@@ -18,7 +18,7 @@ use crate::connection::{Connection, Installation};
 use crate::forward::{self, Stored};
 use crate::ids::{StormId, TeamId};
 use crate::incident::{IncidentRecord, RecordVersion, Status};
-use crate::plan::{CardRecord, Doubt, Step, Why, plan};
+use crate::plan::{CardRecord, Doubt, Step, Why, going_since, plan};
 use crate::storm::{Folded, Kind, Row, Rules, Storm};
 
 /// How many items are looked at at once: what Teams takes from a bot in some seconds, or what shows whether it storms, or what
@@ -150,10 +150,16 @@ impl State {
         self.storms.last().filter(|storm| storm.ended_at.is_none())
     }
 
+    /// The storm that takes in everything new.
+    #[must_use]
+    pub fn taking_in(&self) -> Option<&Storm> {
+        self.storms.last().filter(|storm| storm.takes_in())
+    }
+
     /// Whether a sender comes without being woken, and by when: the channel storms, and its message waits for the next glance.
     #[must_use]
     pub fn expects(&self) -> Option<Timestamp> {
-        self.active().filter(|active| active.takes_in()).and_then(|active| active.expects)
+        self.taking_in()?.expects
     }
 
     /// Notes by when a sender comes without being woken.
@@ -177,7 +183,7 @@ impl State {
     /// Whether everything new becomes a row.
     #[must_use]
     pub fn takes_in(&self) -> bool {
-        self.active().is_some_and(Storm::takes_in)
+        self.taking_in().is_some()
     }
 
     /// Begins a storm, or makes more of the one that there is.
@@ -482,13 +488,16 @@ pub fn card_of(item: &Behind, facts: &Facts, state: &State, now: Timestamp) -> O
     if state.deaths(&item.subject) == 0 || card.as_ref().is_some_and(|card| card.activity.is_some()) {
         return card;
     }
-    let unposted = || {
-        let tenant = facts.connection.as_ref().map(|connection| &connection.tenant);
-        let tenant = tenant.or(facts.home.as_ref().map(|home| &home.tenant))?;
-        Some(CardRecord::unposted(item.channel.clone(), item.marked.team.clone(), tenant.clone()))
-    };
-    let card = card.or_else(unposted)?;
+    let card = card.or_else(|| unposted(item, facts))?;
     Some(CardRecord { doubt: Some(Doubt { since: now }), ..card })
+}
+
+/// The card before it is posted; `None`: its tenant is not known.
+#[must_use]
+pub fn unposted(item: &Behind, facts: &Facts) -> Option<CardRecord> {
+    let tenant = facts.connection.as_ref().map(|connection| &connection.tenant);
+    let tenant = tenant.or(facts.home.as_ref().map(|home| &home.tenant))?;
+    Some(CardRecord::unposted(item.channel.clone(), item.marked.team.clone(), tenant.clone()))
 }
 
 /// Decides what to do about each item that is [`due`].
@@ -580,9 +589,7 @@ fn plan_row(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Tim
         return None;
     }
     let connection = facts.connection.as_ref();
-    // As for a card: a connection that was made since is another one.
-    let goes = |since: &Timestamp| connection.is_none_or(|connection| connection.created_at <= *since);
-    let is_going = item.freeze.filter(goes).is_some();
+    let is_going = going_since(item.freeze, connection).is_some();
     let wanted = connection.is_some_and(|connection| connection.filter.wants(snapshot));
     let row = card.and_then(|card| card.row.as_ref()).filter(|row| state.storm(&row.storm).is_some());
     if let Some(row) = row {

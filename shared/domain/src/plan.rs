@@ -329,9 +329,7 @@ pub fn plan(
     now: Timestamp,
 ) -> Step {
     let Some(state) = record.state() else { return Step::Nothing(Why::StateUnknown) };
-    // A connection that was made since is another one.
-    let goes = |since: &Timestamp| connection.is_none_or(|connection| connection.created_at <= *since);
-    let freeze = freeze.filter(|since| state.status != Status::Resolved && goes(since));
+    let freeze = going_since(freeze, connection).filter(|_| state.status != Status::Resolved);
     let wanted = connection.is_some_and(|connection| connection.filter.wants(state));
     let size = match card.and_then(|card| card.refused) {
         Some(refused) if refused == version => Size::Smaller,
@@ -377,6 +375,11 @@ pub fn plan(
         Some(until) => Step::Wait { until },
         None => Step::Nothing(if parked { Why::Parked } else { Why::UpToDate }),
     }
+}
+
+/// Since when a connection has been going that a mark says is going: one that was made since is another one.
+pub(crate) fn going_since(freeze: Option<Timestamp>, connection: Option<&Connection>) -> Option<Timestamp> {
+    freeze.filter(|since| connection.is_none_or(|connection| connection.created_at <= *since))
 }
 
 fn is_news(entry: &LogEntry, card: &CardRecord) -> bool {

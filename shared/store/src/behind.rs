@@ -170,11 +170,7 @@ fn mark_of(key: &keys::Key, mark: &Mark, expires: Timestamp, raises: bool, has_r
         Wish::Frozen => update.set(FREEZE, AttributeValue::S(mark.at.to_string())),
         Wish::OwnCard => update.set(OWN_CARD, AttributeValue::Bool(true)).remove(&[NOT_BEFORE]),
     };
-    Ok(if mark.is_over {
-        update.set(EXPIRES_AT, AttributeValue::N(expires.as_second().to_string()))
-    } else {
-        update.remove(&[EXPIRES_AT])
-    })
+    Ok(if mark.is_over { update.set(EXPIRES_AT, n(expires.as_second())) } else { update.remove(&[EXPIRES_AT]) })
 }
 
 /// What cannot be read of an item costs that part, except for what it is about.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::item::number;
 use crate::table::EXPIRES_AT;
-use crate::update::{Update, i, n};
+use crate::update::{Update, n};
 use crate::{Error, Store, keys};
 
 const COUNT: &str = "count";
@@ -24,7 +24,7 @@ impl Store {
         let expires = now.checked_add(KEPT).unwrap_or(Timestamp::MAX).as_second();
         let mut wanted = wanted.min(IN_TENANT_WINDOW);
         for _ in 0..TRIES {
-            let mut update = Update::default().add(COUNT, wanted as u64).set(EXPIRES_AT, i(expires));
+            let mut update = Update::default().add(COUNT, wanted as u64).set(EXPIRES_AT, n(expires));
             let (count, most) = (update.name(COUNT), update.value("most", n((IN_TENANT_WINDOW - wanted) as u64)));
             let update = update.if_holds(format!("(attribute_not_exists({count}) OR {count} <= {most})"));
             if self.update(&key, update).await?.is_some() {

@@ -7,7 +7,7 @@ use domain::behind::{Behind, Subject};
 use domain::channel::{Facts, Listed};
 use domain::connection::{Connection, ConnectionKey, Installation, LastDelivery};
 use domain::ids::ServiceId;
-use domain::plan::{CardKey, CardRecord};
+use domain::plan::CardRecord;
 
 use crate::cards::SeenCard;
 use crate::incidents::StoredRecord;
@@ -45,8 +45,8 @@ impl Store {
             }
             if let Subject::Incident(incident) = &item.subject {
                 wanted.insert(keys::record(&item.account, incident));
-                wanted.insert(keys::card(&card_key(item, incident)));
             }
+            wanted.extend(item.card_key().map(|card| keys::card(&card)));
         }
         let mut known = self.read_all(wanted).await?;
         // The service may be another one than when it was marked, and the card in another team.
@@ -110,10 +110,6 @@ fn connection_key(item: &Behind, service: Option<&ServiceId>) -> Option<Connecti
     Some(ConnectionKey { account: item.account.clone(), service, channel: item.channel.clone() })
 }
 
-fn card_key(item: &Behind, incident: &domain::ids::IncidentId) -> CardKey {
-    CardKey { account: item.account.clone(), incident: incident.clone(), channel: item.channel.clone() }
-}
-
 fn record_of(item: &Behind, known: &Known) -> Result<Option<StoredRecord>, Error> {
     let Subject::Incident(incident) = &item.subject else { return Ok(None) };
     known.items.get(&keys::record(&item.account, incident)).map(StoredRecord::read).transpose()
@@ -128,12 +124,11 @@ fn row_key(item: &Behind, card: &CardRecord, record: Option<&StoredRecord>) -> O
 
 /// What else has to be known, as it shows.
 fn of_the_present(item: &Behind, known: &Known) -> Vec<Key> {
-    let Subject::Incident(incident) = &item.subject else { return Vec::new() };
+    let Some(card) = item.card_key() else { return Vec::new() };
     let record = record_of(item, known).ok().flatten();
     let service = record.as_ref().and_then(|stored| stored.record.state()).map(|state| &state.service.id);
     let connection = connection_key(item, service);
-    let card: Option<CardRecord> =
-        known.items.get(&keys::card(&card_key(item, incident))).and_then(|card| data(card).ok());
+    let card: Option<CardRecord> = known.items.get(&keys::card(&card)).and_then(|card| data(card).ok());
     let of_connection = connection.iter().flat_map(|key| [keys::connection(key), keys::last_delivery(key)]);
     let row = card.as_ref().and_then(|card| row_key(item, card, record.as_ref()));
     of_connection.chain(card.iter().map(|card| keys::installation(&card.team))).chain(row).collect()
@@ -155,10 +150,8 @@ fn look(item: &Behind, known: &Known) -> Look {
         _ => service_of(item),
     };
     let connection = connection_key(item, service);
-    let seen = match &item.subject {
-        Subject::Incident(incident) => SeenCard::of(known.items.get(&keys::card(&card_key(item, incident))).cloned()),
-        _ => SeenCard::default(),
-    };
+    let seen =
+        item.card_key().map(|card| SeenCard::of(known.items.get(&keys::card(&card)).cloned())).unwrap_or_default();
     let posted = seen.card().is_some_and(CardRecord::is_shown);
     let connected = connection.as_ref().and_then(|key| known.items.get(&keys::connection(key)));
     let connected: Option<Connection> = match connected.map(data).map(or_skip).transpose() {

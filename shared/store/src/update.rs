@@ -120,12 +120,8 @@ impl Update {
     }
 }
 
-pub(crate) fn i(number: i64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
-}
-
-pub(crate) fn n(number: u64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
+pub(crate) fn n(number: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(number.into().to_string())
 }
 
 impl Store {
