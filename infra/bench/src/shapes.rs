@@ -65,19 +65,19 @@ pub const SHAPES: &[Shape] = &[
         name: "a-1000",
         what: "1,000 incidents in 60 s, one channel",
         floor: "p99 <= 10 s, none refused",
-        run: |scale| Box::pin(one_channel(1_000.0 * scale, MINUTE.mul_f64(scale))),
+        run: |scale| Box::pin(minute_of(1_000.0, 1, scale)),
     },
     Shape {
         name: "b-10000",
         what: "10,000 incidents in 60 s, one channel",
         floor: "p99 <= 60 s, <= 300 calls",
-        run: |scale| Box::pin(one_channel(10_000.0 * scale, MINUTE.mul_f64(scale))),
+        run: |scale| Box::pin(minute_of(10_000.0, 1, scale)),
     },
     Shape {
         name: "c-50-channels",
         what: "10,000 incidents in 60 s over 50 channels",
         floor: "p99 <= 15 s",
-        run: |scale| Box::pin(many_channels(scale)),
+        run: |scale| Box::pin(minute_of(10_000.0, 50, scale)),
     },
     Shape {
         name: "d-hour",
@@ -165,11 +165,12 @@ async fn storm(stack: &VirtualStack, places: &[Place], count: f64, time: Duratio
     Ok(cases)
 }
 
-async fn one_channel(count: f64, time: Duration) -> anyhow::Result<Row> {
+/// So many incidents within a minute, over so many channels.
+async fn minute_of(count: f64, channels: usize, scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
-    let places = [stack.add_place("storm").await?];
+    let places = stack.add_places("storm", channels).await?;
     let (begun, before) = (Instant::now(), stack.calls_to_teams());
-    let cases = storm(&stack, &places, count, time).await?;
+    let cases = storm(&stack, &places, count * scale, MINUTE.mul_f64(scale)).await?;
     stack.wait_for(&cases, PATIENCE).await;
     Ok(after_storm(&stack, &places, &cases, begun, before))
 }
@@ -190,15 +191,6 @@ fn after_storm(stack: &VirtualStack, places: &[Place], cases: &[Case], begun: In
 
 fn p99(delays: &Stats) -> Option<Duration> {
     delays.percentile(99).filter(|_| delays.missing == 0)
-}
-
-async fn many_channels(scale: f64) -> anyhow::Result<Row> {
-    let stack = VirtualStack::new().await?;
-    let places = stack.add_places("storm", 50).await?;
-    let (begun, before) = (Instant::now(), stack.calls_to_teams());
-    let cases = storm(&stack, &places, 10_000.0 * scale, MINUTE.mul_f64(scale)).await?;
-    stack.wait_for(&cases, PATIENCE).await;
-    Ok(after_storm(&stack, &places, &cases, begun, before))
 }
 
 const A_SECOND: f64 = 20.0;
@@ -322,10 +314,7 @@ async fn top_priority(scale: f64) -> anyhow::Result<Row> {
     };
     let (storm, tops) = tokio::join!(storm(&stack, &places, count, time), tops);
     let (_storm, tops) = (storm?, tops?);
-    let end = Instant::now() + PATIENCE;
-    while stack.own_card_delays(&tops).missing > 0 && Instant::now() < end {
-        sleep(Duration::from_secs(1)).await;
-    }
+    stack.wait_for_own_cards(&tops, PATIENCE).await;
     let delays = stack.own_card_delays(&tops);
     let measured = format!("own card of {} P1: {}", tops.len(), delays.text());
     Ok(Row { measured, p99: p99(&delays), refused: stack.calls_to_teams().1, ..Row::default() })

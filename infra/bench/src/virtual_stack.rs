@@ -233,15 +233,12 @@ impl VirtualStack {
 
     /// Waits until all are shown, or no longer than this.
     pub async fn wait_for(&self, cases: &[Case], patience: Duration) {
-        let end = Instant::now() + patience;
-        let mut waiting: Vec<&Case> = cases.iter().collect();
-        while Instant::now() < end {
-            waiting.retain(|case| self.shown.at(&case.channel, case.number, case.nth).is_none());
-            if waiting.is_empty() {
-                return;
-            }
-            sleep(Duration::from_secs(1)).await;
-        }
+        wait_until(cases, patience, |case| self.shown.at(&case.channel, case.number, case.nth).is_some()).await;
+    }
+
+    /// Waits until all have cards of their own, or no longer than this.
+    pub async fn wait_for_own_cards(&self, cases: &[Case], patience: Duration) {
+        wait_until(cases, patience, |case| self.shown.own_card_at(&case.channel, case.number).is_some()).await;
     }
 
     /// Waits until no webhook, message or mark of these channels is left, or no longer than this. Gives how much is left.
@@ -276,6 +273,18 @@ impl VirtualStack {
 
 fn delay(case: &Case, shown: Option<Timestamp>) -> Option<Duration> {
     Some(Duration::try_from(shown?.duration_since(case.at)).unwrap_or_default())
+}
+
+async fn wait_until(cases: &[Case], patience: Duration, is_there: impl Fn(&Case) -> bool) {
+    let end = Instant::now() + patience;
+    let mut waiting: Vec<&Case> = cases.iter().collect();
+    while Instant::now() < end {
+        waiting.retain(|case| !is_there(case));
+        if waiting.is_empty() {
+            return;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
 }
 
 async fn until_it_works(works: &mut watch::Receiver<bool>) {

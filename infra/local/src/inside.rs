@@ -11,7 +11,6 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
 use domain::connection::Installation;
 use domain::ids::{ServiceUrl, TeamId};
 use jiff::Timestamp;
@@ -69,10 +68,11 @@ impl Inside {
         let config = LocalConfig::for_tests(clock.clone());
         let variables = environment::variables(&config, &aws, &public, Some(&pagerduty), Some(&teams));
         let config = Config::from_env(&|name| variables.get(name).cloned())?;
-        let clients = AwsClients::over(&config.aws, aws::http_client(delayed_aws(aws.router(), delays)));
+        let clients =
+            AwsClients::over(&config.aws, aws::http_client(delayed(aws.router(), move |call| of_aws(call, delays))));
         let wire = wire::Inside::new(http_client()?)
-            .with(&pagerduty_url, delayed(pagerduty.router(), delays.pagerduty / 2, delays.pagerduty / 2))
-            .with(&teams_url, delayed(teams.router(), Duration::ZERO, delays.teams));
+            .with(&pagerduty_url, delayed(pagerduty.router(), move |_| halves(delays.pagerduty)))
+            .with(&teams_url, delayed(teams.router(), move |_| (Duration::ZERO, delays.teams)));
         let app = App::inside(config, clock, wire.into(), clients.clone())?;
         environment::prepare_aws(&app, &clients, None).await?;
         pagerduty.deliver_to(webhook_ingest::router(app.clone()));
@@ -141,22 +141,23 @@ impl Inside {
 }
 
 /// The same with a way there and a way back.
-fn delayed(router: Router, there: Duration, back: Duration) -> Router {
-    router.layer(from_fn(move |request: Request, next: Next| async move {
-        sleep(there).await;
-        let answer = next.run(request).await;
-        sleep(back).await;
-        answer
+fn delayed(router: Router, ways: impl Fn(&Request) -> (Duration, Duration) + Clone + Send + Sync + 'static) -> Router {
+    router.layer(from_fn(move |request: Request, next: Next| {
+        let (there, back) = ways(&request);
+        async move {
+            sleep(there).await;
+            let answer = next.run(request).await;
+            sleep(back).await;
+            answer
+        }
     }))
 }
 
-fn delayed_aws(router: Router, delays: Delays) -> Router {
-    router.layer(from_fn(move |request: Request, next: Next| async move {
-        let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-        let half = if target.starts_with("DynamoDB") { delays.dynamodb } else { delays.sqs } / 2;
-        sleep(half).await;
-        let answer: Response = next.run(request).await;
-        sleep(half).await;
-        answer
-    }))
+fn of_aws(request: &Request, delays: Delays) -> (Duration, Duration) {
+    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    halves(if target.starts_with("DynamoDB") { delays.dynamodb } else { delays.sqs })
+}
+
+fn halves(whole: Duration) -> (Duration, Duration) {
+    (whole / 2, whole / 2)
 }

@@ -21,7 +21,7 @@ impl PagerDuty {
     pub async fn deliver(&self) -> usize {
         let mut attempts = 0;
         let mut blocked = BTreeSet::new();
-        let due = self.lock().due();
+        let due: Vec<String> = self.lock().due().map(|pending| pending.webhook_id.clone()).collect();
         for webhook_id in due {
             let Some(pending) = self.lock().still_due(&webhook_id) else { continue };
             let place = pending.place();
@@ -42,12 +42,10 @@ impl PagerDuty {
     /// Attempts the first webhook that is due and that no other call is at, as one of several senders; `None` if there is none. Until
     /// the answer is dropped or awaited, nothing overtakes it.
     pub fn deliver_one(&self) -> Option<impl Future<Output = Outcome> + Send + use<>> {
-        let pending = self.lock().first_due()?;
-        let pagerduty = self.clone();
-        self.lock().passing.on_the_way.insert(pending.place());
-        let turn = OwnTurn { place: pending.place(), pagerduty: pagerduty.clone() };
+        let pending = self.lock().due().next().cloned()?;
+        let turn = Turn::take(self, &pending)?;
         Some(async move {
-            let outcome = pagerduty.attempt(pending).await;
+            let outcome = turn.pagerduty.attempt(pending).await;
             drop(turn);
             outcome
         })
@@ -146,32 +144,21 @@ impl PagerDuty {
     }
 }
 
-/// As [`Turn`], for a future that lives on its own.
-struct OwnTurn {
+/// Keeps a second `deliver` away from the same subscription and resource, until it is dropped.
+struct Turn {
     pagerduty: PagerDuty,
     place: (String, String),
 }
 
-impl Drop for OwnTurn {
-    fn drop(&mut self) {
-        self.pagerduty.lock().passing.on_the_way.remove(&self.place);
-    }
-}
-
-/// Keeps a second `deliver` away from the same subscription and resource, until it is dropped.
-struct Turn<'a> {
-    pagerduty: &'a PagerDuty,
-    place: (String, String),
-}
-
-impl<'a> Turn<'a> {
-    fn take(pagerduty: &'a PagerDuty, pending: &Pending) -> Option<Self> {
+impl Turn {
+    fn take(pagerduty: &PagerDuty, pending: &Pending) -> Option<Self> {
         let place = pending.place();
-        pagerduty.lock().passing.on_the_way.insert(place.clone()).then_some(Self { pagerduty, place })
+        let is_free = pagerduty.lock().passing.on_the_way.insert(place.clone());
+        is_free.then(|| Self { pagerduty: pagerduty.clone(), place })
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.pagerduty.lock().passing.on_the_way.remove(&self.place);
     }

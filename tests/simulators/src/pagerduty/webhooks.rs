@@ -197,36 +197,16 @@ impl State {
     }
 
     /// The webhooks that may be attempted now, in order: due, and not behind one that is not.
-    pub(super) fn due(&self) -> Vec<String> {
+    pub(super) fn due(&self) -> impl Iterator<Item = &Pending> {
         let mut waiting = self.passing.on_the_way.clone();
-        let mut due = Vec::new();
-        for pending in &self.pending {
-            if waiting.contains(&pending.place()) {
-                continue;
-            }
-            if pending.due > self.passing.now {
+        self.pending.iter().filter(move |pending| {
+            let is_free = !waiting.contains(&pending.place());
+            let is_due = pending.due <= self.passing.now;
+            if is_free && !is_due {
                 waiting.insert(pending.place());
-            } else {
-                due.push(pending.webhook_id.clone());
             }
-        }
-        due
-    }
-
-    /// The first of [`State::due`], found without a look at those behind it.
-    pub(super) fn first_due(&self) -> Option<Pending> {
-        let now = self.passing.now;
-        let mut later = BTreeSet::new();
-        self.pending
-            .iter()
-            .find(|pending| {
-                let free = !self.passing.on_the_way.contains(&pending.place()) && !later.contains(&pending.place());
-                if free && pending.due > now {
-                    later.insert(pending.place());
-                }
-                free && pending.due <= now
-            })
-            .cloned()
+            is_free && is_due
+        })
     }
 
     pub(super) fn still_due(&self, webhook_id: &str) -> Option<Pending> {

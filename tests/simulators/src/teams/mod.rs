@@ -242,7 +242,7 @@ impl Teams {
     /// How many requests were refused with 429 because of a rate limit, in all conversations. Faults on order do not count.
     #[must_use]
     pub fn refused_by_limits(&self) -> u64 {
-        self.lock().counters.values().map(|counters| u64::from(counters.throttled)).sum()
+        u64::from(self.all_counters().throttled)
     }
 
     /// Requests for which there is no documentation, as `METHOD path`.
