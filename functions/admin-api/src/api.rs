@@ -7,9 +7,10 @@ use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use domain::connection::{Channel, Connection, ConnectionKey, Installation};
+use domain::connection::{Channel, Connection, ConnectionKey, Installation, Manner};
 use domain::ids::{ChannelId, ServiceId};
 use domain::incident::ServiceRef;
+use domain::zone::Zone;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use incidents::place;
 use pagerduty::rest::SubscriptionState;
@@ -24,8 +25,9 @@ use utoipa_axum::routes;
 use crate::deliveries;
 use crate::error::{Problem, Refusal};
 use crate::model::{
-    AccountView, Audit, ChannelView, Channels, ConnectionView, Connections, Disconnect, DisconnectedView, NamedView,
-    NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView, UNKNOWN_CHANNEL, UserView, end,
+    AccountView, Audit, ChangedConnection, ChannelView, Channels, ConnectionView, Connections, Disconnect,
+    DisconnectedView, NamedView, NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView,
+    UNKNOWN_CHANNEL, UserView, end,
 };
 use crate::page;
 use crate::reply::{answer, body, ok};
@@ -57,7 +59,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(channels))
         .routes(routes!(services))
         .routes(routes!(connections, connect))
-        .routes(routes!(remove))
+        .routes(routes!(remove, change))
         .routes(routes!(test))
         .routes(routes!(disconnect))
         .routes(routes!(audit))
@@ -243,14 +245,41 @@ async fn connect(
     let service = setup::service(&app, &service).await?;
     let service = ServiceRef { id: service.id, name: service.name };
     let actor = caller.actor();
-    let wish =
-        Wish { installation: &team, service: &service, channel: &channel.id, filter: wanted.filter, actor: &actor };
+    let zone = zone(wanted.zone.as_deref())?.unwrap_or_default();
+    let NewConnection { filter, mentions, .. } = wanted;
+    let (service, channel) = (&service, &channel.id);
+    let wish = Wish { installation: &team, service, channel, filter, zone: &zone, mentions, actor: &actor };
     let (status, connection) = match setup::connect(&app, &wish).await? {
         Connected::Made(connection) => (StatusCode::CREATED, connection),
         Connected::Already(connection) => (StatusCode::OK, connection),
     };
     let view = views(&app, &team, vec![connection]).await?.pop().ok_or(Refusal::Failed)?;
     Ok(answer(status, view))
+}
+
+fn zone(name: Option<&str>) -> Result<Option<Zone>, Refusal> {
+    let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else { return Ok(None) };
+    let unknown = || "There is no such time zone. Please use a name such as Europe/Berlin.".to_owned();
+    Zone::named(name).map(Some).map_err(|_| Refusal::Invalid(unknown()))
+}
+
+/// Changes how a channel is told of a service's incidents.
+#[utoipa::path(patch, path = "/teams/{team}/connections/{service}/{channel}", request_body = ChangedConnection,
+    params(("team" = String, Path), ("service" = String, Path), ("channel" = String, Path)),
+    responses((status = 200, body = ConnectionView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Path(path): Path<(String, String, String)>,
+    given: Result<Json<ChangedConnection>, JsonRejection>,
+) -> Result<Response, Refusal> {
+    let team = caller.team(&app, &path.0).await?;
+    let connection = found(&app, &caller, path).await?;
+    let wanted = body(given)?;
+    let manner = Manner { zone: zone(wanted.zone.as_deref())?, mentions: wanted.mentions };
+    let now = setup::change_manner(&app, &connection, &manner, &caller.actor()).await?;
+    let view = views(&app, &team, vec![now]).await?.pop().ok_or(Refusal::Failed)?;
+    Ok(ok(view))
 }
 
 /// A connection of a team of the caller's account.

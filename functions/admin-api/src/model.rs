@@ -1,6 +1,6 @@
 //! What goes over the wire. Times are RFC 3339 in UTC.
 
-use domain::connection::{ChannelKind, Connection, DeliveryOutcome, Filter, Health, LastDelivery};
+use domain::connection::{ChannelKind, Connection, DeliveryOutcome, Filter, Health, LastDelivery, Mentions};
 use pagerduty::rest::SubscriptionState;
 use serde::{Deserialize, Serialize};
 use setup::SubscriptionEnd;
@@ -94,6 +94,11 @@ pub(crate) struct ConnectionView {
     /// `all` or `high_urgency`.
     #[schema(value_type = String)]
     pub(crate) filter: Filter,
+    /// The IANA name of the zone in which its cards write times.
+    pub(crate) zone: String,
+    /// `nobody` or `assignees`.
+    #[schema(value_type = String)]
+    pub(crate) mentions: Mentions,
     pub(crate) created_at: String,
     pub(crate) created_by: Option<String>,
     pub(crate) health: HealthView,
@@ -143,6 +148,8 @@ impl ConnectionView {
             },
             channel: NamedView { id: connection.channel.into(), name: channel },
             filter: connection.filter,
+            zone: connection.zone.name().to_owned(),
+            mentions: connection.mentions,
             created_at: connection.created_at.to_string(),
             created_by: connection.created_by,
             health: HealthView::new(connection.health),
@@ -182,6 +189,23 @@ pub(crate) struct NewConnection {
     #[serde(default)]
     #[schema(value_type = String)]
     pub(crate) filter: Filter,
+    /// The IANA name of the zone in which its cards write times; `UTC` is also the default.
+    pub(crate) zone: Option<String>,
+    /// `nobody` (which is also the default) or `assignees`.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    pub(crate) mentions: Mentions,
+}
+
+/// How a channel is to be told from now on; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangedConnection {
+    /// The IANA name of a time zone.
+    pub(crate) zone: Option<String>,
+    /// `nobody` or `assignees`.
+    #[schema(value_type = Option<String>)]
+    pub(crate) mentions: Option<Mentions>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,5 +1,7 @@
 //! What Teams wants to hear: the only file that turns an outcome into an invoke's JSON or a status.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -7,6 +9,7 @@ use cards::text;
 use domain::deed::DeedKind;
 use domain::failure::Class;
 use domain::incident::IncidentRecord;
+use domain::zone::Zone;
 use incidents::{ActError, Outcome};
 use pagerduty::rest::ApiError;
 use serde_json::Value;
@@ -14,9 +17,10 @@ use teams::activity::Inbound;
 use teams::reply;
 
 use crate::click::Clicked;
+use crate::dialog::{Form, IncidentPage};
 use crate::error::FlowError;
 use crate::forms::Page;
-use crate::storm::{List, Question, Said, StormPage};
+use crate::storm::{self, List, Question, StormPage};
 
 const FORM_TITLE: &str = "Create a PagerDuty incident";
 const STORM_TITLE: &str = "Incident storm";
@@ -56,62 +60,119 @@ pub(crate) fn choices(found: impl IntoIterator<Item = (String, String)>) -> Resp
     Json(reply::choices(found)).into_response()
 }
 
-/// The answer to a click.
-pub(crate) fn click(clicked: Clicked) -> Response {
+/// The answer to a click. A card's times are written in `zone`.
+pub(crate) fn click(clicked: Clicked, zone: &Zone) -> Response {
+    let shows = |record: &IncidentRecord| {
+        let view = cards::IncidentView { record, frozen_since: None, zone };
+        reply::card(&cards::incident(&view).content)
+    };
     Json(match clicked {
-        Clicked::Shows(record) => incident(&record),
-        Clicked::Acted(kind, outcome) => deed(kind, outcome),
+        Clicked::Shows(record) | Clicked::Acted(_, Outcome::Done(record)) => shows(&record),
         Clicked::Double(channel, living) => reply::card(&cards::double_pointer(&channel, &living).content),
         Clicked::OffersForm => reply::card(&cards::trigger::trigger_offer().content),
-        Clicked::LinkSent => reply::message(text::LINK_SENT),
-        Clicked::LinkNotSent => reply::message(text::LINK_NOT_SENT),
-        Clicked::KeySent => reply::message(text::KEY_SENT),
-        Clicked::NothingToAuthorize => reply::message(text::NOTHING_TO_AUTHORIZE),
-        Clicked::CommandDone => reply::message(text::COMMAND_DONE),
-        Clicked::WantedGone => reply::message(text::WANTED_GONE),
-        Clicked::InProgress => reply::message(text::IN_PROGRESS),
-        Clicked::UnknownButton => reply::error("BadRequest", text::UNKNOWN_BUTTON),
-        Clicked::UnknownCard => reply::error("NotFound", text::UNKNOWN_CARD),
-        Clicked::CardLeft => reply::error("NotFound", text::CARD_LEFT),
-        Clicked::UnknownPerson => reply::error("Forbidden", text::UNKNOWN_PERSON),
-        Clicked::Failed(error) => failed(&error),
+        other => match said(&other) {
+            Said::Well(sentence) => reply::message(&sentence),
+            Said::Badly(code, sentence) => reply::error(code, &sentence),
+        },
     })
     .into_response()
 }
 
-fn deed(kind: DeedKind, outcome: Outcome) -> Value {
-    match outcome {
-        Outcome::Done(record) => incident(&record),
-        Outcome::AlreadyDone { by, at } => reply::message(&text::already_done(kind, by.as_ref(), at)),
-        Outcome::Refused(refusal) => reply::message(&text::refusal(&refusal)),
-        Outcome::NeedsLink => reply::message(text::NOT_LINKED),
-        Outcome::Unclear => reply::message(text::unclear(kind)),
-        Outcome::InProgress => reply::message(text::being_done(kind)),
-        Outcome::Busy => reply::message(text::BUSY_PAGERDUTY),
-        Outcome::Failed(ActError::PagerDuty(error)) => not_done(&error),
-        Outcome::Failed(error) => failed(&error),
+/// The answer to a click that came as a message. None, if the person was written to already.
+pub(crate) fn as_card(clicked: &Clicked) -> Option<cards::Card> {
+    Some(match clicked {
+        Clicked::Double(channel, living) => cards::double_pointer(channel, living),
+        Clicked::OffersForm => cards::trigger::trigger_offer(),
+        Clicked::LinkSent | Clicked::LinkNotSent | Clicked::KeySent => return None,
+        other => match said(other) {
+            Said::Well(sentence) | Said::Badly(_, sentence) => cards::told(&sentence),
+        },
+    })
+}
+
+/// What came of a click, in a sentence.
+enum Said {
+    Well(Cow<'static, str>),
+    /// With a code for developers.
+    Badly(&'static str, Cow<'static, str>),
+}
+
+fn said(clicked: &Clicked) -> Said {
+    let well = |sentence: &'static str| Said::Well(Cow::Borrowed(sentence));
+    let badly = |code, sentence: &'static str| Said::Badly(code, Cow::Borrowed(sentence));
+    match clicked {
+        Clicked::Acted(kind, outcome) => deed(*kind, outcome),
+        Clicked::Shows(_) => well(text::CARD_IS_NEWEST),
+        Clicked::Double(..) => well(text::CARD_IS_DOUBLE),
+        Clicked::OffersForm => well(text::WRITE_TRIGGER),
+        Clicked::LinkSent => well(text::LINK_SENT),
+        Clicked::LinkNotSent => well(text::LINK_NOT_SENT),
+        Clicked::KeySent => well(text::KEY_SENT),
+        Clicked::NothingToAuthorize => well(text::NOTHING_TO_AUTHORIZE),
+        Clicked::CommandDone => well(text::COMMAND_DONE),
+        Clicked::WantedGone => well(text::WANTED_GONE),
+        Clicked::InProgress => well(text::IN_PROGRESS),
+        Clicked::UnknownButton => badly("BadRequest", text::UNKNOWN_BUTTON),
+        Clicked::UnknownCard => badly("NotFound", text::UNKNOWN_CARD),
+        Clicked::CardLeft => badly("NotFound", text::CARD_LEFT),
+        Clicked::UnknownPerson => badly("Forbidden", text::UNKNOWN_PERSON),
+        Clicked::Failed(error) => failed(error),
     }
 }
 
-fn not_done(error: &ApiError) -> Value {
+fn deed(kind: DeedKind, outcome: &Outcome) -> Said {
+    let well = |sentence: &'static str| Said::Well(Cow::Borrowed(sentence));
+    match outcome {
+        Outcome::Done(record) => Said::Well(text::done(kind, record.state().map(|state| state.number)).into()),
+        Outcome::AlreadyDone { by, at } => Said::Well(text::already_done(kind, by.as_ref(), *at).into()),
+        Outcome::Refused(refusal) => Said::Well(text::refusal(refusal).into()),
+        Outcome::NeedsLink => well(text::NOT_LINKED),
+        Outcome::Unclear => well(text::unclear(kind)),
+        Outcome::InProgress => well(text::being_done(kind)),
+        Outcome::Busy => well(text::BUSY_PAGERDUTY),
+        Outcome::Failed(ActError::PagerDuty(error)) => not_done(error),
+        Outcome::Failed(error) => failed(error),
+    }
+}
+
+fn not_done(error: &ApiError) -> Said {
     tracing::warn!(error = runtime::chain(error), "PagerDuty did not do it");
     let class = error.class();
-    let why = text::not_done(class, error.message(), Some(text::INCIDENT_GONE));
+    let why = text::not_done(class, error.message(), Some(text::INCIDENT_GONE)).into();
     if class.may_pass() {
-        return reply::message(&why);
+        return Said::Well(why);
     }
     let code =
         [(Class::Forbidden, "Forbidden"), (Class::Gone, "NotFound")].into_iter().find(|(known, _)| *known == class);
-    reply::error(code.map_or("Refused", |(_, code)| code), &why)
+    Said::Badly(code.map_or("Refused", |(_, code)| code), why)
 }
 
-fn failed(error: &(dyn std::error::Error + 'static)) -> Value {
+fn failed(error: &(dyn std::error::Error + 'static)) -> Said {
     tracing::error!(error = runtime::chain(error), "click failed");
-    reply::error("TryAgain", text::TRY_AGAIN)
+    Said::Badly("TryAgain", Cow::Borrowed(text::TRY_AGAIN))
 }
 
-fn incident(record: &IncidentRecord) -> Value {
-    reply::card(&cards::incident(&cards::IncidentView { record, frozen_since: None }).content)
+/// The next page of a dialog about an incident.
+pub(crate) fn dialog(page: IncidentPage) -> Response {
+    Json(match page {
+        IncidentPage::Form(form) => deed_form(&form),
+        IncidentPage::Clicked(clicked) => {
+            let (Said::Well(sentence) | Said::Badly(_, sentence)) = said(&clicked);
+            reply::task_message(&sentence)
+        }
+    })
+    .into_response()
+}
+
+fn deed_form(form: &Form) -> Value {
+    let error = form.outcome.as_ref().map(|outcome| {
+        let (Said::Well(sentence) | Said::Badly(_, sentence)) = deed(form.kind, outcome);
+        sentence
+    });
+    let name = form.name.as_ref().map(|(number, title)| (*number, title.as_str()));
+    let Form { account, incident, kind, typed, .. } = form;
+    let shown = cards::DeedForm { account, incident, kind: *kind, name, typed, error: error.as_deref() };
+    reply::task_card(cards::text::deed_title(*kind), &cards::deed_form(&shown))
 }
 
 /// The next page of a dialog.
@@ -168,12 +229,12 @@ pub(crate) fn storm(page: StormPage) -> Response {
 
 fn storm_list(list: &List) -> Value {
     let said = list.said.map(|said| match said {
-        Said::OwnCard(number) => text::own_card(number),
-        Said::HasCard => text::STORM_HAS_CARD.to_owned(),
-        Said::Over => text::STORM_OVER.to_owned(),
-        Said::Gone => text::STORM_GONE.to_owned(),
-        Said::NotPicked => text::STORM_NOT_PICKED.to_owned(),
-        Said::CutOff => text::STORM_CUT_OFF.to_owned(),
+        storm::Said::OwnCard(number) => text::own_card(number),
+        storm::Said::HasCard => text::STORM_HAS_CARD.to_owned(),
+        storm::Said::Over => text::STORM_OVER.to_owned(),
+        storm::Said::Gone => text::STORM_GONE.to_owned(),
+        storm::Said::NotPicked => text::STORM_NOT_PICKED.to_owned(),
+        storm::Said::CutOff => text::STORM_CUT_OFF.to_owned(),
     });
     let List { place, rows, after, first, total, next, services, .. } = list;
     let shown = cards::StormList {

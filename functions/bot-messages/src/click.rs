@@ -4,11 +4,13 @@
 //! that the click came from, its team must still belong to its account, and PagerDuty decides with the person's own token.
 
 use cards::data::{ButtonData, TeamData, Verb, WantedData};
+use domain::connection::ConnectionKey;
 use domain::deed::{Deed, DeedKind, Repetition};
 use domain::ids::{AccountId, ActivityId, CauseId, ChannelId, IncidentId};
 use domain::incident::IncidentRecord;
 use domain::linking::Wanted;
 use domain::plan::{CardKey, CardRecord};
+use domain::zone::Zone;
 use incidents::place::{self, Found};
 use incidents::{At, Outcome};
 use runtime::App;
@@ -84,7 +86,8 @@ pub(crate) async fn click(app: &App, who: &Who, verified: &Verified, click: &Cli
         match (verb, &data) {
             (Verb::Deed(kind), Some(data)) => on_card(app, who, click, data, Some(kind), &cause).await,
             (Verb::Refresh, Some(data)) => on_card(app, who, click, data, None, &cause).await,
-            (Verb::Deed(_) | Verb::Refresh, None) => Ok(Clicked::UnknownButton),
+            // A dialog is opened by itself, and not by a click.
+            (Verb::Deed(_) | Verb::Refresh, None) | (Verb::Details, _) => Ok(Clicked::UnknownButton),
             (Verb::LinkAccounts, _) => Ok(link_accounts(app, who).await),
             (Verb::NotAdmin, _) => send_key(app, who, click).await,
             (Verb::Resume, _) => resume(app, who, click, &cause).await,
@@ -131,8 +134,18 @@ async fn on_card(
     }
 }
 
+/// In which time zone the channel reads its cards, for an answer that shows one.
+pub(crate) async fn zone_of(app: &App, who: &Who, clicked: &Clicked) -> Zone {
+    let (Clicked::Shows(record) | Clicked::Acted(_, Outcome::Done(record))) = clicked else { return Zone::UTC };
+    let (Some(channel), Some(state)) = (&who.channel, record.state()) else { return Zone::UTC };
+    let (account, service, channel) = (record.account.clone(), state.service.id.clone(), channel.clone());
+    // Its times are right in any zone.
+    let connection = app.store.connection(&ConnectionKey { account, service, channel }).await.ok().flatten();
+    connection.map(|known| known.zone).unwrap_or_default()
+}
+
 /// The incident's card in a channel; `Err` says why it does not work there (any more).
-async fn card_in(
+pub(crate) async fn card_in(
     app: &App,
     who: &Who,
     account: &AccountId,
@@ -147,7 +160,7 @@ async fn card_in(
     }
 }
 
-async fn deed(
+pub(crate) async fn deed(
     app: &App,
     who: &Who,
     (account, incident, channel): (&AccountId, &IncidentId, &ChannelId),

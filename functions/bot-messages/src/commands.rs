@@ -4,6 +4,7 @@
 
 mod lists;
 mod manage;
+mod options;
 
 use cards::CommandName;
 use domain::linking::{AccountLink, Wanted};

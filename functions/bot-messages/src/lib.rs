@@ -8,6 +8,7 @@
 mod answer;
 mod click;
 mod commands;
+mod dialog;
 mod error;
 mod forms;
 mod storm;
@@ -22,9 +23,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use cards::data::StormData;
+use cards::data::{ButtonData, StormData};
 use runtime::App;
-use teams::activity::Inbound;
+use teams::activity::{Click, Inbound};
 use teams::auth::{AuthError, Verified};
 use tokio::time::Instant;
 
@@ -95,17 +96,27 @@ async fn answer(app: &App, verified: &Verified, started: Instant) -> Response {
 
 async fn act(app: &App, who: &Who, verified: &Verified, inbound: Inbound) -> Response {
     match inbound {
-        Inbound::Click(click) => answer::click(click::click(app, who, verified, &click).await),
-        Inbound::TaskFetch { data } => match StormData::read(&data) {
-            Some(data) => answer::storm(storm::open(app, who, verified, data).await),
-            None => answer::page(forms::open(app, who, &data).await),
+        Inbound::Click(click) => {
+            let clicked = click::click(app, who, verified, &click).await;
+            let zone = click::zone_of(app, who, &clicked).await;
+            answer::click(clicked, &zone)
+        }
+        Inbound::TaskFetch { data } => match (StormData::read(&data), ButtonData::read(&data)) {
+            (Some(data), _) => answer::storm(storm::open(app, who, verified, data).await),
+            (None, Some(data)) => answer::dialog(dialog::open(app, who, data).await),
+            (None, None) => answer::page(forms::open(app, who, &data).await),
         },
-        Inbound::TaskSubmit { data } => match StormData::read(&data) {
-            Some(data) => answer::storm(storm::submit(app, who, verified, data).await),
-            None => answer::page(forms::submit(app, who, &data).await),
+        Inbound::TaskSubmit { data } => match (StormData::read(&data), ButtonData::read(&data)) {
+            (Some(data), _) => answer::storm(storm::submit(app, who, verified, data).await),
+            (None, Some(data)) => answer::dialog(dialog::submit(app, who, verified, data).await),
+            (None, None) => answer::page(forms::submit(app, who, &data).await),
         },
         Inbound::Search { dataset, text } => answer::choices(forms::search(app, who, &dataset, &text).await),
         Inbound::OtherInvoke { .. } => answer::not_supported(),
+        Inbound::Message { text, value: Some(data) } if text.is_empty() => {
+            Box::pin(click_as_message(app, who, verified, data)).await;
+            StatusCode::OK.into_response()
+        }
         Inbound::Message { text, .. } => {
             Box::pin(commands::run(app, who, verified, &text)).await;
             StatusCode::OK.into_response()
@@ -119,5 +130,17 @@ async fn act(app: &App, who: &Who, verified: &Verified, inbound: Inbound) -> Res
         }
         // Teams adds activity types; one that is not answered with 200 would be sent again and again.
         Inbound::MembersAdded { bot: false, .. } | Inbound::Other => StatusCode::OK.into_response(),
+    }
+}
+
+/// An older client sends a button's click as a message, which has no answer of its own: what came of it is told privately.
+async fn click_as_message(app: &App, who: &Who, verified: &Verified, data: serde_json::Value) {
+    let verb = data.get("verb").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let card = verified.activity().reply_to.clone();
+    let click = Click { action: data, verb, trigger_automatic: false, card };
+    let clicked = click::click(app, who, verified, &click).await;
+    let Some(card) = answer::as_card(&clicked) else { return };
+    if let Err(error) = who.tell(app, &card).await {
+        tracing::warn!(error = runtime::chain(&error), "click was not answered privately");
     }
 }

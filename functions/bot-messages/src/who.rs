@@ -3,6 +3,7 @@
 use domain::connection::{Connection, Installation};
 use domain::ids::{AccountId, ChannelId, ConversationId, EntraUserId, ServiceUrl, TeamId, TenantId};
 use domain::linking::{Purpose, Ticket, Wanted, WantedAction};
+use domain::zone::Zone;
 use incidents::place;
 use runtime::{App, Person, PersonError};
 use store::PersonalChat;
@@ -24,6 +25,8 @@ pub(crate) struct Who {
     pub(crate) private: bool,
     pub(crate) team: Option<TeamId>,
     pub(crate) channel: Option<ChannelId>,
+    /// Theirs, as their client says.
+    pub(crate) zone: Zone,
     pub(crate) deadline: Instant,
 }
 
@@ -39,6 +42,7 @@ impl Who {
             private: activity.conversation.kind == ConversationKind::Personal,
             team: activity.team.as_ref().map(|team| team.id.clone()),
             channel: activity.channel_of(),
+            zone: activity.zone.as_deref().and_then(|zone| Zone::named(zone).ok()).unwrap_or_default(),
             deadline,
         }
     }

@@ -10,6 +10,7 @@ use domain::failure::Class;
 use domain::ids::ActivityId;
 use domain::incident::{IncidentRecord, LogEntry, RecordVersion};
 use domain::plan::{CardRecord, Doubt, Repeat, Size, Step, Why, plan};
+use domain::zone::Zone;
 use jiff::Timestamp;
 use runtime::{App, BotError};
 use teams::connector::ConnectorError;
@@ -173,6 +174,11 @@ impl Delivery<'_> {
         home
     }
 
+    /// In which zone the channel reads its cards.
+    fn zone(&self) -> Zone {
+        self.facts.connection.as_ref().map(|connection| connection.zone.clone()).unwrap_or_default()
+    }
+
     fn unposted(&self, home: &Installation) -> CardRecord {
         let unposted = || CardRecord::unposted(self.item.channel.clone(), home.team.clone(), home.tenant.clone());
         self.card.clone().unwrap_or_else(unposted)
@@ -180,7 +186,7 @@ impl Delivery<'_> {
 
     async fn post(&mut self, home: Installation, doubtful: bool, size: Size) -> ControlFlow<Ended> {
         let mut saved = self.unposted(&home);
-        let card = card_of(self.record, size);
+        let card = card_of(self.record, &self.zone(), size);
         let channel = &self.item.channel;
         let posted = self.sending.call(self.app, |bot| bot.post(&home, channel, &card)).await;
         let now = self.app.clock.now();
@@ -226,7 +232,7 @@ impl Delivery<'_> {
 
     async fn edit(&mut self, home: Installation, activity: &ActivityId, size: Size) -> ControlFlow<Ended> {
         let mut saved = self.unposted(&home);
-        let card = card_of(self.record, size);
+        let card = card_of(self.record, &self.zone(), size);
         let shown = digest(&card);
         let again = saved.rendered >= self.version && saved.frozen.is_none();
         if again || saved.shown.as_deref() != Some(shown.as_str()) {
@@ -272,7 +278,8 @@ impl Delivery<'_> {
     fn last_card(&self, home: &Installation, since: Timestamp) -> cards::Card {
         let is_theirs = home.belongs_to(&self.item.account);
         if is_theirs || (home.account.is_none() && self.record.is_as_of(since)) {
-            return cards::incident(&cards::IncidentView { record: self.record, frozen_since: Some(since) });
+            let (record, zone) = (self.record, &self.zone());
+            return cards::incident(&cards::IncidentView { record, frozen_since: Some(since), zone });
         }
         cards::incident_left(self.record, since)
     }
@@ -399,9 +406,9 @@ enum Replaced {
     Failed(BotError),
 }
 
-fn card_of(record: &IncidentRecord, size: Size) -> cards::Card {
+fn card_of(record: &IncidentRecord, zone: &Zone, size: Size) -> cards::Card {
     match size {
-        Size::Whole => cards::incident(&cards::IncidentView { record, frozen_since: None }),
+        Size::Whole => cards::incident(&cards::IncidentView { record, frozen_since: None, zone }),
         Size::Smaller => cards::incident_fallback(record),
     }
 }

@@ -246,10 +246,10 @@ impl Drain<'_> {
         outcomes.extend(rows::leave(self, wave.leaves).await?);
         let mut others = wave.others;
         let rest = others.split_off(urgent.min(others.len()));
-        outcomes.extend(self.perform(others, &mut sending).await);
+        outcomes.extend(Box::pin(self.perform(others, &mut sending)).await);
         self.count_out(&outcomes);
         rows::show(self, &mut sending).await?;
-        let performed = self.perform(rest, &mut sending).await;
+        let performed = Box::pin(self.perform(rest, &mut sending)).await;
         self.count_out(&performed);
         outcomes.extend(performed);
         self.state.budget = sending.budget.clone();

@@ -1,9 +1,10 @@
 //! The demo's world: a team with channels, people on both sides, services, and a connection for each channel.
 
 use anyhow::Context as _;
-use domain::connection::{Account, Filter, Installation};
+use domain::connection::{Account, Filter, Installation, Mentions};
 use domain::ids::{AccountId, ChannelId, ServiceId, ServiceUrl, TeamId};
 use domain::incident::ServiceRef;
+use domain::zone::Zone;
 use runtime::App;
 use setup::{Actor, Wish};
 use simulators::pagerduty::PagerDuty;
@@ -153,8 +154,15 @@ pub async fn connect(app: &App, team: &str, channel: &str, service: &str, servic
     let service = ServiceRef { id: ServiceId::new(service)?, name: service_name.to_owned() };
     let actor = Actor { name: "The demo".to_owned(), via: Via::System };
     let channel = ChannelId::new(channel)?;
-    let wish =
-        Wish { installation: &installation, service: &service, channel: &channel, filter: Filter::All, actor: &actor };
+    let wish = Wish {
+        installation: &installation,
+        service: &service,
+        channel: &channel,
+        filter: Filter::All,
+        zone: &Zone::UTC,
+        mentions: Mentions::Nobody,
+        actor: &actor,
+    };
     setup::connect_quietly(app, &wish).await?;
     Ok(())
 }

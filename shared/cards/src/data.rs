@@ -25,6 +25,9 @@ pub struct ButtonData {
     pub incident: IncidentId,
     /// What the button asks for. A dialog comes back without the button's own verb.
     pub verb: Verb,
+    /// Makes Teams open a dialog; absent inside of one.
+    #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub(crate) msteams: Option<OpensDialog>,
     /// What was typed; Teams merges a form's inputs into the button's data.
     #[serde(flatten, deserialize_with = "texts")]
     pub inputs: Inputs,
@@ -34,7 +37,18 @@ impl ButtonData {
     /// What a button on the card of this incident carries.
     #[must_use]
     pub fn new(account: AccountId, incident: IncidentId, verb: Verb) -> Self {
-        Self { v: VERSION, account, incident, verb, inputs: Inputs::new() }
+        Self { v: VERSION, account, incident, verb, msteams: None, inputs: Inputs::new() }
+    }
+
+    /// What a button carries that opens a dialog about this incident.
+    pub(crate) fn opening(account: AccountId, incident: IncidentId, verb: Verb) -> Self {
+        Self { msteams: Some(OpensDialog::FETCH), ..Self::new(account, incident, verb) }
+    }
+
+    /// Reads what came back from a dialog, or is to open one. `None`: none of ours.
+    #[must_use]
+    pub fn read(data: &Value) -> Option<Self> {
+        serde_json::from_value(data.clone()).ok()
     }
 
     /// Reads what came back from a button with this verb. Cards of earlier versions say it beside their data only; data that
@@ -289,6 +303,8 @@ pub enum Verb {
     Deed(DeedKind),
     /// Show its newest state.
     Refresh,
+    /// Show everything that is known of it, in a dialog.
+    Details,
     /// Send me a personal link. Its button carries no [`ButtonData`].
     LinkAccounts,
     /// Send me a key that I can pass on to a PagerDuty admin. Its button carries [`TeamData`].
@@ -305,7 +321,7 @@ pub struct UnknownVerb;
 impl Verb {
     /// All verbs.
     pub fn all() -> impl Iterator<Item = Self> {
-        let others = [Self::Refresh, Self::LinkAccounts, Self::NotAdmin, Self::Resume];
+        let others = [Self::Refresh, Self::Details, Self::LinkAccounts, Self::NotAdmin, Self::Resume];
         DeedKind::ALL.into_iter().map(Self::Deed).chain(others)
     }
 
@@ -315,6 +331,7 @@ impl Verb {
         match self {
             Self::Deed(kind) => kind.name(),
             Self::Refresh => "refresh",
+            Self::Details => "details",
             Self::LinkAccounts => "linkAccounts",
             Self::NotAdmin => "notAdmin",
             Self::Resume => "resume",

@@ -8,6 +8,7 @@
 mod commands;
 pub mod data;
 mod incident;
+mod incident_dialogs;
 mod link;
 mod log;
 mod notice;
@@ -29,7 +30,8 @@ pub use commands::{
     wrong_place,
 };
 pub use incident::{IncidentView, incident, incident_fallback, incident_left, incident_line};
-pub use notice::{channel_gone, double_pointer, service_connected, team_connected};
+pub use incident_dialogs::{DeedForm, deed_form};
+pub use notice::{channel_gone, double_pointer, service_connected, team_connected, told};
 pub use personal::{linked, linked_already, nothing_to_unlink, personal_link, unlinked};
 pub use schema::AdaptiveCard;
 pub use storm::{StormView, storm, storm_end_reply, storm_fallback};

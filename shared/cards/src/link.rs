@@ -32,6 +32,13 @@ impl Link {
         parse(text).map(|url| Self(url.into()))
     }
 
+    /// A page that somebody outside has named, as in an alert; with its host, so that people see where it leads.
+    pub(crate) fn foreign(text: &str) -> Option<(Self, String)> {
+        let url = parse(text)?;
+        let host = url.host_str()?.to_owned();
+        Some((Self(url.into()), host))
+    }
+
     /// A message in a channel (Teams docs, "Deep links": `/l/message/{channel}/{message}`).
     pub(crate) fn message(channel: &ChannelId, message: &ActivityId) -> Option<Self> {
         let mut url = Url::parse("https://teams.microsoft.com/l/message").ok()?;

@@ -6,8 +6,11 @@ use crate::Card;
 use crate::data::{NoData, Verb};
 use crate::link::Link;
 use crate::log::NAME_LIMIT;
-use crate::schema::{Action, AdaptiveCard, Data, Element, Execute, RichTextBlock, Spacing, TextBlock, TextRun};
+use crate::schema::{Action, AdaptiveCard, Data, Element, RichTextBlock, Spacing, TextBlock, TextRun};
 use crate::untrusted::{Own, Plain};
+
+/// Longest sentence, in UTF-16 units.
+const SENTENCE_LIMIT: usize = 400;
 
 /// A heading of our own, some paragraphs that may name people and things, and buttons.
 pub(crate) fn notice(heading: &'static str, paragraphs: Vec<Plain>, actions: Vec<Action>) -> Card {
@@ -19,9 +22,16 @@ pub(crate) fn notice(heading: &'static str, paragraphs: Vec<Plain>, actions: Vec
     Card { summary: heading.to_owned(), content: AdaptiveCard::new(Own::from(heading), body, actions) }
 }
 
+/// Answers a button privately where its click has no answer of its own: the client has sent it as a message.
+#[must_use]
+pub fn told(sentence: &str) -> Card {
+    let said = Plain::from("").foreign_or(sentence, SENTENCE_LIMIT, "Done.");
+    Card { summary: said.clone().into_literal(), ..notice("Your click", vec![said], Vec::new()) }
+}
+
 fn link_accounts() -> Action {
     let data = Data::None(NoData::CURRENT);
-    Action::Execute(Execute { title: "Link Accounts", verb: Verb::LinkAccounts, data, style: None })
+    Action::execute("Link Accounts", Verb::LinkAccounts, data, None)
 }
 
 fn name(text: &str) -> Plain {
@@ -31,7 +41,7 @@ fn name(text: &str) -> Plain {
 /// Takes the place of a second card of the same incident in `channel`, whose living card is the message `living`.
 #[must_use]
 pub fn double_pointer(channel: &ChannelId, living: &ActivityId) -> Card {
-    let open = Link::message(channel, living).map(|url| Action::OpenUrl { title: "Go to the living card", url });
+    let open = Link::message(channel, living).map(|url| Action::open("Go to the living card", url));
     let text = Plain::from(
         "The incident has another card in this channel. That one is kept up to date and has the buttons; this one is not.",
     );

@@ -9,7 +9,7 @@ use crate::data::{VERSION, Verb, WantedData};
 use crate::link::Link;
 use crate::log::NAME_LIMIT;
 use crate::notice::notice;
-use crate::schema::{Action, ActionStyle, Data, Execute};
+use crate::schema::{Action, ActionStyle, Data};
 use crate::trigger::open_form;
 use crate::untrusted::Plain;
 
@@ -39,7 +39,7 @@ pub fn personal_link(url: &str, teams_name: &str, wanted: Option<&WantedAction>,
             .time(expires)
             .own(". After that, write linkUser to get a new one."),
     );
-    let button = Link::own(url).map(|url| Action::OpenUrl { title: "Link Accounts", url });
+    let button = Link::own(url).map(|url| Action::open("Link Accounts", url));
     notice("Link your PagerDuty account", paragraphs, button.into_iter().collect())
 }
 
@@ -65,7 +65,7 @@ fn resume(wanted: &WantedAction, id: &str) -> Action {
         Wanted::Command { .. } => "Do it now",
     };
     let data = Data::Wanted(WantedData { v: VERSION, wanted: id.to_owned() });
-    Action::Execute(Execute { title, verb: Verb::Resume, data, style: Some(ActionStyle::Positive) })
+    Action::execute(title, Verb::Resume, data, Some(ActionStyle::Positive))
 }
 
 /// Answers a wish for a link by somebody who has one for each account already.

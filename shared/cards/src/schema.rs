@@ -1,26 +1,28 @@
 //! The part of the Adaptive Card schema that we use, as types.
 //!
 //! Teams shows 1.5 everywhere, later elements only here and there. An element whose text Teams renders as Markdown takes
-//! [`Own`], so foreign text fits into a [`TextRun`] only.
+//! [`Escaped`] or [`Own`], so foreign text is dead wherever it fits.
+//!
+//! Phones are the strictest readers: a posted card has no inputs and no card inside a card, its buttons stand in the card itself or in
+//! a plain row of its body, and a button that acts has a verb and says what older clients send instead (Teams docs, issues).
 
 use serde::Serialize;
 
 use crate::data::{ButtonData, DialogData, NoData, StormData, TeamData, Verb, WantedData};
 use crate::link::Link;
-use crate::untrusted::{Own, Plain, utf16_len};
+use crate::untrusted::{Escaped, Own, Plain, utf16_len};
 
 /// An Adaptive Card 1.5, ready to be serialised. Only this crate can make one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type")]
 pub struct AdaptiveCard {
     #[serde(flatten)]
-    root: Option<Root>,
+    root: Root,
     body: Vec<Element>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     actions: Vec<Action>,
 }
 
-/// What only the outermost card has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Root {
     #[serde(rename = "$schema")]
@@ -45,18 +47,13 @@ impl AdaptiveCard {
             fallback_text,
             msteams: TeamsExtras { width: "Full" },
         };
-        Self { root: Some(root), body, actions }
+        Self { root, body, actions }
     }
 
     /// The size of the card's JSON as Teams counts it, in bytes: two for each UTF-16 unit.
     #[must_use]
     pub fn json_bytes(&self) -> usize {
         serde_json::to_string(self).map_or(usize::MAX, |json| 2 * utf16_len(&json))
-    }
-
-    /// A card that opens inside another.
-    pub(crate) fn inner(body: Vec<Element>, actions: Vec<Action>) -> Self {
-        Self { root: None, body, actions }
     }
 }
 
@@ -67,17 +64,20 @@ pub(crate) enum Element {
     RichTextBlock(RichTextBlock),
     Container(Container),
     ColumnSet(ColumnSet),
+    ActionSet {
+        actions: Vec<Action>,
+    },
     #[serde(rename = "Input.Text")]
     InputText(InputText),
     #[serde(rename = "Input.ChoiceSet")]
     ChoiceSet(ChoiceSet),
 }
 
-/// Rendered as Markdown.
+/// Rendered as Markdown. All that one has to know of an incident stands in such, since every phone shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TextBlock {
-    pub(crate) text: Own,
+    pub(crate) text: Escaped,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) weight: Option<Weight>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,11 +92,14 @@ pub(crate) struct TextBlock {
     pub(crate) spacing: Option<Spacing>,
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) separator: bool,
+    /// The rest is cut, visibly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_lines: Option<u8>,
     pub(crate) wrap: bool,
 }
 
 impl TextBlock {
-    pub(crate) fn new(text: impl Into<Own>) -> Self {
+    pub(crate) fn new(text: impl Into<Escaped>) -> Self {
         Self {
             text: text.into(),
             weight: None,
@@ -106,12 +109,13 @@ impl TextBlock {
             style: None,
             spacing: None,
             separator: false,
+            max_lines: None,
             wrap: true,
         }
     }
 
     /// Read out as a heading.
-    pub(crate) fn heading(text: impl Into<Own>) -> Self {
+    pub(crate) fn heading(text: impl Into<Escaped>) -> Self {
         Self { weight: Some(Weight::Bolder), style: Some(TextStyle::Heading), ..Self::new(text) }
     }
 }
@@ -249,12 +253,67 @@ pub(crate) enum Action {
     #[serde(rename = "Action.Execute")]
     Execute(Execute),
     #[serde(rename = "Action.OpenUrl")]
-    OpenUrl { title: &'static str, url: Link },
-    #[serde(rename = "Action.ShowCard")]
-    ShowCard { title: &'static str, card: Box<AdaptiveCard> },
+    OpenUrl(OpenUrl),
     /// Opens a dialog, or sends one: inside dialogs only this works (Teams docs, "Dialogs in bots").
     #[serde(rename = "Action.Submit")]
-    Submit { title: Own, data: SubmitData },
+    Submit(Submit),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct OpenUrl {
+    pub(crate) title: Escaped,
+    pub(crate) url: Link,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mode: Option<Mode>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Submit {
+    pub(crate) title: Own,
+    pub(crate) data: SubmitData,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mode: Option<Mode>,
+}
+
+/// Where a button stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// Behind the three dots.
+    Secondary,
+}
+
+impl Action {
+    /// A button that opens a page.
+    pub(crate) fn open(title: &'static str, url: Link) -> Self {
+        Self::OpenUrl(OpenUrl { title: Escaped::from(title), url, mode: None })
+    }
+
+    /// A button that opens a dialog, or sends one.
+    pub(crate) fn submit(title: impl Into<Own>, data: SubmitData) -> Self {
+        Self::Submit(Submit { title: title.into(), data, mode: None })
+    }
+
+    /// A button that acts.
+    pub(crate) fn execute(title: &'static str, verb: Verb, data: Data, style: Option<ActionStyle>) -> Self {
+        let sent = match data.clone() {
+            Data::Incident(data) => SubmitData::Incident(Box::new(data)),
+            others => SubmitData::Verbed { verb, data: others },
+        };
+        let fallback = Fallback::Submit { title, data: sent };
+        Self::Execute(Execute { title, verb, data, style, mode: None, fallback })
+    }
+
+    /// The same button behind the three dots.
+    pub(crate) fn secondary(mut self) -> Self {
+        let mode = match &mut self {
+            Self::Execute(Execute { mode, .. })
+            | Self::OpenUrl(OpenUrl { mode, .. })
+            | Self::Submit(Submit { mode, .. }) => mode,
+        };
+        *mode = Some(Mode::Secondary);
+        self
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -262,6 +321,12 @@ pub(crate) enum Action {
 pub(crate) enum SubmitData {
     Form(DialogData),
     Storm(Box<StormData>),
+    Incident(Box<ButtonData>),
+    Verbed {
+        verb: Verb,
+        #[serde(flatten)]
+        data: Data,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -271,6 +336,17 @@ pub(crate) struct Execute {
     pub(crate) data: Data,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) style: Option<ActionStyle>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mode: Option<Mode>,
+    pub(crate) fallback: Fallback,
+}
+
+/// What a client sends, as a message, that does not know `Action.Execute`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type")]
+pub(crate) enum Fallback {
+    #[serde(rename = "Action.Submit")]
+    Submit { title: &'static str, data: SubmitData },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -299,6 +375,7 @@ pub(crate) enum Size {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tone {
+    Emphasis,
     Accent,
     Attention,
     Warning,

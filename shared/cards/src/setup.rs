@@ -1,5 +1,6 @@
 //! Cards about setting PagerBridge up: installing, authorizing, connecting, disconnecting.
 
+use domain::connection::Connection;
 use domain::ids::TeamId;
 use jiff::Timestamp;
 
@@ -8,7 +9,7 @@ use crate::data::{TeamData, VERSION, Verb};
 use crate::link::Link;
 use crate::log::NAME_LIMIT;
 use crate::notice::notice;
-use crate::schema::{Action, Data, Execute};
+use crate::schema::{Action, Data};
 use crate::untrusted::Plain;
 
 /// Longest sentence of an explanation that was made elsewhere, in UTF-16 units.
@@ -25,7 +26,7 @@ fn name(text: &str) -> Plain {
 }
 
 fn open_page(title: &'static str, url: &str) -> Vec<Action> {
-    Link::own(url).map(|url| Action::OpenUrl { title, url }).into_iter().collect()
+    Link::own(url).map(|url| Action::open(title, url)).into_iter().collect()
 }
 
 /// Tells who added the bot to a team that installation is complete, with a personal authorization link.
@@ -52,12 +53,7 @@ fn authorization(heading: &'static str, text: Plain, team: &TeamId, url: &str, e
     let end = Plain::from("The link is personal and expires on ").time(expires).own(".");
     let mut actions = open_page("Authorize", url);
     let data = Data::Team(TeamData { v: VERSION, team: team.clone() });
-    actions.push(Action::Execute(Execute {
-        title: "I’m not a PagerDuty Admin",
-        verb: Verb::NotAdmin,
-        data,
-        style: None,
-    }));
+    actions.push(Action::execute("I’m not a PagerDuty Admin", Verb::NotAdmin, data, None));
     notice(heading, vec![text, role, end], actions)
 }
 
@@ -154,6 +150,14 @@ pub fn connected(service: &str, already: bool) -> Card {
     notice("Connected", vec![name(service).own(" is now connected to this channel.")], Vec::new())
 }
 
+/// A channel is told of a service's incidents in another manner from now on.
+#[must_use]
+pub fn told_in_another_manner(connection: &Connection) -> Card {
+    let text = name(&connection.service_name).own(" was connected to this channel already. From now on its cards ");
+    let text = text.append(&crate::text::manner(connection)).own(".");
+    notice("Changed", vec![text], Vec::new())
+}
+
 /// A service has been disconnected from this channel.
 #[must_use]
 pub fn disconnected(service: &str) -> Card {
@@ -201,7 +205,7 @@ pub fn not_authorized() -> Card {
 #[must_use]
 pub fn open_pagerduty(subdomain: &str, url: &str) -> Card {
     let text = Plain::from("This is the PagerDuty account ").append(&name(subdomain)).own(".");
-    let open = Link::pagerduty(url).map(|url| Action::OpenUrl { title: "Open PagerDuty", url });
+    let open = Link::pagerduty(url).map(|url| Action::open("Open PagerDuty", url));
     notice("PagerDuty", vec![text], open.into_iter().collect())
 }
 

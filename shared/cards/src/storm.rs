@@ -389,5 +389,5 @@ fn actions(view: &StormView<'_>) -> Vec<Action> {
 fn open_dialog(title: &'static str, account: &AccountId, storm: &StormId, dialog: StormDialog) -> Action {
     let data = StormData::new(account.clone(), storm.clone(), dialog);
     let data = StormData { msteams: Some(OpensDialog::FETCH), ..data };
-    Action::Submit { title: Own::from(title), data: SubmitData::Storm(Box::new(data)) }
+    Action::submit(title, SubmitData::Storm(Box::new(data)))
 }

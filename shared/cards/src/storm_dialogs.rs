@@ -47,7 +47,7 @@ impl StormPlace<'_> {
 }
 
 fn submit(title: impl Into<Own>, data: StormData) -> Action {
-    Action::Submit { title: title.into(), data: SubmitData::Storm(Box::new(data)) }
+    Action::submit(title, SubmitData::Storm(Box::new(data)))
 }
 
 /// A service by which the list can be filtered.

@@ -3,6 +3,7 @@
 mod hostile;
 mod storms;
 
+use domain::details::{Bridge, Details, Fact, LinkTo, Severity};
 use domain::ids::{
     AccountId, ActivityId, ChannelId, EntraUserId, EventId, IncidentId, PdUserId, PriorityId, ServiceId, TeamId,
     TenantId,
@@ -13,6 +14,7 @@ use domain::incident::{
 };
 use domain::linking::{AccountLink, Wanted, WantedAction};
 use domain::permission::Rank;
+use domain::zone::Zone;
 use insta::assert_json_snapshot;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -72,7 +74,7 @@ fn state(record: &mut IncidentRecord) -> &mut Snapshot {
 }
 
 fn incident(record: &IncidentRecord) -> Card {
-    crate::incident(&IncidentView { record, frozen_since: None })
+    crate::incident(&IncidentView { record, frozen_since: None, zone: &Zone::UTC })
 }
 
 fn link() -> AccountLink {
@@ -102,18 +104,16 @@ fn json(card: &Card) -> Value {
     serde_json::to_value(&card.content).unwrap()
 }
 
-/// Titles of the buttons that one sees, and behind an arrow those of the card that one of them opens.
+/// Titles of the buttons, those behind the three dots in brackets.
 fn buttons(card: &Card) -> Vec<String> {
-    let title = |action: &Value| action["title"].as_str().unwrap().to_owned();
-    let shown = json(card)["actions"].as_array().cloned().unwrap_or_default();
-    let inner = |action: &Value| action["card"]["actions"].as_array().cloned().unwrap_or_default();
-    shown
-        .iter()
-        .flat_map(|action| {
-            std::iter::once(title(action))
-                .chain(inner(action).iter().map(|inner| format!("> {}", title(inner))).collect::<Vec<_>>())
-        })
-        .collect()
+    let card = json(card);
+    let rows = card["body"].as_array().into_iter().flatten().filter(|element| element["type"] == "ActionSet");
+    let shown = rows.chain([&card]).flat_map(|row| row["actions"].as_array().cloned().unwrap_or_default());
+    let title = |action: Value| {
+        let title = action["title"].as_str().unwrap().to_owned();
+        if action["mode"] == "secondary" { format!("({title})") } else { title }
+    };
+    shown.map(title).collect()
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_resolved_incident() {
 
 #[test]
 fn a_card_that_is_left_as_it_is() {
-    let view = IncidentView { record: &triggered(), frozen_since: Some(at("10:00:00")) };
+    let view = IncidentView { record: &triggered(), frozen_since: Some(at("10:00:00")), zone: &Zone::UTC };
     assert_json_snapshot!(crate::incident(&view));
 }
 
@@ -324,14 +324,16 @@ fn the_form_for_an_incident() {
 
 #[test]
 fn each_state_has_the_buttons_that_fit() {
-    let both: &[&str] = &["Acknowledge", "Resolve", "Add note", "> Add note", "Open in PagerDuty"];
-    let rest: &[&str] = &["Resolve", "Add note", "> Add note", "Open in PagerDuty"];
-    let link: &[&str] = &["Open in PagerDuty"];
-    for (status, expected) in [(Status::Triggered, both), (Status::Acknowledged, rest), (Status::Resolved, link)] {
+    let table: [(_, &[&str]); 3] = [
+        (Status::Triggered, &["Acknowledge", "Resolve", "Details", "(Add note)", "(Open in PagerDuty)"]),
+        (Status::Acknowledged, &["Resolve", "Add note", "Details", "(Open in PagerDuty)"]),
+        (Status::Resolved, &["Add note", "Details", "(Open in PagerDuty)"]),
+    ];
+    for (status, expected) in table {
         let record = in_status(status, "09:40:00", "Alice");
         assert_eq!(buttons(&incident(&record)), expected, "{status:?}");
-        let frozen = crate::incident(&IncidentView { record: &record, frozen_since: Some(at("10:00:00")) });
-        assert_eq!(buttons(&frozen), link, "{status:?}, left as it is");
+        let view = IncidentView { record: &record, frozen_since: Some(at("10:00:00")), zone: &Zone::UTC };
+        assert_eq!(buttons(&crate::incident(&view)), ["Open in PagerDuty"], "{status:?}, left as it is");
     }
 }
 
@@ -346,25 +348,116 @@ fn toasts_and_search_show_what_matters() {
     assert_eq!(incident(&record).summary, format!("#1234 {title} (resolved, low) on Payments"));
 }
 
+/// The head line of a card.
+fn head(record: &IncidentRecord) -> String {
+    json(&incident(record))["body"][0]["items"][0]["text"].as_str().unwrap().to_owned()
+}
+
 #[test]
-fn how_long_it_took_is_told_unless_the_clocks_disagree() {
+fn the_head_says_how_bad_it_is_and_whose() {
+    let mut record = triggered();
+    assert_eq!(head(&record), "Triggered · P2 · High · Payments → Alice Example, Bob Example");
+    state(&mut record).urgency = Urgency::Low;
+    state(&mut record).priority = None;
+    state(&mut record).assignees.clear();
+    assert_eq!(head(&record), "Triggered · Low · Payments → nobody", "nothing that is not there is named");
+    let style = |record: &IncidentRecord| json(&incident(record))["body"][0]["style"].clone();
+    assert_ne!(style(&record), style(&triggered()), "low urgency looks different");
+}
+
+#[test]
+fn the_head_of_what_is_over_tells_how_it_went() {
     let table = [
-        ("09:36:42", Some("(after less than a minute)")),
-        ("09:37:41", Some("(after less than a minute)")),
-        ("09:37:42", Some("(after 1 min)")),
-        ("10:36:41", Some("(after 59 min)")),
-        ("10:36:42", Some("(after 1 h 0 min)")),
-        ("09:36:41", None),
+        ("09:36:42", " after less than a minute"),
+        ("09:37:41", " after less than a minute"),
+        ("09:37:42", " after 1 min"),
+        ("10:36:41", " after 59 min"),
+        ("10:36:42", " after 1 h 0 min"),
+        // The clocks disagree.
+        ("09:36:41", ""),
     ];
-    for (time, expected) in table {
-        let card = json(&incident(&in_status(Status::Resolved, time, "Bob"))).to_string();
-        let took = card.find("(after").map(|start| &card[start..=start + card[start..].find(')').unwrap()]);
-        assert_eq!(took, expected, "{time}");
+    for (time, after) in table {
+        let head = head(&in_status(Status::Resolved, time, "Bob"));
+        assert_eq!(head, format!("Resolved by Bob{after} · P2 · High · Payments"), "{time}");
     }
+    let mut record = in_status(Status::Resolved, "09:48:42", "Bob");
+    record.log.insert(entry("09:38:42", Some("Alice"), Happening::Acknowledged));
+    record.log.insert(entry("09:40:42", Some("Carol"), Happening::Acknowledged));
+    let expected = "Resolved by Bob after 12 min, acknowledged by Alice after 2 min · P2 · High · Payments";
+    assert_eq!(head(&record), expected);
     let created = state(&mut triggered()).created_at.unwrap();
     let mut record = in_status(Status::Resolved, "23:59:59", "Bob");
     state(&mut record).created_at = Some(created - jiff::SignedDuration::from_hours(24 * 9));
-    assert!(json(&incident(&record)).to_string().contains("(after 9 days)"));
+    assert!(head(&record).contains(" after 9 days"));
+}
+
+fn details() -> Details {
+    let fact = |name: &str, value: &str| Fact { name: name.to_owned(), value: value.to_owned() };
+    let link = |text: Option<&str>, url: &str| LinkTo { text: text.map(str::to_owned), url: url.to_owned() };
+    Details {
+        alerts: 3,
+        summary: Some("Replication lag above 30 s on the payments cluster".to_owned()),
+        severity: Some(Severity::Critical),
+        source: Some("db-7.eu-west.example".to_owned()),
+        facts: vec![fact("cluster.name", "payments"), fact("lag.seconds", "43"), fact("region", "eu-west-1")],
+        more_facts: 2,
+        links: vec![
+            link(Some("Runbook"), "https://wiki.example/runbooks/replication"),
+            link(None, "javascript:alert(1)"),
+        ],
+        images: vec![link(Some("Lag"), "https://graphs.example/lag.png")],
+        body: None,
+        bridge: Some(Bridge {
+            url: Some("https://meet.example/1234".to_owned()),
+            number: Some("+49 30 1234,,5678#".to_owned()),
+        }),
+        escalates_at: Some(at("10:06:42")),
+    }
+}
+
+fn with_details(mut record: IncidentRecord, details: Details) -> IncidentRecord {
+    let version = Version { at: at("23:00:00"), by: String::new() };
+    record.details = Some(Stamped { version, value: details });
+    record
+}
+
+#[test]
+fn what_the_alert_says_stands_between_head_and_buttons() {
+    let record = with_details(triggered(), details());
+    let berlin = Zone::named("Europe/Berlin").unwrap();
+    let card = crate::incident(&IncidentView { record: &record, frozen_since: None, zone: &berlin });
+    assert_json_snapshot!(card);
+    let expected = [
+        "Acknowledge",
+        "Resolve",
+        "Details",
+        "(Add note)",
+        "(Open in PagerDuty)",
+        "(Conference (meet.example))",
+        "(Runbook (wiki.example))",
+        "(Lag (graphs.example))",
+    ];
+    assert_eq!(buttons(&card), expected);
+    let text = json(&card).to_string();
+    assert!(text.contains("23 Nov 2026, 10:36 CET (Europe/Berlin) · 3 alerts · escalates at 11:06 CET"), "{text}");
+}
+
+#[test]
+fn what_somebody_wrote_by_hand_is_on_the_card() {
+    let written = Details { body: Some("Customers cannot pay.".to_owned()), ..Details::default() };
+    assert!(json(&incident(&with_details(triggered(), written.clone()))).to_string().contains("Customers cannot pay."));
+    let same = Details { body: Some("DB down ".to_owned()), ..written };
+    assert_eq!(json(&incident(&with_details(triggered(), same))), json(&incident(&triggered())), "the title says it");
+}
+
+#[test]
+fn an_escalation_that_was_planned_before_the_last_change_is_not_promised() {
+    let mut record = with_details(in_status(Status::Triggered, "09:40:00", "Alice"), details());
+    assert!(json(&incident(&record)).to_string().contains("escalates at 10:06 UTC"));
+    record.snapshot.as_mut().unwrap().version.at = at("23:00:01");
+    assert!(!json(&incident(&record)).to_string().contains("escalates"));
+    let acknowledged = with_details(in_status(Status::Acknowledged, "09:40:00", "Alice"), details());
+    assert!(!json(&incident(&acknowledged)).to_string().contains("escalates"));
 }
 
 #[test]

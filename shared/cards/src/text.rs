@@ -3,10 +3,11 @@
 //! All of them are plain text. They hold foreign names and notes, so they are to be sent with `textFormat` "plain" or as
 //! the text of an invoke's answer, never as Markdown.
 
-use domain::connection::{Connection, Filter, Health};
+use domain::connection::{Connection, Filter, Health, Mentions};
 use domain::deed::{DeedKind, MAX_NOTE_CHARS, Refusal};
 use domain::failure::Class;
 use domain::incident::{Actor, LogEntry};
+use domain::zone::Zone;
 use jiff::Timestamp;
 
 use crate::log::{add_by, newest_that_fit, person, phrase};
@@ -63,6 +64,29 @@ pub fn unclear(kind: DeedKind) -> &'static str {
         DeedKind::Acknowledge | DeedKind::Resolve => SLOW_PAGERDUTY,
         DeedKind::AddNote => NOTE_UNCLEAR,
     }
+}
+
+/// The title of a deed's dialog.
+#[must_use]
+pub fn deed_title(kind: DeedKind) -> &'static str {
+    crate::incident_dialogs::title_of(kind)
+}
+
+/// It is done; `number`: of the incident, where that is known.
+#[must_use]
+pub fn done(kind: DeedKind, number: Option<u64>) -> String {
+    let what = match kind {
+        DeedKind::Acknowledge => "Acknowledged",
+        DeedKind::Resolve => "Resolved",
+        DeedKind::AddNote => "The note was added",
+    };
+    let line = Plain::from(what);
+    let line = match (number, kind) {
+        (None, _) => line,
+        (Some(number), DeedKind::AddNote) => line.own(" to #").number(number),
+        (Some(number), DeedKind::Acknowledge | DeedKind::Resolve) => line.own(" #").number(number),
+    };
+    line.own(".").into_message()
 }
 
 /// An equal deed of the same person is being done at this moment.
@@ -135,6 +159,15 @@ pub const LINK_NOT_SENT: &str = "Your PagerDuty account is not linked yet, and I
 /// The person is not linked (any more).
 pub const NOT_LINKED: &str =
     "Your PagerDuty account is not linked yet. Open a private chat with me and write linkUser.";
+
+/// A click that only asks for the newest card, where there is no way to show it to one person.
+pub const CARD_IS_NEWEST: &str = "The card in the channel shows the newest state.";
+
+/// The clicked card is a second one of its incident.
+pub const CARD_IS_DOUBLE: &str = "The incident has another card in this channel, which is kept up to date.";
+
+/// What was wanted is the form for a new incident.
+pub const WRITE_TRIGGER: &str = "Write trigger to create an incident.";
 
 /// The first one of two equal clicks is still being worked on.
 pub const IN_PROGRESS: &str = "This is being done already. The card will update by itself.";
@@ -228,7 +261,18 @@ pub fn connection_state(connection: &Connection) -> String {
         }
         Health::ServiceGone { since } => Plain::from("service deleted in PagerDuty on ").time(*since),
     };
-    state.own(", ").own(which).into_literal()
+    let state = state.own(", ").own(which);
+    let is_usual = connection.zone == Zone::UTC && connection.mentions == Mentions::Nobody;
+    if is_usual { state } else { state.own(", cards ").append(&manner(connection)) }.into_literal()
+}
+
+/// How a connection's cards tell, as in "mention assignees and write times in Europe/Berlin".
+pub(crate) fn manner(connection: &Connection) -> Plain {
+    let whom = match connection.mentions {
+        Mentions::Nobody => "mention nobody",
+        Mentions::Assignees => "mention assignees",
+    };
+    Plain::from(whom).own(" and write times in ").foreign_or(connection.zone.name(), 64, "UTC")
 }
 
 /// The bot may not write to the person.

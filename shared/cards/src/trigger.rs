@@ -92,7 +92,7 @@ pub fn trigger_offer() -> Card {
 /// The button that opens the form.
 pub(crate) fn open_form() -> Action {
     let data = DialogData { v: VERSION, dialog: Dialog::Trigger, form: None, msteams: Some(OpensDialog::FETCH) };
-    Action::Submit { title: Own::from("Create incident"), data: SubmitData::Form(data) }
+    Action::submit("Create incident", SubmitData::Form(data))
 }
 
 /// The form.
@@ -135,7 +135,7 @@ pub fn trigger_form(form: &TriggerForm) -> AdaptiveCard {
         }
     }));
     let data = DialogData { v: VERSION, dialog: Dialog::Trigger, form: Some(form.form.clone()), msteams: None };
-    let submit = Action::Submit { title: Own::from("Create incident"), data: SubmitData::Form(data) };
+    let submit = Action::submit("Create incident", SubmitData::Form(data));
     AdaptiveCard::new(Own::from("Create an incident"), body, vec![submit])
 }
 
@@ -144,7 +144,7 @@ pub fn trigger_form(form: &TriggerForm) -> AdaptiveCard {
 pub fn trigger_done(number: u64, title: &str, url: &str) -> AdaptiveCard {
     let text =
         Plain::from("Incident #").number(number).own(" was created: ").foreign_or(title, NAME_LIMIT, "(no title)");
-    let open = Link::pagerduty(url).map(|url| Action::OpenUrl { title: "Open in PagerDuty", url });
+    let open = Link::pagerduty(url).map(|url| Action::open("Open in PagerDuty", url));
     notice("Incident created", vec![text], open.into_iter().collect()).content
 }
 

@@ -1,12 +1,14 @@
 //! Where foreign text becomes something that a card may hold.
 //!
 //! Teams renders a `TextBlock`, a fact and a `fallbackText` as Markdown and expands `{{DATE(…)}}` in them, while a `TextRun`
-//! is shown as it is (Adaptive Cards docs, "Text features"). So there are two kinds of text: [`Own`] can only be made of
-//! our own words and fits everywhere; [`Plain`] may hold foreign text and fits only where nothing is interpreted. A title
-//! can therefore not reach a place that renders markup, whoever writes the next card.
+//! is shown as it is (Adaptive Cards docs, "Text features"). So there are three kinds of text: [`Own`] can only be made of
+//! our own words and fits everywhere; [`Plain`] may hold foreign text and fits only where nothing is interpreted; [`Escaped`]
+//! is made of either for a place that renders Markdown, and looks there as it was. A title can therefore not reach a place that
+//! renders markup, whoever writes the next card.
 
 use std::borrow::Cow;
 
+use domain::zone::Zone;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -147,6 +149,22 @@ impl Own {
         Self(Cow::Owned(format!("{}{}", self.0, utc(at))))
     }
 
+    /// As in "23 Nov 2026, 10:36 CET (Europe/Berlin)".
+    pub(crate) fn time_in(self, at: Timestamp, zone: &Zone) -> Self {
+        let there = zone.at(at);
+        let short = there.strftime("%Z").to_string();
+        let named = if short == zone.name() { short } else { format!("{short} ({zone})") };
+        Self(Cow::Owned(format!("{}{} {named}", self.0, there.strftime("%-d %b %Y, %H:%M"))))
+    }
+
+    /// As in "10:36 CET", or "24 Nov 2026, 10:36 CET" where the day is another one than `day`'s.
+    pub(crate) fn clock_in(self, at: Timestamp, day: Option<Timestamp>, zone: &Zone) -> Self {
+        let there = zone.at(at);
+        let is_same_day = day.is_some_and(|day| zone.at(day).date() == there.date());
+        let form = if is_same_day { "%H:%M %Z" } else { "%-d %b %Y, %H:%M %Z" };
+        Self(Cow::Owned(format!("{}{}", self.0, there.strftime(form))))
+    }
+
     /// As in "23 Nov 2026".
     pub(crate) fn day(self, at: Timestamp) -> Self {
         Self(Cow::Owned(format!("{}{}", self.0, at.strftime("%-d %b %Y"))))
@@ -160,13 +178,6 @@ impl Own {
     /// As in "09:36:42 UTC".
     pub(crate) fn exact_clock(self, at: Timestamp) -> Self {
         Self(Cow::Owned(format!("{}{}", self.0, at.strftime("%H:%M:%S UTC"))))
-    }
-
-    /// Functions that the reader's client replaces by date and time in the reader's own time zone. They take RFC 3339
-    /// without fractions of a second.
-    pub(crate) fn local_time(self, at: Timestamp) -> Self {
-        let at = at.strftime("%Y-%m-%dT%H:%M:%SZ");
-        Self(Cow::Owned(format!("{}{{{{DATE({at}, SHORT)}}}} {{{{TIME({at})}}}}", self.0)))
     }
 }
 
@@ -209,6 +220,11 @@ impl Plain {
         self
     }
 
+    /// What somebody typed, given back to them alone into the input that they typed it into.
+    pub(crate) fn typed(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// Foreign text of at most `limit` UTF-16 units; `instead` if there is nothing to see in it.
     pub(crate) fn foreign_or(mut self, text: &str, limit: usize, instead: &'static str) -> Self {
         let text = Untrusted::new(text).literal(limit);
@@ -221,6 +237,10 @@ impl Plain {
         self
     }
 
+    pub(crate) fn utf16_len(&self) -> usize {
+        utf16_len(&self.0)
+    }
+
     /// The text as it is.
     pub(crate) fn into_literal(self) -> String {
         self.0
@@ -231,6 +251,62 @@ impl Plain {
     pub(crate) fn into_message(self) -> String {
         self.0.replace("](", "] (")
     }
+}
+
+/// Text for a place that renders Markdown, where it looks as it was: what would be read as markup stands behind a backslash.
+///
+/// Only what a renderer would take for markup where it stands is escaped, since a client that knows no escapes shows the backslash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Escaped(Cow<'static, str>);
+
+impl From<&'static str> for Escaped {
+    fn from(words: &'static str) -> Self {
+        Self(Cow::Borrowed(words))
+    }
+}
+
+impl From<Own> for Escaped {
+    fn from(own: Own) -> Self {
+        Self(own.0)
+    }
+}
+
+impl From<Plain> for Escaped {
+    fn from(plain: Plain) -> Self {
+        Self(Cow::Owned(escaped(&plain.0)))
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut before: Option<char> = None;
+    let mut rest = text.chars();
+    let mut is_start = true;
+    while let Some(c) = rest.next() {
+        let after = rest.clone().next();
+        let within_word = before.is_some_and(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric);
+        let is_markup = match c {
+            '\\' | '`' | '*' | '[' | ']' | '<' | '^' | '~' | '$' | '|' => true,
+            '_' => !within_word,
+            // Entities are read everywhere.
+            '&' => after.is_some_and(|c| c.is_ascii_alphanumeric() || c == '#'),
+            // Two of them mark or begin something in one dialect or other.
+            '{' | ':' | '=' | '+' | '!' | '-' | '%' => after == Some(c) || before == Some(c),
+            _ => false,
+        };
+        // What makes a line a heading, a list, a quotation.
+        let is_line_markup = is_start
+            && (matches!(c, '>' | '+' | '-' | '=' | ':') || (c == '#' && !after.is_some_and(|c| c.is_ascii_digit())));
+        let ends_number = matches!(c, '.' | ')') && !safe.is_empty() && safe.bytes().all(|byte| byte.is_ascii_digit());
+        if is_markup || is_line_markup || ends_number {
+            safe.push('\\');
+        }
+        safe.push(c);
+        is_start = false;
+        before = Some(c);
+    }
+    safe
 }
 
 fn utc(at: Timestamp) -> String {
@@ -298,10 +374,38 @@ mod tests {
     fn times_are_written_for_everybody_and_for_the_reader() {
         let at: Timestamp = "2026-11-03T09:06:42.992Z".parse().unwrap();
         assert_eq!(utc(at), "3 Nov 2026, 09:06 UTC");
-        assert_eq!(
-            Own::from("").local_time(at),
-            Own::from("{{DATE(2026-11-03T09:06:42Z, SHORT)}} {{TIME(2026-11-03T09:06:42Z)}}"),
-        );
+        let there = |zone: &str| Own::from("").time_in(at, &Zone::named(zone).unwrap());
+        assert_eq!(there("UTC"), Own::from("3 Nov 2026, 09:06 UTC"));
+        assert_eq!(there("Europe/Berlin"), Own::from("3 Nov 2026, 10:06 CET (Europe/Berlin)"));
+        assert_eq!(there("Asia/Dubai"), Own::from("3 Nov 2026, 13:06 +04 (Asia/Dubai)"));
+        let tokyo = Zone::named("Asia/Tokyo").unwrap();
+        let (same, other) = ("2026-11-03T14:59:00Z".parse().unwrap(), "2026-11-03T15:00:00Z".parse().unwrap());
+        assert_eq!(Own::from("").clock_in(at, Some(same), &tokyo), Own::from("18:06 JST"));
+        assert_eq!(Own::from("").clock_in(at, Some(other), &tokyo), Own::from("3 Nov 2026, 18:06 JST"));
+        assert_eq!(Own::from("").clock_in(at, None, &tokyo), Own::from("3 Nov 2026, 18:06 JST"));
+    }
+
+    #[test]
+    fn markup_stands_behind_a_backslash_and_ordinary_text_as_it_is() {
+        let table = [
+            (
+                "#12 DB down on db-1.example (eu_west): 97 % & rising!",
+                "#12 DB down on db-1.example (eu_west): 97 % & rising!",
+            ),
+            ("**bold** _it_ `c` ~~s~~", r"\*\*bold\*\* \_it\_ \`c\` \~\~s\~\~"),
+            ("[a](https://evil) ![i](x) <b>", r"\[a\](https://evil) !\[i\](x) \<b>"),
+            ("&lt; &#60; & A&B", r"\&lt; \&#60; & A\&B"),
+            ("# heading", r"\# heading"),
+            ("- item", r"\- item"),
+            ("1. item", r"1\. item"),
+            ("2) item 3) more", r"2\) item 3) more"),
+            ("v1. item", "v1. item"),
+            (r"C:\temp", r"C:\\temp"),
+            ("a | b $x$ ==m== --- ++u++", r"a \| b \$x\$ \=\=m\=\= \-\-\- \+\+u\+\+"),
+        ];
+        for (plain, shown) in table {
+            assert_eq!(escaped(plain), shown, "{plain}");
+        }
     }
 
     #[test]

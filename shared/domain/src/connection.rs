@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::forward::{self, Stored};
 use crate::ids::{AccountId, ChannelId, EntraUserId, ServiceId, ServiceUrl, TeamId, TenantId};
 use crate::incident::{Snapshot, Urgency};
+use crate::zone::Zone;
 
 /// One service posts its incidents to one channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,11 @@ pub struct Connection {
     pub tenant: TenantId,
     #[serde(deserialize_with = "forward::or_unknown")]
     pub filter: Filter,
+    /// In which zone its cards write times.
+    #[serde(default, deserialize_with = "forward::or_unknown")]
+    pub zone: Zone,
+    #[serde(default, deserialize_with = "forward::or_unknown")]
+    pub mentions: Mentions,
     /// Whether the channel can still be reached.
     #[serde(deserialize_with = "forward::or_unknown")]
     pub health: Health,
@@ -78,6 +84,38 @@ impl Filter {
             Self::All => true,
             Self::HighUrgency => incident.urgency == Urgency::High,
         }
+    }
+}
+
+/// Whom a channel's cards call by name, so that Teams tells them. A stored wish that this version does not know is nobody: a
+/// mention too many wakes somebody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mentions {
+    #[default]
+    Nobody,
+    /// Whoever gets an incident.
+    Assignees,
+}
+
+impl Stored for Mentions {
+    const UNKNOWN: Self = Self::Nobody;
+}
+
+/// How a channel is told of incidents, as far as somebody says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Manner {
+    pub zone: Option<Zone>,
+    pub mentions: Option<Mentions>,
+}
+
+impl Manner {
+    /// The connection with what is said changed.
+    #[must_use]
+    pub fn applied_to(&self, connection: Connection) -> Connection {
+        let zone = self.zone.clone().unwrap_or_else(|| connection.zone.clone());
+        let mentions = self.mentions.unwrap_or(connection.mentions);
+        Connection { zone, mentions, ..connection }
     }
 }
 

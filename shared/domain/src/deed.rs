@@ -95,7 +95,9 @@ impl DeedKind {
     pub fn is_offered(self, status: Status) -> bool {
         match self {
             Self::Acknowledge => status == Status::Triggered,
-            Self::Resolve | Self::AddNote => status != Status::Resolved,
+            Self::Resolve => status != Status::Resolved,
+            // What was found out is often written down afterwards.
+            Self::AddNote => true,
         }
     }
 
@@ -359,6 +361,6 @@ mod tests {
         let offered = |status| DeedKind::ALL.into_iter().filter(|kind| kind.is_offered(status)).collect::<Vec<_>>();
         assert_eq!(offered(Triggered), DeedKind::ALL);
         assert_eq!(offered(Acknowledged), [DeedKind::Resolve, DeedKind::AddNote]);
-        assert_eq!(offered(Resolved), []);
+        assert_eq!(offered(Resolved), [DeedKind::AddNote]);
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::details::Details;
 use crate::event::EventType;
 use crate::forward::{self, Stored};
 use crate::ids::{AccountId, EventId, IncidentId, PdUserId, PriorityId, ServiceId};
@@ -334,6 +335,9 @@ pub struct IncidentRecord {
     /// Who brought it into its status; from the event that did, not from later snapshots.
     #[serde(default, deserialize_with = "forward::or_none")]
     pub status_change: Option<Stamped<StatusChange>>,
+    /// What is known beyond its state, as of when PagerDuty was asked for it.
+    #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
+    pub details: Option<Stamped<Details>>,
     /// The newest [`LOG_LIMIT`] entries, oldest first; what a newer version has logged that this one does not know is left out.
     #[serde(default, deserialize_with = "forward::known_ones")]
     pub log: BTreeSet<LogEntry>,
@@ -361,7 +365,7 @@ impl IncidentRecord {
     /// A record that knows nothing yet: the neutral element of [`Self::merge`].
     #[must_use]
     pub fn empty(account: AccountId, id: IncidentId) -> Self {
-        Self { account, id, snapshot: None, status_change: None, log: BTreeSet::new() }
+        Self { account, id, snapshot: None, status_change: None, details: None, log: BTreeSet::new() }
     }
 
     /// What one webhook event alone tells. Without a time of its own it is logged as of `received_at`; its state then counts as
@@ -381,6 +385,7 @@ impl IncidentRecord {
             id: event.incident,
             snapshot: event.snapshot.map(|value| Stamped { version, value }),
             status_change,
+            details: None,
             log: entry.into_iter().collect(),
         }
     }
@@ -409,8 +414,16 @@ impl IncidentRecord {
             id,
             snapshot: Some(Stamped { version: asked.version(updated_at, asked.knowing), value: snapshot }),
             status_change: changed,
+            details: None,
             log: BTreeSet::new(),
         }
+    }
+
+    /// What is known beyond its state, of which PagerDuty was asked then.
+    #[must_use]
+    pub fn from_details(account: AccountId, id: IncidentId, details: Details, asked_at: Timestamp) -> Self {
+        let version = Version { at: asked_at, by: String::new() };
+        Self { details: Some(Stamped { version, value: details }), ..Self::empty(account, id) }
     }
 
     /// Whether both tell the same, whenever and by whomever they were told.
@@ -418,7 +431,11 @@ impl IncidentRecord {
     pub fn says_the_same(&self, other: &Self) -> bool {
         let state = |record: &Self| record.state().cloned();
         let change = |record: &Self| record.status_change.as_ref().map(|change| change.value.clone());
-        self.log == other.log && state(self) == state(other) && change(self) == change(other)
+        let details = |record: &Self| record.details().cloned().unwrap_or_default();
+        self.log == other.log
+            && state(self) == state(other)
+            && change(self) == change(other)
+            && details(self) == details(other)
     }
 
     /// Whether events of the same moment disagree about the newest status, so that only PagerDuty can tell.
@@ -446,6 +463,7 @@ impl IncidentRecord {
         debug_assert_eq!((&self.account, &self.id), (&other.account, &other.id), "records of two incidents");
         self.snapshot = self.snapshot.max(other.snapshot);
         self.status_change = self.status_change.max(other.status_change);
+        self.details = self.details.max(other.details);
         self.log.extend(other.log);
         while self.log.len() > LOG_LIMIT {
             self.log.pop_first();
@@ -525,6 +543,11 @@ mod tests {
     fn records() -> impl Strategy<Value = Vec<IncidentRecord>> {
         prop::collection::vec((0_i64..50, 0_u16..60, any::<u8>(), 0_i64..5), 0..80).prop_map(|events| {
             let record = |(second, id, kind, late): (i64, u16, u8, i64)| {
+                if kind > 240 {
+                    let details = Details { alerts: late.unsigned_abs(), ..Details::default() };
+                    let at = Timestamp::from_second(second).unwrap();
+                    return IncidentRecord::from_details(account(), incident(), details, at);
+                }
                 if kind < 200 {
                     return IncidentRecord::from_event(account(), event(second, id, kind), Timestamp::UNIX_EPOCH);
                 }

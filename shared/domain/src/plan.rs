@@ -450,6 +450,8 @@ mod tests {
             team: TeamId::new("19:t@thread.tacv2").unwrap(),
             tenant: TenantId::new("T").unwrap(),
             filter,
+            zone: crate::zone::Zone::UTC,
+            mentions: crate::connection::Mentions::Nobody,
             health,
             created_at: T0,
             created_by: None,

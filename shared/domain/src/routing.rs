@@ -82,6 +82,8 @@ mod tests {
             team: team(),
             tenant: TenantId::new("X").unwrap(),
             filter,
+            zone: crate::zone::Zone::UTC,
+            mentions: crate::connection::Mentions::Nobody,
             health,
             created_at: Timestamp::UNIX_EPOCH,
             created_by: None,

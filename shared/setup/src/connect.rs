@@ -2,10 +2,11 @@
 //! unfinished there like any incident.
 
 use domain::behind::{Mark, Subject};
-use domain::connection::{Connection, Filter, Health, Installation};
+use domain::connection::{Connection, Filter, Health, Installation, Manner, Mentions};
 use domain::failure::Class;
 use domain::ids::{ChannelId, TestId};
 use domain::incident::ServiceRef;
+use domain::zone::Zone;
 use incidents::{place, want};
 use runtime::{App, BotError, RandomError};
 use store::Subscription;
@@ -28,6 +29,9 @@ pub struct Wish<'a> {
     pub service: &'a ServiceRef,
     pub channel: &'a ChannelId,
     pub filter: Filter,
+    /// In which its cards write times; the person's own, where that is known.
+    pub zone: &'a Zone,
+    pub mentions: Mentions,
     pub actor: &'a Actor,
 }
 
@@ -46,9 +50,11 @@ pub enum Connected {
 /// Goes to its end even if the caller stops waiting: half a connection would leave a subscription that nobody knows.
 pub async fn connect(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError> {
     let (app, installation, service) = (app.clone(), wish.installation.clone(), wish.service.clone());
-    let (channel, actor, filter) = (wish.channel.clone(), wish.actor.clone(), wish.filter);
+    let (channel, actor, zone) = (wish.channel.clone(), wish.actor.clone(), wish.zone.clone());
+    let (filter, mentions) = (wish.filter, wish.mentions);
     let work = async move {
-        let wish = Wish { installation: &installation, service: &service, channel: &channel, filter, actor: &actor };
+        let (installation, service, channel) = (&installation, &service, &channel);
+        let wish = Wish { installation, service, channel, filter, zone: &zone, mentions, actor: &actor };
         connect_and_greet(&app, &wish).await
     };
     runtime::finish(work).await?
@@ -159,6 +165,8 @@ async fn add(
         team: wish.installation.team.clone(),
         tenant: wish.installation.tenant.clone(),
         filter: wish.filter,
+        zone: wish.zone.clone(),
+        mentions: wish.mentions,
         health: Health::Healthy,
         created_at: app.clock.now(),
         created_by: Some(wish.actor.name.clone()),
@@ -172,6 +180,30 @@ async fn add(
             Err(error.into())
         }
     }
+}
+
+/// Changes how a channel is told of a service's incidents, from the next message on. Gives the connection as it is then.
+pub async fn change_manner(
+    app: &App,
+    connection: &Connection,
+    manner: &Manner,
+    actor: &Actor,
+) -> Result<Connection, SetupError> {
+    let changed = app.store.change_manner(connection, manner).await?;
+    let now = app.store.connection(&connection.key()).await?.ok_or(SetupError::NotConnected)?;
+    // Somebody else may have changed it at the same moment.
+    if manner.applied_to(now.clone()) != now {
+        return Err(SetupError::Busy);
+    }
+    if changed {
+        let mentions = match now.mentions {
+            Mentions::Nobody => "nobody is mentioned",
+            Mentions::Assignees => "assignees are mentioned",
+        };
+        let text = format!("changed how a channel is told of {}: {mentions}, times in {}", now.service_name, now.zone);
+        note(app, &now.account, actor, text).await;
+    }
+    Ok(now)
 }
 
 /// Has a test card posted on the way that incidents take. Gives the test's id.

@@ -21,7 +21,7 @@ mod subscription;
 pub use audit::{Actor, note};
 pub use authorize::{Authorized, authorize, key_from_text, new_key, send_authorization};
 pub use channels::{refresh_channels, restore_connections, suspend_connections};
-pub use connect::{Connected, Wish, connect, connect_quietly, send_test};
+pub use connect::{Connected, Wish, change_manner, connect, connect_quietly, send_test};
 pub use disconnect::{Disconnected, Removed, disconnect_team, finish_leaving, remove};
 pub use error::SetupError;
 pub use lock::ServiceLock;

@@ -1,6 +1,6 @@
 //! Connections of services to channels, and what became of their newest message.
 
-use domain::connection::{Connection, ConnectionKey, Health, LastDelivery};
+use domain::connection::{Connection, ConnectionKey, Health, LastDelivery, Manner};
 use domain::ids::{AccountId, ServiceId, TeamId};
 use jiff::Timestamp;
 
@@ -83,6 +83,15 @@ impl Store {
     pub async fn rename_service(&self, connection: &Connection, name: &str) -> Result<bool, Error> {
         self.change_connection(connection, |known| {
             (known.service_name != name).then(|| Connection { service_name: name.to_owned(), ..known })
+        })
+        .await
+    }
+
+    /// Changes how the channel is told. `true`: it was another way before.
+    pub async fn change_manner(&self, connection: &Connection, manner: &Manner) -> Result<bool, Error> {
+        self.change_connection(connection, |known| {
+            let changed = manner.applied_to(known.clone());
+            (changed != known).then_some(changed)
         })
         .await
     }

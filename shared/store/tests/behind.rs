@@ -242,6 +242,8 @@ fn connection(service: &str) -> Connection {
         team: team(),
         tenant: TenantId::new("tenant-1").unwrap(),
         filter: Filter::All,
+        zone: domain::zone::Zone::UTC,
+        mentions: domain::connection::Mentions::Nobody,
         health: Health::Healthy,
         created_at: T0,
         created_by: None,

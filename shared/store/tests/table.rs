@@ -240,6 +240,8 @@ async fn a_broken_connection_is_news_once() {
         team: TeamId::new("19:team@thread.tacv2").unwrap(),
         tenant: tenant(),
         filter: Filter::All,
+        zone: domain::zone::Zone::UTC,
+        mentions: domain::connection::Mentions::Nobody,
         health: Health::Healthy,
         created_at: T0,
         created_by: None,

@@ -49,6 +49,8 @@ pub struct Activity {
     pub members_added: Vec<Person>,
     pub members_removed: Vec<Person>,
     pub mentions: Vec<Mention>,
+    /// The person's time zone, as their client names it.
+    pub zone: Option<String>,
 }
 
 /// The sorts of activities that the bot looks into.
@@ -156,6 +158,7 @@ impl Activity {
             members_added: people(document.get("membersAdded")),
             members_removed: people(document.get("membersRemoved")),
             mentions: list(document.get("entities")).iter().filter_map(Mention::read).collect(),
+            zone: owned_at(document, "/localTimezone"),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Commands for PagerDuty's managers and admins.
 
 use cards::Command;
-use domain::connection::{ConnectionKey, Filter, Installation};
+use domain::connection::{ConnectionKey, Filter, Installation, Manner};
 use domain::ids::ServiceId;
 use domain::incident::ServiceRef;
 use domain::permission::Rank;
@@ -12,27 +12,50 @@ use setup::{Actor, Authorized, Connected, SetupError, Wish};
 use store::Via;
 use url::Url;
 
+use super::options;
 use crate::error::FlowError;
 use crate::who::Who;
 
 /// How many teams somebody is sent a link for who writes `authorize` without a key.
 const TEAMS: usize = 5;
 
-/// `connect [SERVICE-URL]`: admins and managers.
+/// `connect [SERVICE-URL] [mention assignees] [zone ZONE]`: admins and managers.
 pub(super) async fn connect(app: &App, who: &Who, command: &Command, argument: &str) -> Result<(), FlowError> {
     let mut person = who.linked(app).await?;
-    let Some(Target { installation, key }) = target(app, who, &person, command, argument).await? else {
+    let (address, options) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
+    let manner = match options::manner(options) {
+        Ok(manner) => manner,
+        Err(error) => return who.reply(app, &cards::setup::failed(&error.to_string())).await,
+    };
+    let Some(Target { installation, key }) = target(app, who, &person, command, address).await? else {
         return Ok(());
     };
     // As the person, so that nobody connects a service that they cannot see.
     let known = person.call(async |api, auth| api.service(auth, &key.service).await).await?;
     let service = ServiceRef { id: known.id, name: known.name };
     let (channel, actor) = (&key.channel, actor(&person));
-    let wish = Wish { installation: &installation, service: &service, channel, filter: Filter::All, actor: &actor };
-    let card = match setup::connect(app, &wish).await {
-        Ok(connected) => cards::setup::connected(&service.name, matches!(connected, Connected::Already(_))),
-        Err(error) => failed(&error, &service.id),
+    let zone = manner.zone.clone().unwrap_or_else(|| who.zone.clone());
+    let wish = Wish {
+        installation: &installation,
+        service: &service,
+        channel,
+        filter: Filter::All,
+        zone: &zone,
+        mentions: manner.mentions.unwrap_or_default(),
+        actor: &actor,
     };
+    let connected = async {
+        match setup::connect(app, &wish).await? {
+            // What is connected already is told in another manner, if somebody says so.
+            Connected::Already(known) if manner != Manner::default() && manner.applied_to(known.clone()) != known => {
+                let now = setup::change_manner(app, &known, &manner, &actor).await?;
+                Ok(cards::setup::told_in_another_manner(&now))
+            }
+            Connected::Already(known) => Ok(cards::setup::connected(&known.service_name, true)),
+            Connected::Made(made) => Ok(cards::setup::connected(&made.service_name, false)),
+        }
+    };
+    let card = connected.await.unwrap_or_else(|error: SetupError| failed(&error, &service.id));
     who.reply(app, &card).await
 }
 

@@ -233,6 +233,8 @@ fn connection() -> Connection {
         team: team(),
         tenant: TenantId::new("T").unwrap(),
         filter: Filter::All,
+        zone: crate::zone::Zone::UTC,
+        mentions: crate::connection::Mentions::Nobody,
         health: Health::Healthy,
         created_at: T0,
         created_by: None,

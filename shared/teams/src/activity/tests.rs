@@ -29,6 +29,7 @@ fn in_channel(fields: &Value) -> Value {
             "isGroup": true, "tenantId": "tenant-1" },
         "channelData": { "team": { "id": TEAM }, "channel": { "id": CHANNEL }, "tenant": { "id": "tenant-1" } },
         "locale": "en-US",
+        "localTimezone": "Europe/Berlin",
     });
     for (name, value) in fields.as_object().unwrap() {
         document[name] = value.clone();
@@ -88,6 +89,7 @@ fn a_mention_in_a_channel_is_read_as_a_whole() {
         event_type: None,
         members_added: vec![],
         members_removed: vec![],
+        zone: Some("Europe/Berlin".to_owned()),
         mentions: vec![
             Mention { id: TeamsUserId::new(BOT).unwrap(), text: "<at>PagerDuty</at>".to_owned() },
             Mention { id: TeamsUserId::new("29:2").unwrap(), text: "<at>PagerDuty</at>".to_owned() },

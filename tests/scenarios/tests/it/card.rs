@@ -1,7 +1,7 @@
 //! Cards and answers as a person sees them.
 
 use serde_json::{Value, json};
-use simulators::teams::{Effect, HttpAnswer, Message};
+use simulators::teams::{Effect, HttpAnswer, Message, Task};
 
 /// A card in a channel, as it is now and as it was.
 pub(crate) struct Card {
@@ -30,7 +30,7 @@ fn texts(card: &Value) -> Vec<String> {
 /// The titles of a card's action buttons. A link to PagerDuty is no action on the incident.
 fn buttons(card: &Value) -> Vec<String> {
     let title = |action: &Value| action["title"].as_str().unwrap_or_default().to_owned();
-    let is_action = |action: &&Value| action["type"] == "Action.Execute" || action["type"] == "Action.ShowCard";
+    let is_action = |action: &&Value| action["type"] == "Action.Execute" || action["type"] == "Action.Submit";
     match card {
         Value::Object(fields) => {
             let own =
@@ -133,6 +133,12 @@ impl Answer {
 
     #[track_caller]
     pub(crate) fn message(&self) -> String {
+        match self.0.task() {
+            Task::Message(text) => return text,
+            // What is said stands first.
+            Task::Dialog { card, .. } => return texts(&card["body"][0]).join("\n"),
+            Task::Closed | Task::Broken(_) => {}
+        }
         match self.0.effect() {
             Effect::Toast(text) => text,
             other => panic!("a message was expected, not {other:?}"),

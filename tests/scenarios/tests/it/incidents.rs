@@ -12,7 +12,7 @@ async fn a_triggered_incident_arrives_as_a_card() {
     let card = world.only_card("Payments");
     assert_eq!(card.summary(), "#1 DB down (triggered, high) on Payments");
     assert!(card.shows("DB down") && card.shows("Triggered") && card.shows("Payments"), "{}", card.text());
-    assert_eq!(card.buttons(), ["Acknowledge", "Resolve", "Add note"]);
+    assert_eq!(card.buttons(), ["Acknowledge", "Resolve", "Details", "Add note"]);
     assert_eq!(world.cards("Search").len(), 0, "another service's channel stays quiet");
     world.finish();
 }
@@ -27,7 +27,7 @@ async fn what_happens_in_pagerduty_shows_on_the_card_and_in_its_thread() {
     world.pagerduty().acknowledge(&incident, &ada);
     world.settle().await;
     let card = world.only_card("Payments");
-    assert_eq!(card.buttons(), ["Resolve", "Add note"]);
+    assert_eq!(card.buttons(), ["Resolve", "Add note", "Details"]);
     assert_eq!(card.replies(), ["Acknowledged by Ada Wong"]);
 
     world.advance(SignedDuration::from_mins(5)).await;

@@ -62,7 +62,7 @@ async fn a_card_that_teams_refuses_is_shown_smaller() {
         acknowledge(&world, &incident).await;
         let card = world.only_card("Payments");
         assert!(card.shows_status("acknowledged"));
-        assert_eq!(card.buttons(), ["Resolve", "Add note"], "the next state is tried as a whole");
+        assert_eq!(card.buttons(), ["Resolve", "Add note", "Details"], "the next state is tried as a whole");
         assert_eq!(messages(&world), (0, 0));
         world.finish();
     }

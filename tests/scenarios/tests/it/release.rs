@@ -91,16 +91,16 @@ async fn the_release_binaries_do_the_round_trip() {
     let incident = world.trigger("Payments", "Disk full on db-1").await;
     deliver(&world.stack, &sender).await;
     let card = world.only_card("Payments");
-    assert_eq!(card.buttons(), ["Acknowledge", "Resolve", "Add note"]);
+    assert_eq!(card.buttons(), ["Acknowledge", "Resolve", "Details", "Add note"]);
 
     world.link("Ada Wong").await;
     let answer = world.click("Ada Wong", &card, "Acknowledge").await;
-    assert_eq!(answer.card_buttons(), ["Resolve", "Add note"]);
+    assert_eq!(answer.card_buttons(), ["Resolve", "Add note", "Details"]);
     assert_eq!(world.status_in_pagerduty(&incident), "acknowledged");
     deliver(&world.stack, &sender).await;
     let card = world.only_card("Payments");
     assert!(card.summary().contains("acknowledged"), "{}", card.summary());
-    assert_eq!(card.buttons(), ["Resolve", "Add note"]);
+    assert_eq!(card.buttons(), ["Resolve", "Add note", "Details"]);
 
     // One id leads from the webhook to Teams, and both functions say what CloudWatch counts.
     let ingest = &gateway.get().unwrap().webhook_ingest;

@@ -95,6 +95,8 @@ async fn a_connection_that_is_made_while_the_team_leaves_is_taken_back() {
         service: &ServiceRef { id: ServiceId::new(service.as_str()).unwrap(), name: "Checkout".to_owned() },
         channel: &ChannelId::new(platform.alerts.as_str()).unwrap(),
         filter: domain::connection::Filter::default(),
+        zone: &domain::zone::Zone::UTC,
+        mentions: domain::connection::Mentions::Nobody,
         actor: &setup::Actor { name: "Ada".to_owned(), via: store::Via::Teams },
     };
     let refused = setup::connect(&world.stack.app, &wish).await.unwrap_err();

@@ -119,7 +119,7 @@ async fn a_stopped_stack_goes_on_where_it_was() {
     world.advance(SignedDuration::from_mins(1)).await;
     assert_eq!(world.cards("Payments").len(), 1);
     let answer = world.click("Ada Wong", &world.only_card("Payments"), "Acknowledge").await;
-    assert_eq!(answer.card_buttons(), ["Resolve", "Add note"], "the link is still there");
+    assert_eq!(answer.card_buttons(), ["Resolve", "Add note", "Details"], "the link is still there");
     assert_eq!(world.status_in_pagerduty(&incident), "acknowledged");
     world.settle().await;
     assert!(world.only_card("Payments").summary().contains("acknowledged"), "the old card goes on");

@@ -394,7 +394,7 @@ async fn removing_a_service_leaves_no_card_that_looks_alive() {
     let cards = world.cards("Payments");
     let alive = cards.iter().find(|card| card.shows("DB down")).unwrap();
     assert!(alive.shows_status("acknowledged") && !alive.shows("No longer updated"), "{}", alive.text());
-    assert_eq!(alive.buttons(), ["Resolve", "Add note"]);
+    assert_eq!(alive.buttons(), ["Resolve", "Add note", "Details"]);
     world.settle_all().await;
     assert_eq!(world.unfinished().await, 0);
     world.finish();
@@ -636,7 +636,7 @@ async fn a_service_that_is_connected_again_before_its_last_edit_keeps_living_car
     let cards = world.cards("Payments");
     let card = cards.iter().find(|card| card.shows("DB down")).unwrap();
     assert!(card.shows_status("acknowledged") && !card.shows("No longer updated"), "{}", card.text());
-    assert_eq!(card.buttons(), ["Resolve", "Add note"]);
+    assert_eq!(card.buttons(), ["Resolve", "Add note", "Details"]);
     world.finish();
 }
 

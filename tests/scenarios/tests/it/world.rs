@@ -11,7 +11,7 @@ use local::{Demo, LocalConfig, Running};
 use runtime::Clock;
 use serde_json::{Value, json};
 use simulators::pagerduty::{PagerDuty, Pending};
-use simulators::teams::{Message, Teams};
+use simulators::teams::{Message, Task, Teams};
 use url::Url;
 
 pub(crate) use simulators::teams::Fault;
@@ -203,7 +203,15 @@ impl World {
             other => panic!("no such button: {other}"),
         };
         let person = self.person(who).teams;
-        Answer(self.teams().click(&person, &card.message.id, verb.name(), inputs).await.unwrap())
+        if verb.form().is_empty() {
+            return Answer(self.teams().click(&person, &card.message.id, verb.name(), inputs).await.unwrap());
+        }
+        let opened = self.teams().click(&person, &card.message.id, button, json!({})).await.unwrap();
+        let Task::Dialog { card: form, .. } = opened.task() else { return Answer(opened) };
+        // Beside whatever other dialogs the person has open.
+        let mut data = form["actions"][0]["data"].clone();
+        data.as_object_mut().unwrap().extend(inputs.as_object().unwrap().clone());
+        Answer(self.teams().task_submit(&person, &card.message.id, data).await.unwrap())
     }
 
     /// A click whose data somebody has tampered with.
