@@ -4,6 +4,7 @@
 
 use domain::details::{Bridge, Details, Fact, LinkTo, MAX_FACTS, MAX_LINKS, Severity};
 use domain::ids::IncidentId;
+use futures_util::future::join;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ impl Api {
         let path = ["incidents", id.as_str(), "alerts"];
         let first = [("limit", "1"), ("sort_by", "created_at:asc")];
         let alerts = self.call(Method::GET, &path, &first, auth, None);
-        let (incident, alerts) = tokio::join!(incident, alerts);
+        let (incident, alerts) = join(incident, alerts).await;
         let (incident, alerts) = match (incident?, alerts) {
             (incident, Ok(alerts)) => (incident, alerts),
             (_, Err(error)) if error.class().may_pass() || error.refuses_token() => return Err(error),
@@ -93,9 +94,7 @@ fn add_alert(details: &mut Details, alert: &Value) {
     details.source = source.map(|source| bounded(source.trim(), MAX_SOURCE));
     match body.get("details") {
         Some(Value::String(words)) if !words.trim().is_empty() => {
-            if details.body.is_none() {
-                details.body = Some(bounded(words.trim(), MAX_BODY));
-            }
+            details.body.get_or_insert_with(|| bounded(words.trim(), MAX_BODY));
         }
         Some(custom) => {
             let mut facts = Facts::default();
@@ -147,7 +146,10 @@ impl Facts {
             Value::String(text) if text.trim().is_empty() => {}
             Value::String(text) => self.keep(name, text.trim()),
             Value::Array(list) if list.iter().all(|value| value.is_string() || value.is_number()) => {
-                let shown = list.iter().take(MAX_FACTS).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                let shown = list
+                    .iter()
+                    .take(MAX_FACTS)
+                    .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
                 let mut shown = shown.map(|value| bounded(&value, MAX_FACT_VALUE)).collect::<Vec<_>>().join(", ");
                 if list.len() > MAX_FACTS {
                     shown.push_str(", …");
@@ -186,8 +188,8 @@ mod tests {
 
     use super::*;
 
-    fn facts(custom: Value) -> (Vec<(String, String)>, u64) {
-        let alert = json!({ "summary": "s", "body": { "details": custom } });
+    fn facts(custom: &Value) -> (Vec<(String, String)>, u64) {
+        let alert = json!({ "summary": "s", "body": { "details": custom.clone() } });
         let details = details(&json!({}), Some(&alert));
         (details.facts.into_iter().map(|fact| (fact.name, fact.value)).collect(), details.more_facts)
     }
@@ -232,7 +234,10 @@ mod tests {
                 links: vec![link(Some("Runbook"), "https://wiki.example/1")],
                 images: vec![link(None, "https://graphs.example/1.png")],
                 body: None,
-                bridge: Some(Bridge { url: Some("https://meet.example/1".to_owned()), number: Some("4930123".to_owned()) }),
+                bridge: Some(Bridge {
+                    url: Some("https://meet.example/1".to_owned()),
+                    number: Some("4930123".to_owned())
+                }),
                 escalates_at: Some("2026-11-23T10:30:00Z".parse().unwrap()),
             }
         );
@@ -263,22 +268,22 @@ mod tests {
         };
         let nested = json!({ "host": { "name": "db-7", "disks": [{ "used": 0.9 }] }, "ok": false, "tags": ["a", 2], "none": null, "blank": " ", "list": [] });
         let expected = pairs(&[("host.disks.0.used", "0.9"), ("host.name", "db-7"), ("ok", "false"), ("tags", "a, 2")]);
-        assert_eq!(facts(nested), (expected, 0));
-        assert_eq!(facts(json!(7)), (pairs(&[("details", "7")]), 0));
-        assert_eq!(facts(json!("in words")), (Vec::new(), 0), "a text is no fact");
+        assert_eq!(facts(&nested), (expected, 0));
+        assert_eq!(facts(&json!(7)), (pairs(&[("details", "7")]), 0));
+        assert_eq!(facts(&json!("in words")), (Vec::new(), 0), "a text is no fact");
         let many: serde_json::Map<String, Value> = (0..20).map(|n| (format!("k{n:02}"), json!(n))).collect();
-        let (kept, more) = facts(many.into());
+        let (kept, more) = facts(&many.into());
         assert_eq!((kept.len(), more), (8, 12));
         let mut deep = json!("bottom");
         for _ in 0..100 {
             deep = json!({ "d": deep });
         }
-        assert_eq!(facts(deep), (pairs(&[("d.d.d.d.d", "…")]), 0));
+        assert_eq!(facts(&deep), (pairs(&[("d.d.d.d.d", "…")]), 0));
         let wide: Vec<Value> = (0..100_000).map(|n| json!({ "n": n })).collect();
-        let (kept, more) = facts(json!(wide));
+        let (kept, more) = facts(&json!(wide));
         assert_eq!(kept.len(), 8);
         assert!(more < 1000, "{more}");
-        let large = facts(json!({ "x".repeat(1_000_000): "y".repeat(1_000_000) })).0.remove(0);
+        let large = facts(&json!({ "x".repeat(1_000_000): "y".repeat(1_000_000) })).0.remove(0);
         assert_eq!((large.0.chars().count(), large.1.chars().count()), (100, 200));
     }
 }
