@@ -112,6 +112,7 @@ fn said(clicked: &Clicked) -> Said {
         Clicked::CommandDone => well(text::COMMAND_DONE),
         Clicked::WantedGone => well(text::WANTED_GONE),
         Clicked::InProgress => well(text::IN_PROGRESS),
+        Clicked::DoneBefore => well(text::DONE_BEFORE),
         Clicked::UnknownButton => badly("BadRequest", text::UNKNOWN_BUTTON),
         Clicked::UnknownCard => badly("NotFound", text::UNKNOWN_CARD),
         Clicked::CardLeft => badly("NotFound", text::CARD_LEFT),

@@ -3,6 +3,8 @@
 //! What the button carries is a hint that anybody could have forged. The card must be known in the very conversation
 //! that the click came from, its team must still belong to its account, and PagerDuty decides with the person's own token.
 
+use std::pin::Pin;
+
 use cards::data::{ButtonData, TeamData, Verb, WantedData};
 use domain::connection::ConnectionKey;
 use domain::deed::{Deed, DeedKind, Repetition};
@@ -47,6 +49,8 @@ pub(crate) enum Clicked {
     WantedGone,
     /// The same is being done, or was.
     InProgress,
+    /// The same activity was answered before.
+    DoneBefore,
     /// No button of ours.
     UnknownButton,
     /// No card of ours in this place.
@@ -93,10 +97,7 @@ pub(crate) async fn click(app: &App, who: &Who, verified: &Verified, click: &Cli
             (Verb::Resume, _) => resume(app, who, click, &cause).await,
         }
     };
-    let work = Box::pin(async {
-        let clicked = work.await.unwrap_or_else(|failed| failed);
-        if clicked.is_final() { Ended::Done(clicked, "done".to_owned()) } else { Ended::Undone(clicked) }
-    });
+    let work = Box::pin(async { ended(work.await.unwrap_or_else(|failed| failed)) });
     let key = OnceKey::Activity(&activity.conversation.id, &activity.id);
     match (once::run(app, key, HOLD, KEEP, work).await, &data) {
         (Ok(Turn::Mine(clicked)), _) => clicked,
@@ -106,6 +107,26 @@ pub(crate) async fn click(app: &App, who: &Who, verified: &Verified, click: &Cli
         }
         (Ok(Turn::InProgress | Turn::Before(_)), _) => Clicked::InProgress,
         (Err(error), _) => error.into(),
+    }
+}
+
+/// What Teams resends does not act again, unless nothing was done.
+pub(crate) fn ended(clicked: Clicked) -> Ended<Clicked> {
+    if clicked.is_final() { Ended::Done(clicked, "done".to_owned()) } else { Ended::Undone(clicked) }
+}
+
+/// Acts once for an activity, however often Teams sends it.
+pub(crate) async fn once(
+    app: &App,
+    verified: &Verified,
+    work: Pin<Box<impl Future<Output = Ended<Clicked>>>>,
+) -> Clicked {
+    let activity = verified.activity();
+    match once::run(app, OnceKey::Activity(&activity.conversation.id, &activity.id), HOLD, KEEP, work).await {
+        Ok(Turn::Mine(clicked)) => clicked,
+        Ok(Turn::InProgress) => Clicked::InProgress,
+        Ok(Turn::Before(_)) => Clicked::DoneBefore,
+        Err(error) => error.into(),
     }
 }
 

@@ -58,9 +58,12 @@ pub(crate) async fn submit(app: &App, who: &Who, verified: &Verified, data: Butt
         let Verb::Deed(kind) = data.verb else { return Err(Clicked::UnknownButton) };
         let channel = who.channel.as_ref().ok_or(Clicked::UnknownCard)?;
         click::card_in(app, who, &data.account, &data.incident, channel).await?;
-        let deed = kind.with(&data.inputs);
-        let cause = CauseId::from(verified.activity().id.clone());
-        match click::deed(app, who, (&data.account, &data.incident, channel), deed, &cause).await? {
+        let work = Box::pin(async {
+            let cause = CauseId::from(verified.activity().id.clone());
+            let (place, deed) = ((&data.account, &data.incident, channel), kind.with(&data.inputs));
+            click::ended(click::deed(app, who, place, deed, &cause).await.unwrap_or_else(|failed| failed))
+        });
+        match click::once(app, verified, work).await {
             Clicked::Acted(
                 _,
                 outcome @ (Outcome::Refused(_) | Outcome::Unclear | Outcome::Busy | Outcome::Failed(_)),

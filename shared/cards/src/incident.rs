@@ -6,14 +6,14 @@
 
 use domain::deed::DeedKind;
 use domain::details::{Details, LinkTo, Severity};
-use domain::incident::{Actor, Happening, IncidentRecord, LogEntry, Snapshot, Status, Urgency};
+use domain::incident::{Happening, IncidentRecord, LogEntry, Snapshot, Status, Urgency};
 use domain::zone::Zone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::data::{ButtonData, Verb};
 use crate::incident_dialogs::title_of;
 use crate::link::Link;
-use crate::log::{NAME_LIMIT, listed, person, phrase, reference};
+use crate::log::{NAME_LIMIT, add_by, listed, phrase, reference};
 use crate::schema::{
     Action, ActionStyle, AdaptiveCard, Container, Data, Element, OpenUrl, Opens, RichTextBlock, Size, Spacing,
     SubmitData, TextBlock, TextRun, Tone, Weight,
@@ -253,25 +253,25 @@ fn add_facts(line: Plain, state: &Snapshot) -> Plain {
 
 /// As in "Resolved by Ada after 12 min, acknowledged by Bob after 2 min · P1 · High · Payments".
 fn ended(state: &Snapshot, record: &IncidentRecord) -> Plain {
-    let after = |line: Plain, at: Timestamp| match state.created_at.and_then(|created| duration(created, at)) {
-        Some(took) => line.own(" after ").append(&took.into()),
-        None => line,
-    };
-    let by = |line: Plain, by: Option<&Actor>| match by {
-        Some(by) => line.own(" by ").append(&person(by)),
-        None => line,
-    };
     let mut line = Plain::from("Resolved");
     if let Some((at, whom)) = record.in_status_since() {
-        line = after(by(line, whom), at);
+        line = after(add_by(line, whom), state, at);
     }
     if let Some(into) = state.merged_into.as_deref() {
         line = line.own(", merged into ").append(&reference(into));
     }
     if let Some(first) = record.log.iter().find(|entry| matches!(entry.what, Happening::Acknowledged)) {
-        line = after(by(line.own(", acknowledged"), first.by.as_ref()), first.at);
+        line = after(add_by(line.own(", acknowledged"), first.by.as_ref()), state, first.at);
     }
     add_facts(line, state)
+}
+
+/// How long after it was opened.
+fn after(line: Plain, state: &Snapshot, at: Timestamp) -> Plain {
+    match state.created_at.and_then(|created| duration(created, at)) {
+        Some(took) => line.own(" after ").append(&took.into()),
+        None => line,
+    }
 }
 
 /// As in "23 Nov 2026, 10:36 CET (Europe/Berlin) · 3 alerts · escalates at 11:06 CET". None, if nothing is known.
@@ -281,9 +281,10 @@ fn about(view: &IncidentView<'_>, state: &Snapshot) -> Option<Plain> {
     let alerts = (alerts > 0).then(|| Own::from("").count(alerts).own(if alerts == 1 { " alert" } else { " alerts" }));
     let escalates = view.record.escalates_at().filter(|_| view.frozen_since.is_none());
     let escalates = escalates.map(|at| Own::from("escalates at ").clock_in(at, state.created_at, view.zone));
-    let parts = created.into_iter().chain(alerts).chain(escalates);
-    let line = parts.reduce(|line, part| line.own(" · ").append(&part))?;
-    Some(line.into())
+    let taken = view.record.in_status_since().filter(|_| state.status == Status::Acknowledged);
+    let taken = taken.map(|(at, whom)| after(add_by(Plain::from("acknowledged"), whom), state, at));
+    let parts = created.into_iter().chain(alerts).chain(escalates).map(Plain::from).chain(taken);
+    parts.reduce(|line, part| line.own(" · ").append(&part))
 }
 
 /// What the first alert says, or whoever opened the incident.

@@ -172,6 +172,9 @@ pub const WRITE_TRIGGER: &str = "Write trigger to create an incident.";
 /// The first one of two equal clicks is still being worked on.
 pub const IN_PROGRESS: &str = "This is being done already. The card will update by itself.";
 
+/// Teams has sent the same once more.
+pub const DONE_BEFORE: &str = "This was done already.";
+
 /// An equal note is being written at this moment.
 pub const NOTE_IN_PROGRESS: &str = "This note is being added right now.";
 

@@ -107,21 +107,20 @@ impl Card {
 
     /// Whether the times of the log lines that it showed only ever grew.
     pub(crate) fn never_went_back(&self) -> bool {
-        let newest: Vec<Option<String>> = self
-            .message
-            .history()
-            .iter()
-            .map(|revision| revision.card.as_ref().and_then(|card| times(card).into_iter().max()))
-            .collect();
+        // What is over shows durations only.
+        let newest = |card: &Value| times(card).into_iter().max();
+        let history = self.message.history();
+        let newest: Vec<String> =
+            history.iter().filter_map(|revision| revision.card.as_ref().and_then(newest)).collect();
         newest.is_sorted()
     }
 }
 
-/// Every UTC time that a card shows; within one month they sort as text.
+/// Every UTC time of day that a card shows; within one day they sort as text.
 fn times(card: &Value) -> Vec<String> {
     let text = texts(card).join(" ");
     text.match_indices(" UTC")
-        .filter_map(|(end, _)| text.get(end.checked_sub("23 Nov 2026, 09:00".len())?..end))
+        .filter_map(|(end, _)| text.get(end.checked_sub("09:00".len())?..end))
         .map(str::to_owned)
         .collect()
 }
