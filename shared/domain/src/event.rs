@@ -55,7 +55,7 @@ event_types! {
     ActionTerminated  "incident.action_invocation.terminated" "Automation action"      None,               QUIET  ASK;
     ActionUpdated     "incident.action_invocation.updated"    "Automation action"      None,               QUIET  ASK;
     Note              "incident.annotated"                    "Note"                   None,               NOTICE ASK;
-    ConferenceBridge  "incident.conference_bridge.updated"    "Conference bridge"      None,               QUIET  ASK;
+    ConferenceBridge  "incident.conference_bridge.updated"    "Conference bridge"      None,               NOTICE ASK;
     CustomFields      "incident.custom_field_values.updated"  "Custom fields changed"  None,               QUIET  ASK;
     Delegated         "incident.delegated"                    "Delegated"              None,               NOTICE ASK;
     Escalated         "incident.escalated"                    "Escalated"              None,               NOTICE ASK;
@@ -64,18 +64,18 @@ event_types! {
     Reassigned        "incident.reassigned"                   "Reassigned"             None,               NOTICE ASK;
     Reopened          "incident.reopened"                     "Reopened"               Some(Triggered),    NOTICE ASK;
     Resolved          "incident.resolved"                     "Resolved"               Some(Resolved),     NOTICE ASK;
-    ResponderAdded    "incident.responder.added"              "Help requested"         None,               QUIET  ASK;
-    ResponderReplied  "incident.responder.replied"            "Help request answered"  None,               QUIET  ASK;
+    ResponderAdded    "incident.responder.added"              "Help requested"         None,               NOTICE ASK;
+    ResponderReplied  "incident.responder.replied"            "Help request answered"  None,               NOTICE ASK;
     Roles             "incident.role.assigned"                "Incident roles changed" None,               QUIET  ASK;
-    ServiceChanged    "incident.service_updated"              "Moved to service"       None,               QUIET  ASK;
+    ServiceChanged    "incident.service_updated"              "Moved to service"       None,               NOTICE ASK;
     StatusUpdate      "incident.status_update_published"      "Status update"          None,               NOTICE ASK;
     TaskCompleted     "incident.task.completed"               "Task"                   None,               QUIET  ASK;
     TaskCreated       "incident.task.created"                 "Task"                   None,               QUIET  ASK;
     TaskUpdated       "incident.task.updated"                 "Task"                   None,               QUIET  ASK;
     Triggered         "incident.triggered"                    "Triggered"              Some(Triggered),    QUIET  ASK;
     Unacknowledged    "incident.unacknowledged"               "Acknowledgement ended"  Some(Triggered),    NOTICE ASK;
-    WorkflowCompleted "incident.workflow.completed"           "Workflow"               None,               QUIET  SKIP;
-    WorkflowStarted   "incident.workflow.started"             "Workflow"               None,               QUIET  SKIP;
+    WorkflowCompleted "incident.workflow.completed"           "Workflow"               None,               NOTICE SKIP;
+    WorkflowStarted   "incident.workflow.started"             "Workflow"               None,               NOTICE SKIP;
     ServiceCreated    "service.created"                       "Service created"        None,               QUIET  SKIP;
     ServiceFields     "service.custom_field_values.updated"   "Service fields changed" None,               QUIET  ASK;
     ServiceDeleted    "service.deleted"                       "Service deleted"        None,               QUIET  ASK;
@@ -113,6 +113,31 @@ mod tests {
             assert_eq!(EventType::from_name(known.name()), Some(*known));
         }
         assert_eq!(EventType::from_name("incident.teleported"), None);
+    }
+
+    #[test]
+    fn what_people_must_hear_gets_a_reply_and_the_rest_does_not() {
+        let quiet: Vec<&str> =
+            EventType::ALL.iter().filter(|known| !known.row().noticeable).map(|known| known.name()).collect();
+        assert_eq!(
+            quiet,
+            [
+                "incident.action_invocation.created",
+                "incident.action_invocation.terminated",
+                "incident.action_invocation.updated",
+                "incident.custom_field_values.updated",
+                "incident.incident_type.changed",
+                "incident.role.assigned",
+                "incident.task.completed",
+                "incident.task.created",
+                "incident.task.updated",
+                "incident.triggered",
+                "service.created",
+                "service.custom_field_values.updated",
+                "service.deleted",
+                "service.updated",
+            ]
+        );
     }
 
     #[test]
