@@ -62,7 +62,7 @@ pub(crate) fn click(clicked: Clicked) -> Response {
         Clicked::Shows(record) => incident(&record),
         Clicked::Acted(kind, outcome) => deed(kind, outcome),
         Clicked::Double(channel, living) => reply::card(&cards::double_pointer(&channel, &living).content),
-        Clicked::OffersForm => reply::card(&cards::trigger::trigger_offer().content),
+        Clicked::OffersForm(title) => reply::card(&cards::trigger::trigger_offer(title.as_deref()).content),
         Clicked::LinkSent => reply::message(text::LINK_SENT),
         Clicked::LinkNotSent => reply::message(text::LINK_NOT_SENT),
         Clicked::KeySent => reply::message(text::KEY_SENT),

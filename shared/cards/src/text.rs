@@ -10,6 +10,7 @@ use domain::incident::{Actor, LogEntry};
 use jiff::Timestamp;
 
 use crate::log::{add_by, newest_that_fit, person, phrase};
+use crate::trigger::MAX_TITLE_CHARS;
 use crate::untrusted::{Own, Plain};
 
 /// Longest part of a note that a reply repeats, in UTF-16 units.
@@ -102,6 +103,17 @@ fn add_at(line: Plain, at: Option<Timestamp>) -> Plain {
         Some(at) => line.own(" on ").time(at),
         None => line,
     }
+}
+
+/// The title of a wanted incident is longer than PagerDuty takes.
+#[must_use]
+pub fn title_too_long(chars: usize) -> String {
+    Plain::from("The title has ")
+        .number(u64::try_from(chars).unwrap_or(u64::MAX))
+        .own(" characters, and PagerDuty takes at most ")
+        .number(MAX_TITLE_CHARS as u64)
+        .own(". Please write a shorter one; the form has room for details.")
+        .into_message()
 }
 
 /// PagerDuty said no; `message` is its own explanation.
@@ -424,6 +436,10 @@ mod tests {
                 "Already acknowledged by Alice on 23 Nov 2026, 09:36 UTC.",
             ),
             (already_done(DeedKind::Resolve, None, None), "Already resolved."),
+            (
+                title_too_long(1025),
+                "The title has 1025 characters, and PagerDuty takes at most 1024. Please write a shorter one; the form has room for details.",
+            ),
             (pagerduty_refused("Incident **Locked**"), "PagerDuty did not accept this: Incident **Locked**"),
             (pagerduty_refused(""), "PagerDuty did not accept this: it gave no reason"),
         ];
