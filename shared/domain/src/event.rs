@@ -14,15 +14,25 @@ pub struct Row {
     pub status: Option<Status>,
     /// Whether people in the channel must notice it. An edited card notifies nobody, so these get a reply in its thread.
     pub noticeable: bool,
-    pub subscribed: bool,
+    pub subscribed: Subscribed,
+}
+
+/// Whether we ask PagerDuty to tell us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subscribed {
+    Always,
+    /// It takes a scope that the app can do without, and without it PagerDuty refuses the whole subscription.
+    IfAllowed,
+    Never,
 }
 
 const NOTICE: bool = true;
 const QUIET: bool = false;
-const ASK: bool = true;
-/// For workflows PagerDuty would refuse the whole subscription to an app without the scope `incident_workflows.read`, and
-/// no subscription for one service can see that a service is created.
-const SKIP: bool = false;
+const ASK: Subscribed = Subscribed::Always;
+/// The scope is `incident_workflows.read`.
+const MAY: Subscribed = Subscribed::IfAllowed;
+/// No subscription for one service can see that a service is created.
+const SKIP: Subscribed = Subscribed::Never;
 
 macro_rules! event_types {
     ($($variant:ident $name:literal $words:literal $status:expr, $noticeable:ident $subscribed:ident;)+) => {
@@ -74,8 +84,8 @@ event_types! {
     TaskUpdated       "incident.task.updated"                 "Task"                   None,               QUIET  ASK;
     Triggered         "incident.triggered"                    "Triggered"              Some(Triggered),    QUIET  ASK;
     Unacknowledged    "incident.unacknowledged"               "Acknowledgement ended"  Some(Triggered),    NOTICE ASK;
-    WorkflowCompleted "incident.workflow.completed"           "Workflow"               None,               NOTICE SKIP;
-    WorkflowStarted   "incident.workflow.started"             "Workflow"               None,               NOTICE SKIP;
+    WorkflowCompleted "incident.workflow.completed"           "Workflow"               None,               NOTICE MAY;
+    WorkflowStarted   "incident.workflow.started"             "Workflow"               None,               NOTICE MAY;
     ServiceCreated    "service.created"                       "Service created"        None,               QUIET  SKIP;
     ServiceFields     "service.custom_field_values.updated"   "Service fields changed" None,               QUIET  ASK;
     ServiceDeleted    "service.deleted"                       "Service deleted"        None,               QUIET  ASK;
@@ -96,10 +106,20 @@ impl EventType {
     }
 }
 
-/// PagerDuty's names of the types that we ask for.
+/// PagerDuty's names of the types that we ask for, whatever the app may read.
 #[must_use]
 pub fn subscribed() -> Vec<&'static str> {
-    EventType::ALL.iter().map(|known| known.row()).filter(|row| row.subscribed).map(|row| row.name).collect()
+    names(|subscribed| subscribed == Subscribed::Always)
+}
+
+/// The same, and those that PagerDuty tells an app with more scopes.
+#[must_use]
+pub fn subscribed_if_allowed() -> Vec<&'static str> {
+    names(|subscribed| subscribed != Subscribed::Never)
+}
+
+fn names(of: impl Fn(Subscribed) -> bool) -> Vec<&'static str> {
+    EventType::ALL.iter().map(|known| known.row()).filter(|row| of(row.subscribed)).map(|row| row.name).collect()
 }
 
 #[cfg(test)]
