@@ -69,7 +69,7 @@ pub(crate) fn click(clicked: Clicked, zone: &Zone) -> Response {
     Json(match clicked {
         Clicked::Shows(record) | Clicked::Acted(_, Outcome::Done(record)) => shows(&record),
         Clicked::Double(channel, living) => reply::card(&cards::double_pointer(&channel, &living).content),
-        Clicked::OffersForm => reply::card(&cards::trigger::trigger_offer().content),
+        Clicked::OffersForm(title) => reply::card(&cards::trigger::trigger_offer(title.as_deref()).content),
         other => match said(&other) {
             Said::Well(sentence) => reply::message(&sentence),
             Said::Badly(code, sentence) => reply::error(code, &sentence),
@@ -82,7 +82,7 @@ pub(crate) fn click(clicked: Clicked, zone: &Zone) -> Response {
 pub(crate) fn as_card(clicked: &Clicked) -> Option<cards::Card> {
     Some(match clicked {
         Clicked::Double(channel, living) => cards::double_pointer(channel, living),
-        Clicked::OffersForm => cards::trigger::trigger_offer(),
+        Clicked::OffersForm(title) => cards::trigger::trigger_offer(title.as_deref()),
         Clicked::LinkSent | Clicked::LinkNotSent | Clicked::KeySent => return None,
         other => match said(other) {
             Said::Well(sentence) | Said::Badly(_, sentence) => cards::told(&sentence),
@@ -104,7 +104,7 @@ fn said(clicked: &Clicked) -> Said {
         Clicked::Acted(kind, outcome) => deed(*kind, outcome),
         Clicked::Shows(_) => well(text::CARD_IS_NEWEST),
         Clicked::Double(..) => well(text::CARD_IS_DOUBLE),
-        Clicked::OffersForm => well(text::WRITE_TRIGGER),
+        Clicked::OffersForm(_) => well(text::WRITE_TRIGGER),
         Clicked::LinkSent => well(text::LINK_SENT),
         Clicked::LinkNotSent => well(text::LINK_NOT_SENT),
         Clicked::KeySent => well(text::KEY_SENT),

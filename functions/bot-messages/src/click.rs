@@ -33,8 +33,8 @@ pub(crate) enum Clicked {
     Acted(DeedKind, Outcome),
     /// The clicked card is a second one; the living one is this message in this channel.
     Double(ChannelId, ActivityId),
-    /// What the person wanted is the form for a new incident.
-    OffersForm,
+    /// What the person wanted is the form for a new incident, with this title.
+    OffersForm(Option<String>),
     /// The person was sent a personal link.
     LinkSent,
     /// They could not be sent one.
@@ -246,6 +246,6 @@ async fn resume(app: &App, who: &Who, click: &Click, cause: &CauseId) -> Result<
             crate::commands::answer(app, &who.elsewhere(conversation, team), &text).await?;
             Ok(Clicked::CommandDone)
         }
-        Wanted::Trigger => Ok(Clicked::OffersForm),
+        Wanted::Trigger { title } => Ok(Clicked::OffersForm(title)),
     }
 }

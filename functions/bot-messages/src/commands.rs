@@ -108,7 +108,7 @@ async fn carry_out(app: &App, who: &Who, text: &str) -> Result<(), FlowError> {
         CommandName::Open => open(app, who).await,
         CommandName::LinkUser => who.send_link(app, who.account(app).await?, None).await,
         CommandName::UnlinkUser => unlink(app, who).await,
-        CommandName::Trigger => trigger(app, who).await,
+        CommandName::Trigger => trigger(app, who, argument).await,
         CommandName::Incidents => lists::incidents(app, who, argument).await,
         CommandName::OnCall => lists::oncall(app, who, argument).await,
         CommandName::Connections => lists::connections(app, who).await,
@@ -141,10 +141,19 @@ async fn unlink(app: &App, who: &Who) -> Result<(), FlowError> {
     who.tell(app, &card).await
 }
 
-async fn trigger(app: &App, who: &Who) -> Result<(), FlowError> {
+/// The rest of the line is the incident's title.
+async fn trigger(app: &App, who: &Who, title: &str) -> Result<(), FlowError> {
+    let chars = title.chars().count();
+    if chars > cards::trigger::MAX_TITLE_CHARS {
+        return who.reply(app, &cards::setup::failed(&cards::text::title_too_long(chars))).await;
+    }
+    let title = Some(title).filter(|title| !title.is_empty());
     match who.linked(app).await {
-        Ok(_) => who.reply(app, &cards::trigger::trigger_offer()).await,
-        Err(error) if error.needs_link() => who.ask_to_link(app, "a new incident", Wanted::Trigger).await,
+        Ok(_) => who.reply(app, &cards::trigger::trigger_offer(title)).await,
+        Err(error) if error.needs_link() => {
+            let wanted = Wanted::Trigger { title: title.map(str::to_owned) };
+            who.ask_to_link(app, "a new incident", wanted).await
+        }
         Err(error) => Err(error),
     }
 }

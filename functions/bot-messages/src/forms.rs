@@ -62,22 +62,22 @@ impl Made {
 
 /// Opens the form.
 pub(crate) async fn open(app: &App, who: &Who, data: &Value) -> Page {
+    let Some(DialogData { title, .. }) = read(data) else { return Page::Unknown };
     let flow = async {
         let mut person = who.linked(app).await?;
         let form = app.random.token()?;
-        draw(app, who, &mut person, form, Typed::default(), None).await
+        draw(app, who, &mut person, form, Typed { title: title.clone(), ..Typed::default() }, None).await
     };
-    match read(data) {
-        Some(_) => shown(app, who, flow.await).await,
-        None => Page::Unknown,
-    }
+    shown(app, who, flow.await, title).await
 }
 
 /// Creates the incident, once for each form that was opened, however often it is submitted or Teams resends it.
 pub(crate) async fn submit(app: &App, who: &Who, data: &Value) -> Page {
-    match read(data).and_then(|data| data.form) {
-        Some(form) => shown(app, who, create(app, who, form, typed(data)).await).await,
-        None => Page::Unknown,
+    match read(data) {
+        Some(DialogData { form: Some(form), title, .. }) => {
+            shown(app, who, create(app, who, form, typed(data)).await, title).await
+        }
+        _ => Page::Unknown,
     }
 }
 
@@ -85,12 +85,13 @@ fn read(data: &Value) -> Option<DialogData> {
     serde_json::from_value::<DialogData>(data.clone()).ok().filter(|data| data.dialog == Dialog::Trigger)
 }
 
-async fn shown(app: &App, who: &Who, page: Result<Page, FlowError>) -> Page {
+/// `title`: what is kept of the form for somebody who has to link first.
+async fn shown(app: &App, who: &Who, page: Result<Page, FlowError>, title: Option<String>) -> Page {
     match page {
         Ok(page) => page,
         Err(FlowError::NotConnected) => Page::NotConnected,
         Err(error) if error.needs_link() => {
-            let sent = who.ask_to_link(app, "a new incident", Wanted::Trigger).await;
+            let sent = who.ask_to_link(app, "a new incident", Wanted::Trigger { title }).await;
             if was_sent(sent) { Page::LinkSent } else { Page::LinkNotSent }
         }
         Err(error) => Page::Failed(error),
@@ -126,10 +127,14 @@ async fn draw(
     who: &Who,
     person: &mut Person<'_>,
     form: String,
-    typed: Typed,
+    mut typed: Typed,
     error: Option<String>,
 ) -> Result<Page, FlowError> {
     let mut services = connected_here(app, who).await?;
+    // Of several services none is likelier than another, and whoever overlooks a wrong one wakes the wrong people.
+    if let (None, [only]) = (&typed.service, services.as_slice()) {
+        typed.service = Some(only.id.clone());
+    }
     let search = services.is_empty();
     let offered = async |api: &pagerduty::rest::Api, auth: pagerduty::rest::Auth<'_>| {
         let (priorities, found) = tokio::join!(api.priorities(auth), async {

@@ -152,7 +152,7 @@ impl Who {
     pub(crate) async fn ask_to_link(&self, app: &App, title: &str, what: Wanted) -> Result<(), FlowError> {
         let account = match &what {
             Wanted::Click { account, .. } => Some(account.clone()),
-            Wanted::Command { .. } | Wanted::Trigger => self.account(app).await?,
+            Wanted::Command { .. } | Wanted::Trigger { .. } => self.account(app).await?,
         };
         self.send_link(app, account, Some(WantedAction { title: title.to_owned(), what })).await
     }

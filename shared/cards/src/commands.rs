@@ -18,7 +18,7 @@ pub enum CommandName {
     LinkUser,
     /// `unlinkUser`
     UnlinkUser,
-    /// `trigger`
+    /// `trigger [title]`
     Trigger,
     /// `incidents [mine]`
     Incidents,
@@ -95,7 +95,7 @@ pub const COMMANDS: &[Command] = &[
     command(
         CommandName::Trigger,
         "trigger",
-        "",
+        "[title]",
         "Complete a form to create a new incident.",
         Place::Anywhere,
         Rank::Member,

@@ -11,6 +11,8 @@ use domain::incident::Status;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
+use crate::trigger::MAX_TITLE_CHARS;
+
 /// The version of [`ButtonData`] that this program writes and reads. Cards live for years in a channel, so a button of
 /// another version must be recognised rather than misread.
 pub const VERSION: u8 = 1;
@@ -112,9 +114,19 @@ pub struct DialogData {
     /// Tells one opened form from another, so that each makes one incident; absent on the button that opens it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<String>,
+    /// The title that somebody has given already, for the form to begin with. Inside of the form its input of this name takes
+    /// its place.
+    #[serde(default, deserialize_with = "possible_title", skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// Makes Teams open a dialog; absent inside of one.
     #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub(crate) msteams: Option<OpensDialog>,
+}
+
+/// A title that is longer than PagerDuty takes is none that we ever wrote.
+fn possible_title<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let title: Option<String> = forward::or_none(deserializer)?;
+    Ok(title.filter(|title| !title.trim().is_empty() && title.chars().count() <= MAX_TITLE_CHARS))
 }
 
 /// The dialogs.
@@ -474,6 +486,26 @@ mod tests {
         assert_eq!(StormData::read(&json!({ "v": 1, "dialog": "trigger" })), None, "the form for an incident");
         let own = serde_json::to_value(storm_data()).unwrap();
         assert!(serde_json::from_value::<DialogData>(own).is_err(), "the form reads no data of a storm");
+    }
+
+    #[test]
+    fn a_forged_title_costs_the_title_only() {
+        let longest = "ä".repeat(1024);
+        for (title, expected) in [
+            (json!("DB is on fire"), Some("DB is on fire")),
+            (json!(longest), Some(longest.as_str())),
+            (json!(format!("{longest}!")), None),
+            (json!(" \n"), None),
+            (json!(["x"]), None),
+            (Value::Null, None),
+        ] {
+            let data = json!({ "v": 1, "dialog": "trigger", "title": title });
+            let read: DialogData = serde_json::from_value(data).unwrap();
+            assert_eq!((read.title.as_deref(), read.form), (expected, None), "{title}");
+        }
+        let before: DialogData = serde_json::from_value(json!({ "v": 1, "dialog": "trigger" })).unwrap();
+        assert_eq!(before.title, None, "a button of an earlier version");
+        assert!(!serde_json::to_string(&before).unwrap().contains("title"));
     }
 
     #[test]

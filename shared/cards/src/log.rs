@@ -7,6 +7,10 @@ use crate::untrusted::{Plain, utf16_len};
 /// Longest name of a person, service, policy or the like, in UTF-16 units.
 pub(crate) const NAME_LIMIT: usize = 60;
 
+/// What PagerDuty itself puts before a note that somebody resolved an incident with. It is documented nowhere, so a note
+/// without it is a note like any other.
+const RESOLUTION: &str = "Resolution Note:";
+
 /// How many names a list shows.
 const LISTED: usize = 4;
 
@@ -16,6 +20,10 @@ pub(crate) fn phrase(entry: &LogEntry, text_limit: usize) -> Plain {
     let head = Plain::from(entry.what.event_type().row().words);
     let name = |text: &str| Plain::from("").foreign_or(text, NAME_LIMIT, "(no name)");
     let free = |line: Plain, text: &str| line.own(": ").foreign_or(text, text_limit, "(no text)");
+    let said = |line: Plain, words: Option<&str>| match words {
+        Some(words) => free(line, words),
+        None => line,
+    };
     let somebody = |who: Option<&str>| who.map_or_else(|| Plain::from("Somebody"), name);
     match &entry.what {
         Happening::Triggered
@@ -33,22 +41,51 @@ pub(crate) fn phrase(entry: &LogEntry, text_limit: usize) -> Plain {
         }
         Happening::PriorityChanged { to: None } => add_by(Plain::from("Priority removed"), by),
         Happening::TypeChanged { to: None } => add_by(Plain::from("Incident type removed"), by),
+        Happening::ServiceChanged { to } if to.is_empty() => add_by(Plain::from("Moved to another service"), by),
         Happening::ServiceChanged { to } => add_by(head.own(" ").append(&name(to)), by),
-        Happening::Note { content: text } | Happening::StatusUpdate { message: text } => free(add_by(head, by), text),
-        Happening::ResponderAdded { who } => add_by(somebody(who.as_deref()).own(" was asked to help"), by),
-        Happening::ResponderReplied { who, reply } => {
-            somebody(who.as_deref()).own(" answered the request to help: ").append(&name(reply))
+        Happening::Note { content } => match of_resolution(content) {
+            Some(rest) => free(add_by(Plain::from("Resolution note"), by), rest),
+            None => free(add_by(head, by), content),
+        },
+        Happening::StatusUpdate { message } => free(add_by(head, by), message),
+        Happening::ResponderAdded { who, message } => {
+            said(add_by(somebody(who.as_deref()).own(" was asked to help"), by), message.as_deref())
         }
-        Happening::ConferenceBridge { url: Some(url) } => free(add_by(head.own(" set"), by), url),
-        Happening::ConferenceBridge { url: None } => add_by(head.own(" removed"), by),
+        Happening::ResponderReplied { who, reply, message } => {
+            let who = somebody(who.as_deref());
+            // REST's words and those of webhooks differ.
+            let line = match reply.as_str() {
+                "accepted" | "joined" => who.own(" accepted the request to help"),
+                "declined" => who.own(" declined the request to help"),
+                "replied" => who.own(" answered the request to help"),
+                other => who.own(" answered the request to help (").append(&name(other)).own(")"),
+            };
+            said(line, message.as_deref())
+        }
+        Happening::ConferenceBridge { url: Some(url), numbers } => {
+            let line = free(add_by(head.own(" set"), by), url);
+            // Dial strings have commas of their own.
+            numbers.iter().fold(line, |line, number| line.own(" or ").append(&name(number)))
+        }
+        Happening::ConferenceBridge { url: None, .. } => add_by(head.own(" removed"), by),
         Happening::CustomFields { names } | Happening::Roles { assignments: names } => {
             add_by(head, by).own(": ").append(&listed(names))
         }
         Happening::Task { summary, change } => free(head.own(" ").append(&name(change)), summary),
-        Happening::ActionInvocation { action: name, change } | Happening::Workflow { name, change } => {
-            named(head, name.as_deref(), change)
+        Happening::ActionInvocation { action, change } => named(head, action.as_deref(), change),
+        Happening::Workflow { name: workflow, change } => {
+            let line = workflow.as_deref().map_or(head.clone(), |workflow| head.own(" ").append(&name(workflow)));
+            let line = line.own(" ").foreign_or(change, NAME_LIMIT, "changed");
+            // Who ended it did not necessarily start it.
+            if change == "started" { add_by(line, by) } else { line }
         }
     }
+}
+
+/// What somebody wrote when they resolved the incident; `None` if the note is another one.
+pub(crate) fn of_resolution(note: &str) -> Option<&str> {
+    let (start, rest) = note.split_at_checked(RESOLUTION.len())?;
+    start.eq_ignore_ascii_case(RESOLUTION).then(|| rest.trim_start())
 }
 
 /// As in " by Ada"; nothing if it is not known who did it.

@@ -58,7 +58,7 @@ pub fn linked(link: &AccountLink, wanted: Option<(&WantedAction, &str)>) -> Card
 /// Does what the person wanted to do.
 fn resume(wanted: &WantedAction, id: &str) -> Action {
     let title = match &wanted.what {
-        Wanted::Trigger => return open_form(),
+        Wanted::Trigger { title } => return open_form(title.as_deref()),
         Wanted::Click { deed: Deed::Acknowledge, .. } => "Acknowledge now",
         Wanted::Click { deed: Deed::Resolve, .. } => "Resolve now",
         Wanted::Click { deed: Deed::AddNote { .. }, .. } => "Add the note now",
@@ -125,6 +125,9 @@ fn intent(wanted: &WantedAction) -> Plain {
     match &wanted.what {
         Wanted::Click { .. } => Plain::from("You wanted to act on ").append(&what).own("."),
         Wanted::Command { .. } => Plain::from("You wrote: ").append(&what).own("."),
-        Wanted::Trigger => Plain::from("You wanted to create an incident."),
+        Wanted::Trigger { title: None } => Plain::from("You wanted to create an incident."),
+        Wanted::Trigger { title: Some(title) } => {
+            Plain::from("You wanted to create an incident: ").foreign_or(title, INCIDENT_LIMIT, "(no title)").own(".")
+        }
     }
 }

@@ -207,8 +207,10 @@ fn private_cards() {
     assert_json_snapshot!("linked_already", crate::linked_already(&[link()]));
     assert_json_snapshot!("unlinked", crate::unlinked(&[link()]));
     assert_json_snapshot!("nothing_to_unlink", crate::nothing_to_unlink());
-    let trigger = WantedAction { what: Wanted::Trigger, title: "a new incident".to_owned() };
-    assert_json_snapshot!("linked_for_trigger", crate::linked(&link(), Some((&trigger, "w4nt3d"))));
+    let trigger = |title| WantedAction { what: Wanted::Trigger { title }, title: "a new incident".to_owned() };
+    assert_json_snapshot!("linked_for_trigger", crate::linked(&link(), Some((&trigger(None), "w4nt3d"))));
+    let titled = trigger(Some("DB is on fire".to_owned()));
+    assert_json_snapshot!("linked_for_trigger_with_title", crate::linked(&link(), Some((&titled, "w4nt3d"))));
     let reader = crate::Reader { private: true, rank: Some(Rank::Admin) };
     assert_json_snapshot!("help", crate::help(reader, "1.2.3"));
     assert_json_snapshot!("help_in_channel", crate::help(crate::Reader { private: false, rank: None }, "1.2.3"));
@@ -296,7 +298,8 @@ fn the_dialogs_of_a_storm() {
 #[test]
 fn the_form_for_an_incident() {
     use crate::trigger::{Offer, TriggerForm, Typed, trigger_done, trigger_form, trigger_offer};
-    assert_json_snapshot!("trigger_offer", trigger_offer());
+    assert_json_snapshot!("trigger_offer", trigger_offer(None));
+    assert_json_snapshot!("trigger_offer_with_title", trigger_offer(Some("DB is on **fire**")));
     let offer = |id: &str, name: &str| Offer { id: id.to_owned(), name: name.to_owned() };
     let form = TriggerForm {
         form: "f0rm".to_owned(),

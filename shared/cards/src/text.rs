@@ -11,6 +11,7 @@ use domain::zone::Zone;
 use jiff::Timestamp;
 
 use crate::log::{add_by, newest_that_fit, person, phrase};
+use crate::trigger::MAX_TITLE_CHARS;
 use crate::untrusted::{Own, Plain};
 
 /// Longest part of a note that a reply repeats, in UTF-16 units.
@@ -126,6 +127,17 @@ fn add_at(line: Plain, at: Option<Timestamp>) -> Plain {
         Some(at) => line.own(" on ").time(at),
         None => line,
     }
+}
+
+/// The title of a wanted incident is longer than PagerDuty takes.
+#[must_use]
+pub fn title_too_long(chars: usize) -> String {
+    Plain::from("The title has ")
+        .number(u64::try_from(chars).unwrap_or(u64::MAX))
+        .own(" characters, and PagerDuty takes at most ")
+        .number(MAX_TITLE_CHARS as u64)
+        .own(". Please write a shorter one; the form has room for details.")
+        .into_message()
 }
 
 /// PagerDuty said no; `message` is its own explanation.
@@ -354,6 +366,11 @@ mod tests {
     fn every_happening_has_its_words() {
         let note = |content: &str| Happening::Note { content: content.to_owned() };
         let word = |text: &str| text.to_owned();
+        let asked = |who, message| Happening::ResponderAdded { who, message };
+        let replied =
+            |reply: &str, message| Happening::ResponderReplied { who: some("Eve"), reply: word(reply), message };
+        let bridge = |url, numbers: &[&str]| Happening::ConferenceBridge { url, numbers: all(numbers) };
+        let workflow = |name, change: &str| Happening::Workflow { name, change: word(change) };
         let table = [
             (Some("Ada"), Happening::Triggered, "Triggered by Ada"),
             (None, Happening::Triggered, "Triggered"),
@@ -374,22 +391,33 @@ mod tests {
             ),
             (Some("Bob"), Happening::PriorityChanged { to: some("P1") }, "Priority changed to P1 by Bob"),
             (None, Happening::PriorityChanged { to: None }, "Priority removed"),
-            (None, Happening::ServiceChanged { to: word("Payments") }, "Moved to service Payments"),
+            (Some("A"), Happening::ServiceChanged { to: word("Payments") }, "Moved to service Payments by A"),
+            (None, Happening::ServiceChanged { to: word("") }, "Moved to another service"),
             (None, Happening::TypeChanged { to: some("Security") }, "Incident type changed to Security"),
             (None, Happening::TypeChanged { to: None }, "Incident type removed"),
             (Some("Alice"), note("on\nit"), "Note by Alice: on it"),
             (Some("Alice"), note(" "), "Note by Alice: (no text)"),
             (Some("Alice"), note("[x](https://evil) <at>all</at>"), "Note by Alice: [x] (https://evil) < at>all< /at>"),
             (Some("A"), Happening::StatusUpdate { message: word("Better") }, "Status update by A: Better"),
-            (Some("A"), Happening::ResponderAdded { who: some("Eve") }, "Eve was asked to help by A"),
-            (None, Happening::ResponderAdded { who: None }, "Somebody was asked to help"),
+            (Some("Alice"), note("Resolution Note: fixed the disk"), "Resolution note by Alice: fixed the disk"),
+            (None, note("RESOLUTION NOTE:  "), "Resolution note: (no text)"),
+            (Some("Alice"), note("Resolution Notes: none"), "Note by Alice: Resolution Notes: none"),
+            (None, note("Résolution"), "Note: Résolution"),
+            (Some("A"), asked(some("Eve"), None), "Eve was asked to help by A"),
+            (Some("A"), asked(some("Eve"), some("Please\ncome")), "Eve was asked to help by A: Please come"),
+            (None, asked(None, some("\u{200B}")), "Somebody was asked to help: (no text)"),
+            (None, replied("accepted", None), "Eve accepted the request to help"),
+            (None, replied("joined", some("On my way")), "Eve accepted the request to help: On my way"),
+            (None, replied("declined", some("At the dentist")), "Eve declined the request to help: At the dentist"),
+            (None, replied("replied", None), "Eve answered the request to help"),
+            (None, replied("user_cancelled", None), "Eve answered the request to help (user_cancelled)"),
+            (None, bridge(some("https://m/1"), &[]), "Conference bridge set: https://m/1"),
             (
-                None,
-                Happening::ResponderReplied { who: some("Eve"), reply: word("accepted") },
-                "Eve answered the request to help: accepted",
+                Some("A"),
+                bridge(some("https://m/1"), &["+1 555,,98#", "Berlin +49 30"]),
+                "Conference bridge set by A: https://m/1 or +1 555,,98# or Berlin +49 30",
             ),
-            (None, Happening::ConferenceBridge { url: some("https://m/1") }, "Conference bridge set: https://m/1"),
-            (Some("A"), Happening::ConferenceBridge { url: None }, "Conference bridge removed by A"),
+            (Some("A"), bridge(None, &[]), "Conference bridge removed by A"),
             (None, Happening::CustomFields { names: all(&["region"]) }, "Custom fields changed: region"),
             (None, Happening::Roles { assignments: all(&["Lead: Eve"]) }, "Incident roles changed: Lead: Eve"),
             (None, Happening::Task { summary: word("Call"), change: word("completed") }, "Task completed: Call"),
@@ -398,7 +426,10 @@ mod tests {
                 Happening::ActionInvocation { action: some("Restart"), change: word("created") },
                 "Automation action Restart: created",
             ),
-            (None, Happening::Workflow { name: None, change: word("started") }, "Workflow: started"),
+            (None, workflow(None, "started"), "Workflow started"),
+            (Some("A"), workflow(some("Page all"), "started"), "Workflow Page all started by A"),
+            (Some("A"), workflow(some("Page all"), "completed"), "Workflow Page all completed"),
+            (None, workflow(some("Page all"), ""), "Workflow Page all changed"),
             (Some("\u{200B}"), Happening::Acknowledged, "Acknowledged by somebody"),
         ];
         for (by, what, words) in table {
@@ -452,6 +483,10 @@ mod tests {
                 "Already acknowledged by Alice on 23 Nov 2026, 09:36 UTC.",
             ),
             (already_done(DeedKind::Resolve, None, None), "Already resolved."),
+            (
+                title_too_long(1025),
+                "The title has 1025 characters, and PagerDuty takes at most 1024. Please write a shorter one; the form has room for details.",
+            ),
             (pagerduty_refused("Incident **Locked**"), "PagerDuty did not accept this: Incident **Locked**"),
             (pagerduty_refused(""), "PagerDuty did not accept this: it gave no reason"),
         ];

@@ -40,6 +40,9 @@ pub mod dataset {
 /// Longest title, in characters (PagerDuty REST docs, "Create an incident").
 pub const MAX_TITLE_CHARS: usize = 1024;
 
+/// Longest part of a title that the offer of a form repeats, in UTF-16 units.
+const OFFERED_TITLE: usize = 150;
+
 /// Longest details, in characters; a limit of ours, so that the form stays small.
 pub const MAX_DETAILS_CHARS: usize = 10_000;
 
@@ -60,7 +63,7 @@ pub struct TriggerForm {
     pub priorities: Vec<Offer>,
     /// People to choose from without searching: the one that was chosen before.
     pub assignees: Vec<Offer>,
-    /// What was typed before, when the form comes back with an error.
+    /// What was typed before: into the command, or into the form when it comes back with an error.
     pub typed: Typed,
     pub error: Option<String>,
 }
@@ -82,16 +85,18 @@ pub struct Typed {
     pub assignee: Option<String>,
 }
 
-/// Offers the form: a bot cannot open a dialog by itself.
+/// Offers the form, with the title that it begins with: a bot cannot open a dialog by itself.
 #[must_use]
-pub fn trigger_offer() -> Card {
-    let text = Plain::from("Complete the form to create a new PagerDuty incident in your name.");
-    notice("Create an incident", vec![text], vec![open_form()])
+pub fn trigger_offer(title: Option<&str>) -> Card {
+    let mut paragraphs = vec![Plain::from("Complete the form to create a new PagerDuty incident in your name.")];
+    paragraphs.extend(title.map(|title| Plain::from("Title: ").foreign_or(title, OFFERED_TITLE, "(no title)")));
+    notice("Create an incident", paragraphs, vec![open_form(title)])
 }
 
 /// The button that opens the form.
-pub(crate) fn open_form() -> Action {
-    let data = DialogData { v: VERSION, dialog: Dialog::Trigger, form: None, msteams: Some(OpensDialog::FETCH) };
+pub(crate) fn open_form(title: Option<&str>) -> Action {
+    let (form, title, msteams) = (None, title.map(str::to_owned), Some(OpensDialog::FETCH));
+    let data = DialogData { v: VERSION, dialog: Dialog::Trigger, form, title, msteams };
     Action::submit("Create incident", SubmitData::Form(data))
 }
 
@@ -134,7 +139,8 @@ pub fn trigger_form(form: &TriggerForm) -> AdaptiveCard {
             ..set
         }
     }));
-    let data = DialogData { v: VERSION, dialog: Dialog::Trigger, form: Some(form.form.clone()), msteams: None };
+    let (form, title, msteams) = (Some(form.form.clone()), None, None);
+    let data = DialogData { v: VERSION, dialog: Dialog::Trigger, form, title, msteams };
     let submit = Action::submit("Create incident", SubmitData::Form(data));
     AdaptiveCard::new(Own::from("Create an incident"), body, vec![submit])
 }

@@ -14,15 +14,25 @@ pub struct Row {
     pub status: Option<Status>,
     /// Whether people in the channel must notice it. An edited card notifies nobody, so these get a reply in its thread.
     pub noticeable: bool,
-    pub subscribed: bool,
+    pub subscribed: Subscribed,
+}
+
+/// Whether we ask PagerDuty to tell us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subscribed {
+    Always,
+    /// It takes a scope that the app can do without, and without it PagerDuty refuses the whole subscription.
+    IfAllowed,
+    Never,
 }
 
 const NOTICE: bool = true;
 const QUIET: bool = false;
-const ASK: bool = true;
-/// For workflows PagerDuty would refuse the whole subscription to an app without the scope `incident_workflows.read`, and
-/// no subscription for one service can see that a service is created.
-const SKIP: bool = false;
+const ASK: Subscribed = Subscribed::Always;
+/// The scope is `incident_workflows.read`.
+const MAY: Subscribed = Subscribed::IfAllowed;
+/// No subscription for one service can see that a service is created.
+const SKIP: Subscribed = Subscribed::Never;
 
 macro_rules! event_types {
     ($($variant:ident $name:literal $words:literal $status:expr, $noticeable:ident $subscribed:ident;)+) => {
@@ -55,7 +65,7 @@ event_types! {
     ActionTerminated  "incident.action_invocation.terminated" "Automation action"      None,               QUIET  ASK;
     ActionUpdated     "incident.action_invocation.updated"    "Automation action"      None,               QUIET  ASK;
     Note              "incident.annotated"                    "Note"                   None,               NOTICE ASK;
-    ConferenceBridge  "incident.conference_bridge.updated"    "Conference bridge"      None,               QUIET  ASK;
+    ConferenceBridge  "incident.conference_bridge.updated"    "Conference bridge"      None,               NOTICE ASK;
     CustomFields      "incident.custom_field_values.updated"  "Custom fields changed"  None,               QUIET  ASK;
     Delegated         "incident.delegated"                    "Delegated"              None,               NOTICE ASK;
     Escalated         "incident.escalated"                    "Escalated"              None,               NOTICE ASK;
@@ -64,18 +74,18 @@ event_types! {
     Reassigned        "incident.reassigned"                   "Reassigned"             None,               NOTICE ASK;
     Reopened          "incident.reopened"                     "Reopened"               Some(Triggered),    NOTICE ASK;
     Resolved          "incident.resolved"                     "Resolved"               Some(Resolved),     NOTICE ASK;
-    ResponderAdded    "incident.responder.added"              "Help requested"         None,               QUIET  ASK;
-    ResponderReplied  "incident.responder.replied"            "Help request answered"  None,               QUIET  ASK;
+    ResponderAdded    "incident.responder.added"              "Help requested"         None,               NOTICE ASK;
+    ResponderReplied  "incident.responder.replied"            "Help request answered"  None,               NOTICE ASK;
     Roles             "incident.role.assigned"                "Incident roles changed" None,               QUIET  ASK;
-    ServiceChanged    "incident.service_updated"              "Moved to service"       None,               QUIET  ASK;
+    ServiceChanged    "incident.service_updated"              "Moved to service"       None,               NOTICE ASK;
     StatusUpdate      "incident.status_update_published"      "Status update"          None,               NOTICE ASK;
     TaskCompleted     "incident.task.completed"               "Task"                   None,               QUIET  ASK;
     TaskCreated       "incident.task.created"                 "Task"                   None,               QUIET  ASK;
     TaskUpdated       "incident.task.updated"                 "Task"                   None,               QUIET  ASK;
     Triggered         "incident.triggered"                    "Triggered"              Some(Triggered),    QUIET  ASK;
     Unacknowledged    "incident.unacknowledged"               "Acknowledgement ended"  Some(Triggered),    NOTICE ASK;
-    WorkflowCompleted "incident.workflow.completed"           "Workflow"               None,               QUIET  SKIP;
-    WorkflowStarted   "incident.workflow.started"             "Workflow"               None,               QUIET  SKIP;
+    WorkflowCompleted "incident.workflow.completed"           "Workflow"               None,               NOTICE MAY;
+    WorkflowStarted   "incident.workflow.started"             "Workflow"               None,               NOTICE MAY;
     ServiceCreated    "service.created"                       "Service created"        None,               QUIET  SKIP;
     ServiceFields     "service.custom_field_values.updated"   "Service fields changed" None,               QUIET  ASK;
     ServiceDeleted    "service.deleted"                       "Service deleted"        None,               QUIET  ASK;
@@ -96,10 +106,20 @@ impl EventType {
     }
 }
 
-/// PagerDuty's names of the types that we ask for.
+/// PagerDuty's names of the types that we ask for, whatever the app may read.
 #[must_use]
 pub fn subscribed() -> Vec<&'static str> {
-    EventType::ALL.iter().map(|known| known.row()).filter(|row| row.subscribed).map(|row| row.name).collect()
+    names(|subscribed| subscribed == Subscribed::Always)
+}
+
+/// The same, and those that PagerDuty tells an app with more scopes.
+#[must_use]
+pub fn subscribed_if_allowed() -> Vec<&'static str> {
+    names(|subscribed| subscribed != Subscribed::Never)
+}
+
+fn names(of: impl Fn(Subscribed) -> bool) -> Vec<&'static str> {
+    EventType::ALL.iter().map(|known| known.row()).filter(|row| of(row.subscribed)).map(|row| row.name).collect()
 }
 
 #[cfg(test)]
@@ -113,6 +133,31 @@ mod tests {
             assert_eq!(EventType::from_name(known.name()), Some(*known));
         }
         assert_eq!(EventType::from_name("incident.teleported"), None);
+    }
+
+    #[test]
+    fn what_people_must_hear_gets_a_reply_and_the_rest_does_not() {
+        let quiet: Vec<&str> =
+            EventType::ALL.iter().filter(|known| !known.row().noticeable).map(|known| known.name()).collect();
+        assert_eq!(
+            quiet,
+            [
+                "incident.action_invocation.created",
+                "incident.action_invocation.terminated",
+                "incident.action_invocation.updated",
+                "incident.custom_field_values.updated",
+                "incident.incident_type.changed",
+                "incident.role.assigned",
+                "incident.task.completed",
+                "incident.task.created",
+                "incident.task.updated",
+                "incident.triggered",
+                "service.created",
+                "service.custom_field_values.updated",
+                "service.deleted",
+                "service.updated",
+            ]
+        );
     }
 
     #[test]

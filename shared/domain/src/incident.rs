@@ -238,17 +238,28 @@ pub enum Happening {
         message: String,
     },
     /// Somebody was asked to help.
-    ResponderAdded { who: Option<String> },
+    ResponderAdded {
+        who: Option<String>,
+        /// What they were told. Untrusted text.
+        #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
     /// Somebody answered a request for help.
     ResponderReplied {
         who: Option<String>,
         /// PagerDuty's word, as in "accepted".
         reply: String,
+        /// Their own words. Untrusted text.
+        #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
     },
     /// The conference bridge changed.
     ConferenceBridge {
-        /// Its address; `None` if it was removed.
+        /// Its address, or a number if it has none; `None` if it was removed.
         url: Option<String>,
+        /// The numbers to call as well. Beside `url`, since earlier versions take a bridge without one as removed.
+        #[serde(default, deserialize_with = "forward::known_ones", skip_serializing_if = "Vec::is_empty")]
+        numbers: Vec<String>,
     },
     /// Custom fields changed.
     CustomFields { names: Vec<String> },
@@ -771,6 +782,34 @@ mod tests {
         assert_eq!(read, rest(named(None)));
         assert_eq!(serde_json::from_value::<IncidentRecord>(written).unwrap(), rest(named(Some("PPRIO1"))));
         assert_eq!(read.merge(rest(named(Some("PPRIO1")))), rest(named(Some("PPRIO1"))));
+    }
+
+    #[test]
+    fn what_other_versions_have_logged_is_read() {
+        let who = || Some("Eve".to_owned());
+        let asked =
+            |message: Option<&str>| Happening::ResponderAdded { who: who(), message: message.map(str::to_owned) };
+        let bridge = |numbers: &[&str]| Happening::ConferenceBridge {
+            url: Some("https://m/1".to_owned()),
+            numbers: numbers.iter().map(|&number| number.to_owned()).collect(),
+        };
+        for (stored, expected) in [
+            (r#"{"type":"responder_added","who":"Eve"}"#, asked(None)),
+            (r#"{"type":"responder_added","who":"Eve","message":{"html":"x"}}"#, asked(None)),
+            (r#"{"type":"responder_added","who":"Eve","message":"Please come"}"#, asked(Some("Please come"))),
+            (
+                r#"{"type":"responder_replied","who":"Eve","reply":"accepted"}"#,
+                Happening::ResponderReplied { who: who(), reply: "accepted".to_owned(), message: None },
+            ),
+            (r#"{"type":"conference_bridge","url":"https://m/1"}"#, bridge(&[])),
+            (r#"{"type":"conference_bridge","url":"https://m/1","numbers":["+1",{"of":1}]}"#, bridge(&["+1"])),
+        ] {
+            assert_eq!(serde_json::from_str::<Happening>(stored).unwrap(), expected, "{stored}");
+        }
+        for known in [asked(None), bridge(&[])] {
+            let written = serde_json::to_string(&known).unwrap();
+            assert!(!written.contains("message") && !written.contains("numbers"), "{written}");
+        }
     }
 
     #[test]

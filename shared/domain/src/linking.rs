@@ -125,7 +125,11 @@ pub enum Wanted {
         team: Option<TeamId>,
     },
     /// The form for a new incident.
-    Trigger,
+    Trigger {
+        /// What they have said already.
+        #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+    },
 }
 
 impl Ticket {
@@ -137,5 +141,24 @@ impl Ticket {
             Purpose::Authorize { .. } => AUTHORIZATION_LIFETIME,
         };
         self.created_at.checked_add(lifetime).unwrap_or(Timestamp::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wish_for_an_incident_is_read_by_either_version() {
+        for (stored, title) in [
+            (r#"{"kind":"trigger"}"#, None),
+            (r#"{"kind":"trigger","title":"DB is on fire"}"#, Some("DB is on fire")),
+            (r#"{"kind":"trigger","title":{"of":"a newer version"}}"#, None),
+        ] {
+            let wanted = Wanted::Trigger { title: title.map(str::to_owned) };
+            assert_eq!(serde_json::from_str::<Wanted>(stored).unwrap(), wanted, "{stored}");
+        }
+        let written = serde_json::to_string(&Wanted::Trigger { title: None }).unwrap();
+        assert_eq!(written, r#"{"kind":"trigger"}"#, "as the version before wrote it");
     }
 }

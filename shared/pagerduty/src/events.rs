@@ -10,6 +10,7 @@ use crate::wire::{MAX_TEXT, bounded, items, label, merged_into, name, text, text
 /// How many names a log entry lists, and how long each may be in characters: a list stays below a note's length.
 const MAX_LISTED: usize = 10;
 const MAX_LISTED_NAME: usize = 100;
+const MAX_NUMBERS: usize = 4;
 const MAX_WORD: usize = 40;
 
 /// The scopes that a token needs to keep a subscription for [`domain::event::subscribed`]: PagerDuty asks for the right to
@@ -32,6 +33,7 @@ pub(crate) fn happening(event_type: EventType, data: &Value) -> Option<Happening
     let assignees = || listed(items(data, "assignees").iter().filter_map(name));
     let part = |key: &str| data.get(key).and_then(name);
     let free = |key: &str| bounded(text(data, key).unwrap_or_default().trim_end(), MAX_TEXT);
+    let words = |key: &str| Some(free(key)).filter(|words| !words.is_empty());
     let change = || event_type.name().rsplit('.').next().unwrap_or_default().to_owned();
     Some(match event_type {
         EventType::Triggered => Happening::Triggered,
@@ -47,14 +49,16 @@ pub(crate) fn happening(event_type: EventType, data: &Value) -> Option<Happening
         EventType::TypeChanged => Happening::TypeChanged { to: part("incident_type") },
         EventType::Note => Happening::Note { content: free("content") },
         EventType::StatusUpdate => Happening::StatusUpdate { message: free("message") },
-        EventType::ResponderAdded => {
-            Happening::ResponderAdded { who: part("user").or_else(|| part("escalation_policy")) }
-        }
+        EventType::ResponderAdded => Happening::ResponderAdded {
+            who: part("user").or_else(|| part("escalation_policy")),
+            message: words("message"),
+        },
         EventType::ResponderReplied => Happening::ResponderReplied {
             who: part("user"),
             reply: bounded(text(data, "state").unwrap_or("replied"), MAX_WORD),
+            message: words("message"),
         },
-        EventType::ConferenceBridge => Happening::ConferenceBridge { url: bridge(data) },
+        EventType::ConferenceBridge => bridge(data),
         EventType::CustomFields => Happening::CustomFields { names: field_names(data) },
         EventType::Roles => {
             Happening::Roles { assignments: listed(items(data, "incident_role_assignments").iter().filter_map(role)) }
@@ -79,10 +83,17 @@ fn listed(names: impl Iterator<Item = String>) -> Vec<String> {
     names.take(MAX_LISTED).map(|name| bounded(&name, MAX_LISTED_NAME)).collect()
 }
 
-/// Where to talk: the address, else the first number. A number may come as a JSON number.
-fn bridge(data: &Value) -> Option<String> {
-    let number = || items(data, "conference_numbers").iter().find_map(|number| text_or_number(number, "number"));
-    text(data, "conference_url").map(str::to_owned).or_else(number).map(|way| bounded(&way, MAX_TEXT))
+/// Where to talk. A number may come as a JSON number.
+fn bridge(data: &Value) -> Happening {
+    let numbers = items(data, "conference_numbers").iter().filter_map(|entry| {
+        let number = text_or_number(entry, "number")?;
+        let label = text(entry, "label").map(str::trim);
+        Some(label.map_or_else(|| number.clone(), |label| format!("{label} {number}")))
+    });
+    let mut numbers = listed(numbers.take(MAX_NUMBERS));
+    let url = text(data, "conference_url").map(|url| bounded(url, MAX_TEXT));
+    let url = url.or_else(|| (!numbers.is_empty()).then(|| numbers.remove(0)));
+    Happening::ConferenceBridge { url, numbers }
 }
 
 /// The fields that changed. Their values are not used: whether PagerDuty sends the old or the new ones is not documented.

@@ -41,6 +41,10 @@ pub const ADMIN_SCOPES: &[&str] = &["openid", "users.read"];
 pub const APP_SCOPES: &[&str] =
     &["webhook_subscriptions.read", "webhook_subscriptions.write", "incidents.read", "services.read", "users.read"];
 
+/// What the app asks for as well and does without: to be told of workflows, see
+/// [`domain::event::subscribed_if_allowed`].
+pub const OPTIONAL_APP_SCOPES: &[&str] = &["incident_workflows.read"];
+
 /// The issuers that PagerDuty's documents and its live metadata name; both occur.
 const ISSUERS: [&str; 2] =
     ["https://identity.pagerduty.com/global/oauth/anonymous", "https://app.pagerduty.com/global/oauth/anonymous"];

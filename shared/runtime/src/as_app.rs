@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::failure::Class;
 use jiff::{SignedDuration, Timestamp};
-use pagerduty::oauth::{AppToken, OAuthError};
+use pagerduty::oauth::{APP_SCOPES, AppToken, OAuthError, OPTIONAL_APP_SCOPES};
 use pagerduty::rest::{Api, ApiError, Auth};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
@@ -106,8 +106,18 @@ impl AsApp<'_> {
         let App { secrets, config, oauth, clock, .. } = self.0;
         let now: Timestamp = clock.now();
         let values = secrets.values(now).await?;
-        let (secret, scopes) = (&values.pagerduty_client_secret, pagerduty::oauth::APP_SCOPES);
-        Ok(oauth.app_token(secret, config.pagerduty_region, &config.pagerduty_subdomain, scopes, now).await?)
+        let (secret, region) = (&values.pagerduty_client_secret, config.pagerduty_region);
+        let ask =
+            async |scopes: &[&str]| oauth.app_token(secret, region, &config.pagerduty_subdomain, scopes, now).await;
+        let lacks = |token: &AppToken| token.missing.iter().any(|scope| APP_SCOPES.contains(&scope.as_str()));
+        let mut token = match ask(&[APP_SCOPES, OPTIONAL_APP_SCOPES].concat()).await {
+            // What becomes of a request with one scope too many is not documented: it may fail, or be granted in part.
+            Err(OAuthError::Refused { status: 400 | 403, .. }) => ask(APP_SCOPES).await?,
+            Ok(token) if lacks(&token) => ask(APP_SCOPES).await?,
+            answer => answer?,
+        };
+        token.missing.retain(|scope| APP_SCOPES.contains(&scope.as_str()));
+        Ok(token)
     }
 
     /// `fresh`: the last one was refused, whatever its age.

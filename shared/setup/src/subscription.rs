@@ -1,9 +1,10 @@
 //! A service's webhook subscription: made for its first connection, mended when PagerDuty or the table has lost it, and ended
 //! with its last connection.
 
+use domain::failure::Class;
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
-use pagerduty::rest::{ListedSubscription, NewSubscription, SubscriptionState};
-use runtime::App;
+use pagerduty::rest::{CreatedSubscription, ListedSubscription, NewSubscription, SubscriptionState};
+use runtime::{App, AsAppError};
 use secrecy::ExposeSecret;
 use store::Subscription;
 use store::seal::SealError;
@@ -105,11 +106,9 @@ pub(crate) async fn subscribe(app: &App, lock: &ServiceLock) -> Result<Option<Su
     {
         return Ok(None);
     }
-    let events = domain::event::subscribed();
-    let wanted = NewSubscription { service, url: &url, description: "PagerBridge", events: &events };
     let values = app.secrets.values(now).await?;
     let nonce = app.random.bytes()?;
-    let made = app.as_app().call(async |api, auth| api.create_subscription(auth, &wanted).await).await?;
+    let made = create(app, service, &url).await?;
     // The secret is shown this once: whatever fails from here on, the subscription must go again.
     let sealed = values.token_keys.seal(made.secret.expose_secret().as_bytes(), made.id.as_str(), nonce);
     let subscription = Subscription {
@@ -130,6 +129,29 @@ pub(crate) async fn subscribe(app: &App, lock: &ServiceLock) -> Result<Option<Su
         tracing::warn!(subscription.id = %old.id, error = runtime::chain(&error), "subscription of an old address left");
     }
     Ok(Some(subscription))
+}
+
+/// Asks PagerDuty for everything that it may tell us; if it refuses that, for what it tells every app.
+async fn create(app: &App, service: &ServiceId, url: &Url) -> Result<CreatedSubscription, AsAppError> {
+    let ask = async |events: &[&str]| {
+        let wanted = NewSubscription { service, url, description: "PagerBridge", events };
+        app.as_app().call(async |api, auth| api.create_subscription(auth, &wanted).await).await
+    };
+    match ask(&domain::event::subscribed_if_allowed()).await {
+        Err(AsAppError::PagerDuty(error))
+            if matches!(error.class(), Class::Forbidden | Class::Invalid) && !error.is_limit() =>
+        {
+            let made = ask(&domain::event::subscribed()).await?;
+            tracing::info!(
+                service.id = %service,
+                subscription.id = %made.id,
+                error = runtime::chain(&error),
+                "webhook subscription made without workflows"
+            );
+            Ok(made)
+        }
+        made => made,
+    }
 }
 
 /// Whether a known subscription can be used again. One that PagerDuty has disabled is switched on, one that somebody has

@@ -68,7 +68,7 @@ fn id() -> impl Strategy<Value = String> {
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
-    (0..11_u8, foreign(), prop::collection::vec(foreign(), 0..6)).prop_map(|(kind, text, list)| match kind {
+    (0..12_u8, foreign(), prop::collection::vec(foreign(), 0..6)).prop_map(|(kind, text, list)| match kind {
         0 => Happening::Note { content: text },
         1 => Happening::StatusUpdate { message: text },
         2 => Happening::Reassigned { to: list },
@@ -77,8 +77,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         5 => Happening::Roles { assignments: list },
         6 => Happening::Task { summary: text.clone(), change: text },
         7 => Happening::Workflow { name: Some(text.clone()), change: text },
-        8 => Happening::ResponderReplied { who: Some(text.clone()), reply: text },
-        9 => Happening::ConferenceBridge { url: Some(text) },
+        8 => Happening::ResponderReplied { who: Some(text.clone()), reply: text.clone(), message: Some(text) },
+        9 => Happening::ConferenceBridge { url: Some(text), numbers: list },
+        10 => Happening::ResponderAdded { who: Some(text.clone()), message: Some(text) },
         _ => Happening::Delegated { to: Some(text) },
     })
 }

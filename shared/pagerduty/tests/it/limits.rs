@@ -69,13 +69,14 @@ fn stuffed(event_type: &str) -> IncidentEvent {
     let thing = |id: &str| json!({ "id": id, "type": "user_reference", "summary": long });
     let things: Vec<Value> = (0..21).map(|i| thing(&format!("P{}{i}", "X".repeat(290)))).collect();
     let fields: Vec<Value> = (0..21).map(|_| json!({ "name": long })).collect();
+    let numbers: Vec<Value> = (0..21).map(|_| json!({ "label": long, "number": long })).collect();
     let roles: Vec<Value> = (0..21)
         .map(|_| json!({ "role": thing("R"), "assignee": thing("U"), "incident": incident_reference() }))
         .collect();
     let common = json!({
         "assignees": things, "escalation_policy": thing("E"), "priority": thing("P"), "service": thing(SERVICE),
         "incident_type": thing("T"), "content": long, "message": long, "user": thing("U"), "state": long,
-        "conference_url": long, "changed_custom_fields": fields, "incident_role_assignments": roles, "summary": long,
+        "conference_url": long, "conference_numbers": numbers, "changed_custom_fields": fields, "incident_role_assignments": roles, "summary": long,
         "action": thing("A"), "incident_workflow": thing("W"), "title": long, "html_url": "h".repeat(500),
         "resolve_reason": { "incident": thing("I") },
     });
@@ -102,6 +103,7 @@ fn the_largest_record_stays_far_below_the_tables_limit() {
         "incident.escalated",
         "incident.custom_field_values.updated",
         "incident.conference_bridge.updated",
+        "incident.responder.added",
         "incident.responder.replied",
         "incident.task.created",
         "incident.workflow.started",

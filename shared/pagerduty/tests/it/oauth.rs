@@ -8,7 +8,8 @@ use domain::ids::{AccountId, PdUserId};
 use jiff::Timestamp;
 use pagerduty::Region;
 use pagerduty::oauth::{
-    ADMIN_SCOPES, APP_SCOPES, Grant, Identity, OAuth, OAuthError, Pkce, USER_SCOPES, missing_scopes,
+    ADMIN_SCOPES, APP_SCOPES, Grant, Identity, OAuth, OAuthError, OPTIONAL_APP_SCOPES, Pkce, USER_SCOPES,
+    missing_scopes,
 };
 use pagerduty::rest::SUBSCRIPTION_SCOPES;
 use secrecy::{ExposeSecret, SecretString};
@@ -251,7 +252,7 @@ async fn scopes_that_were_dropped_are_noticed() {
 
 #[test]
 fn nothing_is_asked_for_twice_and_subscribing_needs_no_more() {
-    for scopes in [USER_SCOPES, ADMIN_SCOPES, APP_SCOPES] {
+    for scopes in [USER_SCOPES, ADMIN_SCOPES, &[APP_SCOPES, OPTIONAL_APP_SCOPES].concat()] {
         assert_eq!(scopes.iter().collect::<BTreeSet<_>>().len(), scopes.len(), "{scopes:?}");
     }
     let expected: BTreeSet<&str> = SUBSCRIPTION_SCOPES.iter().copied().chain(["services.read", "users.read"]).collect();

@@ -1,7 +1,7 @@
 //! The guide's app commands, one after the other, and those that it does not have.
 
 use serde_json::{Value, json};
-use simulators::teams::Task;
+use simulators::teams::{HttpAnswer, Task};
 
 use crate::platform::{AdminPage, Platform};
 use crate::world::{Browser, World};
@@ -165,6 +165,96 @@ async fn guide_command_trigger_makes_one_incident_as_the_person_and_its_card_app
     world.settle().await;
     let cards = platform.posts();
     assert_eq!(cards.iter().filter(|card| card.summary().contains("Carts are empty")).count(), 1);
+    world.finish();
+}
+
+/// The form that the button of `offer` opens, or that comes back.
+#[track_caller]
+fn form_in(answer: &HttpAnswer) -> Value {
+    let Task::Dialog { card, .. } = answer.task() else { panic!("{answer:?}") };
+    card
+}
+
+fn input<'f>(form: &'f Value, id: &str) -> &'f Value {
+    form["body"].as_array().unwrap().iter().find(|input| input["id"] == id).unwrap()
+}
+
+#[tokio::test]
+async fn what_follows_trigger_is_the_title_and_the_channels_only_service_is_chosen() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let ada = world.person("Ada Wong").teams;
+    let service = platform.connect("Checkout").await;
+
+    platform.say("Ada Wong", "trigger   DB &amp; queue are on <b>fire</b>").await;
+    let offer = platform.last_reply();
+    assert!(offer.shows("DB & queue are on <b>fire</b>"), "{}", offer.text());
+    let opened = world.teams().click(&ada, &offer.message.id, "Create incident", json!({})).await.unwrap();
+    let form = form_in(&opened);
+    assert_eq!(input(&form, "title")["value"], "DB & queue are on <b>fire</b>");
+    assert_eq!(input(&form, "service")["value"], service.as_str());
+    // Nothing has to be typed any more.
+    let (title, service) = (&input(&form, "title")["value"], &input(&form, "service")["value"]);
+    let typed = json!({ "title": title, "service": service });
+    let done = world.teams().submit_dialog(&ada, "Create incident", typed).await.unwrap();
+    assert!(form_in(&done).to_string().contains("was created"), "{done:?}");
+    let made = world.pagerduty().incidents();
+    assert_eq!(made.iter().filter(|incident| incident["title"] == "DB & queue are on <b>fire</b>").count(), 1);
+    world.settle().await;
+
+    // Of several services none is likelier than another.
+    platform.connect("Billing").await;
+    platform.say("Ada Wong", "trigger").await;
+    let offer = platform.last_reply();
+    let opened = world.teams().click(&ada, &offer.message.id, "Create incident", json!({})).await.unwrap();
+    let form = form_in(&opened);
+    let choices = input(&form, "service")["choices"].as_array().unwrap();
+    let mut names: Vec<&str> = choices.iter().map(|choice| choice["title"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["Billing", "Checkout"], "those of the channel");
+    assert!(input(&form, "service")["value"].is_null() && input(&form, "title")["value"].is_null(), "{form}");
+
+    // Elsewhere no service is the channel's.
+    world.say("Ada Wong", "trigger Till is stuck").await;
+    let offer = world.private_cards("Ada Wong").pop().unwrap();
+    let opened = world.teams().click(&ada, &offer.message.id, "Create incident", json!({})).await.unwrap();
+    let form = form_in(&opened);
+    assert_eq!(input(&form, "title")["value"], "Till is stuck");
+    assert!(input(&form, "service")["value"].is_null(), "{form}");
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_title_is_kept_whole_up_to_pagerdutys_limit_and_refused_beyond_it() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    world.link("Ada Wong").await;
+    let ada = world.person("Ada Wong").teams;
+    platform.connect("Checkout").await;
+    let longest = "ä".repeat(1024);
+    platform.say("Ada Wong", &format!("trigger {longest}")).await;
+    let offer = platform.last_reply();
+    let opened = world.teams().click(&ada, &offer.message.id, "Create incident", json!({})).await.unwrap();
+    assert_eq!(input(&form_in(&opened), "title")["value"], longest.as_str());
+    platform.say("Ada Wong", &format!("trigger {longest}!")).await;
+    let refused = platform.last_reply();
+    assert!(refused.shows("The title has 1025 characters, and PagerDuty takes at most 1024"), "{}", refused.text());
+    assert!(refused.buttons().is_empty());
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_title_is_not_lost_while_somebody_links() {
+    let world = World::new().await;
+    let platform = Platform::authorized(&world).await;
+    platform.say("Chloe Martin", "trigger Till is stuck").await;
+    assert!(world.private_cards("Chloe Martin").pop().unwrap().shows("Till is stuck"), "it reminds of what was wanted");
+    world.complete_link(&Browser::new(), "Chloe Martin", "Chloe Martin").await;
+    let linked = world.private_cards("Chloe Martin").pop().unwrap();
+    let chloe = world.person("Chloe Martin").teams;
+    let opened = world.teams().click(&chloe, &linked.message.id, "Create incident", json!({})).await.unwrap();
+    assert_eq!(input(&form_in(&opened), "title")["value"], "Till is stuck");
     world.finish();
 }
 

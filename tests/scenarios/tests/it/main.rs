@@ -27,6 +27,7 @@ mod ledger;
 mod linking;
 mod many;
 mod metrics;
+mod news;
 mod platform;
 mod reconciling;
 mod refusals;

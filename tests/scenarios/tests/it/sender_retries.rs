@@ -118,14 +118,13 @@ async fn an_edit_that_arrives_mends_a_broken_connection() {
     let world = World::new().await;
     let incident = world.trigger("Payments", "DB down").await;
     world.settle().await;
-    let (ada, ben) = (world.pagerduty_user("Ada Wong"), world.pagerduty_user("Ben Okafor"));
     world.fail_posts("Payments", 1, &not_in_the_channel());
     // The thread is not told about either, so nothing but the edit can have mended it.
-    world.pagerduty().ask_responder(&incident, &ada, &ben, "please help");
+    world.pagerduty().emit("incident.task.created", &incident);
     world.settle().await;
     assert!(world.connection_is_broken("Payments").await);
     world.tick(SignedDuration::from_mins(1));
-    world.pagerduty().answer_request(&incident, &ben, true, "coming");
+    world.pagerduty().emit("incident.task.completed", &incident);
     world.settle().await;
     let card = world.only_card("Payments");
     assert_eq!((card.edits(), card.replies().len()), (1, 0));
