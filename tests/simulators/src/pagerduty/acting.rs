@@ -252,7 +252,7 @@ impl PagerDuty {
     }
 }
 
-fn check(is_there: bool, id: &str) -> Result<(), String> {
+pub(super) fn check(is_there: bool, id: &str) -> Result<(), String> {
     if is_there { Ok(()) } else { Err(id.to_owned()) }
 }
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod acting;
+mod alerts;
 mod changes;
 mod delivery;
 mod events;
@@ -18,6 +19,7 @@ mod references;
 mod rest;
 mod server;
 mod subscribing;
+mod timers;
 mod webhooks;
 mod world;
 
@@ -27,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use axum::Router;
 use serde_json::Value;
 
+pub use alerts::{NewAlert, Severity};
 pub use events::event_types;
 pub use faults::Fault;
 pub use webhooks::{Delivery, Outcome, Pending};

@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod acting;
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod delivering;
@@ -18,6 +20,8 @@ mod running;
 mod shapes;
 #[cfg(test)]
 mod subscribing;
+#[cfg(test)]
+mod timers;
 #[cfg(test)]
 mod world;
 #[cfg(test)]

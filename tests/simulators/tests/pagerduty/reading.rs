@@ -38,8 +38,9 @@ async fn every_operation_answers_in_its_documented_shape() {
         &format!("/services/{}?include[]=teams&include[]=escalation_policies", world.service),
         &format!("/incidents/{target}"),
         &format!("/incidents/{merged}?{every_include}&include[]=custom_fields"),
+        &format!("/incidents/{target}/alerts?include[]=services&include[]=incidents&total=true"),
         &format!("/incidents/{target}/notes"),
-        &format!("/incidents/{target}/log_entries"),
+        &format!("/incidents/{target}/log_entries?include[]=channels"),
     ] {
         assert_eq!(world.get(path).await.status, 200, "{path}");
     }
@@ -130,6 +131,7 @@ async fn what_is_not_there_is_not_found() {
         "/users/PX",
         "/services/PX",
         "/incidents/QX",
+        "/incidents/QX/alerts",
         "/incidents/QX/notes",
         "/incidents/QX/log_entries",
         "/webhook_subscriptions/PX",

@@ -1,6 +1,7 @@
 //! REST: the documented operations that clients of this kind need, with the checks, limits and error bodies of the real one.
 //! Query parameters and body keys that the documents do not have are ignored, as there, and remembered.
 
+mod alerts;
 mod bulk;
 mod escalation;
 mod incident_list;
@@ -74,6 +75,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     write_many("PUT", "/incidents", "incidents.write", ("incidents", incident_writes::ONE_OF_MANY), bulk::update),
     get("/incidents/{id}", "incidents.read", &[INCLUDE], incidents::incident),
     write("PUT", "/incidents/{id}", "incidents.write", ("incident", incident_writes::UPDATE), incident_writes::update),
+    list("/incidents/{id}/alerts", "incidents.read", alerts::PARAMETERS, alerts::list),
     get("/incidents/{id}/notes", "incidents.read", &[], notes::list),
     write("POST", "/incidents/{id}/notes", "incidents.write", ("note", &["content"]), notes::create),
     list("/incidents/{id}/log_entries", "incidents.read", notes::LOG_PARAMETERS, notes::log),
