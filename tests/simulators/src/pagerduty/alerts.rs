@@ -24,6 +24,14 @@ impl Severity {
     fn for_urgency(urgency: &str) -> Self {
         if urgency == "high" { Self::Critical } else { Self::Warning }
     }
+
+    /// Services that go by severity page for the upper two (support docs, "Service settings").
+    pub(super) fn urgency(self) -> &'static str {
+        match self {
+            Self::Critical | Self::Error => "high",
+            Self::Warning | Self::Info => "low",
+        }
+    }
 }
 
 /// An alert that is about to be raised.

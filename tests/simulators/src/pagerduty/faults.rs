@@ -42,8 +42,12 @@ impl Faults {
 
     /// The fault for a REST request, if one was ordered.
     pub(super) fn next(&mut self, operation: &str) -> Option<Fault> {
-        let own = self.operations.get_mut(operation).and_then(VecDeque::pop_front);
-        own.or_else(|| self.anywhere.pop_front())
+        self.next_at(operation).or_else(|| self.anywhere.pop_front())
+    }
+
+    /// The same for a request that is none of REST.
+    pub(super) fn next_at(&mut self, operation: &str) -> Option<Fault> {
+        self.operations.get_mut(operation).and_then(VecDeque::pop_front)
     }
 
     pub(super) fn next_token(&mut self) -> Option<Fault> {

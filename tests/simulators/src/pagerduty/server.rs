@@ -107,6 +107,7 @@ impl PagerDuty {
         let incoming = Incoming { method, uri, segments, query, headers, body };
         let known = match (method.as_str(), incoming.segments.as_slice()) {
             ("GET", ["oauth", "authorize"]) => Some(self.authorize_page(&incoming)),
+            ("POST", ["v2", "enqueue"]) => Some(self.enqueue_call(&incoming)),
             ("POST", ["oauth", "token"]) => Some(self.token(&incoming)),
             ("GET", ["global", "oauth", "anonymous", "jwks"]) => Some(Reply::json(StatusCode::OK, self.jwks())),
             ("GET", ["global", "oauth", "anonymous", ".well-known", "openid-configuration"]) => {

@@ -11,6 +11,8 @@ mod bulk;
 #[cfg(test)]
 mod delivering;
 #[cfg(test)]
+mod enqueuing;
+#[cfg(test)]
 mod oauth;
 #[cfg(test)]
 mod reading;

@@ -63,6 +63,10 @@ async fn every_operation_answers_in_its_documented_shape() {
     world.call("POST", &format!("{path}/enable"), Value::Null).await;
     world.call("POST", &format!("{path}/ping"), Value::Null).await;
     world.call("DELETE", &path, Value::Null).await;
+    let event = json!({
+        "routing_key": pagerduty.routing_key(&world.service), "event_action": "resolve", "dedup_key": "unknown",
+    });
+    world.call("POST", "/v2/enqueue", event).await;
     world.get("/global/oauth/anonymous/jwks").await;
     world.get("/global/oauth/anonymous/.well-known/openid-configuration").await;
 

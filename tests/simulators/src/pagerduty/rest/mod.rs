@@ -281,7 +281,7 @@ fn ok(value: Value) -> Answer {
 }
 
 /// A text in the body's object.
-fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
 }
 

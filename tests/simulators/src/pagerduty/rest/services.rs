@@ -81,11 +81,7 @@ impl State {
             "integrations": [self.integration_reference(&service.id)],
             "escalation_policy": self.policy_reference(&service.policy),
             "teams": self.team_references(&service.id),
-            "incident_urgency_rule": {
-                "type": "use_support_hours",
-                "during_support_hours": { "type": "constant", "urgency": "high" },
-                "outside_support_hours": { "type": "constant", "urgency": "low" },
-            },
+            "incident_urgency_rule": { "type": "constant", "urgency": "severity_based" },
             "support_hours": null,
             "scheduled_actions": [],
             "auto_pause_notifications_parameters": { "enabled": false, "timeout": null },
