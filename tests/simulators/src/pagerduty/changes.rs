@@ -2,11 +2,13 @@
 //!
 //! Every function here expects ids that exist; the callers check.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::alerts::NewAlert;
-use super::model::{Agent, Conference, Incident, LogEntry, Note, Since, State, Status};
+use super::model::{Agent, Conference, Incident, LogEntry, Note, Request, Since, State, Status};
 use super::webhooks::Happening;
 
 /// An incident that is about to be opened.
@@ -98,6 +100,8 @@ impl State {
             notes: Vec::new(),
             log: vec![entry],
             pending_actions: None,
+            requests: Vec::new(),
+            context: BTreeMap::new(),
         });
         let data = self.incident(&id).map(|incident| self.incident_data(incident)).unwrap_or_default();
         let (agent, client) = (&opening.agent, opening.client);
@@ -264,6 +268,30 @@ impl State {
         self.announce_with(id, &Happening { event_type, agent, at, client: Value::Null, data });
     }
 
+    pub(super) fn ask(&mut self, id: &str, requester: &str, user: &str, message: &str) {
+        let (at, request) = (self.passing.now, self.ids.thing());
+        let Some(incident) = self.incident_mut(id) else { return };
+        incident.requests.push(Request {
+            id: request,
+            requester: requester.to_owned(),
+            user: user.to_owned(),
+            message: message.to_owned(),
+            at,
+            state: "pending".to_owned(),
+            updated_at: at,
+        });
+    }
+
+    /// Nothing is noted of somebody who was never asked.
+    pub(super) fn note_answer(&mut self, id: &str, user: &str, answer: &str) {
+        let at = self.passing.now;
+        let requests = self.incident_mut(id).map(|incident| incident.requests.as_mut_slice()).unwrap_or_default();
+        for request in requests.iter_mut().filter(|request| request.user == user) {
+            answer.clone_into(&mut request.state);
+            request.updated_at = at;
+        }
+    }
+
     /// A new title or urgency is in the log, but no webhook tells of it (webhook docs list none).
     pub(super) fn set_title(&mut self, id: &str, agent: &Agent, title: &str) {
         self.change_quietly(id, agent, "title_change", None, |incident, _| title.clone_into(&mut incident.title));
@@ -299,10 +327,13 @@ impl State {
     ) -> Option<Timestamp> {
         self.incident(id)?;
         let at = self.tick();
-        let entry = self.entry(kind, agent, at, note);
+        let mut entry = self.entry(kind, agent, at, note);
         let incident = self.incident_mut(id)?;
         let before = incident.status;
         change(incident, at);
+        if ["assign", "escalate", "delegate", "reopen"].contains(&kind) {
+            entry.assignees = Some(incident.assignments.iter().map(|one| one.user.clone()).collect());
+        }
         incident.log.push(entry);
         incident.updated_at = at;
         if incident.status != before || kind == "acknowledge" {
@@ -314,7 +345,7 @@ impl State {
 
     pub(super) fn entry(&mut self, kind: &str, agent: &Agent, at: Timestamp, note: Option<String>) -> LogEntry {
         let (id, kind, agent) = (self.ids.long(), format!("{kind}_log_entry"), agent.clone());
-        LogEntry { id, kind, agent, at, note, channel: None }
+        LogEntry { id, kind, agent, at, note, channel: None, assignees: None }
     }
 }
 

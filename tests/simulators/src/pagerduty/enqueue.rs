@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 use super::PagerDuty;
 use super::alerts::{NewAlert, Severity};
 use super::changes::Opening;
-use super::faults::Fault;
 use super::ids::routing_key;
 use super::model::{Agent, State, Status};
 use super::rest::text;
@@ -61,7 +60,7 @@ impl PagerDuty {
             Some(event) => enqueue(&mut state, &event),
             None => refused(&["the body is not JSON, or larger than 512 KB".to_owned()]),
         };
-        if fault == Some(Fault::DropAnswerAfterApplying) { Reply::Close } else { Reply::json(status, answer) }
+        Reply::json(status, answer).after(fault.as_ref())
     }
 }
 

@@ -8,6 +8,7 @@ mod access;
 mod acting;
 mod alerts;
 mod changes;
+mod context;
 mod delivery;
 mod enqueue;
 mod events;
@@ -31,6 +32,7 @@ use axum::Router;
 use serde_json::Value;
 
 pub use alerts::{NewAlert, Severity};
+pub use context::{Context, EVENT_INTELLIGENCE};
 pub use events::event_types;
 pub use faults::Fault;
 pub use webhooks::{Delivery, Outcome, Pending};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::alerts::Alert;
+use super::context::Context;
 use super::faults::Faults;
 use super::ids::IdSource;
 use super::references::Links;
@@ -110,6 +111,22 @@ pub(super) struct LogEntry {
     /// How a trigger came in; all others say no more than who did it.
     #[serde(default)]
     pub(super) channel: Option<Value>,
+    /// Who has the incident since then, where that is what the entry tells.
+    #[serde(default)]
+    pub(super) assignees: Option<Vec<String>>,
+}
+
+/// Somebody was asked to help.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Request {
+    pub(super) id: String,
+    pub(super) requester: String,
+    pub(super) user: String,
+    pub(super) message: String,
+    pub(super) at: Timestamp,
+    /// `pending`, `joined` or `declined`: webhooks say `accepted` for the second.
+    pub(super) state: String,
+    pub(super) updated_at: Timestamp,
 }
 
 /// Who did something.
@@ -170,6 +187,10 @@ pub(super) struct Incident {
     /// Set by a test instead of what follows from policy and service.
     #[serde(default)]
     pub(super) pending_actions: Option<Value>,
+    #[serde(default)]
+    pub(super) requests: Vec<Request>,
+    #[serde(default)]
+    pub(super) context: BTreeMap<Context, Value>,
 }
 
 /// What a subscription listens to.
@@ -239,6 +260,9 @@ pub(super) struct State {
     /// People of another account, who can log in but have nothing here.
     #[serde(default)]
     pub(super) foreigners: Vec<User>,
+    /// What the account's plan does not have.
+    #[serde(default)]
+    pub(super) missing_abilities: BTreeSet<String>,
     pub(super) teams: Vec<Named>,
     pub(super) services: Vec<Service>,
     pub(super) policies: Vec<Policy>,

@@ -9,6 +9,8 @@ mod alerts;
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod context;
+#[cfg(test)]
 mod delivering;
 #[cfg(test)]
 mod enqueuing;

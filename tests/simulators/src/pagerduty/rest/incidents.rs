@@ -83,8 +83,8 @@ impl State {
             "resolve_reason": or_null(incident.merged_into.as_ref().and_then(|id| self.incident(id)).map(|target| {
                 json!({ "type": "merge_resolve_reason", "incident": self.incident_reference_in_rest(target) })
             })),
-            "incidents_responders": [],
-            "responder_requests": [],
+            "incidents_responders": self.incidents_responders(incident),
+            "responder_requests": self.responder_requests(incident),
             "urgency": incident.urgency,
         })
     }

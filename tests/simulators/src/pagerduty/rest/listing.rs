@@ -50,7 +50,7 @@ impl Call<'_> {
         })
     }
 
-    fn number(&self, name: &str) -> Result<Option<usize>, Refusal> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Refusal> {
         self.one(name).map(str::parse).transpose().map_err(|_| invalid(&format!("{name} must be a number")))
     }
 

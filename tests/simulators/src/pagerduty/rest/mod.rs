@@ -3,6 +3,7 @@
 
 mod alerts;
 mod bulk;
+mod context;
 mod escalation;
 mod incident_list;
 mod incident_writes;
@@ -10,6 +11,7 @@ mod incidents;
 mod listing;
 mod notes;
 mod people;
+mod responders;
 mod services;
 mod subscriptions;
 
@@ -18,7 +20,6 @@ use serde_json::{Value, json};
 
 use super::PagerDuty;
 use super::access::{Caller, check_headers};
-use super::faults::Fault;
 use super::model::State;
 use super::server::{Incoming, Reply};
 use listing::PAGING;
@@ -79,6 +80,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/incidents/{id}/notes", "incidents.read", &[], notes::list),
     write("POST", "/incidents/{id}/notes", "incidents.write", ("note", &["content"]), notes::create),
     list("/incidents/{id}/log_entries", "incidents.read", notes::LOG_PARAMETERS, notes::log),
+    get("/incidents/{id}/past_incidents", "incidents.read", context::PAST, context::past),
+    get("/incidents/{id}/related_incidents", "incidents.read", context::RELATED, context::related),
+    get("/incidents/{id}/related_change_events", "incidents.read", context::CHANGES, context::changes),
+    get("/incidents/{id}/outlier_incident", "incidents.read", context::OUTLIER, context::outlier),
+    get("/incidents/{id}/business_services/impacts", "incidents.read", context::IMPACTS, context::impacts),
     list("/priorities", "priorities.read", &[], services::priorities),
     list("/escalation_policies", "escalation_policies.read", escalation::PARAMETERS, escalation::list),
     list("/oncalls", "oncalls.read", escalation::ONCALL_PARAMETERS, escalation::oncalls),
@@ -191,7 +197,7 @@ impl PagerDuty {
             return Some(failing);
         }
         let reply = answer(&mut state, operation, id, incoming);
-        Some(if fault == Some(Fault::DropAnswerAfterApplying) { Reply::Close } else { reply })
+        Some(reply.after(fault.as_ref()))
     }
 }
 
@@ -270,6 +276,11 @@ pub(super) fn invalid(why: &str) -> Refusal {
 
 fn not_found() -> Refusal {
     refusal(StatusCode::NOT_FOUND, 2100, "Not Found", &[])
+}
+
+/// The plan does not have it; the answer names what is missing.
+pub(super) fn missing_ability(ability: &str) -> Value {
+    json!({ "error": { "message": "Required Abilities Missing", "code": 2014, "errors": [ability] } })
 }
 
 pub(super) fn too_many() -> Value {

@@ -97,6 +97,10 @@ impl State {
         if let Some(note) = &entry.note {
             value = with(value, json!({ "note": note }));
         }
+        if let Some(assignees) = &entry.assignees {
+            let assignees: Vec<Value> = assignees.iter().map(|user| self.user_reference(user)).collect();
+            value = with(value, json!({ "assignees": assignees }));
+        }
         if entry.kind == "trigger_log_entry" {
             let said = entry.channel.as_ref().and_then(|channel| text(channel, "summary"));
             let event_details = json!({ "description": said.unwrap_or(&incident.title) });
