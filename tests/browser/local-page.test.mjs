@@ -29,7 +29,7 @@ async function open(options = {}) {
 
 test("an incident arrives as a card, is acknowledged on the card after linking, and both sides agree", async () => {
   const { context, page, errors } = await open();
-  await page.fill("#title", "Checkout returns 500");
+  await page.fill("#summary", "Checkout returns 500");
   await page.click("#trigger button");
   await page.waitForSelector(".thread .card");
   assert.match(await page.textContent(".card"), /#1 Checkout returns 500/);
@@ -118,5 +118,33 @@ test("everything of Teams is in sight at every width", async () => {
     }).map((node) => node.outerHTML.slice(0, 80)));
     assert.deepEqual(clipped, [], `${width} px wide`);
   }
+  await context.close();
+});
+
+test("an alert is sent as the form has it at first, and what is wrong with its details is named", async () => {
+  const { context, page, errors } = await open();
+  const incidents = page.locator(".incident");
+  const before = await incidents.count();
+  assert.equal(await page.isVisible("#details"), false);
+  await page.click("#trigger [type=submit]");
+  await page.waitForFunction((count) => document.querySelectorAll(".incident").length === count, before + 1);
+  assert.match(await incidents.first().textContent(), /Checkout answers 5xx.*Payments · High urgency/s);
+  assert.equal(await page.inputValue("#image"), new URL("/demo/assets/graph.svg", stack.address).href);
+
+  await page.evaluate(() => { document.querySelector("#details").value = '{ "region": }'; });
+  errors.length = 0;
+  await page.click("#trigger [type=submit]");
+  const failure = page.locator("#trigger .failure");
+  await failure.filter({ hasText: "Details are not JSON: expected value at line 1 column 13." }).waitFor();
+  assert.equal(await page.isVisible("#details"), true);
+  assert.equal(await incidents.count(), before + 1);
+  await page.fill("#details", '{ "region": { "name": "eu-west-1" } }');
+  await page.selectOption("#severity", "warning");
+  await page.click("#trigger [type=submit]");
+  await page.waitForFunction((count) => document.querySelectorAll(".incident").length === count, before + 2);
+  assert.match(await incidents.first().textContent(), /Low urgency/);
+  assert.equal(await failure.textContent(), "");
+  // The browser itself reports the answer 400.
+  assert.deepEqual(errors.filter((error) => !error.includes("400")), []);
   await context.close();
 });

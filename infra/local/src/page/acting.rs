@@ -18,7 +18,6 @@ use super::World;
 
 pub(super) fn routes() -> Router<World> {
     Router::new()
-        .route("/demo/api/pagerduty/trigger", post(trigger))
         .route("/demo/api/pagerduty/acknowledge", post(acknowledge))
         .route("/demo/api/pagerduty/resolve", post(resolve))
         .route("/demo/api/pagerduty/note", post(note))
@@ -88,37 +87,6 @@ impl<T: DeserializeOwned> FromRequest<World> for Wish<T> {
         let body: Result<Json<T>, JsonRejection> = Json::from_request(request, world).await;
         body.map(|Json(wish)| Self(wish)).map_err(|rejection| Refusal::bad(rejection.body_text()))
     }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Trigger {
-    service: String,
-    title: String,
-    urgency: Urgency,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Urgency {
-    High,
-    Low,
-}
-
-impl Urgency {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::High => "high",
-            Self::Low => "low",
-        }
-    }
-}
-
-async fn trigger(State(world): State<World>, Wish(wish): Wish<Trigger>) -> Result<Json<Value>, Refusal> {
-    let title = filled("title", &wish.title)?;
-    world.check_service(&wish.service)?;
-    let incident = world.pagerduty.trigger(&wish.service, title, wish.urgency.as_str());
-    Ok(Json(json!({ "incident": incident })))
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,6 +7,7 @@
 //! the card renderer sets them through the object model, which the policy does not restrict.
 
 mod acting;
+mod alerting;
 pub mod assets;
 mod clicking;
 mod limits;
@@ -45,6 +46,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("page.css", "text/css; charset=utf-8", include_str!("page.css")),
     ("cards.css", "text/css; charset=utf-8", include_str!("cards.css")),
     ("icon.svg", "image/svg+xml", include_str!("icon.svg")),
+    ("graph.svg", "image/svg+xml", include_str!("graph.svg")),
     ("page.js", JAVASCRIPT, include_str!("page.js")),
     ("dom.js", JAVASCRIPT, include_str!("dom.js")),
     ("cards.js", JAVASCRIPT, include_str!("cards.js")),
@@ -73,6 +75,7 @@ pub fn router(pagerduty: PagerDuty, teams: Teams, assets: Assets) -> Router {
         .route("/demo/api/state", get(state))
         .route("/demo/api/events", get(events))
         .merge(acting::routes())
+        .merge(alerting::routes())
         .merge(clicking::routes())
         .merge(storm::routes())
         .merge(limits::routes())

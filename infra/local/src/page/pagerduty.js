@@ -33,11 +33,16 @@ export function pagerdutySide(app) {
   });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const { title, service, urgency } = form.elements;
-    const wish = { title: title.value, service: service.value, urgency: urgency.value };
-    const went = await busy([form.querySelector("[type=submit]")], failure, () => app.post("pagerduty/trigger", wish));
-    if (went) title.value = "";
+    const { service, summary, severity, source, image, details } = form.elements;
+    const link = { text: form.elements["link-text"].value, href: form.elements.link.value };
+    const wish = { service: service.value, summary: summary.value, severity: severity.value, source: source.value, link,
+      image: image.value, details: details.value };
+    const went = await busy([form.querySelector("[type=submit]")], failure, () => app.post("pagerduty/alert", wish));
+    // What is wrong may be among what is folded away.
+    if (!went) form.querySelector("details").open = true;
   });
+  // Whoever follows the address from a card is not on this page.
+  form.elements.image.value = new URL(form.elements.image.value, location).href;
   storm.addEventListener("click", () =>
     busy([storm], failure, () => app.post("pagerduty/storm", { service: form.elements.service.value })));
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::World;
-use super::acting::{Refusal, Urgency, Wish};
+use super::acting::{Refusal, Wish};
 
 const GRAVEST: &str = "P1";
 
@@ -36,6 +36,21 @@ async fn storm(State(world): State<World>, Wish(wish): Wish<Storm>) -> Result<Js
         }
     }
     Ok(Json(json!({ "triggered": alarms.len() })))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Urgency {
+    High,
+    Low,
+}
+
+impl Urgency {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Low => "low",
+        }
+    }
 }
 
 /// What a monitoring tool says is wrong.

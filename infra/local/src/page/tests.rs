@@ -181,11 +181,9 @@ async fn an_incident_goes_through_its_life() {
     let page = page(json!({})).await;
     let (ada, ben) = (page.pd("ada@example.com"), page.pd("ben@example.com"));
     let priority = page.pagerduty.priorities()[0].0.clone();
-    let (status, answer) = page
-        .post("pagerduty/trigger", json!({ "service": page.service(), "title": " DB down ", "urgency": "low" }))
-        .await;
-    let id = answer["incident"].clone();
-    assert_eq!((status, answer), (200, json!({ "incident": id })));
+    let wish = json!({ "service": page.service(), "summary": " DB down ", "severity": "warning", "source": "db-03" });
+    assert_eq!(page.post("pagerduty/alert", wish).await.0, 200);
+    let id = page.json("demo/api/state").await["incidents"][0]["id"].clone();
     let steps = [
         ("acknowledge", json!({ "incident": id, "user": ada })),
         ("note", json!({ "incident": id, "user": ben, "text": "looking" })),
@@ -219,6 +217,72 @@ async fn an_incident_goes_through_its_life() {
     expected["priority"] = Value::Null;
     expected["assignees"] = json!([]);
     assert_eq!(page.json("demo/api/state").await["incidents"], json!([expected]));
+}
+
+#[tokio::test]
+async fn an_alert_says_all_that_was_typed() {
+    let page = page(json!({})).await;
+    let details = json!({ "free": "2 %", "volumes": [{ "name": "/var", "full": true }] });
+    let link = |text: &str| json!({ "text": text, "href": "https://runbooks.example/disk" });
+    let href = "https://runbooks.example/disk";
+    let image = "http://localhost:3000/demo/assets/graph.svg";
+    let wish = json!({ "service": page.service(), "summary": "Disk full", "severity": "error", "source": "db-03" });
+    for (other, contexts, told) in [
+        (
+            json!({ "link": link("Runbook"), "image": image, "details": format!(" {details} ") }),
+            json!([
+                { "type": "link", "href": href, "text": "Runbook" },
+                { "type": "image", "href": image, "src": image },
+            ]),
+            details.clone(),
+        ),
+        (
+            json!({ "link": link(" "), "details": "[1]" }),
+            json!([{ "type": "link", "href": href, "text": href }]),
+            json!([1]),
+        ),
+        (json!({ "link": { "text": "nowhere", "href": " " }, "image": "", "details": "\n" }), json!([]), json!({})),
+    ] {
+        let mut wish = wish.clone();
+        wish.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        let (status, answer) = page.post("pagerduty/alert", wish).await;
+        assert_eq!((status, &answer["status"]), (200, &json!("success")), "{answer}");
+        let incident = page.pagerduty.incidents().remove(0);
+        assert_eq!((&incident["title"], &incident["urgency"]), (&json!("Disk full"), &json!("high")));
+        let alert = page.pagerduty.alerts(incident["id"].as_str().unwrap()).remove(0);
+        for (pointer, expected) in [
+            ("/severity", json!("error")),
+            ("/alert_key", answer["dedup_key"].clone()),
+            ("/body/contexts", contexts),
+            ("/body/details", told),
+            ("/body/cef_details/source_origin", json!("db-03")),
+        ] {
+            assert_eq!(alert.pointer(pointer), Some(&expected), "{pointer}");
+        }
+    }
+}
+
+/// A newcomer's first click must work, so what the form has at first is an alert without a mistake.
+#[tokio::test]
+async fn what_the_form_has_at_first_is_a_good_alert() {
+    let page = page(json!({})).await;
+    let html = page.get("").await.2;
+    let between = |start: &str, end: &str| html.split(start).nth(1).unwrap().split(end).next().unwrap().to_owned();
+    let value = |id: &str| {
+        let input = between(&format!("<input id=\"{id}\""), ">");
+        input.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    let wish = json!({
+        "service": page.service(), "severity": "critical", "summary": value("summary"), "source": value("source"),
+        "link": { "text": value("link-text"), "href": value("link") },
+        "image": format!("{}{}", page.base.trim_end_matches('/'), value("image")),
+        "details": between("<textarea id=\"details\" rows=\"12\" spellcheck=\"false\">", "</textarea>"),
+    });
+    assert_eq!(page.post("pagerduty/alert", wish).await.0, 200);
+    let incident = page.pagerduty.incidents().remove(0);
+    let alert = page.pagerduty.alerts(incident["id"].as_str().unwrap()).remove(0);
+    assert!(alert["body"]["details"].as_object().unwrap().values().any(Value::is_object), "details are nested");
+    assert_eq!(page.get(value("image").trim_start_matches('/')).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -274,12 +338,31 @@ async fn wishes_that_make_no_sense_are_refused_with_a_reason() {
     let incident = page.pagerduty.trigger(&page.service(), "DB down", "high");
     let ada = page.pd("ada@example.com");
     let (service, user) = (page.service(), page.ada.clone());
+    let alert = |other: Value| {
+        let mut wish = json!({ "service": service, "summary": "x", "severity": "error", "source": "y" });
+        wish.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        wish
+    };
     page.put_card("1", None, card("first"));
     let table = [
-        ("pagerduty/trigger", json!({ "service": "X", "title": "t", "urgency": "high" }), "there is no service \"X\""),
-        ("pagerduty/trigger", json!({ "service": service, "title": " ", "urgency": "high" }), "title is empty"),
-        ("pagerduty/trigger", json!({ "service": service, "title": "t", "urgency": "huge" }), "unknown variant `huge`"),
-        ("pagerduty/trigger", json!({ "service": service, "title": "t" }), "missing field `urgency`"),
+        ("pagerduty/alert", alert(json!({ "service": "X" })), "there is no service \"X\""),
+        ("pagerduty/alert", alert(json!({ "summary": " " })), "summary is empty"),
+        ("pagerduty/alert", alert(json!({ "summary": "x".repeat(1025) })), "'payload.summary' is too long"),
+        ("pagerduty/alert", alert(json!({ "source": "" })), "source is empty"),
+        ("pagerduty/alert", alert(json!({ "severity": "huge" })), "unknown variant `huge`"),
+        ("pagerduty/alert", json!({ "service": service, "summary": "x", "source": "y" }), "missing field `severity`"),
+        (
+            "pagerduty/alert",
+            alert(json!({ "link": { "text": "Runbook", "href": "javascript:alert(1)" } })),
+            "link is no web address: \"javascript:alert(1)\"",
+        ),
+        ("pagerduty/alert", alert(json!({ "image": "graph.png" })), "image is no web address: \"graph.png\""),
+        (
+            "pagerduty/alert",
+            alert(json!({ "details": "{\n  \"a\": 1,\n}" })),
+            "details are not JSON: trailing comma at line 3 column 1",
+        ),
+        ("pagerduty/alert", alert(json!({ "details": "disk full" })), "details are not JSON: expected value at line 1"),
         ("pagerduty/storm", json!({ "service": "X" }), "there is no service \"X\""),
         ("pagerduty/acknowledge", json!({ "incident": "X", "user": ada }), "there is no incident \"X\""),
         ("pagerduty/acknowledge", json!({ "incident": incident, "user": "X" }), "there is no PagerDuty person \"X\""),

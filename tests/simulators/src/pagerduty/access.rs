@@ -50,16 +50,16 @@ impl State {
 
     /// Counts the call, also against its operation's own limit, if it has one; `Err` if it is one too many.
     pub(super) fn count(&mut self, caller: &Caller, own: Option<(&'static str, u32)>) -> Result<RateLimit, RateLimit> {
-        let all = self.count_in(caller, "all", LIMIT)?;
+        let all = self.count_for(&caller.key, "all", LIMIT)?;
         if let Some((window, limit)) = own {
-            self.count_in(caller, window, limit)?;
+            self.count_for(&caller.key, window, limit)?;
         }
         Ok(all)
     }
 
-    fn count_in(&mut self, caller: &Caller, window: &'static str, limit: u32) -> Result<RateLimit, RateLimit> {
+    pub(super) fn count_for(&mut self, key: &str, window: &'static str, limit: u32) -> Result<RateLimit, RateLimit> {
         let now = self.passing.now;
-        let (since, calls) = self.passing.calls.entry((caller.key.clone(), window)).or_insert((now, 0));
+        let (since, calls) = self.passing.calls.entry((key.to_owned(), window)).or_insert((now, 0));
         if now.duration_since(*since) >= WINDOW {
             (*since, *calls) = (now, 0);
         }

@@ -191,6 +191,7 @@ impl PagerDuty {
         self.by_person("ask_responder", incident, user, |state, agent| {
             let Some(known) = state.incident(incident) else { return };
             let data = state.responder_data(known, whom, message, "pending");
+            state.ask(incident, user, whom, message);
             tell(state, incident, "incident.responder.added", agent, data);
         });
     }
@@ -201,6 +202,7 @@ impl PagerDuty {
             let Some(known) = state.incident(incident) else { return };
             let answer = if accepts { "accepted" } else { "declined" };
             let data = state.responder_data(known, user, message, answer);
+            state.note_answer(incident, user, if accepts { "joined" } else { "declined" });
             tell(state, incident, "incident.responder.replied", agent, data);
         });
     }
@@ -252,7 +254,7 @@ impl PagerDuty {
     }
 }
 
-fn check(is_there: bool, id: &str) -> Result<(), String> {
+pub(super) fn check(is_there: bool, id: &str) -> Result<(), String> {
     if is_there { Ok(()) } else { Err(id.to_owned()) }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Every function here expects ids that exist; the callers check.
 
-use jiff::Timestamp;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::model::{Agent, Conference, Incident, LogEntry, Note, Since, State, Status};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::alerts::NewAlert;
+use super::model::{Agent, Conference, Incident, LogEntry, Note, Request, Since, State, Status};
 use super::webhooks::Happening;
 
 /// An incident that is about to be opened.
@@ -24,6 +27,10 @@ pub(super) struct Opening<'a> {
     /// Comes from a monitoring tool and not from a person or REST.
     pub(super) monitored: bool,
     pub(super) client: Value,
+    /// What the tool says.
+    pub(super) alert: NewAlert,
+    /// What a person says besides the title.
+    pub(super) body: Option<&'a str>,
 }
 
 impl<'a> Opening<'a> {
@@ -41,6 +48,8 @@ impl<'a> Opening<'a> {
             agent,
             monitored: true,
             client: Value::Null,
+            alert: NewAlert::default(),
+            body: None,
         }
     }
 }
@@ -54,7 +63,15 @@ impl State {
         let users = opening.assignee.clone().map_or_else(|| self.on_call(&policy, 1), |user| vec![user]);
         // Incidents of the Events API have no key of their own; all others get one.
         let key = if opening.monitored { None } else { opening.key.or_else(|| Some(self.ids.incident_key())) };
-        let entry = self.entry("trigger", &opening.agent, at, None);
+        let mut entry = self.entry("trigger", &opening.agent, at, None);
+        let alert = opening.monitored.then(|| {
+            let about = (opening.service, opening.title, opening.urgency);
+            self.first_alert(opening.alert, about, &entry)
+        });
+        entry.channel = Some(alert.as_ref().map_or_else(
+            || web_trigger(opening.title, opening.body.unwrap_or_default()),
+            |alert| self.api_channel(alert),
+        ));
         let number = u64::try_from(self.incidents.len()).unwrap_or_default() + 1;
         self.incidents.push(Incident {
             id: id.clone(),
@@ -70,7 +87,7 @@ impl State {
             assignments: since(users, at),
             directly_assigned: opening.assignee.is_some(),
             incident_key: key,
-            alerts: u64::from(opening.monitored),
+            alerts: alert.into_iter().collect(),
             manual: !opening.monitored,
             conference: opening.conference,
             created_at: at,
@@ -82,6 +99,9 @@ impl State {
             merged_into: None,
             notes: Vec::new(),
             log: vec![entry],
+            pending_actions: None,
+            requests: Vec::new(),
+            context: BTreeMap::new(),
         });
         let data = self.incident(&id).map(|incident| self.incident_data(incident)).unwrap_or_default();
         let (agent, client) = (&opening.agent, opening.client);
@@ -114,14 +134,18 @@ impl State {
     }
 
     fn resolve(&mut self, id: &str, agent: &Agent, resolution: Option<String>) {
-        self.change(id, agent, "resolve", "incident.resolved", resolution, |incident, _| {
+        self.change(id, agent, "resolve", "incident.resolved", resolution, |incident, at| {
             incident.status = Status::Resolved;
             incident.assignments.clear();
             incident.acknowledgements.clear();
+            for alert in incident.alerts.iter_mut().filter(|alert| alert.resolved_at.is_none()) {
+                alert.resolved_at = Some(at);
+            }
         });
     }
 
-    /// Triggered again, and assigned by its escalation policy.
+    /// Triggered again, and assigned by its escalation policy. What becomes of its alerts is not documented; an open
+    /// incident that only has resolved ones would be the odder reading.
     fn reopen(&mut self, id: &str, agent: &Agent) {
         let policy = self.incident(id).map(|incident| incident.policy.clone()).unwrap_or_default();
         let users = self.on_call(&policy, 1);
@@ -132,6 +156,7 @@ impl State {
             incident.level = 1;
             incident.directly_assigned = false;
             incident.assignments = since(users, at);
+            incident.alerts.iter_mut().for_each(|alert| alert.resolved_at = None);
         });
     }
 
@@ -156,15 +181,15 @@ impl State {
     /// The source is resolved by whoever merged, and its alerts move (real deliveries).
     pub(super) fn merge_into(&mut self, source: &str, target: &str, agent: &Agent) {
         let Some(target) = self.incident(target).map(|target| target.id.clone()) else { return };
-        let Some(alerts) = self.incident(source).map(|source| source.alerts) else { return };
+        let Some(alerts) = self.incident_mut(source).map(|source| std::mem::take(&mut source.alerts)) else { return };
         if let Some(target) = self.incident_mut(&target) {
-            target.alerts += alerts;
+            target.alerts.extend(alerts);
+            target.alerts.sort_by_key(|alert| alert.created_at);
         }
         self.change(source, agent, "resolve", "incident.resolved", None, |incident, _| {
             incident.status = Status::Resolved;
             incident.assignments.clear();
             incident.acknowledgements.clear();
-            incident.alerts = 0;
             incident.merged_into = Some(target);
         });
     }
@@ -243,6 +268,30 @@ impl State {
         self.announce_with(id, &Happening { event_type, agent, at, client: Value::Null, data });
     }
 
+    pub(super) fn ask(&mut self, id: &str, requester: &str, user: &str, message: &str) {
+        let (at, request) = (self.passing.now, self.ids.thing());
+        let Some(incident) = self.incident_mut(id) else { return };
+        incident.requests.push(Request {
+            id: request,
+            requester: requester.to_owned(),
+            user: user.to_owned(),
+            message: message.to_owned(),
+            at,
+            state: "pending".to_owned(),
+            updated_at: at,
+        });
+    }
+
+    /// Nothing is noted of somebody who was never asked.
+    pub(super) fn note_answer(&mut self, id: &str, user: &str, answer: &str) {
+        let at = self.passing.now;
+        let requests = self.incident_mut(id).map(|incident| incident.requests.as_mut_slice()).unwrap_or_default();
+        for request in requests.iter_mut().filter(|request| request.user == user) {
+            answer.clone_into(&mut request.state);
+            request.updated_at = at;
+        }
+    }
+
     /// A new title or urgency is in the log, but no webhook tells of it (webhook docs list none).
     pub(super) fn set_title(&mut self, id: &str, agent: &Agent, title: &str) {
         self.change_quietly(id, agent, "title_change", None, |incident, _| title.clone_into(&mut incident.title));
@@ -278,10 +327,13 @@ impl State {
     ) -> Option<Timestamp> {
         self.incident(id)?;
         let at = self.tick();
-        let entry = self.entry(kind, agent, at, note);
+        let mut entry = self.entry(kind, agent, at, note);
         let incident = self.incident_mut(id)?;
         let before = incident.status;
         change(incident, at);
+        if ["assign", "escalate", "delegate", "reopen"].contains(&kind) {
+            entry.assignees = Some(incident.assignments.iter().map(|one| one.user.clone()).collect());
+        }
         incident.log.push(entry);
         incident.updated_at = at;
         if incident.status != before || kind == "acknowledge" {
@@ -291,8 +343,9 @@ impl State {
         Some(at)
     }
 
-    fn entry(&mut self, kind: &str, agent: &Agent, at: Timestamp, note: Option<String>) -> LogEntry {
-        LogEntry { id: self.ids.long(), kind: format!("{kind}_log_entry"), agent: agent.clone(), at, note }
+    pub(super) fn entry(&mut self, kind: &str, agent: &Agent, at: Timestamp, note: Option<String>) -> LogEntry {
+        let (id, kind, agent) = (self.ids.long(), format!("{kind}_log_entry"), agent.clone());
+        LogEntry { id, kind, agent, at, note, channel: None, assignees: None }
     }
 }
 
@@ -303,6 +356,11 @@ pub(super) fn has_acknowledged(incident: &Incident, agent: &Agent) -> bool {
             Agent::User(user) => incident.acknowledgements.iter().any(|known| known.user == *user),
             Agent::Integration | Agent::Nobody => true,
         }
+}
+
+/// openapi: `WebTriggerChannel`.
+fn web_trigger(title: &str, details: &str) -> Value {
+    json!({ "type": "web_trigger", "summary": title, "subject": title, "details": details })
 }
 
 fn since(users: Vec<String>, at: Timestamp) -> Vec<Since> {

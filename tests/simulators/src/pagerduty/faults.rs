@@ -1,6 +1,7 @@
 //! Faults on order: what REST and the token endpoint do wrong for the next few requests.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// How a request fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Fault {
     RateLimited(Option<u64>),
     /// Done as asked, but the connection closes before the answer.
     DropAnswerAfterApplying,
+    /// Done as asked, but the answer takes this long.
+    Slow(Duration),
     /// The connection closes and nothing was done.
     NoAnswer,
     /// Nothing was done and no answer ever comes; the caller must give up by itself.
@@ -42,8 +45,12 @@ impl Faults {
 
     /// The fault for a REST request, if one was ordered.
     pub(super) fn next(&mut self, operation: &str) -> Option<Fault> {
-        let own = self.operations.get_mut(operation).and_then(VecDeque::pop_front);
-        own.or_else(|| self.anywhere.pop_front())
+        self.next_at(operation).or_else(|| self.anywhere.pop_front())
+    }
+
+    /// The same for a request that is none of REST.
+    pub(super) fn next_at(&mut self, operation: &str) -> Option<Fault> {
+        self.operations.get_mut(operation).and_then(VecDeque::pop_front)
     }
 
     pub(super) fn next_token(&mut self) -> Option<Fault> {

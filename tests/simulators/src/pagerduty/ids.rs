@@ -75,6 +75,12 @@ impl IdSource {
     }
 }
 
+/// The key that monitoring tools send to an integration with: 32 hex digits.
+pub(super) fn routing_key(integration: &str) -> String {
+    let bytes = digest(&SHA256, format!("routing/{integration}").as_bytes());
+    bytes.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn scattered(count: u128, length: u32) -> String {
     let all = 36_u128.pow(length);
     written(count * (SCATTER % all) % all, BASE_36, length)

@@ -1,13 +1,16 @@
-//! PagerDuty as seen from outside: a REST subset with its error bodies and limits, scoped OAuth, and V3 webhooks with
-//! signatures, retries and the disabling of subscriptions.
+//! PagerDuty as seen from outside: a REST subset with its error bodies and limits, the Events API that monitoring tools
+//! send to, scoped OAuth, and V3 webhooks with signatures, retries and the disabling of subscriptions.
 //!
 //! It is stricter than the service where the documentation is vague, and whatever the documents do not have is remembered,
 //! so that a test can ask for it. What it answers and sends is checked against the fact tables in `shapes/pagerduty`.
 
 mod access;
 mod acting;
+mod alerts;
 mod changes;
+mod context;
 mod delivery;
+mod enqueue;
 mod events;
 mod faults;
 mod ids;
@@ -18,6 +21,7 @@ mod references;
 mod rest;
 mod server;
 mod subscribing;
+mod timers;
 mod webhooks;
 mod world;
 
@@ -27,6 +31,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use axum::Router;
 use serde_json::Value;
 
+pub use alerts::{NewAlert, Severity};
+pub use context::{Context, EVENT_INTELLIGENCE};
 pub use events::event_types;
 pub use faults::Fault;
 pub use webhooks::{Delivery, Outcome, Pending};
@@ -105,7 +111,7 @@ impl PagerDuty {
         Self { inner: Arc::new(inner) }
     }
 
-    /// REST, OAuth, and a page for each incident. Every other request is answered with 404 and remembered.
+    /// REST, the Events API, OAuth, and a page for each incident. Every other request is answered with 404 and remembered.
     pub fn router(&self) -> Router {
         server::router(self.clone())
     }
@@ -145,10 +151,10 @@ impl PagerDuty {
         self.lock().passing.faults.anywhere(times, fault);
     }
 
-    /// Lets the next `times` calls of one operation fail, for example of `PUT /incidents/{id}`.
+    /// Lets the next `times` calls of one operation fail, for example of `PUT /incidents/{id}` or `POST /v2/enqueue`.
     pub fn fail_next_at(&self, operation: &str, times: usize, fault: &Fault) {
         let mut state = self.lock();
-        if !rest::OPERATIONS.iter().any(|known| known.name() == operation) {
+        if operation != enqueue::OPERATION && !rest::OPERATIONS.iter().any(|known| known.name() == operation) {
             state.note_unknown(format!("fail_next_at: there is no {operation}"));
         }
         state.passing.faults.at(operation, times, fault);

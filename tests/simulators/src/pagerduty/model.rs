@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::alerts::Alert;
+use super::context::Context;
 use super::faults::Faults;
 use super::ids::IdSource;
 use super::references::Links;
@@ -60,6 +63,10 @@ pub(super) struct Service {
     pub(super) created_at: Timestamp,
     /// Gone for REST; its incidents still name it.
     pub(super) deleted: bool,
+    #[serde(default)]
+    pub(super) acknowledgement_timeout: Option<SignedDuration>,
+    #[serde(default)]
+    pub(super) auto_resolve_timeout: Option<SignedDuration>,
 }
 
 /// An escalation policy: who is on call at each level.
@@ -101,6 +108,25 @@ pub(super) struct LogEntry {
     pub(super) at: Timestamp,
     /// A note's text, or the resolution.
     pub(super) note: Option<String>,
+    /// How a trigger came in; all others say no more than who did it.
+    #[serde(default)]
+    pub(super) channel: Option<Value>,
+    /// Who has the incident since then, where that is what the entry tells.
+    #[serde(default)]
+    pub(super) assignees: Option<Vec<String>>,
+}
+
+/// Somebody was asked to help.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Request {
+    pub(super) id: String,
+    pub(super) requester: String,
+    pub(super) user: String,
+    pub(super) message: String,
+    pub(super) at: Timestamp,
+    /// `pending`, `joined` or `declined`: webhooks say `accepted` for the second.
+    pub(super) state: String,
+    pub(super) updated_at: Timestamp,
 }
 
 /// Who did something.
@@ -143,7 +169,9 @@ pub(super) struct Incident {
     pub(super) directly_assigned: bool,
     /// `None` if it came through the Events API (real deliveries).
     pub(super) incident_key: Option<String>,
-    pub(super) alerts: u64,
+    /// In states that were kept, an older version has a number under the plain name.
+    #[serde(default, rename = "alert_list")]
+    pub(super) alerts: Vec<Alert>,
     /// Made by hand or over REST, not by a monitoring tool.
     pub(super) manual: bool,
     pub(super) conference: Option<Conference>,
@@ -156,6 +184,13 @@ pub(super) struct Incident {
     pub(super) merged_into: Option<String>,
     pub(super) notes: Vec<Note>,
     pub(super) log: Vec<LogEntry>,
+    /// Set by a test instead of what follows from policy and service.
+    #[serde(default)]
+    pub(super) pending_actions: Option<Value>,
+    #[serde(default)]
+    pub(super) requests: Vec<Request>,
+    #[serde(default)]
+    pub(super) context: BTreeMap<Context, Value>,
 }
 
 /// What a subscription listens to.
@@ -225,6 +260,9 @@ pub(super) struct State {
     /// People of another account, who can log in but have nothing here.
     #[serde(default)]
     pub(super) foreigners: Vec<User>,
+    /// What the account's plan does not have.
+    #[serde(default)]
+    pub(super) missing_abilities: BTreeSet<String>,
     pub(super) teams: Vec<Named>,
     pub(super) services: Vec<Service>,
     pub(super) policies: Vec<Policy>,

@@ -113,6 +113,13 @@ impl State {
         self.passing.links.reference("incident", &incident.id, &label(incident), "incidents", "incidents")
     }
 
+    /// The integration of a service that monitoring tools send to.
+    pub(super) fn integration_reference(&self, service: &str) -> Value {
+        let id = self.services.iter().find(|known| known.id == service).map_or("PINTEGR", |known| &known.integration);
+        let place = format!("services/{service}/integrations");
+        self.passing.links.reference("events_api_v2_inbound_integration", id, "Events API V2", &place, &place)
+    }
+
     /// Who did it, as webhooks say it.
     pub(super) fn agent_in_webhook(&self, agent: &Agent, service: &str) -> Value {
         match agent {

@@ -1,6 +1,7 @@
 //! The HTTP surface: which request is for REST, for OAuth or for a page. Everything else is unknown and remembered.
 
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -11,6 +12,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::access::{RateLimit, text};
+use super::context::EVENT_INTELLIGENCE;
 use super::faults::Fault;
 use super::{PagerDuty, oauth, pages, rest};
 
@@ -34,6 +36,7 @@ pub(super) enum Reply {
     Empty(StatusCode, Option<RateLimit>),
     Page(StatusCode, String),
     Redirect(String),
+    Slow(Duration, Box<Reply>),
     Close,
     Hang,
 }
@@ -46,7 +49,7 @@ impl Reply {
     /// The answer of an operation that fails as ordered; `None` for a fault that strikes only afterwards.
     pub(super) fn failing(fault: &Fault) -> Option<Self> {
         Some(match fault {
-            Fault::DropAnswerAfterApplying => return None,
+            Fault::DropAnswerAfterApplying | Fault::Slow(_) => return None,
             Fault::NoAnswer => Self::Close,
             Fault::Hang => Self::Hang,
             Fault::Answer(status, body) => Self::Verbatim(status_of(*status), body.clone()),
@@ -55,10 +58,24 @@ impl Reply {
                 Self::Json { status: StatusCode::TOO_MANY_REQUESTS, body: rest::too_many(), rate }
             }
             Fault::Status(status) => {
-                let body = json!({ "error": { "message": "Internal Error", "code": 2000 } });
+                let body = match status {
+                    402 => rest::missing_ability(EVENT_INTELLIGENCE),
+                    403 => json!({ "error": { "message": "Access Denied", "code": 2010 } }),
+                    404 => json!({ "error": { "message": "Not Found", "code": 2100 } }),
+                    _ => json!({ "error": { "message": "Internal Error", "code": 2000 } }),
+                };
                 Self::json(status_of(*status), body)
             }
         })
+    }
+
+    /// What becomes of an answer that was ordered to fail only then.
+    pub(super) fn after(self, fault: Option<&Fault>) -> Self {
+        match fault {
+            Some(Fault::DropAnswerAfterApplying) => Self::Close,
+            Some(Fault::Slow(time)) => Self::Slow(*time, Box::new(self)),
+            _ => self,
+        }
     }
 }
 
@@ -71,12 +88,20 @@ async fn serve(Shared(pagerduty): Shared<PagerDuty>, request: axum::extract::Req
     let Ok(body) = to_bytes(body, MOST_BODY_BYTES).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let (status, mut response, rate) = match pagerduty.reply(&parts.method, &parts.uri, &parts.headers, &body) {
+    respond(pagerduty.reply(&parts.method, &parts.uri, &parts.headers, &body)).await
+}
+
+async fn respond(reply: Reply) -> Response {
+    let (status, mut response, rate) = match reply {
         Reply::Json { status, body, rate } => (status, axum::Json(body).into_response(), rate),
         Reply::Verbatim(status, body) => (status, body.into_response(), None),
         Reply::Empty(status, rate) => (status, ().into_response(), rate),
         Reply::Page(status, html) => (status, Html(html).into_response(), None),
         Reply::Redirect(to) => (StatusCode::FOUND, [(header::LOCATION, to)].into_response(), None),
+        Reply::Slow(time, reply) => {
+            tokio::time::sleep(time).await;
+            return Box::pin(respond(*reply)).await;
+        }
         Reply::Close => return closed(),
         Reply::Hang => std::future::pending().await,
     };
@@ -107,6 +132,7 @@ impl PagerDuty {
         let incoming = Incoming { method, uri, segments, query, headers, body };
         let known = match (method.as_str(), incoming.segments.as_slice()) {
             ("GET", ["oauth", "authorize"]) => Some(self.authorize_page(&incoming)),
+            ("POST", ["v2", "enqueue"]) => Some(self.enqueue_call(&incoming)),
             ("POST", ["oauth", "token"]) => Some(self.token(&incoming)),
             ("GET", ["global", "oauth", "anonymous", "jwks"]) => Some(Reply::json(StatusCode::OK, self.jwks())),
             ("GET", ["global", "oauth", "anonymous", ".well-known", "openid-configuration"]) => {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::PagerDuty;
+use super::ids::routing_key;
 use super::model::{Agent, Level, LogEntry, Named, Policy, Role, Service, State, User};
 use super::references::{seconds, with};
 
@@ -62,7 +63,17 @@ impl PagerDuty {
         let policy = state.default_policy();
         let created_at = state.passing.now;
         let name = name.to_owned();
-        let service = Service { id: id.clone(), name, policy, teams: vec![], integration, created_at, deleted: false };
+        let service = Service {
+            id: id.clone(),
+            name,
+            policy,
+            teams: vec![],
+            integration,
+            created_at,
+            deleted: false,
+            acknowledgement_timeout: None,
+            auto_resolve_timeout: None,
+        };
         state.services.push(service);
         state.announce_service(&id, "service.created", &Agent::Nobody);
         id
@@ -156,6 +167,13 @@ impl PagerDuty {
         state.services.iter().find(|known| known.name == name && !known.deleted).map(|known| known.id.clone())
     }
 
+    /// The key that monitoring tools send events to this service with.
+    #[must_use]
+    pub fn routing_key(&self, service: &str) -> Option<String> {
+        let state = self.lock();
+        state.service(service).map(|known| routing_key(&known.integration))
+    }
+
     fn with_service(&self, what: &str, service: &str, event_type: &str, change: impl FnOnce(&mut Service)) {
         self.act(what, |state| {
             let known = state.services.iter_mut().find(|known| known.id == service && !known.deleted);
@@ -167,6 +185,11 @@ impl PagerDuty {
 }
 
 impl State {
+    pub(super) fn routing_key(&self, service: &str) -> Option<String> {
+        let known = self.services.iter().find(|known| known.id == service);
+        known.map(|known| routing_key(&known.integration))
+    }
+
     /// Every account has one policy from the start; here it is made when it is first needed.
     pub(super) fn default_policy(&mut self) -> String {
         if let Some(policy) = self.policies.first() {

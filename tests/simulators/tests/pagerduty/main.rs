@@ -5,9 +5,15 @@ mod access;
 #[cfg(test)]
 mod acting;
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod context;
+#[cfg(test)]
 mod delivering;
+#[cfg(test)]
+mod enqueuing;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]
@@ -18,6 +24,8 @@ mod running;
 mod shapes;
 #[cfg(test)]
 mod subscribing;
+#[cfg(test)]
+mod timers;
 #[cfg(test)]
 mod world;
 #[cfg(test)]

@@ -38,8 +38,14 @@ async fn every_operation_answers_in_its_documented_shape() {
         &format!("/services/{}?include[]=teams&include[]=escalation_policies", world.service),
         &format!("/incidents/{target}"),
         &format!("/incidents/{merged}?{every_include}&include[]=custom_fields"),
+        &format!("/incidents/{target}/alerts?include[]=services&include[]=incidents&total=true"),
+        &format!("/incidents/{target}/past_incidents"),
+        &format!("/incidents/{target}/related_incidents"),
+        &format!("/incidents/{target}/related_change_events"),
+        &format!("/incidents/{target}/outlier_incident"),
+        &format!("/incidents/{target}/business_services/impacts"),
         &format!("/incidents/{target}/notes"),
-        &format!("/incidents/{target}/log_entries"),
+        &format!("/incidents/{target}/log_entries?include[]=channels"),
     ] {
         assert_eq!(world.get(path).await.status, 200, "{path}");
     }
@@ -62,6 +68,10 @@ async fn every_operation_answers_in_its_documented_shape() {
     world.call("POST", &format!("{path}/enable"), Value::Null).await;
     world.call("POST", &format!("{path}/ping"), Value::Null).await;
     world.call("DELETE", &path, Value::Null).await;
+    let event = json!({
+        "routing_key": pagerduty.routing_key(&world.service), "event_action": "resolve", "dedup_key": "unknown",
+    });
+    world.call("POST", "/v2/enqueue", event).await;
     world.get("/global/oauth/anonymous/jwks").await;
     world.get("/global/oauth/anonymous/.well-known/openid-configuration").await;
 
@@ -130,6 +140,12 @@ async fn what_is_not_there_is_not_found() {
         "/users/PX",
         "/services/PX",
         "/incidents/QX",
+        "/incidents/QX/alerts",
+        "/incidents/QX/past_incidents",
+        "/incidents/QX/related_incidents",
+        "/incidents/QX/related_change_events",
+        "/incidents/QX/outlier_incident",
+        "/incidents/QX/business_services/impacts",
         "/incidents/QX/notes",
         "/incidents/QX/log_entries",
         "/webhook_subscriptions/PX",

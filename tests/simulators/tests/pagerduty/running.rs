@@ -1,6 +1,7 @@
 //! Faults on order, pages, addresses, and stopping and going on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -19,6 +20,9 @@ async fn rest_fails_on_order() {
     let notes = || world.incident(&incident)["notes"].as_array().unwrap().len();
     for (fault, expected) in [
         (Fault::Status(500), Ok((500, Some(2000), None))),
+        (Fault::Status(402), Ok((402, Some(2014), None))),
+        (Fault::Status(403), Ok((403, Some(2010), None))),
+        (Fault::Status(404), Ok((404, Some(2100), None))),
         (Fault::RateLimited(Some(12)), Ok((429, Some(2020), Some("12")))),
         (Fault::RateLimited(None), Ok((429, Some(2020), None))),
         (Fault::NoAnswer, Err(0)),
@@ -67,8 +71,23 @@ async fn a_hanging_call_is_never_answered() {
     let world = World::new().await;
     world.pagerduty.fail_next(1, &Fault::Hang);
     let url = format!("{}/services", world.base);
-    let error = world.http.get(url).timeout(std::time::Duration::from_millis(50)).send().await.unwrap_err();
+    let error = world.http.get(url).timeout(Duration::from_millis(50)).send().await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_slow_call_is_done_before_it_is_answered() {
+    let world = World::new().await;
+    let incident = world.pagerduty.trigger(&world.service, "DB down", "high");
+    let path = format!("/incidents/{incident}/notes");
+    let note = json!({ "note": { "content": "x" } });
+    world.pagerduty.fail_next_at("POST /incidents/{id}/notes", 1, &Fault::Slow(Duration::from_millis(1)));
+    assert_eq!(world.call("POST", &path, note.clone()).await.status, 200);
+    world.pagerduty.fail_next_at("POST /incidents/{id}/notes", 1, &Fault::Slow(Duration::MAX));
+    let impatient = tokio::time::timeout(Duration::from_millis(50), world.call("POST", &path, note)).await;
+    assert!(impatient.is_err());
+    assert_eq!(world.incident(&incident)["notes"].as_array().unwrap().len(), 2);
     world.finish();
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn operation_of(method: &str, path: &str) -> Option<String> {
 /// What is wrong with an answer of an operation.
 pub(crate) fn check_answer(operation: &str, status: u16, body: &Value) -> Vec<String> {
     if !(200..300).contains(&status) {
-        return check("error", body);
+        return check(OPERATIONS[operation]["refusal"].as_str().unwrap_or("error"), body);
     }
     let expected = &OPERATIONS[operation];
     let mut wrong = Vec::new();

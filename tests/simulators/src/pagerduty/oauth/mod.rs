@@ -13,7 +13,6 @@ use url::Url;
 pub(super) use id_token::{SigningKey, metadata};
 
 use super::access::text;
-use super::faults::Fault;
 use super::model::Code;
 use super::server::{Incoming, Reply};
 use super::{Options, PagerDuty, pages};
@@ -219,7 +218,7 @@ impl PagerDuty {
                 Reply::json(status, json!({ "error": error, "error_description": description }))
             },
         );
-        if fault == Some(Fault::DropAnswerAfterApplying) { Reply::Close } else { reply }
+        reply.after(fault.as_ref())
     }
 
     /// The published key of id tokens.

@@ -6,6 +6,7 @@ use super::listing::sort_by_name;
 use super::{Answer, Call, INCLUDE};
 use crate::pagerduty::model::{Policy, State};
 use crate::pagerduty::references::with;
+use crate::pagerduty::timers::ESCALATION_MINUTES;
 
 pub(super) const PARAMETERS: &[&str] = &["query", "user_ids[]", "team_ids[]", "sort_by", INCLUDE];
 pub(super) const ONCALL_PARAMETERS: &[&str] =
@@ -13,7 +14,6 @@ pub(super) const ONCALL_PARAMETERS: &[&str] =
 
 const INCLUDES: &[&str] = &["services", "teams", "targets", "escalation_rule_assignment_strategies"];
 const ONCALL_INCLUDES: &[&str] = &["escalation_policies", "users", "schedules"];
-const ESCALATION_MINUTES: u32 = 30;
 
 pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {
     call.many_of(INCLUDE, INCLUDES)?;

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::incidents::INCLUDES;
+use super::listing::sort_by;
 use super::{Answer, Call, INCLUDE, Refusal, invalid, refusal};
 use crate::pagerduty::model::{Incident, State, Status};
 
@@ -46,7 +47,8 @@ pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {
             && range.is_none_or(|(since, until)| since <= incident.created_at && incident.created_at <= until)
     };
     let mut found: Vec<&Incident> = state.incidents.iter().filter(matches).collect();
-    sort(call, &mut found)?;
+    // By number if nothing is said.
+    sort_by(call, &mut found, order)?;
     let found: Vec<Value> = found.into_iter().map(|incident| state.rest_incident_with(incident, &includes)).collect();
     call.page("incidents", &found)
 }
@@ -67,31 +69,14 @@ fn range(call: &Call<'_>, now: Timestamp) -> Result<Option<(Timestamp, Timestamp
     Ok(Some((since, until)))
 }
 
-/// `sort_by=created_at:desc`, and up to two fields. By number if nothing is said.
-fn sort(call: &Call<'_>, found: &mut [&Incident]) -> Result<(), Refusal> {
-    let Some(sort_by) = call.one("sort_by") else { return Ok(()) };
-    let fields: Vec<&str> = sort_by.split(',').collect();
-    if fields.len() > 2 {
-        return Err(invalid("sort_by has two fields at most"));
-    }
-    // Sorting is stable: the first field comes last and decides.
-    for field in fields.into_iter().rev() {
-        let (name, direction) = field.split_once(':').unwrap_or((field, "asc"));
-        let is_descending = match direction {
-            "asc" => false,
-            "desc" => true,
-            _ => return Err(invalid("the direction of sort_by is asc or desc")),
-        };
-        let compare: fn(&Incident, &Incident) -> Ordering = match name {
-            "incident_number" => |a, b| a.number.cmp(&b.number),
-            "created_at" => |a, b| a.created_at.cmp(&b.created_at),
-            "resolved_at" => |a, b| resolved_at(a).cmp(&resolved_at(b)),
-            "urgency" => |a, b| a.urgency.cmp(&b.urgency),
-            _ => return Err(invalid(&format!("sort_by cannot be {name}"))),
-        };
-        found.sort_by(|a, b| if is_descending { compare(b, a) } else { compare(a, b) });
-    }
-    Ok(())
+fn order(field: &str) -> Option<fn(&Incident, &Incident) -> Ordering> {
+    Some(match field {
+        "incident_number" => |a, b| a.number.cmp(&b.number),
+        "created_at" => |a, b| a.created_at.cmp(&b.created_at),
+        "resolved_at" => |a, b| resolved_at(a).cmp(&resolved_at(b)),
+        "urgency" => |a, b| a.urgency.cmp(&b.urgency),
+        _ => return None,
+    })
 }
 
 fn resolved_at(incident: &Incident) -> Option<Timestamp> {

@@ -62,7 +62,8 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Answer {
     let title = title.ok_or_else(|| invalid("Title cannot be empty"))?;
     let service = referenced(wanted, "service", &["service_reference"])?.filter(|id| state.service(id).is_some());
     let service = service.ok_or_else(|| invalid("Service is not found"))?;
-    if wanted.get("body").is_some_and(|body| text(body, "type") != Some("incident_body")) {
+    let body = wanted.get("body");
+    if body.is_some_and(|body| text(body, "type") != Some("incident_body")) {
         return Err(invalid("body.type must be incident_body"));
     }
     let key = text(wanted, "incident_key").map(str::to_owned);
@@ -82,19 +83,17 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Answer {
         return Err(invalid("a new incident has one assignee at most"));
     }
     let priority = parts.priority.flatten();
+    let urgency = parts.urgency.unwrap_or("high");
     let id = state.open(Opening {
-        service,
-        title,
-        urgency: parts.urgency.unwrap_or("high"),
         priority,
         incident_type: parts.incident_type.unwrap_or("incident_default"),
         policy: parts.policy.map(str::to_owned),
         assignee,
         key,
         conference: parts.conference,
-        agent,
         monitored: false,
-        client: Value::Null,
+        body: body.and_then(|body| text(body, "details")),
+        ..Opening::new(service, title, urgency, agent)
     });
     let incident = state.incident(&id).ok_or_else(not_found)?;
     Ok((StatusCode::CREATED, Some(json!({ "incident": state.rest_incident(incident) }))))

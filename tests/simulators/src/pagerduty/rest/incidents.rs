@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Answer, Call, INCLUDE, not_found, ok, text};
+use crate::pagerduty::alerts::counts;
 use crate::pagerduty::model::{Incident, State, Status};
 use crate::pagerduty::references::{conference, label, or_null, seconds, with};
 
@@ -50,7 +51,7 @@ impl State {
         let is_triggered = incident.status == Status::Triggered;
         let changed_at = if is_triggered { incident.updated_at } else { incident.status_changed_at };
         let first = incident.log.first();
-        let (triggered, resolved) = if is_resolved { (0, incident.alerts) } else { (incident.alerts, 0) };
+        let (triggered, resolved) = counts(incident);
         json!({
             "id": incident.id,
             "type": "incident",
@@ -69,27 +70,21 @@ impl State {
             "last_status_change_at": seconds(changed_at),
             "last_status_change_by": self.agent_in_rest(&incident.status_changed_by, &incident.service),
             "resolved_at": is_resolved.then(|| seconds(incident.status_changed_at)),
-            "first_trigger_log_entry": or_null(first.map(|entry| {
-                let mut value = self.rest_log_entry(incident, entry);
-                if let Some(fields) = value.as_object_mut() {
-                    fields.retain(|key, _| ["id", "summary", "self", "html_url"].contains(&key.as_str()));
-                }
-                with(value, json!({ "type": "trigger_log_entry_reference" }))
-            })),
-            "alert_counts": { "all": incident.alerts, "triggered": triggered, "resolved": resolved },
-            "is_mergeable": incident.manual || incident.alerts > 0,
+            "first_trigger_log_entry": first.map(|entry| self.entry_reference(incident, entry)),
+            "alert_counts": { "all": triggered + resolved, "triggered": triggered, "resolved": resolved },
+            "is_mergeable": incident.manual || triggered + resolved > 0,
             "incident_type": { "name": incident.incident_type },
             "escalation_policy": self.policy_reference(&incident.policy),
             "teams": self.team_references(&incident.service),
-            "pending_actions": [],
+            "pending_actions": self.pending_actions(incident),
             "acknowledgements": acknowledgements,
             "alert_grouping": null,
             "priority": or_null(incident.priority.as_ref().map(|id| self.priority_reference_in_rest(id))),
             "resolve_reason": or_null(incident.merged_into.as_ref().and_then(|id| self.incident(id)).map(|target| {
                 json!({ "type": "merge_resolve_reason", "incident": self.incident_reference_in_rest(target) })
             })),
-            "incidents_responders": [],
-            "responder_requests": [],
+            "incidents_responders": self.incidents_responders(incident),
+            "responder_requests": self.responder_requests(incident),
             "urgency": incident.urgency,
         })
     }
@@ -128,7 +123,7 @@ impl State {
             (
                 "first_trigger_log_entries",
                 "first_trigger_log_entry",
-                incident.log.first().map(|entry| self.rest_log_entry(incident, entry)),
+                incident.log.first().map(|entry| self.whole_log_entry(incident, entry)),
             ),
         ];
         let asked = whole.into_iter().filter(|(include, ..)| has(include));

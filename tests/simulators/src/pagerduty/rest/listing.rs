@@ -1,5 +1,7 @@
 //! Lists: offset paging (REST docs, "Pagination") and the filters that repeat as `name[]`.
 
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
 use super::{Answer, Call, Refusal, invalid, ok};
@@ -48,7 +50,7 @@ impl Call<'_> {
         })
     }
 
-    fn number(&self, name: &str) -> Result<Option<usize>, Refusal> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Refusal> {
         self.one(name).map(str::parse).transpose().map_err(|_| invalid(&format!("{name} must be a number")))
     }
 
@@ -64,6 +66,31 @@ impl Call<'_> {
         let more = found.len() > offset + limit;
         ok(json!({ key: page, "limit": limit, "offset": offset, "more": more, "total": total }))
     }
+}
+
+/// `sort_by=created_at:desc`, and up to two fields; nothing changes if nothing is said.
+pub(super) fn sort_by<T>(
+    call: &Call<'_>,
+    found: &mut [&T],
+    order: impl Fn(&str) -> Option<fn(&T, &T) -> Ordering>,
+) -> Result<(), Refusal> {
+    let Some(sort_by) = call.one("sort_by") else { return Ok(()) };
+    let fields: Vec<&str> = sort_by.split(',').collect();
+    if fields.len() > 2 {
+        return Err(invalid("sort_by has two fields at most"));
+    }
+    // Sorting is stable: the first field comes last and decides.
+    for field in fields.into_iter().rev() {
+        let (name, direction) = field.split_once(':').unwrap_or((field, "asc"));
+        let is_descending = match direction {
+            "asc" => false,
+            "desc" => true,
+            _ => return Err(invalid("the direction of sort_by is asc or desc")),
+        };
+        let compare = order(name).ok_or_else(|| invalid(&format!("sort_by cannot be {name}")))?;
+        found.sort_by(|a, b| if is_descending { compare(b, a) } else { compare(a, b) });
+    }
+    Ok(())
 }
 
 /// `sort_by=name`, `name:asc` or `name:desc`.

@@ -1,7 +1,9 @@
 //! REST: the documented operations that clients of this kind need, with the checks, limits and error bodies of the real one.
 //! Query parameters and body keys that the documents do not have are ignored, as there, and remembered.
 
+mod alerts;
 mod bulk;
+mod context;
 mod escalation;
 mod incident_list;
 mod incident_writes;
@@ -9,6 +11,7 @@ mod incidents;
 mod listing;
 mod notes;
 mod people;
+mod responders;
 mod services;
 mod subscriptions;
 
@@ -17,7 +20,6 @@ use serde_json::{Value, json};
 
 use super::PagerDuty;
 use super::access::{Caller, check_headers};
-use super::faults::Fault;
 use super::model::State;
 use super::server::{Incoming, Reply};
 use listing::PAGING;
@@ -74,9 +76,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     write_many("PUT", "/incidents", "incidents.write", ("incidents", incident_writes::ONE_OF_MANY), bulk::update),
     get("/incidents/{id}", "incidents.read", &[INCLUDE], incidents::incident),
     write("PUT", "/incidents/{id}", "incidents.write", ("incident", incident_writes::UPDATE), incident_writes::update),
+    list("/incidents/{id}/alerts", "incidents.read", alerts::PARAMETERS, alerts::list),
     get("/incidents/{id}/notes", "incidents.read", &[], notes::list),
     write("POST", "/incidents/{id}/notes", "incidents.write", ("note", &["content"]), notes::create),
     list("/incidents/{id}/log_entries", "incidents.read", notes::LOG_PARAMETERS, notes::log),
+    get("/incidents/{id}/past_incidents", "incidents.read", context::PAST, context::past),
+    get("/incidents/{id}/related_incidents", "incidents.read", context::RELATED, context::related),
+    get("/incidents/{id}/related_change_events", "incidents.read", context::CHANGES, context::changes),
+    get("/incidents/{id}/outlier_incident", "incidents.read", context::OUTLIER, context::outlier),
+    get("/incidents/{id}/business_services/impacts", "incidents.read", context::IMPACTS, context::impacts),
     list("/priorities", "priorities.read", &[], services::priorities),
     list("/escalation_policies", "escalation_policies.read", escalation::PARAMETERS, escalation::list),
     list("/oncalls", "oncalls.read", escalation::ONCALL_PARAMETERS, escalation::oncalls),
@@ -189,7 +197,7 @@ impl PagerDuty {
             return Some(failing);
         }
         let reply = answer(&mut state, operation, id, incoming);
-        Some(if fault == Some(Fault::DropAnswerAfterApplying) { Reply::Close } else { reply })
+        Some(reply.after(fault.as_ref()))
     }
 }
 
@@ -270,6 +278,11 @@ fn not_found() -> Refusal {
     refusal(StatusCode::NOT_FOUND, 2100, "Not Found", &[])
 }
 
+/// The plan does not have it; the answer names what is missing.
+pub(super) fn missing_ability(ability: &str) -> Value {
+    json!({ "error": { "message": "Required Abilities Missing", "code": 2014, "errors": [ability] } })
+}
+
 pub(super) fn too_many() -> Value {
     json!({ "error": { "message": "Rate Limit Exceeded", "code": 2020 } })
 }
@@ -279,7 +292,7 @@ fn ok(value: Value) -> Answer {
 }
 
 /// A text in the body's object.
-fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
 }
 

@@ -41,7 +41,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Answer {
 
 /// Newest first.
 pub(super) fn log(state: &mut State, call: &Call<'_>) -> Answer {
-    call.many_of(INCLUDE, LOG_INCLUDES)?;
+    let with_channels = call.many_of(INCLUDE, LOG_INCLUDES)?.contains(&"channels");
     let overview = call.flag("is_overview")?;
     let (since, until) = (call.time("since")?, call.time("until")?);
     let incident = state.incident(call.id).ok_or_else(not_found)?;
@@ -52,8 +52,10 @@ pub(super) fn log(state: &mut State, call: &Call<'_>) -> Answer {
             && until.is_none_or(|until| entry.at <= until)
             && (!overview || is_important(entry))
     };
-    let entries: Vec<Value> =
-        incident.log.iter().rev().filter(matches).map(|entry| state.rest_log_entry(incident, entry)).collect();
+    let told = |entry: &LogEntry| {
+        if with_channels { state.whole_log_entry(incident, entry) } else { state.rest_log_entry(incident, entry) }
+    };
+    let entries: Vec<Value> = incident.log.iter().rev().filter(matches).map(told).collect();
     call.page("log_entries", &entries)
 }
 
@@ -75,6 +77,8 @@ impl State {
     pub(super) fn rest_log_entry(&self, incident: &Incident, entry: &LogEntry) -> Value {
         let links = &self.passing.links;
         let agent = self.agent_in_rest(&entry.agent, &incident.service);
+        let usual = if matches!(entry.agent, Agent::User(_)) { "website" } else { "api" };
+        let channel = entry.channel.as_ref().and_then(|channel| text(channel, "type")).unwrap_or(usual);
         let did = entry.kind.trim_end_matches("_log_entry").replace('_', " ");
         let mut value = json!({
             "id": entry.id,
@@ -84,7 +88,7 @@ impl State {
             "html_url": format!("{}/incidents/{}/log_entries/{}", links.web, incident.id, entry.id),
             "created_at": seconds(entry.at),
             "agent": agent,
-            "channel": { "type": if matches!(entry.agent, Agent::User(_)) { "website" } else { "api" } },
+            "channel": { "type": channel },
             "service": self.service_reference_in_rest(&incident.service),
             "incident": self.incident_reference_in_rest(incident),
             "teams": self.team_references(&incident.service),
@@ -93,10 +97,33 @@ impl State {
         if let Some(note) = &entry.note {
             value = with(value, json!({ "note": note }));
         }
+        if let Some(assignees) = &entry.assignees {
+            let assignees: Vec<Value> = assignees.iter().map(|user| self.user_reference(user)).collect();
+            value = with(value, json!({ "assignees": assignees }));
+        }
         if entry.kind == "trigger_log_entry" {
-            value = with(value, json!({ "event_details": { "description": incident.title } }));
+            let said = entry.channel.as_ref().and_then(|channel| text(channel, "summary"));
+            let event_details = json!({ "description": said.unwrap_or(&incident.title) });
+            value = with(value, json!({ "event_details": event_details }));
         }
         value
+    }
+
+    /// With all that is known of its channel: the details that came with a trigger are there and nowhere else.
+    pub(super) fn whole_log_entry(&self, incident: &Incident, entry: &LogEntry) -> Value {
+        let value = self.rest_log_entry(incident, entry);
+        match &entry.channel {
+            Some(channel) => with(value, json!({ "channel": channel })),
+            None => value,
+        }
+    }
+
+    pub(super) fn entry_reference(&self, incident: &Incident, entry: &LogEntry) -> Value {
+        let mut value = self.rest_log_entry(incident, entry);
+        if let Some(fields) = value.as_object_mut() {
+            fields.retain(|key, _| ["id", "summary", "self", "html_url"].contains(&key.as_str()));
+        }
+        with(value, json!({ "type": "trigger_log_entry_reference" }))
     }
 }
 

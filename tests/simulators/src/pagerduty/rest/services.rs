@@ -1,5 +1,6 @@
 //! Services and priorities.
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::listing::sort_by_name;
@@ -68,27 +69,19 @@ impl State {
     }
 
     pub(in crate::pagerduty) fn rest_service(&self, service: &Service) -> Value {
-        let place = format!("services/{}/integrations/{}", service.id, service.integration);
+        let whole_seconds = |timeout: Option<SignedDuration>| timeout.map(|timeout| timeout.as_secs());
         let facts = json!({
             "type": "service",
             "name": service.name,
-            "auto_resolve_timeout": null,
-            "acknowledgement_timeout": null,
+            "auto_resolve_timeout": whole_seconds(service.auto_resolve_timeout),
+            "acknowledgement_timeout": whole_seconds(service.acknowledgement_timeout),
             "created_at": local_seconds(service.created_at),
             "status": "active",
             "alert_creation": "create_alerts_and_incidents",
-            "integrations": [{
-                "id": service.integration, "type": "events_api_v2_inbound_integration_reference", "summary": "Events API V2",
-                "self": format!("{}/{place}", self.passing.links.api),
-                "html_url": format!("{}/{place}", self.passing.links.web),
-            }],
+            "integrations": [self.integration_reference(&service.id)],
             "escalation_policy": self.policy_reference(&service.policy),
             "teams": self.team_references(&service.id),
-            "incident_urgency_rule": {
-                "type": "use_support_hours",
-                "during_support_hours": { "type": "constant", "urgency": "high" },
-                "outside_support_hours": { "type": "constant", "urgency": "low" },
-            },
+            "incident_urgency_rule": { "type": "constant", "urgency": "severity_based" },
             "support_hours": null,
             "scheduled_actions": [],
             "auto_pause_notifications_parameters": { "enabled": false, "timeout": null },
