@@ -1,6 +1,6 @@
 //! One channel: read what is unfinished, plan the next wave, note it, do it, save it, read again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use domain::channel::{
 use domain::ids::{AccountId, ChannelId, TeamId, TenantId};
 use domain::plan::CardRecord;
 use futures_util::future::join_all;
+use incidents::details::Asked;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{App, Metric};
 use store::Look;
@@ -23,6 +24,7 @@ use tracing::Instrument as _;
 use crate::Limits;
 use crate::channel_gone;
 use crate::deliver::{Delivered, Manner, deliver};
+use crate::details;
 use crate::ended::{Ended, Trouble};
 use crate::late;
 use crate::note::{Done, Told};
@@ -79,7 +81,8 @@ pub(crate) async fn drain(
     let (set, ()) = tokio::try_join!(app.store.behind_set(account, channel), listed)?;
     let state = state.taken_over(&set, app.clock.now());
     let noted = state.clone();
-    let mut drain = Drain { app, account, channel, epoch, state, noted, limits, soon: BTreeMap::new() };
+    let mut drain =
+        Drain { app, account, channel, epoch, state, noted, limits, soon: BTreeMap::new(), late: BTreeSet::new() };
     // Behind a pointer, or the compiler loses itself in the depth of its type.
     let turn: Pin<Box<dyn Future<Output = Result<Next, store::Error>> + Send + '_>> =
         Box::pin(drain.turn(set, turn_ends));
@@ -98,6 +101,8 @@ pub(crate) struct Drain<'a> {
     pub(crate) limits: Limits,
     /// What is on its way to being stored, as it was marked when it was looked at.
     soon: BTreeMap<Subject, u64>,
+    /// What is shown without its details, since they are late.
+    late: BTreeSet<Subject>,
 }
 
 /// What follows a wave.
@@ -209,7 +214,7 @@ impl Drain<'_> {
         late::ask(app, self.account, &mut looks).await?;
         let moves = self.plan(&items, &looks);
         let planned = items.into_iter().zip(looks).zip(moves).collect();
-        let wave = Wave::of(planned, &self.state, &app.config.storm, app.clock.now());
+        let mut wave = Wave::of(planned, &self.state, &app.config.storm, app.clock.now());
         let sending: Vec<&Behind> =
             wave.others.iter().filter(|(_, planned)| planned.sends()).map(|((item, _), _)| item).collect();
         let storms = wave.storms(&self.state);
@@ -232,11 +237,16 @@ impl Drain<'_> {
                     _ => Ok(wave.sends),
                 }
             };
-            let (reserved, is_mine) = tokio::join!(reserved, self.note_as(noted));
+            let asked = details::ask(app, self.account, &wave.others);
+            let (reserved, is_mine, asked) = tokio::join!(reserved, self.note_as(noted), asked);
             granted = reserved?;
             if !is_mine? {
                 return Ok(After::Stop(Next::Nothing));
             }
+            self.take_in(&mut wave, asked).await;
+        } else {
+            let asked = details::ask(app, self.account, &wave.others).await;
+            self.take_in(&mut wave, asked).await;
         }
         let (held, suspects, hangs) = (self.state.hold.clone(), self.state.suspects.clone(), self.state.hangs);
         let patience = self.state.patience().unsigned_abs();
@@ -263,6 +273,11 @@ impl Drain<'_> {
             (After::Left(set), Some(claim)) => self.when_there_is_room(set, claim),
             (after, _) => after,
         })
+    }
+
+    /// Notes what was asked for beside the wave's own writes.
+    async fn take_in(&mut self, wave: &mut Wave, asked: BTreeMap<usize, Asked>) {
+        self.late = details::take_in(self.app, self.account, &mut wave.others, asked).await.into_iter().collect();
     }
 
     /// Plans the items' moves, and begins a storm if they ask for one.
@@ -390,7 +405,10 @@ impl Drain<'_> {
                     self.state.survived(&item.subject)
                 }
             }
-            let Delivered { ended, told, card } = delivered;
+            let Delivered { mut ended, told, card } = delivered;
+            if ended == Ended::Done && self.late.contains(&item.subject) {
+                ended = details::again(&item, self.app.clock.now()).map_or(Ended::Done, Ended::DoneUntil);
+            }
             let (app, limits) = (self.app.clone(), self.limits);
             keeping.spawn(keep(app, Outcome { item, look, ended, told }, card, limits).instrument(span));
         }

@@ -6,6 +6,7 @@
 
 mod channel_gone;
 mod deliver;
+mod details;
 mod drain;
 mod ended;
 mod last_delivery;

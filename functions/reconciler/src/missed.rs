@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 
 use domain::ids::{AccountId, IncidentId, ServiceId};
+use domain::incident::{IncidentRecord, Status};
 use domain::round::{self, Round};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use incidents::{Answer, Connected, Observed, What, observe, read};
+use incidents::{Answer, Connected, Observed, What, details, observe, read};
 use pagerduty::rest::Which;
 use runtime::App;
 use store::OpenIncident;
 
 use crate::ReconcileError;
+
+/// Of how many open incidents a round asks for alerts and the like: with a thousand open ones, the last is asked for after an hour and a
+/// half.
+const DETAILS_AT_ONCE: usize = 60;
 
 /// How many incidents are observed at the same time.
 const AT_ONCE: usize = 8;
@@ -50,5 +55,15 @@ pub(crate) async fn refresh(
     if healed > 0 || marked > 0 {
         tracing::info!(incidents = healed, cards = marked, "healed");
     }
+    let open = observed.iter().map(|observed| &observed.record).filter(|record| is_open(record));
+    let open: Vec<IncidentId> = open.map(|record| record.id.clone()).collect();
+    let asked = round::share(&open, DETAILS_AT_ONCE, app.clock.now());
+    let cause = &cause;
+    let asking = asked.into_iter().map(|id| async move { details::refresh(app, account, &id, cause).await });
+    stream::iter(asking).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
     Ok(())
+}
+
+fn is_open(record: &IncidentRecord) -> bool {
+    record.state().is_some_and(|state| state.status != Status::Resolved)
 }

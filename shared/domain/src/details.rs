@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::forward;
-use crate::incident::{IncidentRecord, Status};
+use crate::incident::{IncidentRecord, Stamped, Status};
 
 /// How many facts of an alert are kept.
 pub const MAX_FACTS: usize = 8;
@@ -94,12 +94,18 @@ impl IncidentRecord {
         self.details.as_ref().map(|stamped| &stamped.value)
     }
 
-    /// Whether PagerDuty is to be asked for what is beyond its state: it is open, and has changed since the last time.
+    /// Whether PagerDuty is to be asked for what is beyond its state: it is open, and nothing is known yet, or it may escalate at
+    /// another time than is known.
     #[must_use]
     pub fn wants_details(&self) -> bool {
         let Some(state) = &self.snapshot else { return false };
-        let is_fresh = self.details.as_ref().is_some_and(|details| details.version.at >= state.version.at);
-        state.value.status != Status::Resolved && !is_fresh
+        let is_fresh = |known: &Stamped<Details>| known.version.at >= state.version.at;
+        match (&self.details, state.value.status) {
+            (_, Status::Resolved) => false,
+            (None, _) => true,
+            (Some(known), Status::Triggered) => !is_fresh(known),
+            (Some(_), Status::Acknowledged) => false,
+        }
     }
 
     /// When PagerDuty escalates it; `None` if that is not known, or what is known is older than the last change.

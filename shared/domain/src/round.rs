@@ -79,8 +79,33 @@ pub fn looks_again(record: &IncidentRecord, now: Timestamp) -> bool {
     record.snapshot.as_ref().is_some_and(|known| now.duration_since(known.version.at) >= ON_ITS_WAY)
 }
 
+/// The schedule's interval.
+const EVERY: i64 = 5 * 60;
+
+/// So many of all, other ones each time: over some rounds everything gets its turn, whatever came of it before.
+#[must_use]
+pub fn share<T: Clone>(all: &[T], most: usize, now: Timestamp) -> Vec<T> {
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let turn = usize::try_from(now.as_second().div_euclid(EVERY)).unwrap_or_default();
+    let start = turn.wrapping_mul(most) % all.len();
+    all.iter().cycle().skip(start).take(most.min(all.len())).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn over_some_rounds_everything_gets_its_turn() {
+        let at = |round: i64| Timestamp::from_second(round * EVERY).unwrap();
+        let all: Vec<u32> = (0..7).collect();
+        assert_eq!(share(&all, 3, at(0)), [0, 1, 2]);
+        assert_eq!(share(&all, 3, at(1)), [3, 4, 5]);
+        assert_eq!(share(&all, 3, at(2)), [6, 0, 1]);
+        assert_eq!(share(&all, 9, at(1)), [2, 3, 4, 5, 6, 0, 1], "each once");
+        assert!(share::<u32>(&[], 3, at(1)).is_empty());
+    }
+
     use super::*;
     use crate::ids::{AccountId, IncidentId};
     use crate::incident::{Asked, ServiceRef, Snapshot, Status, Urgency};

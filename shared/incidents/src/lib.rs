@@ -4,6 +4,7 @@
 //! Outcomes are data. Cards, sentences and the JSON of replies are made at the edges, by whoever asked.
 
 mod act;
+pub mod details;
 mod many;
 mod mark;
 mod observe;

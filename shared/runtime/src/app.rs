@@ -49,6 +49,8 @@ pub struct App {
     /// The check of what comes from Teams.
     pub bot_auth: std::sync::Arc<BotAuth>,
     pub metrics: Metrics,
+    /// What PagerDuty may still be asked besides.
+    pub reads: crate::reads::Reads,
     pub(crate) app_token: crate::as_app::CachedAppToken,
 }
 
@@ -100,6 +102,7 @@ impl App {
                 hosts,
             )),
             metrics: Metrics::new(config.function_name.clone()),
+            reads: crate::reads::Reads::default(),
             app_token: crate::as_app::CachedAppToken::default(),
             config: std::sync::Arc::new(config),
             clock,

@@ -94,6 +94,11 @@ pub(crate) fn tenant_budget(tenant_id: &TenantId, window: TenantWindow) -> Key {
     Key { pk: tenant(tenant_id), sk: format!("BUDGET#{}", window.0) }
 }
 
+/// What PagerDuty was asked besides in a minute.
+pub(crate) fn reads(account_id: &AccountId, minute: i64) -> Key {
+    Key { pk: account(account_id).pk, sk: format!("READS#{minute}") }
+}
+
 /// The open incidents, as PagerDuty listed them last.
 pub(crate) fn open_list(account_id: &AccountId) -> Key {
     Key { pk: account(account_id).pk, sk: "OPENLIST".to_owned() }
@@ -337,6 +342,7 @@ mod tests {
             storm_row(storm(&account, &channel, &StormId::begun_in(7)), 7, &incident),
             storm_summary(storm(&account, &channel, &StormId::begun_in(7))),
             tenant_budget(&tenant, TenantWindow(7)),
+            reads(&account, 7),
             open_list(&account),
             subscription_of(&account, &service),
             super::account(&account),

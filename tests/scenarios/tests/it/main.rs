@@ -39,6 +39,7 @@ mod stored;
 mod storm;
 mod storm_dialogs;
 mod storms;
+mod story;
 mod times;
 mod trouble;
 mod unfinished;

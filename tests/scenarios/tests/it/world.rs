@@ -117,7 +117,7 @@ impl World {
         self.pagerduty().service_named(name).unwrap()
     }
 
-    fn channel(&self, service: &str) -> String {
+    pub(crate) fn channel(&self, service: &str) -> String {
         self.demo().channels.iter().find(|channel| channel.name == service).unwrap().channel.clone()
     }
 
@@ -449,6 +449,7 @@ impl World {
         assert_eq!(self.pagerduty().unknown_requests(), Vec::<String>::new());
         assert_eq!(self.teams().unknown_requests(), Vec::<String>::new());
         assert_eq!(self.teams().complaints(), Vec::<String>::new());
+        assert_eq!(self.teams().dead_on_phones(), Vec::<String>::new());
     }
 }
 

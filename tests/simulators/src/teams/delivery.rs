@@ -86,6 +86,9 @@ fn show(state: &mut State, activity: &Value, answer: &HttpAnswer, now: jiff::Tim
             if let Effect::Broken(why) = &effect {
                 state.complain(format!("answer to a click cannot be read: {why}"));
             }
+            if let Effect::Card(view) = &effect {
+                state.look_at_on_phone(Some(view));
+            }
             let Some(message) = state.messages.get_mut(&card) else { return };
             match effect {
                 Effect::Card(view) => drop(message.views.insert(user.clone(), view)),

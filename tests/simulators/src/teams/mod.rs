@@ -29,6 +29,7 @@ mod lifecycle;
 mod model;
 mod outgoing;
 mod people;
+mod phones;
 mod place;
 mod posting;
 mod roster;
@@ -256,6 +257,13 @@ impl Teams {
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         self.lock().passing.complaints.clone()
+    }
+
+    /// What phones would not show or not carry out of the cards that the bot has posted, or has given in answer to a click. Teams
+    /// itself takes all of it.
+    #[must_use]
+    pub fn dead_on_phones(&self) -> Vec<String> {
+        self.lock().passing.dead_on_phones.clone()
     }
 
     /// Returns the complaints and forgets them: for tests that provoke one.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::answer::HttpAnswer;
 use super::faults::Faults;
 use super::ids::{IdSource, base_of};
+use super::phones;
 use super::throttle::Windows;
 use super::tokens::Tokens;
 
@@ -240,6 +241,7 @@ pub(super) struct Passing {
     pub(super) late: Vec<(String, String, Value)>,
     pub(super) unknown_requests: Vec<String>,
     pub(super) complaints: Vec<String>,
+    pub(super) dead_on_phones: Vec<String>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) watch: Watch,
     /// The dialog that each user has open, with the message that opened it.
@@ -322,6 +324,10 @@ impl State {
 
     pub(super) fn counters_mut(&mut self, conversation: &str) -> &mut Counters {
         self.counters.entry(base_of(conversation).to_owned()).or_default()
+    }
+
+    pub(super) fn look_at_on_phone(&mut self, card: Option<&Value>) {
+        self.passing.dead_on_phones.extend(card.into_iter().flat_map(phones::mistakes));
     }
 
     pub(super) fn complain(&mut self, what: impl Into<String>) {

@@ -23,7 +23,7 @@ pub(super) enum Outgoing {
 pub(super) struct Content {
     text: Option<String>,
     summary: Option<String>,
-    card: Option<Value>,
+    pub(super) card: Option<Value>,
     has_attachment: bool,
 }
 
@@ -98,6 +98,7 @@ pub(super) fn put(
     let from = format!("28:{}", options.app_id);
     let split = content.is_split();
     let Content { text, summary, card, .. } = content;
+    state.look_at_on_phone(card.as_ref());
     if split {
         let id = state.ids.message(now);
         store(state, Message { text: text.clone(), ..blank(&id, conversation, root.clone(), &from, now) });

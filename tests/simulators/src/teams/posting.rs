@@ -142,6 +142,7 @@ pub(super) fn update(
     if content.is_split() {
         return Err(Refusal::bad_syntax("A message cannot become text and attachment."));
     }
+    state.look_at_on_phone(content.card.as_ref());
     if let Some(message) = state.messages.get_mut(activity) {
         outgoing::replace(message, content, now);
         state.passing.watch.see(message);
