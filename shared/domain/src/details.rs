@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::forward;
-use crate::incident::{IncidentRecord, Stamped, Status};
+use crate::incident::{IncidentRecord, Stamped, Status, Version};
 
 /// How many facts of an alert are kept.
 pub const MAX_FACTS: usize = 8;
@@ -99,7 +99,7 @@ impl IncidentRecord {
     #[must_use]
     pub fn wants_details(&self) -> bool {
         let Some(state) = &self.snapshot else { return false };
-        let is_fresh = |known: &Stamped<Details>| known.version.at >= state.version.at;
+        let is_fresh = |known: &Stamped<Details>| !is_older(&known.version, &state.version);
         match (&self.details, state.value.status) {
             (_, Status::Resolved) => false,
             (None, _) => true,
@@ -112,9 +112,14 @@ impl IncidentRecord {
     #[must_use]
     pub fn escalates_at(&self) -> Option<Timestamp> {
         let (state, details) = (self.snapshot.as_ref()?, self.details.as_ref()?);
-        let is_true = state.value.status == Status::Triggered && details.version.at >= state.version.at;
+        let is_true = state.value.status == Status::Triggered && !is_older(&details.version, &state.version);
         details.value.escalates_at.filter(|_| is_true)
     }
+}
+
+/// Answers have whole seconds, so within one they are of the same time.
+fn is_older(details: &Version, state: &Version) -> bool {
+    details.at.as_second() < state.at.as_second()
 }
 
 #[cfg(test)]

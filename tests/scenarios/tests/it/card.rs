@@ -116,12 +116,15 @@ impl Card {
     }
 }
 
-/// Every UTC time of day that a card shows; within one day they sort as text.
+/// Every UTC time that a card shows; within one month they sort as text. One without a day is of the first.
 fn times(card: &Value) -> Vec<String> {
     let text = texts(card).join(" ");
+    let before = |end: usize, length: usize| text.get(end.checked_sub(length)?..end);
+    let whole = |end| before(end, "23 Nov 2026, 09:00".len()).filter(|time| time.contains(" Nov 2026, "));
     text.match_indices(" UTC")
-        .filter_map(|(end, _)| text.get(end.checked_sub("09:00".len())?..end))
-        .map(str::to_owned)
+        .filter_map(|(end, _)| {
+            whole(end).map(str::to_owned).or_else(|| Some(format!("23 Nov 2026, {}", before(end, "09:00".len())?)))
+        })
         .collect()
 }
 
