@@ -8,7 +8,7 @@ use domain::channel::{Facts, Hold, claim_of};
 use domain::connection::{DeliveryOutcome, Installation};
 use domain::failure::Class;
 use domain::ids::ActivityId;
-use domain::incident::{IncidentRecord, LogEntry, RecordVersion};
+use domain::incident::{Actor, IncidentRecord, LogEntry, RecordVersion};
 use domain::plan::{CardRecord, Doubt, Repeat, Size, Step, Why, plan};
 use domain::zone::Zone;
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use teams::connector::ConnectorError;
 use tokio::time::Instant;
 
 use crate::ended::{Ended, Trouble};
+use crate::mention;
 use crate::note::{Done, Told};
 use crate::sending::Sending;
 
@@ -89,7 +90,11 @@ impl Delivery<'_> {
                     self.hush(news);
                     continue;
                 }
-                Step::Post { .. } | Step::Edit(..) | Step::Reply(..) | Step::Freeze(_) => {}
+                Step::Call(..) if self.manner.quiet => {
+                    self.hush(&[]);
+                    continue;
+                }
+                Step::Post { .. } | Step::Edit(..) | Step::Reply(..) | Step::Call(..) | Step::Freeze(_) => {}
             }
             let in_time = self.manner.until.is_some_and(|until| number == 0 || Instant::now() <= until);
             if !in_time {
@@ -111,6 +116,7 @@ impl Delivery<'_> {
                 Step::Post { doubtful, size } => self.post(home, doubtful, size).await,
                 Step::Edit(activity, size) => self.edit(home, &activity, size).await,
                 Step::Reply(activity, news) => self.reply(home, &activity, &news).await,
+                Step::Call(activity, people) => self.call(home, &activity, people).await,
                 Step::Freeze(activity) => self.freeze(home, &activity).await,
                 Step::Nothing(_) | Step::Wait { .. } => Continue(()),
             };
@@ -126,6 +132,7 @@ impl Delivery<'_> {
     fn hush(&mut self, news: &[LogEntry]) {
         if let Some(card) = self.card.as_mut() {
             card.mark_announced(news, self.record);
+            self.record.state().into_iter().for_each(|state| card.mark_called(state));
         }
         self.log(Done::Hushed);
     }
@@ -247,6 +254,7 @@ impl Delivery<'_> {
             }
         }
         self.told.smaller = size == Size::Smaller;
+        self.record.state().into_iter().for_each(|state| saved.forget_called(state));
         saved.shows(self.version, shown);
         self.card = Some(saved);
         Continue(())
@@ -347,6 +355,40 @@ impl Delivery<'_> {
         Continue(())
     }
 
+    /// Calls people by name who have got the incident. Somebody who cannot be mentioned is named: Teams refuses a message that mentions
+    /// people whom it does not know in the tenant.
+    async fn call(&mut self, home: Installation, activity: &ActivityId, people: Vec<Actor>) -> ControlFlow<Ended> {
+        let mut saved = self.unposted(&home);
+        let Some(state) = self.record.state() else { return Break(Ended::Done) };
+        let call = cards::call(&mention::who_they_are(self.app, &home, &self.item.account, people).await, state.number);
+        let channel = &self.item.channel;
+        let mut said = self.sending.call(self.app, |bot| bot.mention(&home, channel, activity, &call)).await;
+        let refused = said.as_ref().is_err_and(|error| error.is_for_good() && !is_thread_gone(error));
+        if refused && !call.mentions.is_empty() && self.sending.may_go_on(self.app.clock.now()) {
+            tracing::warn!(channel.id = %self.item.channel, "nobody can be mentioned, so they are named");
+            said = self.sending.call(self.app, |bot| bot.reply(&home, channel, activity, &call.plain)).await;
+        }
+        match said {
+            Ok(_) | Err(BotError::Teams(ConnectorError::NoId(_))) => {
+                self.told.delivered = Some(DeliveryOutcome::Replied);
+                self.log(Done::Called);
+            }
+            Err(error) if is_thread_gone(&error) => self.log(Done::ThreadGone),
+            // Whoever is called twice for the same is woken twice, and the card says whose it is.
+            Err(error) if error.is_for_good() || error.class() == Class::Unclear => {
+                tracing::warn!(channel.id = %self.item.channel, error = runtime::chain(&error), "nobody was called for sure");
+                self.log(Done::Called);
+            }
+            Err(error) => {
+                self.failed(&error);
+                return Break(self.trouble(&error));
+            }
+        }
+        saved.mark_called(state);
+        self.card = Some(saved);
+        Continue(())
+    }
+
     /// Teams said no, or nothing.
     fn failed(&mut self, error: &BotError) {
         tracing::warn!(
@@ -394,6 +436,10 @@ impl Delivery<'_> {
             "card"
         );
     }
+}
+
+fn is_thread_gone(error: &BotError) -> bool {
+    matches!(error, BotError::Teams(ConnectorError::ActivityGone { .. }))
 }
 
 /// For the page: what waits says why.

@@ -11,6 +11,7 @@ mod drain;
 mod ended;
 mod last_delivery;
 mod late;
+mod mention;
 mod note;
 mod rows;
 mod say;

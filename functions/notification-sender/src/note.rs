@@ -25,6 +25,8 @@ pub(crate) enum Done {
     PostedWithoutId,
     Edited,
     Replied,
+    /// Whoever has the incident was called by name.
+    Called,
     /// Without a clear answer: it counts as told.
     RepliedUnclearly,
     /// Teams will never take this card.
@@ -64,6 +66,7 @@ impl Done {
             Self::PostedWithoutId => "posted_without_id",
             Self::Edited => "edited",
             Self::Replied => "replied",
+            Self::Called => "called",
             Self::RepliedUnclearly => "replied_unclearly",
             Self::Refused => "refused",
             Self::Parked => "parked",
@@ -93,7 +96,7 @@ impl Done {
                 Some((Progress::Posted, Some("Teams gave the message no id, so it cannot be brought up to date")))
             }
             Self::Edited => Some((Progress::Edited, None)),
-            Self::Replied => Some((Progress::Replied, None)),
+            Self::Replied | Self::Called => Some((Progress::Replied, None)),
             Self::RepliedUnclearly => {
                 Some((Progress::Replied, Some("Teams gave no clear answer, and news are not told twice")))
             }
@@ -217,7 +220,7 @@ impl Told {
         count(Metric::CardsPosted, times(&[Done::Posted, Done::PostedAgain, Done::PostedWithoutId]));
         count(Metric::DoubtfulPosts, times(&[Done::PostedAgain]));
         count(Metric::CardsEdited, times(&[Done::Edited, Done::Frozen]));
-        count(Metric::RepliesPosted, times(&[Done::Replied, Done::RepliedUnclearly]));
+        count(Metric::RepliesPosted, times(&[Done::Replied, Done::Called, Done::RepliedUnclearly]));
         count(Metric::MarksCoalesced, times(&[Done::UpToDate]) + others);
         let retried = matches!(ended, Ended::Later(_) | Ended::Channel(_));
         count(Metric::DeliveriesRetried, usize::from(retried));

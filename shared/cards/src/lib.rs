@@ -11,6 +11,7 @@ mod incident;
 mod incident_dialogs;
 mod link;
 mod log;
+mod mention;
 mod notice;
 mod personal;
 mod schema;
@@ -31,6 +32,7 @@ pub use commands::{
 };
 pub use incident::{IncidentView, incident, incident_fallback, incident_left, incident_line};
 pub use incident_dialogs::{DeedForm, deed_form};
+pub use mention::{Call, Called, Mention, call};
 pub use notice::{channel_gone, double_pointer, service_connected, team_connected, told};
 pub use personal::{linked, linked_already, nothing_to_unlink, personal_link, unlinked};
 pub use schema::AdaptiveCard;

@@ -460,7 +460,7 @@ impl Move {
         match self {
             Self::Say => true,
             Self::Card(step) => match step {
-                Step::Post { .. } | Step::Edit(..) | Step::Reply(..) | Step::Freeze(_) => true,
+                Step::Post { .. } | Step::Edit(..) | Step::Reply(..) | Step::Call(..) | Step::Freeze(_) => true,
                 Step::Wait { .. } | Step::Nothing(_) => false,
             },
             Self::Fold(_)
@@ -571,8 +571,10 @@ fn plan_item(item: &Behind, facts: &Facts, state: &State, rules: &Rules, now: Ti
     };
     match step {
         Step::Post { .. } if is_late(facts, rules, now) && facts.listed == Listed::Asking => Move::Soon,
-        Step::Reply(..) if state.takes_in() => Move::Hush,
-        step @ (Step::Post { .. } | Step::Edit(..) | Step::Reply(..) | Step::Freeze(_)) => Move::Card(step),
+        Step::Reply(..) | Step::Call(..) if state.takes_in() => Move::Hush,
+        step @ (Step::Post { .. } | Step::Edit(..) | Step::Reply(..) | Step::Call(..) | Step::Freeze(_)) => {
+            Move::Card(step)
+        }
         Step::Nothing(_) | Step::Wait { .. } if is_behind_its_mark => Move::Soon,
         Step::Nothing(Why::Parked) => Move::Park(Parking::Refused),
         Step::Nothing(why) => Move::Done(why),

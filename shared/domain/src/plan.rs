@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Mentions};
 use crate::forward;
-use crate::ids::{AccountId, ActivityId, ChannelId, EventId, IncidentId, TeamId, TenantId};
-use crate::incident::{IncidentRecord, LogEntry, RecordVersion, Status};
+use crate::ids::{AccountId, ActivityId, ChannelId, EventId, IncidentId, PdUserId, TeamId, TenantId};
+use crate::incident::{Actor, IncidentRecord, LogEntry, RecordVersion, Snapshot, Status};
 use crate::storm::Folded;
 
 /// A card that people keep deleting is posted anew at most this often.
@@ -47,6 +47,9 @@ pub struct CardRecord {
     /// When the newest announced status change happened; an older one that arrives late is not announced.
     #[serde(default, deserialize_with = "forward::or_none")]
     pub announced_status_at: Option<Timestamp>,
+    /// Who was called by name, of those who have the incident.
+    #[serde(default, deserialize_with = "forward::known_ones", skip_serializing_if = "BTreeSet::is_empty")]
+    pub called: BTreeSet<PdUserId>,
     /// A post ended without a clear answer. Stored under the name that earlier versions know.
     #[serde(rename = "claim")]
     pub doubt: Option<Doubt>,
@@ -125,6 +128,8 @@ pub enum Step {
     Edit(ActivityId, Size),
     /// Tell the thread about these log entries, in one message.
     Reply(ActivityId, Vec<LogEntry>),
+    /// Call these people by name in the thread: the incident is theirs now.
+    Call(ActivityId, Vec<Actor>),
     /// Replace it one last time: the card is not kept true any more.
     Freeze(ActivityId),
     /// Look again then.
@@ -163,6 +168,7 @@ impl CardRecord {
             shown: None,
             announced: BTreeSet::new(),
             announced_status_at: None,
+            called: BTreeSet::new(),
             doubt: None,
             possible_doubles: 0,
             refused: None,
@@ -305,6 +311,27 @@ impl CardRecord {
         self.repeat = None;
     }
 
+    /// Whom its channel wants called by name who have not been called for this assignment.
+    fn to_call(&self, state: &Snapshot, connection: Option<&Connection>) -> Vec<Actor> {
+        let wanted = connection.is_some_and(|connection| connection.mentions == Mentions::Assignees);
+        // Who has acknowledged knows of it.
+        if !wanted || state.status != Status::Triggered {
+            return Vec::new();
+        }
+        let is_new = |person: &&Actor| person.user.as_ref().is_some_and(|user| !self.called.contains(user));
+        state.assignees.iter().filter(is_new).cloned().collect()
+    }
+
+    /// Notes that whoever has the incident was called, or knows of it.
+    pub fn mark_called(&mut self, state: &Snapshot) {
+        self.called = state.assignees.iter().filter_map(|person| person.user.clone()).collect();
+    }
+
+    /// Forgets who was called and does not have the incident any more: when they get it again, that is another assignment.
+    pub fn forget_called(&mut self, state: &Snapshot) {
+        self.called.retain(|user| state.assignees.iter().any(|person| person.user.as_ref() == Some(user)));
+    }
+
     /// Notes that these entries need no reply any more, and forgets those that the record no longer keeps.
     pub fn mark_announced<'a>(&mut self, entries: impl IntoIterator<Item = &'a LogEntry>, record: &IncidentRecord) {
         for entry in entries {
@@ -370,6 +397,10 @@ pub fn plan(
     let news: Vec<LogEntry> = record.log.iter().filter(|entry| is_news(entry, card)).cloned().collect();
     if !news.is_empty() {
         return Step::Reply(activity.clone(), news);
+    }
+    let to_call = card.to_call(state, connection);
+    if !to_call.is_empty() {
+        return Step::Call(activity.clone(), to_call);
     }
     match again_at {
         Some(until) => Step::Wait { until },

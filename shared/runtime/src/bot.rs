@@ -156,6 +156,17 @@ impl Bot<'_> {
         say!(self.reply_in_thread(&team.service_url, channel, root, text))
     }
 
+    /// Writes into the thread that begins with `root`, and mentions people.
+    pub async fn mention(
+        self,
+        team: &Installation,
+        channel: &ChannelId,
+        root: &ActivityId,
+        call: &cards::Call,
+    ) -> Result<ActivityId, BotError> {
+        say!(self.mention_in_thread(&team.service_url, channel, root, call))
+    }
+
     /// Sends a card to a chat, or into the thread or channel in which somebody wrote.
     pub async fn send(
         self,

@@ -1,6 +1,6 @@
 //! Account links with their sealed tokens, and personal chats.
 
-use domain::ids::{AccountId, ConversationId, EntraUserId, ServiceUrl, TeamsUserId, TenantId};
+use domain::ids::{AccountId, ConversationId, EntraUserId, PdUserId, ServiceUrl, TeamsUserId, TenantId};
 use domain::linking::{AccountLink, WantedAction};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,22 @@ impl Store {
         account: &AccountId,
     ) -> Result<Option<StoredLink>, Error> {
         self.read(&keys::link(tenant, user, account)).await?.as_ref().map(stored).transpose()
+    }
+
+    /// Who in a tenant has linked themselves to this user of an account: the one who did it last, if there are several. One made a
+    /// moment ago may be missing.
+    pub async fn linked_to(
+        &self,
+        account: &AccountId,
+        tenant: &TenantId,
+        user: &PdUserId,
+    ) -> Result<Option<EntraUserId>, Error> {
+        let key = keys::link_of_account(account, tenant, user);
+        let found = self.index(&key.pk, Some(&key.sk)).await?;
+        let links = found.iter().filter_map(|item| or_skip(stored(item)).ok().flatten()).map(|stored| stored.link);
+        // The key of one user may begin with that of another.
+        let theirs = links.filter(|link| &link.pd_user == user && &link.tenant == tenant);
+        Ok(theirs.max_by_key(|link| link.linked_at).map(|link| link.user))
     }
 
     /// All links of a person.

@@ -129,6 +129,23 @@ impl Connector {
         self.send(auth, service_url, &thread, &Message::text(&self.bot, &thread, text)).await
     }
 
+    /// Writes into the thread that begins with `root`, and mentions people.
+    ///
+    /// # Errors
+    /// [`ConnectorError`]; if it is [`Unclear`](domain::failure::Class::Unclear), the reply may be there. Teams refuses people whom it
+    /// does not know in the tenant.
+    pub async fn mention_in_thread(
+        &self,
+        auth: &ConnectorAuth<'_>,
+        service_url: &ServiceUrl,
+        channel: &ChannelId,
+        root: &ActivityId,
+        call: &cards::Call,
+    ) -> Result<ActivityId, ConnectorError> {
+        let thread = format!("{channel};messageid={root}");
+        self.send(auth, service_url, &thread, &Message::call(&self.bot, &thread, call)).await
+    }
+
     /// Replaces a message of a channel by a card, for everybody.
     ///
     /// # Errors

@@ -110,6 +110,7 @@ impl Page {
             text: None,
             summary: Some("a card".to_owned()),
             card: Some(card),
+            mentions: Vec::new(),
             edits: Vec::new(),
             changed_at: AT.parse().unwrap(),
             deleted: false,

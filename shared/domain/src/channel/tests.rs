@@ -1153,6 +1153,10 @@ impl World {
                 card.freeze(item.freeze.unwrap());
                 Ended::More
             }
+            (Answer::Taken | Answer::Unclear | Answer::Lost | Answer::Refused, Step::Call(..)) => {
+                card.mark_called(record.state().unwrap());
+                Ended::More
+            }
             (Answer::Taken | Answer::Unclear | Answer::Lost | Answer::Refused, Step::Reply(_, news)) => {
                 card.mark_announced(&news, &record);
                 Ended::More

@@ -3,7 +3,7 @@
 //! A message has either a card or a text, never both: Teams splits the two into two messages and then gives no id, so the
 //! card could never be edited (Teams docs on bot conversations). What toast and search show comes from `summary`.
 
-use cards::Card;
+use cards::{Call, Card, Mention};
 use domain::connection::{Channel, ChannelKind};
 use domain::ids::{ChannelId, TeamId};
 use serde::{Deserialize, Serialize, Serializer};
@@ -40,6 +40,26 @@ enum Content<'a> {
         text: &'a str,
         text_format: &'static str,
     },
+    #[serde(rename_all = "camelCase")]
+    Call {
+        text: &'a str,
+        text_format: &'static str,
+        entities: Vec<Entity<'a>>,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Entity<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    text: &'a str,
+    mentioned: Mentioned<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Mentioned<'a> {
+    id: &'a str,
+    name: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,6 +83,17 @@ impl<'a> Message<'a> {
     /// Text that Teams shows as it is: no Markdown, no mentions.
     pub(super) fn text(bot: &'a str, conversation: &'a str, text: &'a str) -> Self {
         Self::new(bot, conversation, Content::Text { text, text_format: "plain" })
+    }
+
+    /// Text that mentions people: each mention's text stands in it (Teams docs, "Mentions in bot messages").
+    pub(super) fn call(bot: &'a str, conversation: &'a str, call: &'a Call) -> Self {
+        let entity = |mention: &'a Mention| Entity {
+            kind: "mention",
+            text: &mention.text,
+            mentioned: Mentioned { id: mention.user.as_str(), name: &mention.name },
+        };
+        let entities = call.mentions.iter().map(entity).collect();
+        Self::new(bot, conversation, Content::Call { text: &call.text, text_format: "markdown", entities })
     }
 
     fn new(bot: &'a str, conversation: &'a str, content: Content<'a>) -> Self {

@@ -309,3 +309,79 @@ async fn what_was_typed_into_a_note_stays_until_it_is_written() {
     assert_eq!(world.notes_in_pagerduty(&incident).last().unwrap(), "two\nlines");
     world.finish();
 }
+
+/// What the threads of a channel say, and whom they mention.
+fn said_in_threads(world: &World) -> Vec<(String, Vec<String>)> {
+    let messages = world.teams().messages(&world.channel("Payments")).into_iter();
+    let replies = messages.filter(|message| message.from_bot && message.root.is_some() && message.text.is_some());
+    let name = |id: &String| world.teams().user(id).unwrap().name;
+    replies.map(|reply| (reply.text.unwrap_or_default(), reply.mentions.iter().map(name).collect())).collect()
+}
+
+async fn mentioning() -> World {
+    let world = World::new().await;
+    world.link(ADA).await;
+    let (ada, channel) = (world.person(ADA).teams, world.channel("Payments"));
+    let base = url::Url::parse(&world.pagerduty().base()).unwrap();
+    let address = format!("{}/service-directory/{}", base.origin().ascii_serialization(), world.service("Payments"));
+    world.teams().say(&ada, &channel, &format!("connect {address} mention assignees")).await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn whoever_gets_an_incident_is_mentioned_once_for_each_assignment() {
+    let world = mentioning().await;
+    let (ada, ben) = (world.pagerduty_user(ADA), world.pagerduty_user("Ben Okafor"));
+    let incident = world.trigger("Payments", "DB down").await;
+    world.settle().await;
+    let first = said_in_threads(&world);
+    let expected = "<at>Ada Wong</at> – incident #1 is assigned to you.";
+    assert_eq!(first, [(expected.to_owned(), vec![ADA.to_owned()])]);
+
+    world.pagerduty().set_priority(&incident, &ada, Some("P1"));
+    world.settle().await;
+    world.reconcile().await;
+    let mentions =
+        |world: &World| said_in_threads(world).into_iter().filter(|(text, _)| text.contains("assigned to you"));
+    assert_eq!(mentions(&world).count(), 1, "the assignment is the same: {:?}", said_in_threads(&world));
+
+    world.tick(SignedDuration::from_secs(30));
+    world.pagerduty().reassign(&incident, &ada, &ben);
+    world.settle().await;
+    let named = mentions(&world).next_back().unwrap();
+    assert_eq!(named, ("Ben Okafor – incident #1 is assigned to you.".to_owned(), vec![]), "he is not linked");
+
+    world.tick(SignedDuration::from_secs(30));
+    world.pagerduty().reassign(&incident, &ben, &ada);
+    world.settle().await;
+    assert_eq!(mentions(&world).next_back().unwrap().1, [ADA.to_owned()], "it is hers again");
+    assert_eq!(mentions(&world).count(), 3);
+
+    world.pagerduty().acknowledge(&incident, &ada);
+    world.settle().await;
+    world.pagerduty().resolve(&incident, &ada);
+    world.settle_all().await;
+    assert_eq!(mentions(&world).count(), 3);
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_name_that_teams_refuses_is_written_as_text() {
+    let world = mentioning().await;
+    world.teams().never_take("<at>Ada Wong</at>", &simulators::teams::Fault::status(400, "BadArgument"));
+    world.trigger("Payments", "DB down").await;
+    world.settle_all().await;
+    let said = said_in_threads(&world);
+    assert_eq!(said, [("Ada Wong – incident #1 is assigned to you.".to_owned(), vec![])]);
+    world.finish();
+}
+
+#[tokio::test]
+async fn nobody_is_mentioned_where_nobody_asked_for_it() {
+    let world = World::new().await;
+    world.link(ADA).await;
+    world.trigger("Payments", "DB down").await;
+    world.settle_all().await;
+    assert_eq!(said_in_threads(&world), []);
+    world.finish();
+}

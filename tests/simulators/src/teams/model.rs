@@ -86,6 +86,9 @@ pub struct Message {
     pub summary: Option<String>,
     /// The card that everybody without a view of their own sees now.
     pub card: Option<Value>,
+    /// Who was told that they are mentioned: object ids or `29:…`, as the bot wrote them.
+    #[serde(default)]
+    pub mentions: Vec<String>,
     /// Every earlier content, oldest first.
     pub edits: Vec<Revision>,
     /// When the present content was shown.

@@ -25,6 +25,8 @@ pub(super) struct Content {
     summary: Option<String>,
     pub(super) card: Option<Value>,
     has_attachment: bool,
+    /// Ids of those who are mentioned.
+    pub(super) mentions: Vec<String>,
 }
 
 impl Content {
@@ -71,7 +73,25 @@ pub(super) fn read(activity: &Value, bot_id: &str) -> Result<Outgoing, Refusal> 
         summary: text_of("summary").map(str::to_owned),
         card: cards.into_iter().flatten().next(),
         has_attachment: !attachments.is_empty(),
+        mentions: mentions(activity)?,
     }))
+}
+
+/// Each mention must stand in the text as it is (Teams docs, "Mentions in bot messages").
+fn mentions(activity: &Value) -> Result<Vec<String>, Refusal> {
+    let entities = activity.get("entities").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let text = activity.get("text").and_then(Value::as_str).unwrap_or_default();
+    let mentions = entities.iter().filter(|entity| entity.get("type").and_then(Value::as_str) == Some("mention"));
+    mentions
+        .map(|entity| {
+            let named = entity.get("text").and_then(Value::as_str).filter(|named| text.contains(named));
+            let id = entity.pointer("/mentioned/id").and_then(Value::as_str);
+            match (named, id) {
+                (Some(_), Some(id)) => Ok(id.to_owned()),
+                _ => Err(Refusal::bad_argument("A mention has no id, or is not in the text.")),
+            }
+        })
+        .collect()
 }
 
 fn card_of(attachment: &Value) -> Result<Option<Value>, Refusal> {
@@ -97,7 +117,7 @@ pub(super) fn put(
 ) -> String {
     let from = format!("28:{}", options.app_id);
     let split = content.is_split();
-    let Content { text, summary, card, .. } = content;
+    let Content { text, summary, card, mentions, .. } = content;
     state.look_at_on_phone(card.as_ref());
     if split {
         let id = state.ids.message(now);
@@ -105,7 +125,7 @@ pub(super) fn put(
     }
     let id = state.ids.message(now);
     let text = text.filter(|_| !split);
-    store(state, Message { text, summary, card, ..blank(&id, conversation, root, &from, now) });
+    store(state, Message { text, summary, card, mentions, ..blank(&id, conversation, root, &from, now) });
     id
 }
 
@@ -131,6 +151,7 @@ pub(super) fn blank(id: &str, conversation: &str, root: Option<String>, from: &s
         text: None,
         summary: None,
         card: None,
+        mentions: Vec::new(),
         edits: Vec::new(),
         changed_at: now,
         deleted: false,

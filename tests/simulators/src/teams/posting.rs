@@ -109,6 +109,10 @@ pub(super) fn send(
     let Outgoing::Message(content) = outgoing::read(body, &bot_id(options))? else {
         return Ok(Reply::Empty { status: 202 });
     };
+    // Nobody outside of the tenant can be mentioned; what Teams answers then is not documented.
+    if content.mentions.iter().any(|id| state.user(id).is_none_or(|user| user.tenant != place.tenant)) {
+        return Err(Refusal::bad_argument("Invalid mention."));
+    }
     let split = content.is_split();
     let is_reply = root.is_some();
     let id = outgoing::put(state, options, &place.conversation, root, content, now);
