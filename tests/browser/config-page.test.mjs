@@ -268,11 +268,11 @@ test("cards tell times in the browser's own zone and mention nobody, unless some
 test("how a connection's cards tell is changed where it is shown", async () => {
   await open();
   await expand("Platform");
-  const change = row("Batch jobs").getByRole("button", { name: "Change how cards of Batch jobs to General tell" });
-  const dialog = page.getByRole("dialog", { name: "Change how its cards tell" });
+  const change = row("Batch jobs").getByRole("button", { name: "Change Batch jobs to General" });
+  const dialog = page.getByRole("dialog", { name: "Change this notification channel" });
   const mention = dialog.getByLabel("Mention");
   await change.click();
-  assert.match(await dialog.textContent(), /For incidents of Batch jobs in General\./);
+  assert.match(await dialog.textContent(), /How the cards of Batch jobs in General tell of incidents\./);
   assert.deepEqual([await field("Times on cards").inputValue(), await mention.inputValue()], ["UTC", "nobody"]);
   assert.ok(await field("Times on cards").evaluate((input) => input === document.activeElement));
   // With the list open Escape closes the list, then the dialog.

@@ -139,8 +139,8 @@ export function connectionsOf(team, { api, toast, changed }) {
     const { service, channel } = connection;
     const settings = settingsFields(connection);
     const fresh = await confirm({
-      title: "Change how its cards tell",
-      content: el("p", {}, "For incidents of ", el("strong", { text: service.name }), " in ", el("strong", { text: channel.name }), "."),
+      title: "Change this notification channel",
+      content: el("p", {}, "How the cards of ", el("strong", { text: service.name }), " in ", el("strong", { text: channel.name }), " tell of incidents."),
       fields: settings.nodes,
       first: settings.first,
       action: "Save",
@@ -212,7 +212,7 @@ function makeRow(connection, { test, change, remove }) {
     cell("filter", row.parts.filter),
     row.parts.state,
     row.parts.last,
-    cell("actions", el("div", { class: "buttons" }, control, button("Change", () => change(row.connection), { about: `how cards of ${about} tell` }), button("Remove", () => remove(row.connection), { about, class: "quiet bad" })), failure),
+    cell("actions", el("div", { class: "buttons" }, control, button("Change", () => change(row.connection), { about, class: "quiet" }), button("Remove", () => remove(row.connection), { about, class: "quiet bad" })), failure),
   );
   return row;
 }
@@ -221,7 +221,8 @@ function updateRow(row, connection) {
   const { parts } = row;
   row.connection = connection;
   put(parts.filter, FILTERS[connection.filter] ?? connection.filter);
-  put(parts.manner, unusual(connection));
+  // Long names of zones break at their slashes.
+  replace(parts.manner, unusual(connection).split(/(?<=\/)/).flatMap((part, place) => (place ? [el("wbr"), part] : [part])));
   const now = state(connection);
   replace(parts.state, badge(now));
   const last = connection.last_delivery;
