@@ -5,7 +5,7 @@ import axe from "axe-core";
 import { launch } from "./chromium.mjs";
 import { ago, connection, startMock, utcDay } from "./mock-admin.mjs";
 
-const PHONE = { viewport: { width: 360, height: 780 } };
+const PHONE = { viewport: { width: 320, height: 780 } };
 const UNAVAILABLE = { status: 503, body: { error: { code: "unavailable", message: "PagerDuty does not answer. Try again in a minute." } } };
 
 let mock, browser, context, page, errors;
@@ -30,7 +30,7 @@ afterEach(async () => {
 
 /** Opens the page; script errors and refused resources fail the test. */
 async function open(options = {}) {
-  context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
+  context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", timezoneId: "UTC", ...options });
   page = await context.newPage();
   page.setDefaultTimeout(5000);
   errors = [];
@@ -53,8 +53,8 @@ async function expand(name) {
   await team(name).locator(".content:not([aria-busy])").waitFor();
 }
 
-async function openForm() {
-  await open();
+async function openForm(options = {}) {
+  await open(options);
   await expand("Platform");
   await button("Connect Notification Channel").click();
 }
@@ -152,7 +152,7 @@ test("among 5,000 services the wanted one is found by typing, and a channel by i
   await page.getByLabel("Incidents", { exact: true }).selectOption("High urgency only");
   await button("Connect").click();
   await said("Connected Checkout API to payments-incidents.");
-  assert.deepEqual(asked(/^POST/), [{ asked: `POST /teams/${platform().id}/connections`, body: { service: "PCHKOUT", channel: "19:payments-incidents@thread.tacv2", filter: "high_urgency" } }]);
+  assert.deepEqual(asked(/^POST/), [{ asked: `POST /teams/${platform().id}/connections`, body: { service: "PCHKOUT", channel: "19:payments-incidents@thread.tacv2", filter: "high_urgency", zone: "UTC", mentions: "nobody" } }]);
   assert.match(await row("Checkout API").textContent(), /payments-incidents.*High urgency only.*Active.*Nothing yet/);
   assert.match(await team("Platform").locator(".meta").textContent(), /^6 notification channels/);
   // The channel stays for the next service, and the change is on record.
@@ -205,7 +205,7 @@ test("what is not chosen from the list cannot be connected", async () => {
   // By keyboard: the list of what was found may lie over the button.
   await button("Connect").press("Enter");
   for (const label of ["PagerDuty Service", "Microsoft Team Channel"]) assert.equal(await field(label).getAttribute("aria-invalid"), "true");
-  assert.equal(await page.locator(".connect .failure").allTextContents().then((texts) => texts.join()), "Choose a service from the list.,Choose a channel from the list.");
+  assert.equal(await page.locator(".connect .failure:not(:empty)").allTextContents().then((texts) => texts.join()), "Choose a service from the list.,Choose a channel from the list.");
   assert.ok(await field("PagerDuty Service").evaluate((input) => input === document.activeElement));
   await choose("PagerDuty Service", "Checkout API");
   assert.equal(await field("PagerDuty Service").getAttribute("aria-invalid"), null);
@@ -222,7 +222,123 @@ test("a pair that is connected already changes nothing and says so", async () =>
   await page.getByLabel("Incidents", { exact: true }).selectOption("High urgency only");
   await button("Connect").click();
   await page.getByText("Payments API is already connected to payments-incidents for “All incidents”. To change that").waitFor();
+  await page.getByLabel("Incidents", { exact: true }).selectOption("All incidents");
+  await page.getByLabel("Mention").selectOption("Assignees");
+  await button("Connect").click();
+  await page.getByText("Payments API is already connected to payments-incidents; its cards mention nobody and write times in UTC. To change that, choose Change beside it.").waitFor();
   assert.equal(await page.locator("tbody tr").count(), 5);
+});
+
+test("cards tell times in the browser's own zone and mention nobody, unless somebody chooses otherwise", async () => {
+  await openForm({ timezoneId: "Europe/Berlin" });
+  assert.deepEqual([await field("Times on cards").inputValue(), await page.getByLabel("Mention").inputValue()], ["Europe/Berlin", "nobody"]);
+  const hint = await page.getByLabel("Mention").getAttribute("aria-describedby");
+  assert.equal(await page.locator(`#${hint}`).textContent(), "A short reply in the incident's thread mentions whoever gets it.");
+  await choose("PagerDuty Service", "Checkout API");
+  await choose("Microsoft Team Channel", "General");
+  await button("Connect").click();
+  await said("Connected Checkout API to General.");
+  assert.equal(await row("Checkout API").locator(".manner").textContent(), "Times in Europe/Berlin");
+
+  await field("Times on cards").click();
+  await page.locator("[role=option]:visible").first().waitFor();
+  const [own, utc, ...others] = await options();
+  assert.match(own, /^Europe\/Berlin UTC\+[12]$/);
+  assert.equal(utc, "UTC");
+  assert.equal(others.at(-1), "Load more time zones");
+  await field("Times on cards").pressSequentially("new york");
+  await page.getByRole("option", { name: "America/New_York" }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Mention").selectOption("Assignees");
+  await choose("PagerDuty Service", "Payments worker 1");
+  await button("Connect").click();
+  await said("Connected Payments worker 1 to General.");
+  // An empty field means everybody's time.
+  await field("Times on cards").fill("");
+  await page.keyboard.press("Tab");
+  await choose("PagerDuty Service", "Search db 2");
+  await button("Connect").click();
+  await said("Connected Search db 2 to General.");
+  assert.deepEqual(asked(/^POST/).map(({ body: { zone, mentions } }) => [zone, mentions]), [["Europe/Berlin", "nobody"], ["America/New_York", "assignees"], ["UTC", "assignees"]]);
+  assert.equal(await row("Payments worker 1").locator(".manner").textContent(), "Times in America/New_York, mentions assignees");
+  assert.equal(await row("Search db 2").locator(".manner").textContent(), "Mentions assignees");
+  assert.equal(await row("Ledger").locator(".manner").textContent(), "");
+});
+
+test("how a connection's cards tell is changed where it is shown", async () => {
+  await open();
+  await expand("Platform");
+  const change = row("Batch jobs").getByRole("button", { name: "Change Batch jobs to General" });
+  const dialog = page.getByRole("dialog", { name: "Change this notification channel" });
+  const mention = dialog.getByLabel("Mention");
+  await change.click();
+  assert.match(await dialog.textContent(), /How the cards of Batch jobs in General tell of incidents\./);
+  assert.deepEqual([await field("Times on cards").inputValue(), await mention.inputValue()], ["UTC", "nobody"]);
+  assert.ok(await field("Times on cards").evaluate((input) => input === document.activeElement));
+  // With the list open Escape closes the list, then the dialog.
+  await page.keyboard.press("ArrowDown");
+  await page.locator("[role=option]:visible").first().waitFor();
+  await page.keyboard.press("Escape");
+  assert.equal(await field("Times on cards").getAttribute("aria-expanded"), "false");
+  assert.equal(await field("Times on cards").inputValue(), "UTC");
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  assert.ok(await change.evaluate((control) => control === document.activeElement));
+
+  await change.press("Enter");
+  await page.keyboard.type("berlin");
+  await page.getByRole("option", { name: "Europe/Berlin" }).waitFor();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await said("The cards of Batch jobs in General now mention assignees and write times in Europe/Berlin.");
+  assert.equal(await row("Batch jobs").locator(".manner").textContent(), "Times in Europe/Berlin, mentions assignees");
+  assert.ok(await change.evaluate((control) => control === document.activeElement));
+  const address = `PATCH /teams/${platform().id}/connections/PBATCHJOBS/19:General@thread.tacv2`;
+  assert.deepEqual(asked(/^PATCH/), [{ asked: address, body: { zone: "Europe/Berlin", mentions: "assignees" } }]);
+  await page.locator(".entries li").first().getByText("changed how a channel is told of Batch jobs: assignees are mentioned, times in Europe/Berlin").waitFor();
+
+  // Only what differs is sent, and nothing if nothing does.
+  await change.click();
+  await button("Save", dialog).click();
+  await dialog.waitFor({ state: "detached" });
+  await change.click();
+  await mention.selectOption("Nobody");
+  await button("Save", dialog).click();
+  await dialog.waitFor({ state: "detached" });
+  assert.deepEqual(asked(/^PATCH/).slice(1), [{ asked: address, body: { mentions: "nobody" } }]);
+  assert.equal(await row("Batch jobs").locator(".manner").textContent(), "Times in Europe/Berlin");
+});
+
+test("a change that is refused says why and keeps what was typed", async () => {
+  await open();
+  await expand("Platform");
+  const dialog = page.getByRole("dialog");
+  await row("Batch jobs").getByRole("button", { name: /^Change/ }).click();
+  await field("Times on cards").fill("Mars/Olympus");
+  await page.getByText("Not in this list. Its full name may work all the same.").waitFor();
+  await dialog.getByLabel("Mention").selectOption("Assignees");
+  await button("Save", dialog).click();
+  await alert("There is no such time zone. Please use a name such as Europe/Berlin.");
+  mock.next(/^PATCH/, UNAVAILABLE);
+  await button("Save", dialog).click();
+  await alert("PagerDuty does not answer.");
+  assert.deepEqual([await field("Times on cards").inputValue(), await dialog.getByLabel("Mention").inputValue()], ["Mars/Olympus", "assignees"]);
+  // A name that browsers do not list, in whichever case.
+  await field("Times on cards").fill("us/eastern");
+  await button("Save", dialog).click();
+  await dialog.waitFor({ state: "detached" });
+  assert.equal(platform().connections.at(-1).mentions, "assignees");
+
+  // Somebody else has removed it.
+  await row("Search").getByRole("button", { name: /^Change/ }).click();
+  platform().connections = platform().connections.filter((each) => each.service.name !== "Search");
+  await dialog.getByLabel("Mention").selectOption("Assignees");
+  await button("Save", dialog).click();
+  await alert("There is no such connection.");
+  await button("Cancel", dialog).click();
+  assert.equal(await row("Search").count(), 0);
 });
 
 test("a refusal is shown with its reason and keeps what was typed, as does a broken connection", async () => {
@@ -831,6 +947,22 @@ async function inEachState(options, check) {
       await button("Connect").click();
       await said("Connected Checkout API to General.");
     },
+    "told otherwise": async () => {
+      Object.assign(platform().connections[0], { zone: "America/Argentina/Buenos_Aires", mentions: "assignees" });
+      Object.assign(platform().connections[2], { zone: "Asia/Tokyo" });
+      await open(options);
+      await expand("Platform");
+    },
+    "changing": async () => { await openChange(options); },
+    "changing, list open": async () => { await openChange(options); await field("Times on cards").fill("eur"); await page.locator("[role=option] b").first().waitFor(); },
+    "change refused": async () => {
+      await openChange(options);
+      await field("Times on cards").fill("Mars/Olympus");
+      await page.locator(".popup:visible").getByText("Not in this list.").waitFor();
+      await page.keyboard.press("Tab");
+      await button("Save", page.getByRole("dialog")).click();
+      await alert("There is no such time zone.");
+    },
     "removing": async () => { await open(options); await expand("Platform"); await row("Search").getByRole("button", { name: "Remove" }).click(); },
     "disconnecting": async () => { await open(options); await button("Disconnect Platform").click(); },
     "disconnecting, typed": async () => { await open(options); await button("Disconnect Platform").click(); await page.getByLabel("Type disconnect to confirm").fill("disconnect"); },
@@ -852,6 +984,12 @@ async function openFormWith(options) {
   await button("Connect Notification Channel").click();
 }
 
+async function openChange(options) {
+  await open(options);
+  await expand("Platform");
+  await row("Payments API").getByRole("button", { name: /^Change/ }).click();
+}
+
 /** What axe objects to, in short. */
 async function objections() {
   await page.evaluate(axe.source);
@@ -868,7 +1006,7 @@ for (const [name, options] of Object.entries({ light: {}, dark: { colorScheme: "
   });
 }
 
-test("at 360 px there is no barrier either, and nothing has to be scrolled sideways", async () => {
+test("at 320 px there is no barrier either, and nothing has to be scrolled sideways", async () => {
   await inEachState(PHONE, async (state) => {
     const wide = await page.evaluate(() => [...document.querySelectorAll("body *")]
       .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > window.innerWidth + 1 && !node.closest(".hidden, thead"))

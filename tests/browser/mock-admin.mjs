@@ -67,7 +67,7 @@ export function connection(service, channel, changes = {}) {
   return {
     service: { id, name: service, url: `https://acme.pagerduty.com/service-directory/${id}` },
     channel: { id: channelId(channel), name: channel },
-    filter: "all", created_at: ago(60 * 24 * 30), created_by: "Ada Wong",
+    filter: "all", zone: "UTC", mentions: "nobody", created_at: ago(60 * 24 * 30), created_by: "Ada Wong",
     health: { state: "healthy", reason: null, since: null }, subscription: "active", last_delivery: null, ...changes,
   };
 }
@@ -107,11 +107,16 @@ const ROUTES = [
     }
     const [service, channel] = [world.services.find((one) => one.id === body.service), team.channels.find((one) => one.id === body.channel)];
     if (!service || !channel || !["all", "high_urgency"].includes(body.filter)) throw new Refusal(422, "invalid", "There is no such service or channel.");
-    const made = connection(service.name, channel.name, { filter: body.filter, created_at: ago(0) });
+    const made = connection(service.name, channel.name, { filter: body.filter, ...manner(body), created_at: ago(0) });
     Object.assign(made.service, { id: service.id });
     team.connections.push(made);
     note(world, `Connected ${service.name} to ${channel.name} in ${team.name}`);
     return [201, made];
+  }],
+  ["PATCH", "/teams/:team/connections/:service/:channel", ({ world, connection: known, body }) => {
+    Object.assign(known, manner({ zone: known.zone, mentions: known.mentions, ...body }));
+    note(world, `changed how a channel is told of ${known.service.name}: ${known.mentions === "nobody" ? "nobody is" : "assignees are"} mentioned, times in ${known.zone}`);
+    return [200, known];
   }],
   ["DELETE", "/teams/:team/connections/:service/:channel", ({ world, team, connection: known }) => {
     team.connections.splice(team.connections.indexOf(known), 1);
@@ -156,6 +161,7 @@ const ROUTES = [
   }],
 ];
 
+const MENTIONS = ["nobody", "assignees"];
 const OUTCOMES = ["posted", "edited", "queued", "waiting", "refused", "no_channel", "coalesced", "replied", "dropped"];
 const OCCASIONS = ["webhook", "webhook", "action", "reconciled", "replayed", "restored"];
 const WHY = { waiting: "429 Throttled", refused: "MessageSizeTooBig", dropped: "the service is not connected to the channel" };
@@ -181,6 +187,16 @@ function ledger(days, amount, top) {
       why: WHY[outcome] ?? null, attempts: { waiting: 3, queued: 0, no_channel: 0 }[outcome] ?? 1,
     };
   });
+}
+
+/** As the API reads both settings, with what it does not know as a refusal. */
+function manner({ zone = "UTC", mentions = "nobody" }) {
+  if (!MENTIONS.includes(mentions)) throw new Refusal(400, "invalid", "The request is not understood.");
+  try {
+    return { zone: new Intl.DateTimeFormat("en", { timeZone: zone.trim() || "UTC" }).resolvedOptions().timeZone, mentions };
+  } catch {
+    throw new Refusal(400, "invalid", "There is no such time zone. Please use a name such as Europe/Berlin.");
+  }
 }
 
 function named(items, query) {

@@ -7,9 +7,9 @@ const TYPING_PAUSE_MS = 200;
 /**
  * `search(query, from, signal)` gives `{ items: [{ id, name, note }], next, hint }`; a `next` other than null offers "Load more",
  * a `hint` is a line below the list. `many` is the noun for what is searched. `changed` is called when something else is chosen,
- * or nothing any more.
+ * or nothing any more. With `clears` Escape empties the field.
  */
-export function combobox({ label, hint, many, placeholder, search, changed = () => {} }) {
+export function combobox({ label, hint, many, placeholder, clears = true, search, changed = () => {} }) {
   const ids = { input: freshId("field"), list: freshId("list"), hint: freshId("hint"), error: freshId("error") };
   const input = el("input", {
     id: ids.input, type: "text", role: "combobox", placeholder, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
@@ -180,7 +180,7 @@ export function combobox({ label, hint, many, placeholder, search, changed = () 
       // Also while the answer is still on its way: the form is not what the person means.
       event.preventDefault();
       take();
-    } else if (event.key === "Escape" && (isOpen() || input.value)) {
+    } else if (event.key === "Escape" && (isOpen() || (clears && input.value))) {
       event.preventDefault();
       event.stopPropagation();
       if (isOpen()) close();
@@ -234,12 +234,20 @@ export function combobox({ label, hint, many, placeholder, search, changed = () 
     changed();
   }
 
+  function preset(item) {
+    reset();
+    chosen = item;
+    input.value = item.name;
+  }
+
   return {
     node,
     input,
     clear,
     /** Chooses nothing, without telling so. */
     reset,
+    /** Chooses an item, without telling so. */
+    preset,
     fail,
     get chosen() {
       return chosen;

@@ -3,6 +3,7 @@
 import { path } from "./api.js";
 import { combobox } from "./combobox.js";
 import { el, freshId, isFree, put, working } from "./dom.js";
+import { manner, ownZone, settingsFields } from "./settings.js";
 import { FILTERS } from "./states.js";
 
 const KINDS = { private: "private channel", shared: "shared channel" };
@@ -30,12 +31,13 @@ export function connectForm(team, { api, opener, connected }) {
   });
   const filterId = freshId("incidents");
   const filter = el("select", { id: filterId }, Object.entries(FILTERS).map(([value, text]) => el("option", { value, text })));
+  const settings = settingsFields({ zone: ownZone(), mentions: "nobody" });
   const submit = el("button", { type: "submit", class: "primary" }, el("span", { class: "label", text: "Connect" }));
   const cancel = el("button", { type: "button", text: "Close", on: { click: close } });
   const failure = el("p", { class: "notice bad", role: "alert", hidden: true });
   const outcome = el("p", { class: "notice", role: "status", hidden: true });
   const node = el("form", { id, class: "connect", "aria-label": "Connect Notification Channel", novalidate: true, hidden: true },
-    el("div", { class: "fields" }, service.node, channel.node, el("div", { class: "field" }, el("label", { for: filterId, text: "Incidents" }), filter)),
+    el("div", { class: "fields" }, service.node, channel.node, el("div", { class: "field" }, el("label", { for: filterId, text: "Incidents" }), filter), settings.nodes),
     failure, outcome, el("div", { class: "buttons" }, submit, cancel));
   opener.setAttribute("aria-controls", id);
 
@@ -44,8 +46,8 @@ export function connectForm(team, { api, opener, connected }) {
     if (isFree(submit)) send();
   });
   node.addEventListener("keydown", (event) => {
-    // In the select it only closes the list of choices.
-    if (event.key === "Escape" && event.target !== filter) close();
+    // In a select it only closes the list of choices.
+    if (event.key === "Escape" && !event.target.matches("select")) close();
   });
 
   async function send() {
@@ -60,12 +62,12 @@ export function connectForm(team, { api, opener, connected }) {
     }
     const free = working(submit, "Connecting…");
     try {
-      const wish = { service: service.chosen.id, channel: channel.chosen.id, filter: filter.value };
+      const wish = { service: service.chosen.id, channel: channel.chosen.id, filter: filter.value, ...settings.wish() };
       const { status, content: connection } = await api.write("POST", path`/teams/${team.id}/connections`, wish);
       const existed = status === 200;
       connected(connection, existed);
       if (existed) {
-        show(outcome, already(connection, wish.filter));
+        show(outcome, already(connection, wish));
       } else {
         // Several services often go to the same channel.
         service.clear();
@@ -99,9 +101,13 @@ export function connectForm(team, { api, opener, connected }) {
   return { node, toggle };
 }
 
-function already({ service, channel, filter }, wanted) {
+function already(connection, wanted) {
+  const { service, channel, filter } = connection;
   const known = `${service.name} is already connected to ${channel.name}`;
-  if (filter === wanted) return `${known}. Nothing has changed.`;
+  if (filter === wanted.filter) {
+    if (manner(connection) === manner(wanted)) return `${known}. Nothing has changed.`;
+    return `${known}; its cards ${manner(connection)}. To change that, choose Change beside it.`;
+  }
   return `${known} for “${FILTERS[filter] ?? filter}”. To change that, remove the connection and connect it again.`;
 }
 

@@ -4,6 +4,7 @@ import { path } from "./api.js";
 import { connectForm } from "./connect.js";
 import { confirm } from "./dialog.js";
 import { button, count, el, failed, freshId, isFree, keep, outside, put, skeleton, working } from "./dom.js";
+import { manner, settingsFields, unusual } from "./settings.js";
 import { byUrgency, delivered, FILTERS, state } from "./states.js";
 import { day, exactly, when } from "./time.js";
 
@@ -62,7 +63,7 @@ export function connectionsOf(team, { api, toast, changed }) {
     else if (shown.length === 0) content.replaceChildren(el("p", { class: "empty", role: "status", text: `No connection matches “${find.value.trim()}”.` }));
     else if (table.parentElement !== content || content.childElementCount > 1) content.replaceChildren(table);
     const rows = inOrder().filter((connection) => shown.includes(connection));
-    keep(body, rows.map((connection) => ({ key: keyOf(connection), ...connection })), (row) => makeRow(row, { test, remove }), updateRow);
+    keep(body, rows.map((connection) => ({ key: keyOf(connection), ...connection })), (row) => makeRow(row, { test, change, remove }), updateRow);
   }
 
   /** The worst first, as it was when each was first seen: nothing moves away under the pointer, and what is new is on top. */
@@ -134,6 +135,31 @@ export function connectionsOf(team, { api, toast, changed }) {
     return undefined;
   }
 
+  async function change(connection) {
+    const { service, channel } = connection;
+    const settings = settingsFields(connection);
+    const fresh = await confirm({
+      title: "Change this notification channel",
+      content: el("p", {}, "How the cards of ", el("strong", { text: service.name }), " in ", el("strong", { text: channel.name }), " tell of incidents."),
+      fields: settings.nodes,
+      first: settings.first,
+      action: "Save",
+      busy: "Saving…",
+      act: async () => {
+        const wish = Object.entries(settings.wish()).filter(([name, value]) => value !== connection[name]);
+        if (wish.length === 0) return undefined;
+        const answer = await api.write("PATCH", address(connection), Object.fromEntries(wish)).catch((error) => {
+          if (error.status === 404) load({ quietly: true });
+          throw error;
+        });
+        return answer.content;
+      },
+    });
+    if (!fresh) return;
+    settle(connections.map((known) => (keyOf(known) === keyOf(fresh) ? fresh : known)));
+    toast(`The cards of ${service.name} in ${channel.name} now ${manner(fresh)}.`);
+  }
+
   async function remove(connection) {
     const { service, channel } = connection;
     const removed = await confirm({
@@ -163,7 +189,7 @@ export function connectionsOf(team, { api, toast, changed }) {
   return { node, load };
 }
 
-function makeRow(connection, { test, remove }) {
+function makeRow(connection, { test, change, remove }) {
   const { service, channel } = connection;
   const row = el("tr", { role: "row" });
   const cell = (name, ...children) => el("td", { role: "cell", class: name }, ...children);
@@ -175,17 +201,18 @@ function makeRow(connection, { test, remove }) {
     control,
     failure,
     filter: el("span"),
+    manner: el("p", { class: "small subtle manner" }),
     state: cell("state"),
     last: cell("last"),
   };
   const by = el("p", { class: "small subtle" }, "Connected ", connection.created_by && `by ${connection.created_by}, `, day(connection.created_at));
   row.append(
     el("th", { role: "rowheader", scope: "row", class: "service" }, outside(service.url, service.name), by),
-    cell("channel", el("span", { class: "name", text: channel.name })),
+    cell("channel", el("span", { class: "name", text: channel.name }), row.parts.manner),
     cell("filter", row.parts.filter),
     row.parts.state,
     row.parts.last,
-    cell("actions", el("div", { class: "buttons" }, control, button("Remove", () => remove(row.connection), { about, class: "quiet bad" })), failure),
+    cell("actions", el("div", { class: "buttons" }, control, button("Change", () => change(row.connection), { about, class: "quiet" }), button("Remove", () => remove(row.connection), { about, class: "quiet bad" })), failure),
   );
   return row;
 }
@@ -194,6 +221,8 @@ function updateRow(row, connection) {
   const { parts } = row;
   row.connection = connection;
   put(parts.filter, FILTERS[connection.filter] ?? connection.filter);
+  // Long names of zones break at their slashes.
+  replace(parts.manner, unusual(connection).split(/(?<=\/)/).flatMap((part, place) => (place ? [el("wbr"), part] : [part])));
   const now = state(connection);
   replace(parts.state, badge(now));
   const last = connection.last_delivery;

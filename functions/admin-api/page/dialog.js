@@ -1,20 +1,22 @@
-// A modal question before something is taken away.
+// A modal question: before something is taken away, or about what is to be changed.
 
 import { el, freshId, isFree, put, working } from "./dom.js";
 
 /**
  * Asks, runs `act` on the confirming button and resolves with its result, or with undefined if the person decided against it.
- * A failure of `act` is shown and the dialog stays. `typed` is a word that has to be typed first.
+ * A failure of `act` is shown and the dialog stays. `typed` is a word that has to be typed first. `fields` are filled in, `first` to begin
+ * with; then nothing is taken away.
  */
-export function confirm({ title, content, action, busy, typed, act }) {
+export function confirm({ title, content, fields, first, action, busy, typed, act }) {
   const [heading, text] = [freshId("title"), freshId("text")];
   const failure = el("p", { class: "failure", role: "alert" });
   const field = typed && el("input", { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
-  const go = el("button", { type: "submit", class: "danger" }, el("span", { class: "label", text: action }));
+  const go = el("button", { type: "submit", class: fields ? "primary" : "danger" }, el("span", { class: "label", text: action }));
   const cancel = el("button", { type: "button", text: "Cancel" });
   const form = el("form", {},
     el("h2", { id: heading, text: title }),
     el("div", { id: text, class: "text" }, content),
+    fields && el("div", { class: "fields" }, fields),
     typed && el("label", { class: "field" }, el("span", {}, "Type ", el("code", { text: typed }), " to confirm"), field),
     failure, el("div", { class: "buttons" }, go, cancel));
   const dialog = el("dialog", { "aria-labelledby": heading, "aria-describedby": text }, form);
@@ -53,7 +55,7 @@ export function confirm({ title, content, action, busy, typed, act }) {
     });
     document.body.append(dialog);
     dialog.showModal();
-    (field ?? cancel).focus();
+    (field ?? first ?? cancel).focus();
   });
 }
 

@@ -21,6 +21,7 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ("icon.svg", IMAGE, include_str!("../page/icon.svg")),
     ("page.css", STYLE, include_str!("../page/page.css")),
     ("page.js", SCRIPT, include_str!("../page/page.js")),
+    ("settings.js", SCRIPT, include_str!("../page/settings.js")),
     ("states.js", SCRIPT, include_str!("../page/states.js")),
     ("teams.js", SCRIPT, include_str!("../page/teams.js")),
     ("time.js", SCRIPT, include_str!("../page/time.js")),

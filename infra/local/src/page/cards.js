@@ -1,6 +1,6 @@
 // An Adaptive Card in a post: drawn by Microsoft's renderer if it is there, else plainly, with working buttons.
 
-import { el, isWebAddress, put } from "./dom.js";
+import { el, isWebAddress, put, unescaped } from "./dom.js";
 import { drawPlainly } from "./plain.js";
 import { typeahead } from "./typeahead.js";
 
@@ -80,9 +80,14 @@ function useOwnTypeahead() {
   });
 }
 
+/** The renderer wants Markdown as HTML. It is plain text in the end, so it is the text of an element that is serialized. */
+function readMarkdown(text, result) {
+  result.outputHtml = el("p", { text: unescaped(text) }).innerHTML.replaceAll("\n", "<br>");
+  result.didProcess = true;
+}
+
 function drawOfficially(content, { press, search }) {
-  // PagerBridge's cards hold no Markdown, and the renderer would need it as HTML. This says: leave the text as it is.
-  AdaptiveCards.AdaptiveCard.onProcessMarkdown = () => {};
+  AdaptiveCards.AdaptiveCard.onProcessMarkdown = readMarkdown;
   const card = new AdaptiveCards.AdaptiveCard();
   card.hostConfig = hostConfig();
   card.search = search;
@@ -96,6 +101,7 @@ function drawOfficially(content, { press, search }) {
     }
   };
   card.parse(content);
+  for (const action of card.getAllActions()) action.title &&= unescaped(action.title);
   return card.render();
 }
 

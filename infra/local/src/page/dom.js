@@ -17,6 +17,11 @@ export function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** What a reader sees of a card's text: a backslash makes the punctuation after it plain. PagerBridge's cards hold no other Markdown. */
+export function unescaped(text) {
+  return String(text ?? "").replaceAll(/\\([!-/:-@[-`{-~])/g, "$1");
+}
+
 /** Shows a number of things; `what` is only read out. */
 export function badge(node, count, what) {
   node.hidden = count === 0;

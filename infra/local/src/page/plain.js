@@ -1,6 +1,6 @@
 // Draws the Adaptive Card elements that PagerBridge uses, for machines without npm. It looks like a form, not like Teams.
 
-import { el, isWebAddress, put } from "./dom.js";
+import { el, isWebAddress, put, unescaped } from "./dom.js";
 import { typeahead } from "./typeahead.js";
 
 /** The same as `drawCard`. */
@@ -22,7 +22,7 @@ function all(elements, context) {
 function draw(element, context) {
   switch (element.type) {
     case "TextBlock":
-      return el(element.style === "heading" ? "h4" : "p", { class: textClass(element), text: withDates(element.text) });
+      return textBlock(element);
     case "RichTextBlock":
       return el("p", {}, ...(element.inlines ?? []).map(run));
     case "FactSet":
@@ -48,6 +48,15 @@ function draw(element, context) {
     default:
       return el("p", { class: "subtle", text: `(${element.type} is not drawn here)` });
   }
+}
+
+function textBlock(element) {
+  const node = el(element.style === "heading" ? "h4" : "p", { class: textClass(element), text: unescaped(withDates(element.text)) });
+  if (element.maxLines) {
+    node.classList.add("clamped");
+    node.style.webkitLineClamp = element.maxLines;
+  }
+  return node;
 }
 
 function run(inline) {
@@ -139,11 +148,14 @@ function actionRow(actions, context) {
 
 function button(action, context, below) {
   const { inputs, press } = context;
-  const attributes = { type: "button", class: action.style === "positive" ? "primary" : "", text: action.title };
+  const text = unescaped(action.title);
+  // Teams has these behind "…".
+  const look = action.mode === "secondary" ? "quiet" : action.style === "positive" ? "primary" : "";
+  const attributes = { type: "button", class: look, text };
   switch (action.type) {
     case "Action.OpenUrl":
       return isWebAddress(action.url)
-        ? el("a", { class: "button", href: action.url, target: "_blank", rel: "noopener noreferrer", text: action.title })
+        ? el("a", { class: `button ${look}`, href: action.url, target: "_blank", rel: "noopener noreferrer", text })
         : undefined;
     case "Action.Submit":
     case "Action.Execute": {
