@@ -318,6 +318,23 @@ pub const NOTHING_TO_AUTHORIZE: &str = "This team does not wait for authorizatio
 /// A request of Teams for which there is no answer.
 pub const NOT_SUPPORTED: &str = "I cannot do this here.";
 
+/// Which parts of an incident's details are not there.
+pub(crate) fn late_parts(parts: &[&'static str]) -> Own {
+    let last = parts.len().saturating_sub(1);
+    let line = Own::from("PagerDuty has not told me in time: ");
+    let line = parts.iter().enumerate().fold(line, |line, (index, part)| {
+        let gap = if index == 0 {
+            ""
+        } else if index == last {
+            " and "
+        } else {
+            ", "
+        };
+        line.own(gap).own(part)
+    });
+    line.own(". The rest is here.")
+}
+
 /// What a card says when its incident cannot be shown.
 pub(crate) fn no_details() -> Own {
     Own::from("PagerDuty has not told me the details yet. This card will update by itself.")
