@@ -78,6 +78,9 @@ struct Room {
     changes: usize,
     past: usize,
     related: usize,
+    /// Names of services and of people.
+    impacts: usize,
+    people: usize,
 }
 
 impl Room {
@@ -91,26 +94,33 @@ impl Room {
         changes: 8,
         past: 8,
         related: 8,
+        impacts: 10,
+        people: 20,
     };
 
-    /// Each smaller than the one before, from the end of the dialog on. One alert of a page stays, so that pages end.
+    /// Each smaller than the one before, from the end of the dialog on: first down to a few of each, so that one long part leaves
+    /// room for the others, then to none. One alert of a page stays, so that pages end.
     fn all(alerts: usize) -> Vec<Self> {
-        let parts: [(PartOfRoom, usize); 9] = [
-            (|room| &mut room.related, 0),
-            (|room| &mut room.past, 0),
-            (|room| &mut room.changes, 0),
-            (|room| &mut room.activity, 0),
-            (|room| &mut room.responders, 0),
-            (|room| &mut room.notes, 0),
-            (|room| &mut room.alerts, 1),
-            (|room| &mut room.facts, 0),
-            (|room| &mut room.words, 120),
+        let parts: [(PartOfRoom, usize, usize); 11] = [
+            (|room| &mut room.related, 3, 0),
+            (|room| &mut room.past, 3, 0),
+            (|room| &mut room.changes, 3, 0),
+            (|room| &mut room.activity, 6, 0),
+            (|room| &mut room.responders, 4, 0),
+            (|room| &mut room.notes, 3, 0),
+            (|room| &mut room.impacts, 5, 0),
+            (|room| &mut room.alerts, 5, 1),
+            (|room| &mut room.facts, 4, 0),
+            (|room| &mut room.words, 400, 120),
+            (|room| &mut room.people, 10, 4),
         ];
         let mut room = Self { alerts, ..Self::WHOLE };
         let mut rooms = vec![room];
-        for (part, least) in parts {
-            while *part(&mut room) > least {
-                *part(&mut room) = (*part(&mut room) / 2).max(least);
+        let few = parts.iter().map(|(part, few, _)| (part, *few));
+        let least = parts.iter().map(|(part, _, least)| (part, *least));
+        for (part, most) in few.chain(least) {
+            while *part(&mut room) > most {
+                *part(&mut room) = (*part(&mut room) / 2).max(most);
                 rooms.push(room);
             }
         }
@@ -129,14 +139,14 @@ pub fn details_dialog(dialog: &DetailsDialog<'_>) -> AdaptiveCard {
 fn draw(dialog: &DetailsDialog<'_>, room: Room) -> AdaptiveCard {
     let state = dialog.record.state();
     let mut body = match state {
-        Some(state) => head(dialog, state),
+        Some(state) => head(dialog, state, room.people),
         None => vec![Element::TextBlock(TextBlock::heading("PagerDuty incident"))],
     };
     body.extend(late(dialog));
     let title = state.map_or("", |state| state.title.as_str());
     body.extend(dialog.record.details().into_iter().flat_map(|details| said(details, title, room)));
     body.extend(alerts(dialog, room.alerts));
-    body.extend(impacts(dialog));
+    body.extend(impacts(dialog, room.impacts));
     body.extend(outlier(dialog));
     body.extend(notes(dialog, room.notes));
     body.extend(responders(dialog, room.responders));
@@ -147,7 +157,7 @@ fn draw(dialog: &DetailsDialog<'_>, room: Room) -> AdaptiveCard {
     AdaptiveCard::new(state.map_or_else(|| Own::from("PagerDuty incident"), spoken), body, Vec::new())
 }
 
-fn head(dialog: &DetailsDialog<'_>, state: &Snapshot) -> Vec<Element> {
+fn head(dialog: &DetailsDialog<'_>, state: &Snapshot, people: usize) -> Vec<Element> {
     let view = IncidentView { record: dialog.record, frozen_since: None, zone: dialog.zone };
     let mut head = vec![header(&view, state)];
     if state.status == Status::Resolved {
@@ -155,8 +165,12 @@ fn head(dialog: &DetailsDialog<'_>, state: &Snapshot) -> Vec<Element> {
     }
     let policy = state.escalation_policy.as_deref();
     let policy = policy.map(|name| Plain::from("Escalation policy: ").foreign_or(name, NAME_LIMIT, "(no name)"));
-    let names = state.assignees.iter().map(|person| person.name.as_str());
-    let assigned = joined(names).map(|names| Plain::from("Assigned to: ").append(&names));
+    let names = state.assignees.iter().take(people).map(|person| person.name.as_str());
+    let hidden = count(state.assignees.len().saturating_sub(people));
+    let assigned = joined(names).map(|names| {
+        let line = Plain::from("Assigned to: ").append(&names);
+        if hidden > 0 { line.own(" and ").count(hidden).own(" more") } else { line }
+    });
     head.extend(policy.into_iter().chain(assigned).map(|line| small(line, Spacing::Small)));
     head
 }
@@ -194,9 +208,7 @@ fn said(details: &Details, title: &str, room: Room) -> Vec<Element> {
     said.extend(body.into_iter().flat_map(|body| lines(body, room.words)));
     said.extend(source(details));
     let shown = details.facts.len().min(room.facts);
-    said.extend(details.facts.iter().take(shown).map(|fact| {
-        Element::RichTextBlock(RichTextBlock::new(named(fact, "", (FACT_NAME_LIMIT, FACT_LIMIT)), Spacing::Small))
-    }));
+    said.extend(details.facts.iter().take(shown).map(named));
     said.extend(more(hidden(details, shown), false, ""));
     said
 }
@@ -205,10 +217,11 @@ fn hidden(details: &Details, shown: usize) -> u64 {
     count(details.facts.len() - shown).saturating_add(details.more_facts)
 }
 
-fn named(fact: &Fact, gap: &'static str, (name, value): (usize, usize)) -> Vec<TextRun> {
+fn named(fact: &Fact) -> Element {
     let small = |text: Plain, is_subtle| TextRun { size: Some(Size::Small), is_subtle, ..TextRun::new(text) };
-    let name = Plain::from(gap).foreign_or(&fact.name, name, "(no name)").own(": ");
-    vec![small(name, true), small(Plain::from("").foreign_or(&fact.value, value, "(empty)"), false)]
+    let name = Plain::from("").foreign_or(&fact.name, FACT_NAME_LIMIT, "(no name)").own(": ");
+    let value = Plain::from("").foreign_or(&fact.value, FACT_LIMIT, "(empty)");
+    Element::RichTextBlock(RichTextBlock::new(vec![small(name, true), small(value, false)], Spacing::Small))
 }
 
 /// The alerts of the page. Those that do not fit are on the next one.
@@ -220,7 +233,7 @@ fn alerts(dialog: &DetailsDialog<'_>, most: usize) -> Vec<Element> {
     let shown = page.alerts.len().min(most);
     let end = page.from.saturating_add(u32::try_from(shown).unwrap_or(u32::MAX));
     let next = if shown < page.alerts.len() { Some(end) } else { page.next };
-    let mut section = vec![heading(range(dialog, page, end, next.is_some()))];
+    let mut section = vec![heading(range(dialog, page, end))];
     section.extend(page.alerts.iter().take(shown).flat_map(|one| alert(dialog, one)));
     let mut buttons = Vec::new();
     buttons.extend(next.map(|next| dialog.button("Next alerts", next)));
@@ -236,21 +249,24 @@ fn is_told(dialog: &DetailsDialog<'_>, page: &AlertPage) -> bool {
 }
 
 /// As in "Alerts 11-20 of 60".
-fn range(dialog: &DetailsDialog<'_>, page: &AlertPage, end: u32, has_next: bool) -> Own {
-    if end == page.from {
+fn range(dialog: &DetailsDialog<'_>, page: &AlertPage, end: u32) -> Own {
+    let (from, end) = (u64::from(page.from), u64::from(end));
+    if end == from {
         return Own::from("There are no more alerts");
     }
-    let end = u64::from(end);
-    if page.from == 0 && !has_next {
-        return Own::from("Alerts (").count(end).own(")");
-    }
-    let numbers = Own::from("Alerts ").count(u64::from(page.from) + 1).own("-").count(end);
+    let all = from.saturating_add(count(page.alerts.len()));
+    let numbers = if end == from + 1 {
+        Own::from("Alert ").count(end)
+    } else {
+        Own::from("Alerts ").count(from + 1).own("-").count(end)
+    };
     // The count is older than the page.
     let known = dialog.record.details().map_or(0, |details| details.alerts);
-    match (has_next, known > end) {
-        (false, _) => numbers.own(" of ").count(end),
-        (true, true) => numbers.own(" of ").count(known),
-        (true, false) => numbers.own(" of more"),
+    match page.next {
+        None if from == 0 && end == all => Own::from("Alerts (").count(end).own(")"),
+        None => numbers.own(" of ").count(all),
+        Some(_) if known > all => numbers.own(" of ").count(known),
+        Some(_) => numbers.own(" of more than ").count(all),
     }
 }
 
@@ -268,18 +284,17 @@ fn alert(dialog: &DetailsDialog<'_>, alert: &Alert) -> Vec<Element> {
     }));
     how.extend(said.source.as_deref().map(|source| small(Plain::from(" · ").foreign_or(source, NAME_LIMIT, "?"))));
     how.extend(alert.created_at.map(|at| small(Own::from(" · ").append(&dialog.clock(at)).into())));
-    let mut facts: Vec<TextRun> = Vec::new();
-    for fact in said.facts.iter().take(ALERT_FACTS) {
-        let gap = if facts.is_empty() { "" } else { " · " };
-        facts.extend(named(fact, gap, (ALERT_FACT_NAME_LIMIT, ALERT_FACT_LIMIT)));
-    }
+    let shown = said.facts.iter().take(ALERT_FACTS).map(|fact| {
+        let name = Plain::from("").foreign_or(&fact.name, ALERT_FACT_NAME_LIMIT, "(no name)");
+        name.own(": ").foreign_or(&fact.value, ALERT_FACT_LIMIT, "(empty)")
+    });
     let hidden = hidden(said, said.facts.len().min(ALERT_FACTS));
-    if hidden > 0 {
-        facts.push(small(Plain::from(" · and ").count(hidden).own(" more")));
-    }
+    let others = (hidden > 0).then(|| Plain::from("and ").count(hidden).own(" more"));
+    let facts = shown.chain(others).reduce(|line, fact| line.own(" · ").append(&fact));
+    let facts = facts.map(|facts| vec![small(facts)]);
     let body = said.body.as_deref().map(|body| vec![small(Plain::from("").foreign_or(body, ALERT_SUMMARY_LIMIT, ""))]);
     let first = Element::RichTextBlock(RichTextBlock::new(vec![summary], Spacing::Medium));
-    let rest = std::iter::once(how).chain(body).chain((!facts.is_empty()).then_some(facts));
+    let rest = std::iter::once(how).chain(body).chain(facts);
     std::iter::once(first)
         .chain(rest.map(|runs| Element::RichTextBlock(RichTextBlock::new(runs, Spacing::None))))
         .collect()

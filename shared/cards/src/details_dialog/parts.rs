@@ -18,9 +18,6 @@ const NOTE_LIMIT: usize = 600;
 const TITLE_LIMIT: usize = 120;
 const WORDS_LIMIT: usize = 160;
 
-/// How many business services are named.
-const MOST_IMPACTS: usize = 10;
-
 /// Longest name of a host, in UTF-16 units.
 const HOST_LIMIT: usize = 60;
 
@@ -42,14 +39,14 @@ fn section<T>(
     section
 }
 
-pub(super) fn impacts(dialog: &DetailsDialog<'_>) -> Vec<Element> {
-    let Some(found) = dialog.context.impacts.known() else { return Vec::new() };
-    let names = found.items.iter().take(MOST_IMPACTS).map(String::as_str);
-    let Some(names) = joined(names) else { return Vec::new() };
-    let hidden = count(found.items.len().saturating_sub(MOST_IMPACTS)).saturating_add(found.more);
-    let line = Element::RichTextBlock(RichTextBlock::new(vec![TextRun::new(names)], Spacing::Small));
+pub(super) fn impacts(dialog: &DetailsDialog<'_>, most: usize) -> Vec<Element> {
+    let Some(found) = dialog.context.impacts.known().filter(|found| !found.items.is_empty()) else { return Vec::new() };
+    let names = joined(found.items.iter().take(most).map(String::as_str));
+    let hidden = count(found.items.len().saturating_sub(most)).saturating_add(found.more);
+    let names =
+        names.map(|names| Element::RichTextBlock(RichTextBlock::new(vec![TextRun::new(names)], Spacing::Small)));
     let rest = more(hidden, found.at_least, "");
-    [heading("Impacted business services"), line].into_iter().chain(rest).collect()
+    std::iter::once(heading("Impacted business services")).chain(names).chain(rest).collect()
 }
 
 pub(super) fn outlier(dialog: &DetailsDialog<'_>) -> Vec<Element> {
