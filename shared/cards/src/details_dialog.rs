@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use self::parts::{activity, changes, impacts, notes, outlier, past, related, responders};
 use crate::data::{ButtonData, Verb};
 use crate::incident::{IncidentView, about, header, severity_word, source, spoken};
-use crate::log::NAME_LIMIT;
+use crate::log::{LISTED, NAME_LIMIT};
 use crate::schema::{
     Action, AdaptiveCard, Element, RichTextBlock, Size, Spacing, SubmitData, TextBlock, TextRun, Tone, Weight,
 };
@@ -142,6 +142,7 @@ fn draw(dialog: &DetailsDialog<'_>, room: Room) -> AdaptiveCard {
         Some(state) => head(dialog, state, room.people),
         None => vec![Element::TextBlock(TextBlock::heading("PagerDuty incident"))],
     };
+    let shortest = body.len();
     body.extend(late(dialog));
     let title = state.map_or("", |state| state.title.as_str());
     body.extend(dialog.record.details().into_iter().flat_map(|details| said(details, title, room)));
@@ -154,6 +155,9 @@ fn draw(dialog: &DetailsDialog<'_>, room: Room) -> AdaptiveCard {
     body.extend(changes(dialog, room.changes));
     body.extend(past(dialog, room.past));
     body.extend(related(dialog, room.related));
+    if body.len() == shortest {
+        body.push(small(text::nothing_more(), Spacing::Small));
+    }
     AdaptiveCard::new(state.map_or_else(|| Own::from("PagerDuty incident"), spoken), body, Vec::new())
 }
 
@@ -167,7 +171,9 @@ fn head(dialog: &DetailsDialog<'_>, state: &Snapshot, people: usize) -> Vec<Elem
     let policy = policy.map(|name| Plain::from("Escalation policy: ").foreign_or(name, NAME_LIMIT, "(no name)"));
     let names = state.assignees.iter().take(people).map(|person| person.name.as_str());
     let hidden = count(state.assignees.len().saturating_sub(people));
-    let assigned = joined(names).map(|names| {
+    // The head names a few.
+    let is_told = state.status != Status::Resolved && state.assignees.len() <= LISTED;
+    let assigned = joined(names).filter(|_| !is_told).map(|names| {
         let line = Plain::from("Assigned to: ").append(&names);
         if hidden > 0 { line.own(" and ").count(hidden).own(" more") } else { line }
     });
@@ -204,11 +210,12 @@ fn said(details: &Details, title: &str, room: Room) -> Vec<Element> {
     let body = details.body.as_deref().filter(is_new);
     let summary = details.summary.as_deref().filter(is_new).filter(|summary| body != Some(*summary));
     let mut said = Vec::new();
-    said.extend(summary.into_iter().flat_map(|summary| lines(summary, SUMMARY_LIMIT)));
-    said.extend(body.into_iter().flat_map(|body| lines(body, room.words)));
+    said.extend(summary.into_iter().flat_map(|summary| lines(summary, SUMMARY_LIMIT, Spacing::Small)));
+    said.extend(body.into_iter().flat_map(|body| lines(body, room.words, Spacing::Small)));
     said.extend(source(details));
     let shown = details.facts.len().min(room.facts);
-    said.extend(details.facts.iter().take(shown).map(named));
+    let gaps = std::iter::once(Spacing::Small).chain(std::iter::repeat(Spacing::None));
+    said.extend(details.facts.iter().take(shown).zip(gaps).map(|(fact, gap)| named(fact, gap)));
     said.extend(more(hidden(details, shown), false, ""));
     said
 }
@@ -217,11 +224,11 @@ fn hidden(details: &Details, shown: usize) -> u64 {
     count(details.facts.len() - shown).saturating_add(details.more_facts)
 }
 
-fn named(fact: &Fact) -> Element {
+fn named(fact: &Fact, gap: Spacing) -> Element {
     let small = |text: Plain, is_subtle| TextRun { size: Some(Size::Small), is_subtle, ..TextRun::new(text) };
     let name = Plain::from("").foreign_or(&fact.name, FACT_NAME_LIMIT, "(no name)").own(": ");
     let value = Plain::from("").foreign_or(&fact.value, FACT_LIMIT, "(empty)");
-    Element::RichTextBlock(RichTextBlock::new(vec![small(name, true), small(value, false)], Spacing::Small))
+    Element::RichTextBlock(RichTextBlock::new(vec![small(name, true), small(value, false)], gap))
 }
 
 /// The alerts of the page. Those that do not fit are on the next one.
@@ -318,15 +325,15 @@ fn more(more: u64, at_least: bool, what: &'static str) -> Option<Element> {
 }
 
 /// A text with its line breaks: one paragraph for each line, since a run of text has none.
-fn lines(text: &str, limit: usize) -> Vec<Element> {
+fn lines(text: &str, limit: usize, gap: Spacing) -> Vec<Element> {
     let mut left = limit;
-    let (mut shown, mut gap) = (Vec::new(), Spacing::Small);
+    let (mut shown, mut gap) = (Vec::new(), gap);
     let mut rest = text.lines();
     for line in rest.by_ref() {
         let line = Plain::from("").foreign_or(line, left, "");
         let length = line.utf16_len();
         if length == 0 {
-            gap = Spacing::Small;
+            gap = if shown.is_empty() { gap } else { Spacing::Small };
             continue;
         }
         shown.push(Element::RichTextBlock(RichTextBlock::new(vec![TextRun::new(line)], gap)));

@@ -335,6 +335,11 @@ pub(crate) fn late_parts(parts: &[&'static str]) -> Own {
     line.own(". The rest is here.")
 }
 
+/// There is nothing around the incident.
+pub(crate) fn nothing_more() -> Own {
+    Own::from("PagerDuty has nothing more to show of this incident.")
+}
+
 /// What a card says when its incident cannot be shown.
 pub(crate) fn no_details() -> Own {
     Own::from("PagerDuty has not told me the details yet. This card will update by itself.")

@@ -70,13 +70,10 @@ fn how_usual(outlier: &Outlier) -> Option<Plain> {
             Some(share) => line.own(", ").number(share / 10).own(".").number(share % 10).own(" % of its incidents"),
             None => line,
         };
-        let line = match outlier.since {
-            Some(since) => line.own(", since ").day(since),
-            None => line,
-        };
-        let line = match outlier.until {
-            Some(until) => line.own(", until ").day(until),
-            None => line,
+        let line = match (outlier.since, outlier.until) {
+            (Some(since), Some(until)) => line.own(", from ").day(since).own(" to ").day(until),
+            (Some(since), None) => line.own(", since ").day(since),
+            (None, _) => line,
         };
         Plain::from(line.own("."))
     });
@@ -89,7 +86,7 @@ pub(super) fn notes(dialog: &DetailsDialog<'_>, most: usize) -> Vec<Element> {
         let by = note.by.as_deref().map(|by| Plain::from("").foreign_or(by, NAME_LIMIT, "somebody"));
         let head = at.into_iter().chain(by).reduce(|line, part| line.own(" · ").append(&part));
         let head = head.map(|head| small(head, Spacing::Medium));
-        head.into_iter().chain(lines(&note.content, NOTE_LIMIT)).collect()
+        head.into_iter().chain(lines(&note.content, NOTE_LIMIT, Spacing::None)).collect()
     })
 }
 
@@ -190,7 +187,7 @@ fn neighbour(dialog: &DetailsDialog<'_>, one: &Neighbour) -> Vec<Element> {
     let title = number.foreign_or(&one.title, TITLE_LIMIT, "(no title)");
     let status = one.status.map(|status| (word(status).0, tone(status)));
     let service = one.service.as_deref().map(|name| Plain::from("").foreign_or(name, NAME_LIMIT, "(no name)"));
-    let at = one.created_at.map(|at| Plain::from(Own::from("").time_in(at, dialog.zone)));
+    let at = one.created_at.map(|at| Plain::from(dialog.clock(at)));
     let why = one.why.iter().take(2).map(|why| match why {
         Relation::Alike => Plain::from("looks alike"),
         Relation::Dependency => Plain::from("services depend on each other"),
