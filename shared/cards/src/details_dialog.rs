@@ -195,11 +195,13 @@ fn late(dialog: &DetailsDialog<'_>) -> Vec<Element> {
         (context.past.is_late(), "past incidents"),
         (context.related.is_late(), "related incidents"),
     ];
+    let all = parts.len();
     let late: Vec<&'static str> = parts.into_iter().filter(|(is_late, _)| *is_late).map(|(_, name)| name).collect();
     if late.is_empty() {
         return Vec::new();
     }
-    let sentence = TextBlock { color: Some(Tone::Warning), ..TextBlock::new(text::late_parts(&late)) };
+    let sentence = if late.len() == all { text::nothing_in_time() } else { text::late_parts(&late) };
+    let sentence = TextBlock { color: Some(Tone::Warning), ..TextBlock::new(sentence) };
     let retry = Element::ActionSet { actions: vec![dialog.button("Retry", dialog.from)] };
     vec![Element::TextBlock(sentence), retry]
 }

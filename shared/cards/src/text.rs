@@ -335,6 +335,11 @@ pub(crate) fn late_parts(parts: &[&'static str]) -> Own {
     line.own(". The rest is here.")
 }
 
+/// Nothing around the incident is there.
+pub(crate) fn nothing_in_time() -> Own {
+    Own::from("PagerDuty did not answer in time, so this is only what the card knows.")
+}
+
 /// There is nothing around the incident.
 pub(crate) fn nothing_more() -> Own {
     Own::from("PagerDuty has nothing more to show of this incident.")

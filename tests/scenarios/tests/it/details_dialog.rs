@@ -194,6 +194,44 @@ async fn what_fails_in_passing_can_be_asked_again() {
 }
 
 #[tokio::test]
+async fn when_nothing_is_told_the_dialog_shows_what_the_card_knows() {
+    let around = Around::whole().await;
+    let pagerduty = around.world.pagerduty();
+    pagerduty.fail_next(9, &Fault::Hang);
+    let asked = Instant::now();
+    let page = around.open("Ada Wong").await;
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    shows(&page, &["DB down", "Escalation policy: ", "so this is only what the card knows."]);
+    assert_eq!(buttons(&page), ["Retry"]);
+    let page = around.press("Ada Wong", "Retry").await;
+    assert_eq!(buttons(&page), Vec::<String>::new());
+
+    // The token has ended, and there is no other for now.
+    around.world.tick(SignedDuration::from_hours(25));
+    pagerduty.fail_next_token(1, &Fault::Status(503));
+    let page = around.open("Ada Wong").await;
+    shows(&page, &["DB down", "so this is only what the card knows."]);
+    shows(&around.press("Ada Wong", "Retry").await, &["Alerts (2)"]);
+    around.world.finish();
+}
+
+#[tokio::test]
+async fn times_are_those_of_the_channels_zone() {
+    let around = Around::whole().await;
+    let (app, service) = (&around.world.stack.app, around.world.service("Payments"));
+    let channel = around.world.card_key("Payments", &around.incident).channel;
+    let service = domain::ids::ServiceId::new(service).unwrap();
+    let key = domain::connection::ConnectionKey { account: crate::world::account(), service, channel };
+    let connection = app.store.connection(&key).await.unwrap().unwrap();
+    let manner = domain::connection::Manner { zone: domain::zone::Zone::named("Asia/Tokyo").ok(), mentions: None };
+    assert!(app.store.change_manner(&connection, &manner).await.unwrap());
+    let page = around.open("Ada Wong").await;
+    shows(&page, &["23 Nov 2026, 18:00 JST (Asia/Tokyo)", "18:01 JST · Ben Okafor", "17:55 JST · build-17"]);
+    hides(&page, &["UTC"]);
+    around.world.finish();
+}
+
+#[tokio::test]
 async fn sixty_alerts_are_paged_through_once() {
     let around = Around::new().await;
     let world = &around.world;
