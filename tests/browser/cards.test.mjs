@@ -70,6 +70,23 @@ for (const [theme, colours] of Object.entries(themes)) {
   });
 }
 
+test("on a phone the dialog of details is not wider than the screen", async () => {
+  const page = await browser.newPage({ viewport: { width: 320, height: 700 } });
+  await page.setContent('<!doctype html><style>body { margin: 0; font: 14px "Liberation Sans", sans-serif }</style>');
+  await page.addScriptTag({ content: renderer });
+  const dialogs = cards.filter(({ name }) => name.startsWith("details_"));
+  assert.ok(dialogs.length > 2, `${dialogs.length} dialogs`);
+  const wrong = await page.evaluate((dialogs) => dialogs.flatMap(({ name, card }) => {
+    const drawn = new AdaptiveCards.AdaptiveCard();
+    drawn.parse(card);
+    document.body.replaceChildren(drawn.render());
+    const wide = document.documentElement.scrollWidth;
+    return wide > 320 ? [`${name}: ${wide} px wide`] : [];
+  }), dialogs);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
 test("on a phone a storm's first button is on the first screen", async () => {
   const page = await browser.newPage({ viewport: { width: 320, height: 700 } });
   await page.setContent('<!doctype html><style>body { margin: 0; font: 14px "Liberation Sans", sans-serif }</style>');

@@ -17,12 +17,13 @@ use teams::activity::Inbound;
 use teams::reply;
 
 use crate::click::Clicked;
-use crate::dialog::{Form, IncidentPage};
+use crate::dialog::{Details, Form, IncidentPage};
 use crate::error::FlowError;
 use crate::forms::Page;
 use crate::storm::{self, List, Question, StormPage};
 
 const FORM_TITLE: &str = "Create a PagerDuty incident";
+const DETAILS_TITLE: &str = "Incident details";
 const STORM_TITLE: &str = "Incident storm";
 
 /// What is answered when there is no time left.
@@ -157,6 +158,15 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Said {
 pub(crate) fn dialog(page: IncidentPage) -> Response {
     Json(match page {
         IncidentPage::Form(form) => deed_form(&form),
+        IncidentPage::Details(details) => {
+            let Details { record, context, from, zone } = &*details;
+            let shown = cards::DetailsDialog { record, context, from: *from, zone };
+            reply::task_card(DETAILS_TITLE, &cards::details_dialog(&shown))
+        }
+        IncidentPage::NotShown(error) => {
+            let (Said::Well(sentence) | Said::Badly(_, sentence)) = not_done(&error);
+            reply::task_message(&sentence)
+        }
         IncidentPage::Clicked(clicked) => {
             let (Said::Well(sentence) | Said::Badly(_, sentence)) = said(&clicked);
             reply::task_message(&sentence)

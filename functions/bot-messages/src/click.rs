@@ -158,6 +158,11 @@ async fn on_card(
 /// In which time zone the channel reads its cards, for an answer that shows one.
 pub(crate) async fn zone_of(app: &App, who: &Who, clicked: &Clicked) -> Zone {
     let (Clicked::Shows(record) | Clicked::Acted(_, Outcome::Done(record))) = clicked else { return Zone::UTC };
+    zone_for(app, who, record).await
+}
+
+/// In which time zone the channel reads what concerns this incident.
+pub(crate) async fn zone_for(app: &App, who: &Who, record: &IncidentRecord) -> Zone {
     let (Some(channel), Some(state)) = (&who.channel, record.state()) else { return Zone::UTC };
     let (account, service, channel) = (record.account.clone(), state.service.id.clone(), channel.clone());
     // Its times are right in any zone.

@@ -1,13 +1,18 @@
-//! The dialogs of an incident's card: the forms of deeds.
+//! The dialogs of an incident's card: the forms of deeds, and everything that is known of it.
 //!
 //! What a button carries is a hint that anybody could have forged: the card must be known in the very channel that the click came
 //! from, and PagerDuty decides with the person's own token.
 
 use cards::data::{ButtonData, Verb};
+use domain::context::Context;
 use domain::deed::{DeedKind, Inputs};
 use domain::ids::{AccountId, CauseId, IncidentId};
+use domain::incident::IncidentRecord;
+use domain::zone::Zone;
 use incidents::Outcome;
-use runtime::App;
+use pagerduty::rest::ApiError;
+use runtime::{App, PersonError};
+use store::StoredLink;
 use teams::auth::Verified;
 
 use crate::click::{self, Clicked};
@@ -18,6 +23,10 @@ use crate::who::{Who, was_sent};
 pub(crate) enum IncidentPage {
     /// A deed's form, empty or with what was typed.
     Form(Box<Form>),
+    /// Everything that is known of the incident.
+    Details(Box<Details>),
+    /// PagerDuty does not show the incident to this person.
+    NotShown(ApiError),
     /// The same as a click is answered.
     Clicked(Clicked),
 }
@@ -35,25 +44,78 @@ pub(crate) struct Form {
     pub(crate) outcome: Option<Outcome>,
 }
 
+impl From<Clicked> for IncidentPage {
+    fn from(clicked: Clicked) -> Self {
+        Self::Clicked(clicked)
+    }
+}
+
+/// An incident with what is around it.
+#[derive(Debug)]
+pub(crate) struct Details {
+    pub(crate) record: IncidentRecord,
+    pub(crate) context: Context,
+    /// How many alerts are before the page that was asked for.
+    pub(crate) from: u32,
+    pub(crate) zone: Zone,
+}
+
 /// Opens a dialog. Nothing is done yet, whatever the button carries.
 pub(crate) async fn open(app: &App, who: &Who, data: ButtonData) -> IncidentPage {
     let page = async {
-        let Verb::Deed(kind) = data.verb else { return Err(Clicked::UnknownButton) };
-        let channel = who.channel.as_ref().ok_or(Clicked::UnknownCard)?;
-        click::card_in(app, who, &data.account, &data.incident, channel).await?;
-        let Some(user) = &who.user else { return Err(Clicked::UnknownPerson) };
-        // Whoever has to link first is told before they write.
-        if app.store.link(&who.tenant, user, &data.account).await?.is_none() {
-            let sent = who.send_link(app, Some(data.account.clone()), None).await;
-            return Err(if was_sent(sent) { Clicked::LinkSent } else { Clicked::LinkNotSent });
+        match data.verb {
+            Verb::Deed(kind) => {
+                linked(app, who, &data).await?;
+                Ok(IncidentPage::Form(Box::new(form(app, data, kind, None).await)))
+            }
+            Verb::Details => details(app, who, &data).await,
+            Verb::Refresh | Verb::LinkAccounts | Verb::NotAdmin | Verb::Resume => Err(Clicked::UnknownButton.into()),
         }
-        Ok(form(app, data, kind, None).await)
     };
-    Box::pin(page).await.map_or_else(IncidentPage::Clicked, |form| IncidentPage::Form(Box::new(form)))
+    Box::pin(page).await.unwrap_or_else(|instead: IncidentPage| instead)
 }
 
-/// Does what the form asks for. What was typed stays until it is done.
+/// The person, where the card is known and they may be asked for. Whoever has to link first is told before they write or wait.
+async fn linked(app: &App, who: &Who, data: &ButtonData) -> Result<StoredLink, Clicked> {
+    let channel = who.channel.as_ref().ok_or(Clicked::UnknownCard)?;
+    click::card_in(app, who, &data.account, &data.incident, channel).await?;
+    let Some(user) = &who.user else { return Err(Clicked::UnknownPerson) };
+    match app.store.link(&who.tenant, user, &data.account).await? {
+        Some(link) => Ok(link),
+        None => Err(link_first(app, who, data).await),
+    }
+}
+
+async fn link_first(app: &App, who: &Who, data: &ButtonData) -> Clicked {
+    let sent = who.send_link(app, Some(data.account.clone()), None).await;
+    if was_sent(sent) { Clicked::LinkSent } else { Clicked::LinkNotSent }
+}
+
+/// As PagerDuty tells it to this person.
+async fn details(app: &App, who: &Who, data: &ButtonData) -> Result<IncidentPage, IncidentPage> {
+    let link = linked(app, who, data).await?;
+    let known = async {
+        let stored = app.store.record(&data.account, &data.incident).await?.ok_or(Clicked::UnknownCard)?;
+        let zone = click::zone_for(app, who, &stored.record).await;
+        Ok::<_, Clicked>((stored.record, zone))
+    };
+    let context = incidents::context(app, &link, &data.incident, data.from, who.deadline);
+    let (known, context) = tokio::join!(Box::pin(known), Box::pin(context));
+    let context = match context {
+        Ok(context) => context,
+        Err(PersonError::NeedsLink) => return Err(link_first(app, who, data).await.into()),
+        Err(PersonError::PagerDuty(error)) => return Err(IncidentPage::NotShown(error)),
+        Err(error) => return Err(Clicked::from(error).into()),
+    };
+    let (record, zone) = known?;
+    Ok(IncidentPage::Details(Box::new(Details { record, context, from: data.from, zone })))
+}
+
+/// Does what the form asks for, and turns pages. What was typed stays until it is done.
 pub(crate) async fn submit(app: &App, who: &Who, verified: &Verified, data: ButtonData) -> IncidentPage {
+    if data.verb == Verb::Details {
+        return open(app, who, data).await;
+    }
     let page = async {
         let Verb::Deed(kind) = data.verb else { return Err(Clicked::UnknownButton) };
         let channel = who.channel.as_ref().ok_or(Clicked::UnknownCard)?;

@@ -27,6 +27,9 @@ pub struct ButtonData {
     pub incident: IncidentId,
     /// What the button asks for. A dialog comes back without the button's own verb.
     pub verb: Verb,
+    /// How many alerts are before the page that is wanted of [`Verb::Details`].
+    #[serde(default, deserialize_with = "forward::or_default", skip_serializing_if = "is_zero")]
+    pub from: u32,
     /// Makes Teams open a dialog; absent inside of one.
     #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub(crate) msteams: Option<OpensDialog>,
@@ -39,7 +42,7 @@ impl ButtonData {
     /// What a button on the card of this incident carries.
     #[must_use]
     pub fn new(account: AccountId, incident: IncidentId, verb: Verb) -> Self {
-        Self { v: VERSION, account, incident, verb, msteams: None, inputs: Inputs::new() }
+        Self { v: VERSION, account, incident, verb, from: 0, msteams: None, inputs: Inputs::new() }
     }
 
     /// What a button carries that opens a dialog about this incident.
@@ -60,6 +63,11 @@ impl ButtonData {
         data.as_object_mut()?.entry("verb").or_insert_with(|| verb.as_str().into());
         serde_json::from_value(data).ok().filter(|data: &Self| data.verb == verb)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// Clients may add values of other kinds.
@@ -411,6 +419,18 @@ mod tests {
         ];
         for forged in table {
             assert_eq!(ButtonData::of_click(NOTE, forged.clone()), None, "{forged}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_details_is_kept_and_a_forged_one_is_the_first() {
+        let page = ButtonData { from: 20, ..ButtonData { verb: Verb::Details, ..data(None) } };
+        let sent = serde_json::to_value(&page).unwrap();
+        assert_eq!(sent, json!({ "v": 1, "account": "PACC1", "incident": "Q1", "verb": "details", "from": 20 }));
+        assert_eq!(ButtonData::read(&sent), Some(page));
+        for forged in [json!(-1), json!("20"), json!([20]), json!(1e30), Value::Null] {
+            let data = json!({ "v": 1, "account": "PACC1", "incident": "Q1", "verb": "details", "from": forged });
+            assert_eq!(ButtonData::read(&data).map(|data| data.from), Some(0), "{data}");
         }
     }
 

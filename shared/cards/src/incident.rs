@@ -110,7 +110,7 @@ pub fn incident_left(record: &IncidentRecord, since: Timestamp) -> Card {
     Card { summary: name().into_literal(), content }
 }
 
-fn spoken(state: &Snapshot) -> Own {
+pub(crate) fn spoken(state: &Snapshot) -> Own {
     Own::from("PagerDuty incident #").number(state.number).own(": ").own(word(state.status).1).own(".")
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn tone(status: Status) -> Tone {
 }
 
 /// What one has to know of it: how it is, how bad, whose; what it is; since when. A tap on the title opens it in PagerDuty.
-fn header(view: &IncidentView<'_>, state: &Snapshot) -> Element {
+pub(crate) fn header(view: &IncidentView<'_>, state: &Snapshot) -> Element {
     let record = view.record;
     let head = match state.status {
         Status::Resolved => ended(state, record),
@@ -275,7 +275,7 @@ fn after(line: Plain, state: &Snapshot, at: Timestamp) -> Plain {
 }
 
 /// As in "23 Nov 2026, 10:36 CET (Europe/Berlin) · 3 alerts · escalates at 11:06 CET". None, if nothing is known.
-fn about(view: &IncidentView<'_>, state: &Snapshot) -> Option<Plain> {
+pub(crate) fn about(view: &IncidentView<'_>, state: &Snapshot) -> Option<Plain> {
     let created = state.created_at.map(|at| Own::from("").time_in(at, view.zone));
     let alerts = view.record.details().map_or(0, |details| details.alerts);
     let alerts = (alerts > 0).then(|| Own::from("").count(alerts).own(if alerts == 1 { " alert" } else { " alerts" }));
@@ -296,6 +296,13 @@ fn said(state: &Snapshot, details: &Details, room: Room) -> Vec<Element> {
         let run = TextRun::new(Plain::from("").foreign_or(words, SAID_LIMIT, ""));
         Element::RichTextBlock(RichTextBlock::new(vec![run], Spacing::Small))
     }));
+    said.extend(source(details));
+    said.extend(alert_facts(details, room.facts));
+    said
+}
+
+/// How bad it is and where, as in "Critical on db-7 · Conference +49 30 1".
+pub(crate) fn source(details: &Details) -> Option<Element> {
     let severity = details.severity.map(|severity| {
         let (word, tone) = severity_word(severity);
         TextRun { weight: Some(Weight::Bolder), size: Some(Size::Small), color: tone, ..TextRun::new(word) }
@@ -310,11 +317,7 @@ fn said(state: &Snapshot, details: &Details, room: Room) -> Vec<Element> {
         TextRun { size: Some(Size::Small), ..TextRun::new(line) }
     });
     let runs: Vec<TextRun> = severity.into_iter().chain(source).chain(number).collect();
-    if !runs.is_empty() {
-        said.push(Element::RichTextBlock(RichTextBlock::new(runs, Spacing::Small)));
-    }
-    said.extend(alert_facts(details, room.facts));
-    said
+    (!runs.is_empty()).then(|| Element::RichTextBlock(RichTextBlock::new(runs, Spacing::Small)))
 }
 
 /// The facts of an alert in one paragraph, since a column of labels leaves no room for them on a phone.

@@ -7,6 +7,7 @@
 
 mod commands;
 pub mod data;
+mod details_dialog;
 mod incident;
 mod incident_dialogs;
 mod link;
@@ -30,6 +31,7 @@ pub use commands::{
     COMMANDS, Command, CommandName, Place, Reader, find as find_command, help, nearest, not_allowed, unknown_command,
     wrong_place,
 };
+pub use details_dialog::{DetailsDialog, details_dialog};
 pub use incident::{IncidentView, incident, incident_fallback, incident_left, incident_line};
 pub use incident_dialogs::{DeedForm, deed_form};
 pub use mention::{Call, Called, Mention, call};

@@ -1,6 +1,6 @@
 //! The addresses that a button may open.
 
-use domain::ids::{ActivityId, ChannelId};
+use domain::ids::{ActivityId, ChannelId, IncidentId};
 use serde::Serialize;
 use url::{Host, Url};
 
@@ -25,6 +25,15 @@ impl Link {
             Host::Ipv6(ip) => ip.is_loopback(),
         };
         trusted.then(|| Self(url.into()))
+    }
+
+    /// The page of another incident of the same account: PagerDuty does not always name it.
+    pub(crate) fn sibling(known: &str, incident: &IncidentId) -> Option<Self> {
+        let mut url = parse(known)?;
+        url.path_segments_mut().ok()?.pop_if_empty().pop().push(incident.as_str());
+        url.set_query(None);
+        url.set_fragment(None);
+        Self::pagerduty(url.as_str())
     }
 
     /// One of our own pages. Where we are reached is the operator's decision, so any host will do.
@@ -91,6 +100,22 @@ mod tests {
             assert_eq!(Link::pagerduty(text), None, "{text}");
         }
         assert_eq!(Link::pagerduty(&format!("https://acme.pagerduty.com/{}", "a".repeat(MAX_LINK_BYTES))), None);
+    }
+
+    #[test]
+    fn another_incident_is_beside_the_known_one() {
+        let other = IncidentId::new("Q2").unwrap();
+        for (known, expected) in [
+            ("https://acme.pagerduty.com/incidents/Q1", Some("https://acme.pagerduty.com/incidents/Q2")),
+            ("https://acme.pagerduty.com/incidents/Q1/?a#b", Some("https://acme.pagerduty.com/incidents/Q2")),
+            ("https://evil.example/incidents/Q1", None),
+            ("", None),
+        ] {
+            assert_eq!(Link::sibling(known, &other), expected.map(|url| Link(url.to_owned())), "{known}");
+        }
+        let odd = IncidentId::new("../\"?@evil.example").unwrap();
+        let link = Link::sibling("https://acme.pagerduty.com/incidents/Q1", &odd).unwrap();
+        assert!(link.0.starts_with("https://acme.pagerduty.com/incidents/..%2F"), "{link:?}");
     }
 
     #[test]

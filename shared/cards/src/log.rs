@@ -12,7 +12,7 @@ pub(crate) const NAME_LIMIT: usize = 60;
 const RESOLUTION: &str = "Resolution Note:";
 
 /// How many names a list shows.
-const LISTED: usize = 4;
+pub(crate) const LISTED: usize = 4;
 
 /// One line, as in "Acknowledged by Ada". Free text in it takes at most `text_limit` UTF-16 units.
 pub(crate) fn phrase(entry: &LogEntry, text_limit: usize) -> Plain {

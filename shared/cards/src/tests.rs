@@ -1,5 +1,6 @@
 //! Whole cards: as snapshots, as a table of buttons, and with hostile text in every field.
 
+mod details;
 mod hostile;
 mod storms;
 
@@ -187,6 +188,19 @@ fn an_incident_without_its_state() {
     let mut record = triggered();
     record.snapshot = None;
     assert_json_snapshot!(incident(&record));
+}
+
+#[test]
+fn the_dialog_with_all_that_is_known() {
+    use domain::context::{Context, Part};
+    let whole = details::context();
+    assert_json_snapshot!("details_whole", details::dialog(&details::told(), &whole, 0));
+    let late = Context { alerts: Part::Late, activity: Part::Late, past: Part::Late, related: Part::NotGiven, ..whole };
+    assert_json_snapshot!("details_late", details::dialog(&details::told(), &late, 10));
+    let mut record = triggered();
+    state(&mut record).assignees.clear();
+    state(&mut record).escalation_policy = None;
+    assert_json_snapshot!("details_bare", details::dialog(&record, &details::nothing(), 0));
 }
 
 #[test]

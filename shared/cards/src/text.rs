@@ -318,6 +318,33 @@ pub const NOTHING_TO_AUTHORIZE: &str = "This team does not wait for authorizatio
 /// A request of Teams for which there is no answer.
 pub const NOT_SUPPORTED: &str = "I cannot do this here.";
 
+/// Which parts of an incident's details are not there.
+pub(crate) fn late_parts(parts: &[&'static str]) -> Own {
+    let last = parts.len().saturating_sub(1);
+    let line = Own::from("PagerDuty has not told me in time: ");
+    let line = parts.iter().enumerate().fold(line, |line, (index, part)| {
+        let gap = if index == 0 {
+            ""
+        } else if index == last {
+            " and "
+        } else {
+            ", "
+        };
+        line.own(gap).own(part)
+    });
+    line.own(". The rest is here.")
+}
+
+/// Nothing around the incident is there.
+pub(crate) fn nothing_in_time() -> Own {
+    Own::from("PagerDuty did not answer in time, so this is only what the card knows.")
+}
+
+/// There is nothing around the incident.
+pub(crate) fn nothing_more() -> Own {
+    Own::from("PagerDuty has nothing more to show of this incident.")
+}
+
 /// What a card says when its incident cannot be shown.
 pub(crate) fn no_details() -> Own {
     Own::from("PagerDuty has not told me the details yet. This card will update by itself.")

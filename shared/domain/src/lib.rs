@@ -9,6 +9,7 @@ pub mod budget;
 pub mod cause;
 pub mod channel;
 pub mod connection;
+pub mod context;
 pub mod deed;
 pub mod details;
 pub mod event;

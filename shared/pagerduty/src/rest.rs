@@ -3,6 +3,7 @@
 //! Nothing is repeated here: whether a call may be made again depends on what it does, which the caller knows. Any 2xx is
 //! success, since the documented statuses and the real ones differ. [`ApiError`] is what every call can return.
 
+mod context;
 mod details;
 mod directory;
 mod error;

@@ -79,7 +79,7 @@ fn priority(value: &Value) -> Option<Priority> {
     Some(Priority { id: text(value, "id").and_then(|id| PriorityId::new(id).ok()), name: name(value)? })
 }
 
-fn status(value: &Value) -> Option<Status> {
+pub(crate) fn status(value: &Value) -> Option<Status> {
     match text(value, "status")? {
         "triggered" => Some(Status::Triggered),
         "acknowledged" => Some(Status::Acknowledged),
@@ -94,12 +94,12 @@ fn urgency(value: &Value) -> Urgency {
 }
 
 /// The incident's number: `number` in webhooks, `incident_number` in REST answers.
-fn number(value: &Value) -> Option<u64> {
+pub(crate) fn number(value: &Value) -> Option<u64> {
     ["number", "incident_number"].iter().find_map(|key| text_or_number(value, key)?.parse().ok())
 }
 
 /// A page's address; an over-long one is left out, since half of it leads nowhere.
-fn link(value: &Value) -> Option<&str> {
+pub(crate) fn link(value: &Value) -> Option<&str> {
     text(value, "html_url").filter(|url| url.len() <= MAX_LINK_BYTES)
 }
 

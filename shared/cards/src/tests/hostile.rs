@@ -1,5 +1,9 @@
 //! Whatever stands in an incident: its card stays small, stays a card, and nothing foreign in it comes alive.
 
+use domain::context::{
+    Activity, ActivityKind, Alert, AlertPage, Category, Change, Context, Neighbour, Outlier, Part, Reason, Relation,
+    Reply, Responder, Several, Written,
+};
 use domain::incident::LOG_LIMIT;
 use domain::storm::{Followed, Kind, Row};
 use proptest::prelude::*;
@@ -294,6 +298,71 @@ prop_compose! {
     }
 }
 
+fn part<T: Clone + std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> impl Strategy<Value = Part<T>> {
+    prop_oneof![8 => strategy.prop_map(Part::Known), 1 => Just(Part::Late), 1 => Just(Part::NotGiven)]
+}
+
+fn several<T: Clone + std::fmt::Debug>(one: impl Strategy<Value = T>) -> impl Strategy<Value = Part<Several<T>>> {
+    let items = prop::collection::vec(one, 0..3);
+    // The reader keeps some dozens of them.
+    let many = (items, 1..6_usize).prop_map(|(items, times)| vec![items; times].concat());
+    part((many, any::<u64>(), any::<bool>()).prop_map(|(items, more, at_least)| Several { items, more, at_least }))
+}
+
+prop_compose! {
+    fn neighbour()(
+        texts in prop::array::uniform3(foreign()),
+        id in id(),
+        url in prop_oneof![foreign(), Just(format!("https://acme.pagerduty.com/{}", "a".repeat(970)))],
+        number in any::<Option<u64>>(),
+    ) -> Neighbour {
+        let [title, service, why] = texts;
+        let created_at = Some(at("09:00:00"));
+        let (id, why) = (IncidentId::new(id).unwrap(), vec![Relation::Other(why); 3]);
+        Neighbour { id, number, title, status: Some(Status::Resolved), service: Some(service), created_at, html_url: Some(url), why }
+    }
+}
+
+prop_compose! {
+    fn change()(texts in prop::array::uniform4(foreign()), is_page in any::<bool>()) -> Change {
+        let [summary, source, why, url] = texts;
+        let url = if is_page { format!("https://ci.example/{}", "\"<at>{{".repeat(50)) } else { url };
+        Change { summary, at: Some(at("09:00:00")), source: Some(source), url: Some(url), why: Some(Reason::Other(why)) }
+    }
+}
+
+prop_compose! {
+    fn context()(
+        alerts in prop::collection::vec((details(), any::<bool>()), 0..=2),
+        paging in (any::<u32>(), any::<Option<u32>>()),
+        activity in several((foreign(), foreign(), prop::collection::vec(foreign(), 0..6)).prop_map(|(by, kind, to)| {
+            Activity { at: Some(at("09:00:00")), by: Some(by), kind: ActivityKind::Other(kind), to }
+        })),
+        notes in several((foreign(), foreign()).prop_map(|(by, content)| Written { at: None, by: Some(by), content })),
+        responders in several(prop::array::uniform4(foreign()).prop_map(|[name, reply, by, message]| {
+            Responder { name, reply: Reply::Other(reply), asked_by: Some(by), message: Some(message) }
+        })),
+        neighbours in (several(neighbour()), several(neighbour())),
+        changes in several(change()),
+        outlier in part((foreign(), any::<(u64, u64)>()).prop_map(|(category, (count, share))| Outlier {
+            category: Some(Category::Other(category)),
+            count: Some(count),
+            per_mille: Some(share),
+            ..Outlier::default()
+        })),
+        impacts in several(foreign()),
+        is_late in any::<bool>(),
+    ) -> Context {
+        let alerts = alerts.into_iter().map(|(said, is_resolved)| Alert { said, is_resolved, created_at: Some(at("09:00:00")) });
+        let alerts: Vec<Alert> = alerts.collect();
+        let alerts = vec![alerts; 5].concat();
+        let page = AlertPage { alerts, from: paging.0, next: paging.1 };
+        let alerts = if is_late { Part::Late } else { Part::Known(page) };
+        let (past, related) = neighbours;
+        Context { alerts, activity, notes, responders, past, related, changes, outlier, impacts }
+    }
+}
+
 fn alone(content: crate::AdaptiveCard) -> Card {
     Card { summary: "A dialog".to_owned(), content }
 }
@@ -307,6 +376,16 @@ proptest! {
         assert_harmless_on_phones(&crate::incident_fallback(&record));
         assert_harmless_on_phones(&crate::incident_left(&record, at("09:00:00")));
         assert_harmless_on_phones(&incident(&IncidentRecord { snapshot: None, ..record }));
+    }
+
+    #[test]
+    fn the_dialog_of_details_stays_small_and_harmless(record in record(), context in context(), from in any::<u32>()) {
+        let zone = Zone::UTC;
+        let shown = |record: &IncidentRecord| {
+            alone(crate::details_dialog(&crate::DetailsDialog { record, context: &context, from, zone: &zone }))
+        };
+        assert_harmless_on_phones(&shown(&record));
+        assert_harmless_on_phones(&shown(&IncidentRecord { snapshot: None, ..record }));
     }
 
     #[test]

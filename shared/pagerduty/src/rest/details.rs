@@ -83,6 +83,13 @@ fn bridge(value: &Value) -> Option<Bridge> {
     (url.is_some() || number.is_some()).then_some(Bridge { url, number })
 }
 
+/// What one alert says.
+pub(super) fn of_alert(alert: &Value) -> Details {
+    let mut details = Details::default();
+    add_alert(&mut details, alert);
+    details
+}
+
 fn add_alert(details: &mut Details, alert: &Value) {
     details.alerts = details.alerts.max(1);
     details.summary = text(alert, "summary").map(|summary| bounded(summary.trim(), MAX_SUMMARY));

@@ -26,22 +26,22 @@ use crate::server::{http, nowhere};
 const EMAIL: &str = "mira@philharmonie.example";
 
 /// A simulated account with two people and two services. Stops when it is dropped.
-struct World {
-    pagerduty: PagerDuty,
+pub(crate) struct World {
+    pub(crate) pagerduty: PagerDuty,
     clock: Arc<Mutex<Timestamp>>,
-    api: Api,
+    pub(crate) api: Api,
     base: Url,
-    mira: PdUserId,
-    tomas: PdUserId,
-    ticketing: ServiceId,
-    doors: ServiceId,
+    pub(crate) mira: PdUserId,
+    pub(crate) tomas: PdUserId,
+    pub(crate) ticketing: ServiceId,
+    pub(crate) doors: ServiceId,
     person: SecretString,
     app: SecretString,
     _running: JoinSet<()>,
 }
 
 impl World {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let clock = Arc::new(Mutex::new(at("2026-11-23T09:00:00Z")));
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    fn as_mira(&self) -> Auth<'_> {
+    pub(crate) fn as_mira(&self) -> Auth<'_> {
         Auth::User { token: &self.person, email: EMAIL }
     }
 
@@ -85,7 +85,7 @@ impl World {
         Auth::App(&self.app)
     }
 
-    fn pass(&self, time: SignedDuration) {
+    pub(crate) fn pass(&self, time: SignedDuration) {
         *self.clock.lock().unwrap() += time;
     }
 
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         assert_eq!(self.pagerduty.unknown_requests(), Vec::<String>::new());
     }
 }

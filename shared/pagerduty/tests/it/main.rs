@@ -1,6 +1,8 @@
 //! The crate from outside: bodies as PagerDuty sends them, a PagerDuty that answers as it is told, and the simulator.
 
 #[cfg(test)]
+mod context;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod directory;

@@ -17,6 +17,7 @@ mod belonging;
 mod browser;
 mod card;
 mod click_races;
+mod details_dialog;
 mod endpoints;
 mod guide;
 mod guide_commands;
