@@ -87,6 +87,39 @@ test("on a phone the dialog of details is not wider than the screen", async () =
   await page.close();
 });
 
+test("an incident's card is low, and its first button high", async () => {
+  const incidents = cards.filter(({ name }) => /^(a_triggered|an_acknowledged|a_resolved|a_merged|what_the_alert_says|a_low_urgency|the_largest)/.test(name));
+  assert.ok(incidents.length > 5, `${incidents.length} incidents`);
+  for (const width of [700, 320]) {
+    const page = await browser.newPage({ viewport: { width, height: 900 } });
+    await page.setContent('<!doctype html><style>body { margin: 0; font: 14px "Liberation Sans", sans-serif }</style>');
+    await page.addScriptTag({ content: renderer });
+    const measured = await page.evaluate((incidents) => {
+      const config = new AdaptiveCards.HostConfig({ supportsInteractivity: true, fontFamily: '"Liberation Sans", sans-serif',
+        spacing: { none: 0, small: 8, default: 12, medium: 16, large: 20, extraLarge: 24, padding: 12 },
+        fontSizes: { small: 12, default: 14, medium: 14, large: 18, extraLarge: 24 },
+        lineHeights: { small: 16, default: 20, medium: 20, large: 24, extraLarge: 32 },
+        actions: { maxActions: 20, actionsOrientation: "horizontal", actionAlignment: "left", buttonSpacing: 8 } });
+      return incidents.map(({ name, card }) => {
+        const drawn = new AdaptiveCards.AdaptiveCard();
+        drawn.hostConfig = config;
+        drawn.parse(card);
+        document.body.replaceChildren(drawn.render());
+        const button = document.querySelector(".ac-pushButton").getBoundingClientRect();
+        return { name, height: Math.round(document.body.scrollHeight), button: Math.round(button.top), wide: document.documentElement.scrollWidth };
+      });
+    }, incidents);
+    if (process.env.SCREENSHOTS) console.log(width, measured);
+    for (const { name, height, button, wide } of measured) {
+      assert.ok(wide <= width, `${name}: ${wide} px wide`);
+      const hasDetails = /alert_says|largest/.test(name);
+      if (width === 700 && !hasDetails) assert.ok(height <= 220, `${name}: ${height} px high`);
+      if (width === 320) assert.ok(button <= 300, `${name}: the first button is ${button} px down`);
+    }
+    await page.close();
+  }
+});
+
 test("on a phone a storm's first button is on the first screen", async () => {
   const page = await browser.newPage({ viewport: { width: 320, height: 700 } });
   await page.setContent('<!doctype html><style>body { margin: 0; font: 14px "Liberation Sans", sans-serif }</style>');

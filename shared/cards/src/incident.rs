@@ -25,7 +25,7 @@ use crate::{Card, first_that_fits, text};
 
 /// Longest title on the card, in UTF-16 units, and how many lines it may take.
 const TITLE_LIMIT: usize = 200;
-const TITLE_LINES: u8 = 3;
+const TITLE_LINES: u8 = 2;
 
 /// Longest title and service name in toasts and search, in UTF-16 units.
 const SUMMARY_TITLE_LIMIT: usize = 120;
@@ -34,13 +34,13 @@ const SUMMARY_TITLE_LIMIT: usize = 120;
 const NOTE_LIMIT: usize = 160;
 
 /// Longest part of what an alert says, or whoever opened the incident, in UTF-16 units.
-const SAID_LIMIT: usize = 160;
+const SAID_LIMIT: usize = 100;
 
 /// Longest name and value of a fact, and how much all of them may take, in UTF-16 units: the first button stays on a phone's first
 /// screen.
 const FACT_NAME_LIMIT: usize = 30;
 const FACT_LIMIT: usize = 60;
-const FACTS_LIMIT: usize = 200;
+const FACTS_LIMIT: usize = 160;
 
 /// Longest name of a link, in UTF-16 units.
 const LINK_LIMIT: usize = 40;
@@ -293,7 +293,8 @@ fn said(state: &Snapshot, details: &Details, room: Room) -> Vec<Element> {
     let words = details.body.as_deref().or(details.summary.as_deref());
     let words = words.filter(|words| !words.trim().is_empty() && words.trim() != state.title.trim());
     said.extend(words.map(|words| {
-        let run = TextRun::new(Plain::from("").foreign_or(words, SAID_LIMIT, ""));
+        let words = Plain::from("").foreign_or(words, SAID_LIMIT, "");
+        let run = TextRun { size: Some(Size::Small), ..TextRun::new(words) };
         Element::RichTextBlock(RichTextBlock::new(vec![run], Spacing::Small))
     }));
     said.extend(source(details));

@@ -83,7 +83,7 @@ mod tests {
     fn names_mention_nobody_else_and_hold_no_markup() {
         let evil = "</at><at>everyone</at> [x](https://evil.example) **A&B** \u{202E}";
         let call = call(&[called(evil, Some("oid")), called("\u{200B}", None)], 1);
-        assert_eq!(call.mentions[0].name, "/at at everyone/at xhttps://evil.example AB");
+        assert_eq!(call.mentions[0].name, "/at ateveryone /at xhttps://evil.example AB");
         assert_eq!(call.text.matches("<at>").count(), 1);
         assert!(call.text.contains(&call.mentions[0].text) && call.text.contains(", Somebody"), "{}", call.text);
     }

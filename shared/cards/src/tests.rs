@@ -460,6 +460,24 @@ fn what_the_alert_says_stands_between_head_and_buttons() {
 }
 
 #[test]
+fn a_low_urgency_incident() {
+    let mut record = triggered();
+    state(&mut record).urgency = Urgency::Low;
+    assert_json_snapshot!(incident(&record));
+}
+
+/// As much as a card shows of what is long, in letters as people use them.
+#[test]
+fn the_largest_that_people_see() {
+    let long = |words: &str, length: usize| words.chars().cycle().take(length).collect::<String>();
+    let facts = (0..8).map(|n| Fact { name: format!("cluster.node.{n}"), value: long("value of it ", 50) }).collect();
+    let large = Details { summary: Some(long("Replication lag above the limit ", 400)), facts, ..details() };
+    let mut record = with_details(triggered(), large);
+    state(&mut record).title = long("The database of payments does not answer ", 400);
+    assert_json_snapshot!(incident(&record));
+}
+
+#[test]
 fn what_somebody_wrote_by_hand_is_on_the_card() {
     let written = Details { body: Some("Customers cannot pay.".to_owned()), ..Details::default() };
     assert!(json(&incident(&with_details(triggered(), written.clone()))).to_string().contains("Customers cannot pay."));
