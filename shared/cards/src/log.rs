@@ -16,10 +16,19 @@ pub(crate) const LISTED: usize = 4;
 
 /// One line, as in "Acknowledged by Ada". Free text in it takes at most `text_limit` UTF-16 units.
 pub(crate) fn phrase(entry: &LogEntry, text_limit: usize) -> Plain {
+    put(entry, |line, text| line.foreign_or(text, text_limit, "(no text)"))
+}
+
+/// The same with the line breaks of what somebody wrote.
+pub(crate) fn phrase_in_lines(entry: &LogEntry, text_limit: usize) -> Plain {
+    put(entry, |line, text| line.foreign_lines_or(text, text_limit, "(no text)"))
+}
+
+fn put(entry: &LogEntry, write: impl Fn(Plain, &str) -> Plain) -> Plain {
     let by = entry.by.as_ref();
     let head = Plain::from(entry.what.event_type().row().words);
     let name = |text: &str| Plain::from("").foreign_or(text, NAME_LIMIT, "(no name)");
-    let free = |line: Plain, text: &str| line.own(": ").foreign_or(text, text_limit, "(no text)");
+    let free = |line: Plain, text: &str| write(line.own(": "), text);
     let said = |line: Plain, words: Option<&str>| match words {
         Some(words) => free(line, words),
         None => line,

@@ -10,7 +10,7 @@ use domain::incident::{Actor, LogEntry};
 use domain::zone::Zone;
 use jiff::Timestamp;
 
-use crate::log::{add_by, newest_that_fit, person, phrase};
+use crate::log::{add_by, newest_that_fit, person, phrase_in_lines};
 use crate::trigger::MAX_TITLE_CHARS;
 use crate::untrusted::{Own, Plain};
 
@@ -27,7 +27,7 @@ const MESSAGE_LIMIT: usize = 300;
 /// fits into one message, the oldest lines give way to a line that says so.
 #[must_use]
 pub fn thread_reply(entries: &[LogEntry]) -> String {
-    let lines = entries.iter().map(|entry| phrase(entry, NOTE_LIMIT).into_message());
+    let lines = entries.iter().map(|entry| phrase_in_lines(entry, NOTE_LIMIT).into_message());
     let mut lines = newest_that_fit(lines, REPLY_LIMIT - 100);
     if lines.len() < entries.len() {
         let left_out = u64::try_from(entries.len() - lines.len()).unwrap_or(u64::MAX);
@@ -422,7 +422,7 @@ mod tests {
             (None, Happening::ServiceChanged { to: word("") }, "Moved to another service"),
             (None, Happening::TypeChanged { to: some("Security") }, "Incident type changed to Security"),
             (None, Happening::TypeChanged { to: None }, "Incident type removed"),
-            (Some("Alice"), note("on\nit"), "Note by Alice: on it"),
+            (Some("Alice"), note("on\n\n\n it"), "Note by Alice: on\n\nit"),
             (Some("Alice"), note(" "), "Note by Alice: (no text)"),
             (Some("Alice"), note("[x](https://evil) <at>all</at>"), "Note by Alice: [x] (https://evil) < at>all< /at>"),
             (Some("A"), Happening::StatusUpdate { message: word("Better") }, "Status update by A: Better"),
@@ -431,7 +431,7 @@ mod tests {
             (Some("Alice"), note("Resolution Notes: none"), "Note by Alice: Resolution Notes: none"),
             (None, note("Résolution"), "Note: Résolution"),
             (Some("A"), asked(some("Eve"), None), "Eve was asked to help by A"),
-            (Some("A"), asked(some("Eve"), some("Please\ncome")), "Eve was asked to help by A: Please come"),
+            (Some("A"), asked(some("Eve"), some("Please\ncome")), "Eve was asked to help by A: Please\ncome"),
             (None, asked(None, some("\u{200B}")), "Somebody was asked to help: (no text)"),
             (None, replied("accepted", None), "Eve accepted the request to help"),
             (None, replied("joined", some("On my way")), "Eve accepted the request to help: On my way"),

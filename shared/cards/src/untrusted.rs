@@ -232,6 +232,32 @@ impl Plain {
         self
     }
 
+    /// The same with its line breaks; of several blank lines one is left.
+    pub(crate) fn foreign_lines_or(mut self, text: &str, limit: usize, instead: &'static str) -> Self {
+        let mut left = limit;
+        let mut lines: Vec<String> = Vec::new();
+        let mut rest = text.trim().lines();
+        while let Some(line) = rest.next() {
+            let line = Untrusted::new(line).literal(left);
+            let is_second_blank = line.is_empty() && lines.last().is_some_and(String::is_empty);
+            if is_second_blank {
+                continue;
+            }
+            left = left.saturating_sub(utf16_len(&line) + 1);
+            let is_cut = line.ends_with(ELLIPSIS);
+            lines.push(line);
+            if left <= 1 {
+                if !is_cut && rest.next().is_some() {
+                    lines.push(ELLIPSIS.to_string());
+                }
+                break;
+            }
+        }
+        let text = lines.join("\n");
+        self.0.push_str(if text.trim().is_empty() { instead } else { text.trim() });
+        self
+    }
+
     pub(crate) fn append(mut self, other: &Self) -> Self {
         self.0.push_str(&other.0);
         self
