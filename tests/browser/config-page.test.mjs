@@ -331,6 +331,15 @@ test("a change that is refused says why and keeps what was typed", async () => {
   await dialog.waitFor({ state: "detached" });
   assert.equal(platform().connections.at(-1).mentions, "assignees");
 
+  // A zone that this browser does not know yet is in its list all the same.
+  platform().connections.find((each) => each.service.name === "Ledger").zone = "Mars/Base";
+  await page.reload();
+  await row("Ledger").getByRole("button", { name: /^Change/ }).click();
+  await page.keyboard.press("ArrowDown");
+  await page.getByRole("option", { name: "Mars/Base" }).waitFor();
+  await page.keyboard.press("Escape");
+  await button("Cancel", dialog).click();
+
   // Somebody else has removed it.
   await row("Search").getByRole("button", { name: /^Change/ }).click();
   platform().connections = platform().connections.filter((each) => each.service.name !== "Search");

@@ -14,22 +14,26 @@ export function ownZone() {
   return timeZone && timeZone !== "Etc/Unknown" ? timeZone : UTC;
 }
 
-/** The own zone and UTC first: what most people want. */
-function zones() {
+/** The one that holds now, the own one and UTC first: what most people want. */
+function zones(current) {
   const known = Intl.supportedValuesOf?.("timeZone") ?? [];
-  return [...new Set([ownZone(), UTC, ...known])];
+  return [...new Set([current, ownZone(), UTC, ...known])];
 }
 
-/** The difference to UTC today, as in "UTC+2". */
+/** The difference to UTC today, as in "UTC+2"; nothing for a zone that is too new for the browser. */
 function offset(zone) {
   if (zone === UTC) return undefined;
-  const parts = new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "shortOffset" }).formatToParts();
-  return parts.find(({ type }) => type === "timeZoneName")?.value.replace("GMT", UTC);
+  try {
+    const parts = new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "shortOffset" }).formatToParts();
+    return parts.find(({ type }) => type === "timeZoneName")?.value.replace("GMT", UTC);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Both fields, side by side or below each other as the place has it. `wish` reads what they say. */
 export function settingsFields({ zone, mentions }) {
-  const all = zones();
+  const all = zones(zone);
   const times = combobox({
     label: "Times on cards",
     many: "time zones",
