@@ -27,6 +27,17 @@ async function open(options = {}) {
   return { context, page, errors };
 }
 
+/** Presses a button of the newest card, also one that is in its menu. */
+async function pressOnCard(page, name) {
+  const card = page.locator(".card").last();
+  const seen = card.getByRole("button", { name, exact: true });
+  const menu = card.getByRole("button", { name: "More options" });
+  await seen.or(menu).first().waitFor();
+  if (await seen.count()) return seen.click();
+  await menu.click();
+  return page.getByRole("menuitem", { name, exact: true }).click();
+}
+
 test("an incident arrives as a card, is acknowledged on the card after linking, and both sides agree", async () => {
   const { context, page, errors } = await open();
   await page.fill("#summary", "Checkout returns 500");
@@ -51,15 +62,19 @@ test("an incident arrives as a card, is acknowledged on the card after linking, 
   await page.waitForSelector(".incident.acknowledged");
   await page.waitForSelector('.reply:has-text("Acknowledged by Ada Wong")');
 
-  await page.click('.card button:has-text("Add note")');
-  await page.fill(".card textarea", "Rolled back the deploy");
-  await page.click('.card button:has-text("Add note") >> nth=-1');
+  await pressOnCard(page, "Add note");
+  const dialog = page.getByRole("dialog", { name: "Add note" });
+  await dialog.getByRole("textbox").fill("Rolled back the deploy");
+  await dialog.getByRole("button", { name: "Add note" }).click();
   await page.waitForSelector('.incident li:has-text("Rolled back the deploy")');
+  // The dialog stays to tell how it went.
+  await dialog.getByRole("textbox").waitFor({ state: "detached" });
+  await dialog.getByRole("button", { name: "Close" }).click();
 
   await page.click('.incident button:has-text("Resolve")');
   await page.waitForSelector('.reply:has-text("Resolved by")');
   await page.waitForSelector('.card:has-text("Resolved")');
-  assert.deepEqual(await page.$$eval(".card button", (buttons) => buttons.map((button) => button.textContent)), ["Open in PagerDuty"]);
+  assert.deepEqual(await page.$$eval(".card button", (buttons) => buttons.map((button) => button.textContent)), ["Add note", "Details", "..."]);
   assert.deepEqual(errors, []);
   await context.close();
 });
