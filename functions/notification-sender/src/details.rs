@@ -1,18 +1,21 @@
 //! What an incident's card says beyond its state is asked for beside the wave's own writes, and never waited for longer than a second.
 //! What is late rides on an edit of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::behind::{Behind, Subject};
 use domain::channel::Move;
 use domain::ids::AccountId;
+use domain::incident::IncidentRecord;
 use domain::plan::{Step, Why};
 use domain::round;
 use futures_util::future::join_all;
+use incidents::ObserveError;
 use incidents::details::{self, Asked};
 use jiff::{SignedDuration, Timestamp};
 use runtime::App;
 use store::Look;
+use tokio::task::JoinSet;
 
 /// How soon what was late is asked for again: after as long as it has been wanted, and not sooner than this.
 const AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -46,54 +49,59 @@ fn is_posted(look: &Look) -> bool {
     look.facts.card.as_ref().is_some_and(|card| card.activity.is_some())
 }
 
-/// Takes in what PagerDuty said, and gives what was late.
-pub(crate) async fn take_in(
-    app: &App,
-    account: &AccountId,
-    planned: &mut [Planned],
-    asked: BTreeMap<usize, Asked>,
-) -> Vec<Subject> {
+/// What came of the questions.
+#[derive(Default)]
+pub(crate) struct TakenIn {
+    /// What is shown without its details, since they are late.
+    pub(crate) late: BTreeSet<Subject>,
+    /// What is still being noted.
+    pub(crate) noting: JoinSet<()>,
+}
+
+/// Takes in what PagerDuty said: cards that are about to be shown show it, and it is noted beside.
+pub(crate) async fn take_in(app: &App, planned: &mut [Planned], asked: BTreeMap<usize, Asked>) -> TakenIn {
     let cause = round::cause(app.clock.now());
-    let known = asked.into_iter().map(|(index, asked)| {
-        let item = planned.get(index).map(|((item, _), _)| item.clone());
-        let cause = &cause;
-        async move {
-            let item = item?;
-            let incident = item.subject.incident()?;
-            let Asked::Known(details, at) = asked else { return Some((index, item.subject, asked_in_vain(&asked))) };
-            let learned = Box::pin(details::learn(app, account, incident, (*details, at), Some(&item.channel), cause));
-            let learned = learned.await.inspect_err(|error| {
-                tracing::warn!(incident.id = %incident, error = runtime::chain(error), "details not noted");
-            });
-            Some((index, item.subject, learned.map_or(Learned::Late, |stored| Learned::Stored(Box::new(stored)))))
+    let mut taken = TakenIn::default();
+    for (index, asked) in asked {
+        let Some(((item, look), planned)) = planned.get_mut(index) else { continue };
+        let Some((record, version)) = look.facts.record.as_mut() else { continue };
+        let (details, at) = match asked {
+            Asked::Known(details, at) => (*details, at),
+            Asked::Late => {
+                taken.late.insert(item.subject.clone());
+                continue;
+            }
+            Asked::NotGiven => continue,
+        };
+        let part = IncidentRecord::from_details(record.account.clone(), record.id.clone(), details, at);
+        let merged = record.clone().merge(part.clone());
+        if merged.says_the_same(record) {
+            continue;
         }
-    });
-    let mut late = Vec::new();
-    for (index, subject, learned) in join_all(known).await.into_iter().flatten() {
-        match learned {
-            Learned::Stored(stored) => {
-                if let Some(((_, look), _)) = planned.get_mut(index) {
-                    look.facts.record = Some((stored.record, stored.version));
+        if let Move::Done(_) = planned {
+            // It is shown without them, and an edit of its own brings them.
+            match Box::pin(details::learn(app, &part, None, &cause)).await {
+                Ok(stored) => (*record, *version) = (stored.record, stored.version),
+                Err(error) => {
+                    not_noted(&error);
+                    taken.late.insert(item.subject.clone());
                 }
             }
-            Learned::Late => late.push(subject),
-            Learned::Nothing => {}
+            continue;
         }
+        *record = merged;
+        let (app, channel, cause) = (app.clone(), item.channel.clone(), cause.clone());
+        taken.noting.spawn(async move {
+            let noted = Box::pin(details::learn(&app, &part, Some(&channel), &cause)).await;
+            // The next edit asks again.
+            noted.err().iter().for_each(not_noted);
+        });
     }
-    late
+    taken
 }
 
-enum Learned {
-    Stored(Box<store::StoredRecord>),
-    Late,
-    Nothing,
-}
-
-fn asked_in_vain(asked: &Asked) -> Learned {
-    match asked {
-        Asked::Late => Learned::Late,
-        Asked::NotGiven | Asked::Known(..) => Learned::Nothing,
-    }
+fn not_noted(error: &ObserveError) {
+    tracing::warn!(error = runtime::chain(error), "details not noted");
 }
 
 /// When what was late is asked for again; `None`: not by a sender.

@@ -13,7 +13,6 @@ use domain::channel::{
 use domain::ids::{AccountId, ChannelId, TeamId, TenantId};
 use domain::plan::CardRecord;
 use futures_util::future::join_all;
-use incidents::details::Asked;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{App, Metric};
 use store::Look;
@@ -219,6 +218,7 @@ impl Drain<'_> {
             wave.others.iter().filter(|(_, planned)| planned.sends()).map(|((item, _), _)| item).collect();
         let storms = wave.storms(&self.state);
         let mut granted = 0;
+        let details;
         if wave.sends > 0 || !storms.is_empty() {
             self.state = self.state.clone().with_wave(sending);
             let mut noted = self.state.clone();
@@ -243,11 +243,12 @@ impl Drain<'_> {
             if !is_mine? {
                 return Ok(After::Stop(Next::Nothing));
             }
-            self.take_in(&mut wave, asked).await;
+            details = details::take_in(app, &mut wave.others, asked).await;
         } else {
             let asked = details::ask(app, self.account, &wave.others).await;
-            self.take_in(&mut wave, asked).await;
+            details = details::take_in(app, &mut wave.others, asked).await;
         }
+        self.late = details.late;
         let (held, suspects, hangs) = (self.state.hold.clone(), self.state.suspects.clone(), self.state.hangs);
         let patience = self.state.patience().unsigned_abs();
         let mut sending = Sending::new(self.state.budget.clone(), granted, patience, hangs > 0);
@@ -266,18 +267,15 @@ impl Drain<'_> {
         let stays_in_flight = self.land(&outcomes);
         let is_changed =
             stays_in_flight || held != self.state.hold || suspects != self.state.suspects || hangs != self.state.hangs;
-        let after = Box::pin(self.settle(outcomes, is_changed)).await?;
+        let after = Box::pin(self.settle(outcomes, is_changed)).await;
+        details.noting.join_all().await;
+        let after = after?;
         Ok(match (after, left_over) {
             // The tenant has no room, whatever the channel has.
             (After::Left(_), _) if granted < wanted => After::Stop(Next::At(GLANCE)),
             (After::Left(set), Some(claim)) => self.when_there_is_room(set, claim),
             (after, _) => after,
         })
-    }
-
-    /// Notes what was asked for beside the wave's own writes.
-    async fn take_in(&mut self, wave: &mut Wave, asked: BTreeMap<usize, Asked>) {
-        self.late = details::take_in(self.app, self.account, &mut wave.others, asked).await.into_iter().collect();
     }
 
     /// Plans the items' moves, and begins a storm if they ask for one.

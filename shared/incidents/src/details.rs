@@ -61,21 +61,19 @@ pub async fn ask(app: &App, account: &AccountId, incident: &IncidentId) -> Asked
     })
 }
 
-/// Merges what PagerDuty said into the record, and has the cards edited that do not show it: all but the one in `here`, whose sender
-/// has asked.
+/// Merges what PagerDuty said, as [`IncidentRecord::from_details`], and has the cards edited that do not show it: all but the one in
+/// `here`, whose sender shows it by itself. As long as there is no other one, the record keeps its version.
 pub async fn learn(
     app: &App,
-    account: &AccountId,
-    incident: &IncidentId,
-    (details, asked_at): (Details, Timestamp),
+    part: &IncidentRecord,
     here: Option<&ChannelId>,
     cause: &Cause,
 ) -> Result<StoredRecord, ObserveError> {
-    let part = IncidentRecord::from_details(account.clone(), incident.clone(), details, asked_at);
+    let (account, incident) = (&part.account, &part.id);
     for _ in 0..TRIES {
         let items = app.store.incident(account, incident).await?;
         let merged = items.merged_if_new(part.clone());
-        let stored = match merged {
+        let mut stored = match merged {
             Merged::Nothing(stored) => return Ok(stored),
             Merged::New(stored) => stored,
         };
@@ -90,6 +88,9 @@ pub async fn learn(
                 Mark { cause: None, ..mark }
             })
             .collect();
+        if let (Some(known), Some(_), true) = (&items.known, here, marks.is_empty()) {
+            stored.version = known.version;
+        }
         mark(app, &marks).await?;
         if app.store.put_merged(&items, &stored, app.kept_until()).await? {
             wake(app, &wake_up_calls(app, &marks).await?).await?;
@@ -107,7 +108,8 @@ pub async fn refresh(app: &App, account: &AccountId, incident: &IncidentId, caus
         return Ok(());
     }
     if let Asked::Known(details, asked_at) = ask(app, account, incident).await {
-        learn(app, account, incident, (*details, asked_at), None, cause).await?;
+        let part = IncidentRecord::from_details(account.clone(), incident.clone(), *details, asked_at);
+        learn(app, &part, None, cause).await?;
     }
     Ok(())
 }
