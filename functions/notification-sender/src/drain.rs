@@ -180,7 +180,9 @@ impl Drain<'_> {
             Next::Nothing => None,
         };
         self.state.expect(expects);
-        let has_changed = self.state.storms != self.noted.storms;
+        // What was reserved and sent long ago would count as sent just now for whoever goes on at once.
+        let goes_on = next != Next::Nothing && self.state.budget != self.noted.budget;
+        let has_changed = goes_on || self.state.storms != self.noted.storms;
         if has_changed && !self.note_state().await? {
             return Ok(next);
         }
