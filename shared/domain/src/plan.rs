@@ -722,6 +722,40 @@ mod tests {
     }
 
     #[test]
+    fn who_gets_an_incident_is_called_once_for_each_assignment() {
+        let calling = Connection { mentions: Mentions::Assignees, ..connection(Filter::All, Health::Healthy) };
+        let person = |id: &str| Actor { user: PdUserId::new(id).ok(), name: id.to_owned() };
+        let assigned = |mut record: IncidentRecord, people: &[&str]| {
+            record.snapshot.as_mut().unwrap().value.assignees = people.iter().map(|id| person(id)).collect();
+            record
+        };
+        let nameless = Actor { user: None, name: "A crew".to_owned() };
+        let mut card = posted(&acknowledged(), 2);
+        let mut called = |record: &IncidentRecord, connection: &Connection| {
+            card.forget_called(record.state().unwrap());
+            match plan(record, RecordVersion(2), Some(&card), Some(connection), None, T0) {
+                Step::Call(_, people) => {
+                    card.mark_called(record.state().unwrap());
+                    people.into_iter().map(|person| person.name).collect::<Vec<_>>()
+                }
+                Step::Nothing(Why::UpToDate) => Vec::new(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let quiet = connection(Filter::All, Health::Healthy);
+        assert_eq!(called(&assigned(triggered(), &["ADA"]), &quiet), Vec::<String>::new(), "nobody asked for it");
+        assert_eq!(called(&assigned(triggered(), &["ADA"]), &calling), ["ADA"]);
+        assert_eq!(called(&assigned(triggered(), &["ADA"]), &calling), Vec::<String>::new());
+        assert_eq!(called(&assigned(triggered(), &["ADA", "BEN"]), &calling), ["BEN"], "Ada has it already");
+        assert_eq!(called(&assigned(acknowledged(), &["EVE"]), &calling), Vec::<String>::new(), "somebody knows of it");
+        assert_eq!(called(&assigned(triggered(), &["EVE"]), &calling), ["EVE"]);
+        assert_eq!(called(&assigned(triggered(), &["ADA"]), &calling), ["ADA"], "she has got it anew");
+        let mut crew = triggered();
+        crew.snapshot.as_mut().unwrap().value.assignees = vec![nameless];
+        assert_eq!(called(&crew, &calling), Vec::<String>::new(), "nobody could be known again");
+    }
+
+    #[test]
     fn an_edit_without_an_answer_is_repeated_after_the_next_one() {
         let mut card = posted(&triggered(), 1);
         card.edited(at(1));

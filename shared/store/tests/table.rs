@@ -337,6 +337,10 @@ async fn a_link_is_confirmed_once_and_only_with_a_living_ticket() {
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Confirm::Linked(link())).count(), 1, "{outcomes:?}");
     assert_eq!(store.ticket("canary-ticket", T0).await.unwrap(), None);
     let stored = store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
+    let found = store.linked_to(&account(), &tenant(), &stored.link.pd_user).await.unwrap();
+    assert_eq!(found, Some(user()));
+    let alike = PdUserId::new("P").unwrap();
+    assert_eq!(store.linked_to(&account(), &tenant(), &alike).await.unwrap(), None, "a user whose id begins alike");
     let opened = Tokens::open(&ring(), &stored.tokens, &stored.link).unwrap();
     assert_eq!((opened.access.expose_secret(), stored.tokens_version), ("a", 1));
     let other = AccountLink { user: EntraUserId::new("entra-2").unwrap(), ..link() };
@@ -661,4 +665,15 @@ async fn a_lock_belongs_to_its_holder() {
     assert!(!store.lock(&key, "three", at(61), hold).await.unwrap(), "who is late gives nothing back");
     store.unlock(&key, "two").await.unwrap();
     assert!(store.lock(&key, "three", at(61), hold).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_is_nice_to_know_is_asked_for_so_often_in_a_minute_and_no_more() {
+    let (store, _) = table().await;
+    let account = account();
+    let reserved = join_all((0..60).map(|_| store.reserve_reads(&account, 10, at(30)))).await;
+    let granted = reserved.into_iter().filter(|granted| *granted.as_ref().unwrap()).count();
+    assert_eq!(granted, 40, "400 requests, whoever asks at the same moment");
+    assert!(store.reserve_reads(&account, 10, at(90)).await.unwrap(), "the next minute is another one");
+    assert!(!store.reserve_reads(&account, 401, at(150)).await.unwrap());
 }
