@@ -5,7 +5,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use domain::behind::Behind;
 use domain::channel::{Facts, Hold, claim_of};
-use domain::connection::{DeliveryOutcome, Installation};
+use domain::connection::{DeliveryOutcome, Installation, Mentions};
 use domain::failure::Class;
 use domain::ids::ActivityId;
 use domain::incident::{Actor, IncidentRecord, LogEntry, RecordVersion};
@@ -186,6 +186,14 @@ impl Delivery<'_> {
         self.facts.connection.as_ref().map(|connection| connection.zone.clone()).unwrap_or_default()
     }
 
+    /// Whoever has the incident while nobody is to be called is not called for it later.
+    fn nobody_asked(&self, saved: &mut CardRecord) {
+        let asks = self.facts.connection.as_ref().is_some_and(|here| here.mentions == Mentions::Assignees);
+        if let (false, Some(state)) = (asks, self.record.state()) {
+            saved.mark_called(state);
+        }
+    }
+
     fn unposted(&self, home: &Installation) -> CardRecord {
         let unposted = || CardRecord::unposted(self.item.channel.clone(), home.team.clone(), home.tenant.clone());
         self.card.clone().unwrap_or_else(unposted)
@@ -205,6 +213,7 @@ impl Delivery<'_> {
                 saved.possible_doubles += u32::from(doubtful);
                 saved.posted_as(activity, self.version, digest(&card), now);
                 saved.mark_announced(&self.record.log, self.record);
+                self.nobody_asked(&mut saved);
                 self.card = Some(saved);
                 return Continue(());
             }
@@ -255,6 +264,7 @@ impl Delivery<'_> {
         }
         self.told.smaller = size == Size::Smaller;
         self.record.state().into_iter().for_each(|state| saved.forget_called(state));
+        self.nobody_asked(&mut saved);
         saved.shows(self.version, shown);
         self.card = Some(saved);
         Continue(())
@@ -360,11 +370,21 @@ impl Delivery<'_> {
     async fn call(&mut self, home: Installation, activity: &ActivityId, people: Vec<Actor>) -> ControlFlow<Ended> {
         let mut saved = self.unposted(&home);
         let Some(state) = self.record.state() else { return Break(Ended::Done) };
-        let call = cards::call(&mention::who_they_are(self.app, &home, &self.item.account, people).await, state.number);
+        let people = match mention::who_they_are(self.app, &home, &self.item.account, people).await {
+            Ok(people) => people,
+            Err(error) => {
+                tracing::warn!(error = runtime::chain(&error), "who the assignees are in Teams is not known");
+                return Break(self.later());
+            }
+        };
+        let call = cards::call(&people, state.number);
         let channel = &self.item.channel;
         let mut said = self.sending.call(self.app, |bot| bot.mention(&home, channel, activity, &call)).await;
         let refused = said.as_ref().is_err_and(|error| error.is_for_good() && !is_thread_gone(error));
-        if refused && !call.mentions.is_empty() && self.sending.may_go_on(self.app.clock.now()) {
+        if refused && !call.mentions.is_empty() {
+            if !self.sending.may_go_on(self.app.clock.now()) {
+                return Break(Ended::Untouched);
+            }
             tracing::warn!(channel.id = %self.item.channel, "nobody can be mentioned, so they are named");
             said = self.sending.call(self.app, |bot| bot.reply(&home, channel, activity, &call.plain)).await;
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::behind::{Behind, Subject};
 use domain::channel::Move;
 use domain::ids::AccountId;
-use domain::incident::IncidentRecord;
+use domain::incident::{IncidentRecord, RecordVersion};
 use domain::plan::{Step, Why};
 use domain::round;
 use futures_util::future::join_all;
@@ -38,11 +38,14 @@ pub(crate) async fn ask(app: &App, account: &AccountId, planned: &[Planned]) -> 
 fn wants(((item, look), planned): &Planned) -> bool {
     let is_shown = match planned {
         Move::Card(Step::Post { .. } | Step::Edit(..)) => true,
-        // It was late the last time.
-        Move::Done(Why::UpToDate) => item.not_before.is_some() && is_posted(look),
-        _ => false,
+        _ => comes_back(item, look, planned),
     };
     is_shown && look.facts.record.as_ref().is_some_and(|(record, _)| record.wants_details())
+}
+
+/// Whether the details were late when it was shown.
+fn comes_back(item: &Behind, look: &Look, planned: &Move) -> bool {
+    matches!(planned, Move::Done(Why::UpToDate)) && item.not_before.is_some() && is_posted(look)
 }
 
 fn is_posted(look: &Look) -> bool {
@@ -62,6 +65,7 @@ pub(crate) struct TakenIn {
 pub(crate) async fn take_in(app: &App, planned: &mut [Planned], asked: BTreeMap<usize, Asked>) -> TakenIn {
     let cause = round::cause(app.clock.now());
     let mut taken = TakenIn::default();
+    show_what_came(app, planned).await;
     for (index, asked) in asked {
         let Some(((item, look), planned)) = planned.get_mut(index) else { continue };
         let Some((record, version)) = look.facts.record.as_mut() else { continue };
@@ -98,6 +102,23 @@ pub(crate) async fn take_in(app: &App, planned: &mut [Planned], asked: BTreeMap<
         });
     }
     taken
+}
+
+/// What was shown without its details while another channel's sender noted them gets an edit.
+async fn show_what_came(app: &App, planned: &mut [Planned]) {
+    for ((item, look), planned) in planned {
+        if !comes_back(item, look, planned) {
+            continue;
+        }
+        let Some((record, version)) = look.facts.record.as_mut().filter(|(record, _)| !record.wants_details()) else {
+            continue;
+        };
+        let next = RecordVersion(version.0.saturating_add(1));
+        match app.store.raise_version(&record.account, &record.id, next, app.kept_until()).await {
+            Ok(raised) => *version = raised.unwrap_or(*version),
+            Err(error) => tracing::warn!(incident.id = %record.id, error = runtime::chain(&error), "details not shown"),
+        }
+    }
 }
 
 fn not_noted(error: &ObserveError) {

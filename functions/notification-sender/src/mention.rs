@@ -4,25 +4,22 @@ use cards::Called;
 use domain::connection::Installation;
 use domain::ids::AccountId;
 use domain::incident::Actor;
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use runtime::App;
 
-/// Finds those of the team's own tenant. Whoever is not found is called by their name alone.
+/// Finds those of the team's own tenant. Whoever is not linked is called by their name alone.
 pub(crate) async fn who_they_are(
     app: &App,
     home: &Installation,
     account: &AccountId,
     people: Vec<Actor>,
-) -> Vec<Called> {
-    join_all(people.into_iter().map(async |person| {
+) -> Result<Vec<Called>, store::Error> {
+    try_join_all(people.into_iter().map(async |person| {
         let user = match &person.user {
-            Some(user) => app.store.linked_to(account, &home.tenant, user).await.unwrap_or_else(|error| {
-                tracing::warn!(error = runtime::chain(&error), "who somebody is in Teams is not known");
-                None
-            }),
+            Some(user) => app.store.linked_to(account, &home.tenant, user).await?,
             None => None,
         };
-        Called { name: person.name, user }
+        Ok(Called { name: person.name, user })
     }))
     .await
 }

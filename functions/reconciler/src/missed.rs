@@ -13,8 +13,7 @@ use store::OpenIncident;
 
 use crate::ReconcileError;
 
-/// Of how many open incidents a round asks for alerts and the like: with a thousand open ones, the last is asked for after an hour and a
-/// half.
+/// Of how many open incidents of some services a round asks for alerts and the like.
 const DETAILS_AT_ONCE: usize = 60;
 
 /// How many incidents are observed at the same time.
@@ -59,8 +58,13 @@ pub(crate) async fn refresh(
     let open: Vec<IncidentId> = open.map(|record| record.id.clone()).collect();
     let asked = round::share(&open, DETAILS_AT_ONCE, app.clock.now());
     let cause = &cause;
-    let asking = asked.into_iter().map(|id| async move { details::refresh(app, account, &id, cause).await });
-    stream::iter(asking).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    // Nice to know: what fails stops nothing.
+    let asking = asked.into_iter().map(|id| async move {
+        if let Err(error) = details::refresh(app, account, &id, cause).await {
+            tracing::warn!(incident.id = %id, error = runtime::chain(&error), "details not refreshed");
+        }
+    });
+    stream::iter(asking).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::schema::{
 };
 use crate::setup::Line;
 use crate::storm::small;
-use crate::untrusted::{Escaped, Own, Plain};
+use crate::untrusted::{Escaped, Own, Plain, host_within};
 use crate::{Card, first_that_fits, text};
 
 /// Longest title on the card, in UTF-16 units, and how many lines it may take.
@@ -428,6 +428,6 @@ fn links(details: &Details) -> Vec<Action> {
 fn foreign_link(name: Option<&str>, instead: &'static str, url: &str) -> Option<Action> {
     let (url, host) = Link::foreign(url)?;
     let title = Plain::from("").foreign_or(name.unwrap_or_default(), LINK_LIMIT, instead);
-    let title = Escaped::from(title.own(" (").foreign_or(&host, LINK_LIMIT, "").own(")"));
+    let title = Escaped::from(title.own(" (").foreign_or(&host_within(&host, LINK_LIMIT), LINK_LIMIT, "").own(")"));
     Some(Action::OpenUrl(OpenUrl { title, url, mode: None }))
 }

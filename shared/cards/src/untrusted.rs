@@ -92,6 +92,15 @@ fn opens_mention(after_bracket: &str) -> bool {
     name.get(..2).is_some_and(|name| name.eq_ignore_ascii_case("at"))
 }
 
+/// A host, of which the end counts: whoever owns a name may put anything before it.
+pub(crate) fn host_within(host: &str, limit: usize) -> String {
+    if utf16_len(host) <= limit {
+        return host.to_owned();
+    }
+    let kept: Vec<char> = host.chars().rev().take(limit.saturating_sub(1)).collect();
+    std::iter::once(ELLIPSIS).chain(kept.into_iter().rev()).collect()
+}
+
 fn shortened(text: &str, limit: usize) -> String {
     if utf16_len(text) <= limit {
         return text.to_owned();
@@ -432,6 +441,13 @@ mod tests {
         for (plain, shown) in table {
             assert_eq!(escaped(plain), shown, "{plain}");
         }
+    }
+
+    #[test]
+    fn of_a_long_host_the_end_is_seen() {
+        assert_eq!(host_within("wiki.example", 12), "wiki.example");
+        assert_eq!(host_within("login.bank.example.evil.test", 12), "…e.evil.test");
+        assert_eq!(utf16_len(&host_within(&"a".repeat(300), 40)), 40);
     }
 
     #[test]

@@ -447,6 +447,7 @@ impl IncidentRecord {
             && state(self) == state(other)
             && change(self) == change(other)
             && details(self) == details(other)
+            && self.escalates_at() == other.escalates_at()
     }
 
     /// Whether events of the same moment disagree about the newest status, so that only PagerDuty can tell.

@@ -733,14 +733,13 @@ mod tests {
         let mut card = posted(&acknowledged(), 2);
         let mut called = |record: &IncidentRecord, connection: &Connection| {
             card.forget_called(record.state().unwrap());
-            match plan(record, RecordVersion(2), Some(&card), Some(connection), None, T0) {
-                Step::Call(_, people) => {
-                    card.mark_called(record.state().unwrap());
-                    people.into_iter().map(|person| person.name).collect::<Vec<_>>()
-                }
-                Step::Nothing(Why::UpToDate) => Vec::new(),
-                other => panic!("{other:?}"),
+            let step = plan(record, RecordVersion(2), Some(&card), Some(connection), None, T0);
+            if let Step::Call(_, people) = step {
+                card.mark_called(record.state().unwrap());
+                return people.into_iter().map(|person| person.name).collect::<Vec<_>>();
             }
+            assert_eq!(step, Step::Nothing(Why::UpToDate));
+            Vec::new()
         };
         let quiet = connection(Filter::All, Health::Healthy);
         assert_eq!(called(&assigned(triggered(), &["ADA"]), &quiet), Vec::<String>::new(), "nobody asked for it");

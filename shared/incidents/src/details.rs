@@ -62,7 +62,8 @@ pub async fn ask(app: &App, account: &AccountId, incident: &IncidentId) -> Asked
 }
 
 /// Merges what PagerDuty said, as [`IncidentRecord::from_details`], and has the cards edited that do not show it: all but the one in
-/// `here`, whose sender shows it by itself. As long as there is no other one, the record keeps its version.
+/// `here`, whose sender shows it by itself. As long as there is no other one, the record keeps its version, and a sender that has shown
+/// it without has to see for itself.
 pub async fn learn(
     app: &App,
     part: &IncidentRecord,

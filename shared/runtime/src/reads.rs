@@ -12,6 +12,9 @@ use crate::App;
 /// How many requests a process reserves at a time, so that not each question is a write to the table.
 const BLOCK: usize = 10;
 
+/// How many a process takes of a minute at most: whoever heals leaves room for what happens now.
+const MOST: usize = 200;
+
 /// What this process may still ask for, shared by all clones of an [`App`].
 #[derive(Debug, Clone, Default)]
 pub struct Reads(Arc<Mutex<Reserved>>);
@@ -20,6 +23,7 @@ pub struct Reads(Arc<Mutex<Reserved>>);
 struct Reserved {
     minute: i64,
     left: usize,
+    taken: usize,
 }
 
 impl Reads {
@@ -29,7 +33,10 @@ impl Reads {
         let minute = now.as_second().div_euclid(60);
         let mut reserved = self.0.lock().await;
         if reserved.minute != minute {
-            *reserved = Reserved { minute, left: 0 };
+            *reserved = Reserved { minute, left: 0, taken: 0 };
+        }
+        if reserved.taken + wanted > MOST {
+            return false;
         }
         if reserved.left < wanted {
             match app.store.reserve_reads(account, BLOCK.max(wanted), now).await {
@@ -42,6 +49,7 @@ impl Reads {
             }
         }
         reserved.left -= wanted;
+        reserved.taken += wanted;
         true
     }
 }

@@ -11,7 +11,7 @@ use crate::link::Link;
 use crate::log::{NAME_LIMIT, listed};
 use crate::schema::{Container, Element, Opens, RichTextBlock, Size, Spacing, TextRun, Tone, Weight};
 use crate::storm::small;
-use crate::untrusted::{Own, Plain};
+use crate::untrusted::{Own, Plain, host_within};
 
 /// Longest note, title of another incident or change, and words of a request, in UTF-16 units.
 const NOTE_LIMIT: usize = 600;
@@ -163,7 +163,8 @@ pub(super) fn changes(dialog: &DetailsDialog<'_>, most: usize) -> Vec<Element> {
             Reason::Other(name) => Plain::from("").foreign_or(name, NAME_LIMIT, "(unknown)"),
         });
         // Whoever reports a change may name any page, so one sees where a tap leads.
-        let host = host.map(|host| Plain::from("opens ").foreign_or(&host, HOST_LIMIT, "a page"));
+        let host =
+            host.map(|host| Plain::from("opens ").foreign_or(&host_within(&host, HOST_LIMIT), HOST_LIMIT, "a page"));
         let about = at.into_iter().chain(source).chain(why).chain(host);
         let opens = url.map(|url| Opens { title: Own::from("Open this change"), url });
         row(Plain::from("").foreign_or(&change.summary, TITLE_LIMIT, "(no text)"), opens, None, about)

@@ -100,6 +100,27 @@ async fn details_that_are_late_delay_nothing_and_come_with_an_edit() {
     world.finish();
 }
 
+/// Two channels show the incident; PagerDuty answers the one and not the other.
+#[tokio::test]
+async fn what_one_channel_has_learned_reaches_the_other() {
+    let world = World::new().await;
+    let (team, service) = (world.demo().team.clone(), world.service("Payments"));
+    let other = world.teams().add_channel(&team, "second");
+    local::connect(&world.stack.app, &team, &other, &service, "Payments").await.unwrap();
+    world.settle().await;
+    world.pagerduty().fail_next_at(ALERTS, 1, &Fault::Hang);
+    world.pagerduty().enqueue(&event(&world));
+    world.settle().await;
+    world.advance(SignedDuration::from_secs(30)).await;
+    for channel in [world.channel("Payments"), other] {
+        let mut cards = world.cards_in_channel(&channel);
+        cards.retain(|card| card.summary().contains("Replication lag"));
+        assert_eq!(cards.len(), 1);
+        assert!(cards[0].shows("db-7"), "{channel}: {}", cards[0].text());
+    }
+    world.finish();
+}
+
 #[tokio::test]
 async fn while_pagerduty_gives_no_details_the_card_is_what_it_can_be() {
     let world = World::new().await;
@@ -214,6 +235,11 @@ async fn the_reconciler_finds_alerts_that_came_later() {
     assert_eq!((card.edits(), card.replies().len()), (1, 0));
     world.reconcile().await;
     assert_eq!(world.only_card("Payments").edits(), 1, "nothing new is no edit");
+    world.tick(SignedDuration::from_mins(2));
+    world.pagerduty().set_priority(&incident, &world.pagerduty_user(ADA), Some("P1"));
+    world.settle().await;
+    let card = world.only_card("Payments");
+    assert!(card.shows("2 alerts · escalates at 09:30 UTC"), "it is as true as before: {}", card.text());
     world.finish();
 }
 
