@@ -13,6 +13,7 @@ const MAX_TITLE: usize = 1024;
 const MAX_NAME: usize = 200;
 const MAX_ASSIGNEES: usize = 20;
 const MAX_LINK_BYTES: usize = 500;
+const MAX_WORDS: usize = 100;
 
 /// Longest free text of a log entry, in characters.
 pub(crate) const MAX_TEXT: usize = 1000;
@@ -98,9 +99,19 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
     ["number", "incident_number"].iter().find_map(|key| text_or_number(value, key)?.parse().ok())
 }
 
+/// Whether an address is kept: half of an over-long one leads nowhere.
+pub(crate) fn is_whole(url: &&str) -> bool {
+    url.len() <= MAX_LINK_BYTES
+}
+
+/// The name that PagerDuty gives something of which we know no more, as words.
+pub(crate) fn as_words(name: &str) -> String {
+    bounded(&name.replace('_', " "), MAX_WORDS)
+}
+
 /// A page's address; an over-long one is left out, since half of it leads nowhere.
 pub(crate) fn link(value: &Value) -> Option<&str> {
-    text(value, "html_url").filter(|url| url.len() <= MAX_LINK_BYTES)
+    text(value, "html_url").filter(is_whole)
 }
 
 /// A whole incident object, from a webhook or from REST. `None` if what a card cannot do without is missing.

@@ -16,11 +16,10 @@ use serde_json::Value;
 
 use super::details::of_alert;
 use super::{Api, ApiError, Auth, model};
-use crate::wire::{self, MAX_TEXT, bounded, items, label, name, text, time};
+use crate::wire::{self, MAX_TEXT, as_words, bounded, is_whole, items, label, name, text, time};
 
 const MAX_NAME: usize = 100;
 const MAX_TITLE: usize = 300;
-const MAX_LINK_BYTES: usize = 500;
 
 /// How many entries of each part are kept.
 const MOST_ACTIVITY: usize = 100;
@@ -34,9 +33,6 @@ const MOST_IMPACTS: usize = 30;
 const MOST_NAMES: usize = 10;
 
 impl Api {
-    /// How many calls it takes to read every part once.
-    pub const PARTS_OF_CONTEXT: usize = 9;
-
     /// A page of 1 to 100 alerts, the oldest first.
     pub async fn alerts(&self, auth: Auth<'_>, id: &IncidentId, from: u32, limit: u32) -> Result<AlertPage, ApiError> {
         let limit = limit.clamp(1, model::PAGE);
@@ -119,7 +115,8 @@ impl Api {
         Ok(Several { at_least, ..first(whole(&answer, "services", read)?, MOST_IMPACTS) })
     }
 
-    async fn around(
+    /// The incident itself, or one part of what is around it.
+    pub(super) async fn around(
         &self,
         auth: Auth<'_>,
         id: &IncidentId,
@@ -168,7 +165,7 @@ fn activity(value: &Value) -> Option<Activity> {
             "reach_trigger_limit" => ActivityKind::TriggerLimit,
             "urgency_change" => ActivityKind::UrgencyChanged,
             "field_value_change" | "custom_field_value_change" => ActivityKind::FieldChanged,
-            other => ActivityKind::Other(bounded(&other.replace('_', " "), MAX_NAME)),
+            other => ActivityKind::Other(as_words(other)),
         },
     })
 }
@@ -229,7 +226,7 @@ fn reply(state: &str) -> Reply {
         "joined" | "accepted" => Reply::Accepted,
         "declined" => Reply::Declined,
         "user_cancelled" | "cancelled" => Reply::Cancelled,
-        other => Reply::Other(bounded(&other.replace('_', " "), MAX_NAME)),
+        other => Reply::Other(as_words(other)),
     }
 }
 
@@ -240,7 +237,7 @@ fn neighbour(value: &Value) -> Option<Neighbour> {
     let why = relations.map(|kind| match kind {
         "machine_learning_inferred" => Relation::Alike,
         "service_dependency" => Relation::Dependency,
-        other => Relation::Other(bounded(&other.replace('_', " "), MAX_NAME)),
+        other => Relation::Other(as_words(other)),
     });
     Some(Neighbour {
         id: IncidentId::new(text(incident, "id")?).ok()?,
@@ -256,8 +253,7 @@ fn neighbour(value: &Value) -> Option<Neighbour> {
 
 fn change(value: &Value) -> Option<Change> {
     let links = items(value, "links").iter().filter_map(|link| text(link, "href"));
-    // Half of an address leads nowhere.
-    let url = links.filter(|url| url.len() <= MAX_LINK_BYTES).map(str::to_owned).next();
+    let url = links.filter(is_whole).map(str::to_owned).next();
     let why = value.get("correlation_reason").and_then(|why| text(why, "reason"));
     Some(Change {
         summary: bounded(text(value, "summary")?.trim(), MAX_TITLE),
@@ -268,7 +264,7 @@ fn change(value: &Value) -> Option<Change> {
             "most_recent" => Reason::MostRecent,
             "related_service" => Reason::RelatedService,
             "intelligent" => Reason::Intelligent,
-            other => Reason::Other(bounded(&other.replace('_', " "), MAX_NAME)),
+            other => Reason::Other(as_words(other)),
         }),
     })
 }
@@ -278,7 +274,7 @@ fn occurrence(value: &Value) -> Outlier {
         "rare" => Category::Rare,
         "frequent" => Category::Frequent,
         "anomaly" => Category::Anomaly,
-        other => Category::Other(bounded(&other.replace('_', " "), MAX_NAME)),
+        other => Category::Other(as_words(other)),
     });
     let share = value.get("frequency").and_then(Value::as_f64).filter(|share| (0.0..=1.0).contains(share));
     Outlier {

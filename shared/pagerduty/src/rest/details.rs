@@ -5,18 +5,16 @@
 use domain::details::{Bridge, Details, Fact, LinkTo, MAX_FACTS, MAX_LINKS, Severity};
 use domain::ids::IncidentId;
 use futures_util::future::join;
-use reqwest::Method;
 use serde_json::Value;
 
 use super::{Api, ApiError, Auth};
-use crate::wire::{bounded, items, text, text_or_number, time};
+use crate::wire::{bounded, is_whole, items, text, text_or_number, time};
 
 const MAX_SUMMARY: usize = 500;
 const MAX_SOURCE: usize = 200;
 const MAX_BODY: usize = 1000;
 const MAX_FACT_NAME: usize = 100;
 const MAX_FACT_VALUE: usize = 200;
-const MAX_LINK_BYTES: usize = 500;
 const MAX_LINK_NAME: usize = 100;
 const MAX_NUMBER: usize = 60;
 
@@ -32,12 +30,9 @@ impl Api {
     /// them.
     pub async fn details(&self, auth: Auth<'_>, id: &IncidentId) -> Result<Details, ApiError> {
         let includes = [("include[]", "conference_bridge"), ("include[]", "first_trigger_log_entries")];
-        let path = ["incidents", id.as_str()];
-        let incident = self.call(Method::GET, &path, &includes, auth, None);
-        let path = ["incidents", id.as_str(), "alerts"];
         let first = [("limit", "1"), ("sort_by", "created_at:asc")];
-        let alerts = self.call(Method::GET, &path, &first, auth, None);
-        let (incident, alerts) = join(incident, alerts).await;
+        let incident = self.around(auth, id, &[], &includes);
+        let (incident, alerts) = join(incident, self.around(auth, id, &["alerts"], &first)).await;
         let (incident, alerts) = match (incident?, alerts) {
             (incident, Ok(alerts)) => (incident, alerts),
             (_, Err(error)) if error.class().may_pass() || error.refuses_token() => return Err(error),
@@ -78,7 +73,7 @@ fn body(incident: &Value) -> Option<String> {
 }
 
 fn bridge(value: &Value) -> Option<Bridge> {
-    let url = text(value, "conference_url").filter(|url| url.len() <= MAX_LINK_BYTES).map(str::to_owned);
+    let url = text(value, "conference_url").filter(is_whole).map(str::to_owned);
     let number = text_or_number(value, "conference_number").map(|number| bounded(&number, MAX_NUMBER));
     (url.is_some() || number.is_some()).then_some(Bridge { url, number })
 }
@@ -114,8 +109,7 @@ fn add_alert(details: &mut Details, alert: &Value) {
         let is_image = text(context, "type") == Some("image");
         let url = if is_image { text(context, "href").or_else(|| text(context, "src")) } else { text(context, "href") };
         let list = if is_image { &mut details.images } else { &mut details.links };
-        // Half of an address leads nowhere.
-        let Some(url) = url.filter(|url| url.len() <= MAX_LINK_BYTES && list.len() < MAX_LINKS) else { continue };
+        let Some(url) = url.filter(is_whole).filter(|_| list.len() < MAX_LINKS) else { continue };
         let name = text(context, "text").map(|name| bounded(name.trim(), MAX_LINK_NAME));
         list.push(LinkTo { text: name, url: url.to_owned() });
     }
