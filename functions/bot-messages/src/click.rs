@@ -98,15 +98,13 @@ pub(crate) async fn click(app: &App, who: &Who, verified: &Verified, click: &Cli
         }
     };
     let work = Box::pin(async { ended(work.await.unwrap_or_else(|failed| failed)) });
-    let key = OnceKey::Activity(&activity.conversation.id, &activity.id);
-    match (once::run(app, key, HOLD, KEEP, work).await, &data) {
-        (Ok(Turn::Mine(clicked)), _) => clicked,
+    match (once(app, verified, work).await, &data) {
         // The same activity may come with other data: the card is checked as for any click.
-        (Ok(Turn::Before(_)), Some(data)) => {
+        (Clicked::DoneBefore, Some(data)) => {
             on_card(app, who, click, data, None, &cause).await.unwrap_or_else(|failed| failed)
         }
-        (Ok(Turn::InProgress | Turn::Before(_)), _) => Clicked::InProgress,
-        (Err(error), _) => error.into(),
+        (Clicked::DoneBefore, None) => Clicked::InProgress,
+        (clicked, _) => clicked,
     }
 }
 

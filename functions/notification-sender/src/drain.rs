@@ -220,7 +220,7 @@ impl Drain<'_> {
             wave.others.iter().filter(|(_, planned)| planned.sends()).map(|((item, _), _)| item).collect();
         let storms = wave.storms(&self.state);
         let mut granted = 0;
-        let details;
+        let asked;
         if wave.sends > 0 || !storms.is_empty() {
             self.state = self.state.clone().with_wave(sending);
             let mut noted = self.state.clone();
@@ -239,17 +239,17 @@ impl Drain<'_> {
                     _ => Ok(wave.sends),
                 }
             };
-            let asked = details::ask(app, self.account, &wave.others);
-            let (reserved, is_mine, asked) = tokio::join!(reserved, self.note_as(noted), asked);
+            let asking = details::ask(app, self.account, &wave.others);
+            let (reserved, is_mine, answered) = tokio::join!(reserved, self.note_as(noted), asking);
+            asked = answered;
             granted = reserved?;
             if !is_mine? {
                 return Ok(After::Stop(Next::Nothing));
             }
-            details = details::take_in(app, &mut wave.others, asked).await;
         } else {
-            let asked = details::ask(app, self.account, &wave.others).await;
-            details = details::take_in(app, &mut wave.others, asked).await;
+            asked = details::ask(app, self.account, &wave.others).await;
         }
+        let details = details::take_in(app, &mut wave.others, asked).await;
         self.late = details.late;
         let (held, suspects, hangs) = (self.state.hold.clone(), self.state.suspects.clone(), self.state.hangs);
         let patience = self.state.patience().unsigned_abs();
