@@ -54,6 +54,15 @@ fn links(value: &Value) -> Vec<String> {
     }
 }
 
+/// What a dialog ends with.
+#[track_caller]
+pub(crate) fn message(task: Task) -> String {
+    match task {
+        Task::Message(text) => text,
+        other => panic!("a message was expected, not {other:?}"),
+    }
+}
+
 impl Card {
     fn content(&self) -> Value {
         self.message.card.clone().unwrap_or(Value::Null)

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use simulators::pagerduty::{Context, EVENT_INTELLIGENCE, Fault, NewAlert};
 use simulators::teams::Task;
 
+use crate::card::message;
 use crate::world::World;
 
 /// An incident with everything around it, and Ada is linked.
@@ -92,14 +93,6 @@ fn dialog(task: &Task) -> &Value {
             card
         }
         other => panic!("a dialog was expected, not {other:?}"),
-    }
-}
-
-#[track_caller]
-fn message(task: Task) -> String {
-    match task {
-        Task::Message(text) => text,
-        other => panic!("a message was expected, not {other:?}"),
     }
 }
 

@@ -113,8 +113,7 @@ impl<'w> Platform<'w> {
 
     /// The address of a service's page.
     pub(crate) fn service_url(&self, service: &str) -> String {
-        let base = Url::parse(&self.world.pagerduty().base()).unwrap();
-        format!("{}/service-directory/{service}", base.origin().ascii_serialization())
+        self.world.service_url(service)
     }
 
     /// Adds a service in PagerDuty and connects it to the channel by command. Ada must be linked.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use simulators::pagerduty::Fault;
 use simulators::teams::{HttpAnswer, Task};
 
+use crate::card::message;
 use crate::world::{Browser, Card, World, account};
 
 const UNKNOWN: &str = "I do not know this incident storm here.";
@@ -120,14 +121,6 @@ fn dialog(task: &Task) -> &Value {
     match task {
         Task::Dialog { card, .. } => card,
         other => panic!("a dialog was expected, not {other:?}"),
-    }
-}
-
-#[track_caller]
-fn message(task: Task) -> String {
-    match task {
-        Task::Message(text) => text,
-        other => panic!("a message was expected, not {other:?}"),
     }
 }
 

@@ -248,8 +248,7 @@ async fn times_are_written_in_the_zone_of_the_connection() {
     let world = World::new().await;
     world.link(ADA).await;
     let (ada, channel) = (world.person(ADA).teams, world.channel("Payments"));
-    let base = url::Url::parse(&world.pagerduty().base()).unwrap();
-    let address = format!("{}/service-directory/{}", base.origin().ascii_serialization(), world.service("Payments"));
+    let address = world.service_url(&world.service("Payments"));
     for (command, answer) in [
         (format!("connect {address} zone Mars/Base"), "there is no time zone"),
         (format!("connect {address} loudly"), "I do not know"),
@@ -348,8 +347,7 @@ async fn mentioning() -> World {
     let world = World::new().await;
     world.link(ADA).await;
     let (ada, channel) = (world.person(ADA).teams, world.channel("Payments"));
-    let base = url::Url::parse(&world.pagerduty().base()).unwrap();
-    let address = format!("{}/service-directory/{}", base.origin().ascii_serialization(), world.service("Payments"));
+    let address = world.service_url(&world.service("Payments"));
     world.teams().say(&ada, &channel, &format!("connect {address} mention assignees")).await.unwrap();
     world
 }

@@ -117,6 +117,12 @@ impl World {
         self.pagerduty().service_named(name).unwrap()
     }
 
+    /// A service's page in PagerDuty, as `connect` takes it.
+    pub(crate) fn service_url(&self, service: &str) -> String {
+        let base = Url::parse(&self.pagerduty().base()).unwrap();
+        format!("{}/service-directory/{service}", base.origin().ascii_serialization())
+    }
+
     pub(crate) fn channel(&self, service: &str) -> String {
         self.demo().channels.iter().find(|channel| channel.name == service).unwrap().channel.clone()
     }
