@@ -39,6 +39,7 @@ pub(crate) fn late(inbound: &Inbound) -> Response {
         | Inbound::ConversationUpdate { .. } => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Inbound::MembersAdded { bot: false, .. }
         | Inbound::OtherInvoke { .. }
+        | Inbound::SignIn { .. }
         | Inbound::Message { .. }
         | Inbound::Other => StatusCode::OK.into_response(),
     }

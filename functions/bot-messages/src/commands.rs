@@ -8,12 +8,14 @@ mod options;
 
 use cards::CommandName;
 use domain::linking::{AccountLink, Wanted};
+use domain::proof::Number;
 use runtime::once::{self, Ended, HOLD, KEEP};
 use runtime::{App, PersonError};
 use store::OnceKey;
 use teams::auth::Verified;
 
 use crate::error::FlowError;
+use crate::link;
 use crate::who::Who;
 
 /// Runs the command in `text`, once.
@@ -90,6 +92,9 @@ pub(crate) async fn answer(app: &App, who: &Who, text: &str) -> Result<(), FlowE
 }
 
 async fn carry_out(app: &App, who: &Who, text: &str) -> Result<(), FlowError> {
+    if let Some(number) = Number::read(text).filter(|_| app.config.link_number) {
+        return link::number(app, who, &number).await;
+    }
     let (word, argument) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let argument = argument.trim();
     let Some(command) = cards::find_command(if word.is_empty() { "help" } else { word }) else {

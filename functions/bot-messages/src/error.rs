@@ -1,7 +1,7 @@
 //! Why a flow could not go on. What people are told about it is made in `answer` and `commands`, each in one place.
 
 use incidents::{ActError, ObserveError};
-use runtime::{BotError, OnceError, PersonError, RandomError};
+use runtime::{BotError, OnceError, PersonError, RandomError, SecretError};
 use setup::SetupError;
 
 /// Something could not be answered.
@@ -25,6 +25,9 @@ pub(crate) enum FlowError {
     Marked(#[from] ObserveError),
     #[error(transparent)]
     Act(#[from] ActError),
+    /// The secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The team, or the only one that could be meant, belongs to no PagerDuty account.
     #[error("nothing here is connected to a PagerDuty account")]
     NotConnected,
@@ -40,7 +43,7 @@ impl FlowError {
             Self::Teams(error) => error.class().may_pass(),
             Self::Setup(error) => error.class().may_pass(),
             Self::Marked(error) => error.class().may_pass(),
-            Self::Random(_) | Self::Once(_) | Self::Person(_) | Self::Act(_) => true,
+            Self::Random(_) | Self::Once(_) | Self::Person(_) | Self::Act(_) | Self::Secret(_) => true,
             Self::NotConnected | Self::NoUser => false,
         }
     }

@@ -11,6 +11,7 @@ mod commands;
 mod dialog;
 mod error;
 mod forms;
+mod link;
 mod storm;
 mod team;
 mod who;
@@ -73,6 +74,7 @@ async fn answer(app: &App, verified: &Verified, started: Instant) -> Response {
         | Inbound::TaskFetch { .. }
         | Inbound::TaskSubmit { .. }
         | Inbound::Search { .. }
+        | Inbound::SignIn { .. }
         | Inbound::OtherInvoke { .. } => CLICK_BUDGET,
         Inbound::Message { .. }
         | Inbound::Installed
@@ -112,6 +114,10 @@ async fn act(app: &App, who: &Who, verified: &Verified, inbound: Inbound) -> Res
             (None, None) => answer::page(forms::submit(app, who, &data).await),
         },
         Inbound::Search { dataset, text } => answer::choices(forms::search(app, who, &dataset, &text).await),
+        Inbound::SignIn { state } => {
+            link::signed_in(app, who, &state).await;
+            StatusCode::OK.into_response()
+        }
         Inbound::OtherInvoke { .. } => answer::not_supported(),
         Inbound::Message { text, value: Some(data) } if text.is_empty() => {
             Box::pin(click_as_message(app, who, verified, data)).await;

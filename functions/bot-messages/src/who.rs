@@ -1,5 +1,8 @@
 //! Who wrote or clicked, where, and until when an answer is of use; and how they are written to.
 
+use std::time::Duration;
+
+use cards::PersonalLink;
 use domain::connection::{Connection, Installation};
 use domain::ids::{AccountId, ChannelId, ConversationId, EntraUserId, ServiceUrl, TeamId, TenantId};
 use domain::linking::{Purpose, Ticket, Wanted, WantedAction};
@@ -12,6 +15,9 @@ use teams::auth::Verified;
 use tokio::time::Instant;
 
 use crate::error::FlowError;
+
+/// How long Teams may take to say a person's sign-in name.
+const NAME_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who, and where. Everything in it comes from a verified activity, or was kept from one.
 #[derive(Debug, Clone)]
@@ -132,20 +138,35 @@ impl Who {
         account: Option<AccountId>,
         wanted: Option<WantedAction>,
     ) -> Result<(), FlowError> {
+        let conversation = self.chat(app).await?;
         let ticket = Ticket {
             tenant: self.tenant.clone(),
             user: self.user()?.clone(),
             teams_name: self.name.clone(),
+            upn: self.sign_in_name(app, &conversation).await?,
             purpose: Purpose::Link { account, wanted: wanted.clone() },
-            conversation: self.chat(app).await?,
+            conversation,
             service_url: self.service_url.clone(),
             created_at: app.clock.now(),
         };
         let secret = app.random.token()?;
         app.store.put_ticket(&secret, &ticket).await?;
-        let url = app.config.public(&format!("/oauth/start?ticket={secret}"));
-        let card = cards::personal_link(&url, &ticket.teams_name, wanted.as_ref(), ticket.expires_at());
+        let browser = app.config.public(&format!("/oauth/start?ticket={secret}"));
+        let window = format!("{browser}&in=teams");
+        let link = PersonalLink { window: &window, browser: app.config.link_number.then_some(&browser) };
+        let card = cards::personal_link(link, &ticket.teams_name, wanted.as_ref(), ticket.expires_at());
         self.tell(app, &card).await
+    }
+
+    /// The page that asks whether to link shows it, since anybody can take a display name. Where Teams does not say it in time,
+    /// that page says so: a link that comes late helps nobody.
+    async fn sign_in_name(&self, app: &App, chat: &ConversationId) -> Result<Option<String>, FlowError> {
+        let bot = app.bot().within(NAME_PATIENCE);
+        let said = bot.sign_in_name(&self.service_url, chat, self.user()?).await;
+        Ok(said.unwrap_or_else(|error| {
+            tracing::warn!(error = runtime::chain(&error), "Teams does not say a person's sign-in name");
+            None
+        }))
     }
 
     /// The same, and what they wanted will be one click away. `title` names it.

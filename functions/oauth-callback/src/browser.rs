@@ -24,6 +24,14 @@ pub(crate) fn with_session(mut response: Response, secret: &str) -> Response {
     response
 }
 
+/// Lets the window keep in touch with the one that opened it: Teams, to which the last page of this way speaks. Each answer on
+/// the way must say so, else the browser cuts the tie (HTML standard, cross-origin opener policy).
+pub(crate) fn beside_its_opener(mut response: Response) -> Response {
+    let policy = HeaderName::from_static("cross-origin-opener-policy");
+    response.headers_mut().insert(policy, HeaderValue::from_static("unsafe-none"));
+    response
+}
+
 /// Leads the browser on, giving it `secret` to come back with.
 pub(crate) fn redirect(location: &str, secret: Option<&str>) -> Response {
     let mut headers: Vec<(HeaderName, HeaderValue)> = vec![

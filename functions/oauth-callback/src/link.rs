@@ -1,15 +1,16 @@
-//! Linking a Teams user to a PagerDuty user.
+//! Linking a Teams user to a PagerDuty user, up to the point from which Teams has to say who it is.
 
 use domain::ids::AccountId;
-use domain::linking::{AccountLink, Purpose, Ticket, WANTED_LIFETIME, WantedAction};
+use domain::linking::{AccountLink, Ticket};
+use domain::proof::{Number, Standing, names_differ};
 use jiff::Timestamp;
 use pagerduty::oauth::{Grant, USER_SCOPES};
 use runtime::App;
 use store::seal::Sealed;
-use store::{Confirm, PendingLink, Tokens};
+use store::{Confirm, PendingLink, Proof, Provisional, Tokens};
 
 use crate::identity::who;
-use crate::outcome::{Failure, Question, Step, broken, secrets, table};
+use crate::outcome::{Failure, LinkQuestion, Question, Step, Waiting, broken, secrets, table};
 
 /// A person is back from PagerDuty: whom they would be linked to, and their tokens. `account`: the only one that may be.
 pub(crate) async fn identify(
@@ -36,48 +37,74 @@ pub(crate) async fn identify(
     Ok((link, sealed))
 }
 
-/// Who would be linked to whom.
-pub(crate) fn question(link: &AccountLink) -> Question {
-    Question::Link { teams: link.teams_name.clone(), pagerduty: format!("{} ({})", link.pd_name, link.pd_email) }
+/// Who would be linked to whom, and what should make the person think twice.
+pub(crate) async fn question(app: &App, pending: &PendingLink) -> Result<Question, Failure> {
+    let ticket = app.store.ticket_by_hash(&pending.ticket, app.clock.now()).await.map_err(table)?;
+    let upn = ticket.ok_or(Failure::LinkExpired)?.upn;
+    let link = &pending.link;
+    let mut others = Vec::new();
+    for tenant in &app.config.allowed_tenants {
+        let linked = app.store.links_to(&link.account, tenant, &link.pd_user).await.map_err(table)?;
+        others.extend(linked.into_iter().filter(|known| (&known.tenant, &known.user) != (&link.tenant, &link.user)));
+    }
+    Ok(Question::Link(LinkQuestion {
+        teams: link.teams_name.clone(),
+        names_differ: names_differ(upn.as_deref(), &link.pd_email),
+        upn,
+        tenant: link.tenant.to_string(),
+        pagerduty: format!("{} ({})", link.pd_name, link.pd_email),
+        others: others.into_iter().map(|other| other.teams_name).collect(),
+    }))
 }
 
-/// Makes the link: once, in one transaction with the end of the ticket.
+/// The person has said yes: everything is ready, and worth nothing until Teams has named them.
 pub(crate) async fn confirm(app: &App, browser: &str, pending: &PendingLink) -> Result<Step, Failure> {
     let now = app.clock.now();
-    let ticket = app.store.ticket_by_hash(&pending.ticket, now).await.map_err(table)?;
-    match app.store.confirm_link(browser, pending, now).await.map_err(table)? {
-        Confirm::Linked(link) => {
-            tracing::info!(user.id = %link.user, pagerduty.user = %link.pd_user, "accounts linked");
-            if let Some(ticket) = ticket {
-                tell(app, &ticket, &link).await;
-            }
-            Ok(Step::Linked(link))
+    let asked = app.store.ticket_by_hash(&pending.ticket, now).await.map_err(table)?.ok_or(Failure::LinkExpired)?;
+    let proof = Proof {
+        code: app.random.token().map_err(broken)?.into(),
+        number: Number::from_random(app.random.bytes().map_err(broken)?),
+    };
+    let (id, nonce) = (app.random.token().map_err(broken)?, app.random.bytes().map_err(broken)?);
+    let provisional = Provisional {
+        proof: proof.seal(&secrets(app).await?.token_keys, &pending.link, &id, nonce).map_err(broken)?,
+        id,
+        ticket: pending.ticket.clone(),
+        asked,
+        link: pending.link.clone(),
+        tokens: Some(pending.tokens.clone()),
+        in_teams: pending.in_teams,
+        standing: Standing::Waiting,
+        created_at: now,
+    };
+    match app.store.confirm_link(browser, pending, &provisional, now).await.map_err(table)? {
+        Confirm::Waits => {
+            let link = &provisional.link;
+            tracing::info!(user.id = %link.user, pagerduty.user = %link.pd_user, "link waits for Teams' proof");
+            Ok(Step::Waits(waiting(app, &provisional, proof)))
         }
         Confirm::Expired => Err(Failure::LinkExpired),
     }
 }
 
-/// The Teams user learns of every link that is made in their name, by a way that the browser cannot suppress. What they
-/// wanted to do before is one click away.
-async fn tell(app: &App, ticket: &Ticket, link: &AccountLink) {
-    let wanted = match &ticket.purpose {
-        Purpose::Link { wanted: Some(wanted), .. } => keep(app, link, wanted).await.map(|id| (wanted, id)),
-        Purpose::Link { wanted: None, .. } | Purpose::Authorize { .. } => None,
-    };
-    let card = cards::linked(link, wanted.as_ref().map(|(wanted, id)| (*wanted, id.as_str())));
-    if let Err(error) = app.bot().send(&ticket.service_url, &ticket.conversation, &card).await {
-        tracing::warn!(error = runtime::chain(&error), "private message about the new link not sent");
+/// What became of the log-in that this browser waits for.
+pub(crate) async fn waited_for(app: &App, provisional: &Provisional) -> Result<Step, Failure> {
+    match provisional.standing {
+        Standing::Waiting => {
+            let values = secrets(app).await?;
+            let proof = Proof::open(&values.token_keys, provisional).map_err(broken)?;
+            Ok(Step::Waits(waiting(app, provisional, proof)))
+        }
+        Standing::Linked => Ok(Step::Linked(provisional.link.clone())),
+        Standing::Over => Err(Failure::LinkExpired),
     }
 }
 
-async fn keep(app: &App, link: &AccountLink, wanted: &WantedAction) -> Option<String> {
-    let id = app.random.token().ok()?;
-    let expires = app.clock.now().checked_add(WANTED_LIFETIME).unwrap_or(Timestamp::MAX);
-    match app.store.put_wanted((&link.tenant, &link.user), &id, wanted, expires).await {
-        Ok(()) => Some(id),
-        Err(error) => {
-            tracing::warn!(error = runtime::chain(&error), "what the person wanted to do is forgotten");
-            None
-        }
+fn waiting(app: &App, Provisional { link, in_teams, .. }: &Provisional, proof: Proof) -> Waiting {
+    Waiting {
+        teams: link.teams_name.clone(),
+        code: proof.code,
+        number: app.config.link_number.then_some(proof.number),
+        in_teams: *in_teams,
     }
 }

@@ -11,17 +11,24 @@ use crate::pending::Pending;
 use crate::{admin, link};
 
 /// Opens a log-in for a ticket; any number of times, since nothing is consumed.
-pub(crate) async fn start(app: &App, ticket: &str, browser: Option<String>) -> Result<Step, Failure> {
+/// `in_teams`: by the sign-in button of Teams.
+pub(crate) async fn start(
+    app: &App,
+    ticket: &str,
+    browser: Option<String>,
+    in_teams: bool,
+) -> Result<Step, Failure> {
     let now = app.clock.now();
     let Some(known) = app.store.ticket(ticket, now).await.map_err(table)? else {
         admin::renew(app, ticket).await;
         return Err(Failure::LinkExpired);
     };
     let scopes = match known.purpose {
+        Purpose::Link { .. } if !in_teams && !app.config.link_number => return Err(Failure::OnlyInTeams),
         Purpose::Link { .. } => USER_SCOPES,
         Purpose::Authorize { .. } => ADMIN_SCOPES,
     };
-    to_pagerduty(app, Some(store::secret_hash(ticket)), scopes, browser).await
+    to_pagerduty(app, Some(store::secret_hash(ticket)), scopes, browser, in_teams).await
 }
 
 /// Leads the browser to PagerDuty's log-in, bound to the browser by its secret. No ticket: to the configuration page.
@@ -30,6 +37,7 @@ pub(crate) async fn to_pagerduty(
     ticket: Option<SecretHash>,
     scopes: &[&str],
     browser: Option<String>,
+    in_teams: bool,
 ) -> Result<Step, Failure> {
     let now = app.clock.now();
     let values = secrets(app).await?;
@@ -38,9 +46,9 @@ pub(crate) async fn to_pagerduty(
     let pkce = Pkce::from_random(app.random.bytes().map_err(broken)?);
     let nonce = app.random.bytes().map_err(broken)?;
     let verifier = values.token_keys.seal(pkce.verifier.expose_secret().as_bytes(), &state, nonce).map_err(broken)?;
-    let attempt = Attempt { ticket, verifier, browser: store::secret_hash(&browser), created_at: now };
+    let attempt = Attempt { ticket, verifier, browser: store::secret_hash(&browser), in_teams, created_at: now };
     app.store.put_attempt(&state, &attempt).await.map_err(table)?;
-    Ok(Step::ToPagerDuty { url: app.oauth.authorize_url(&state, &pkce, scopes), browser })
+    Ok(Step::ToPagerDuty { url: app.oauth.authorize_url(&state, &pkce, scopes), browser, in_teams })
 }
 
 /// PagerDuty sent the browser back with a code: take the attempt (once), exchange, and keep everything for the question.
@@ -62,7 +70,8 @@ pub(crate) async fn returned(app: &App, browser: Option<&str>, state: &str, code
     let pending = match &known.purpose {
         Purpose::Link { account, .. } => {
             let (link, tokens) = link::identify(app, &known, account.as_ref(), grant, now).await?;
-            Pending::Link(PendingLink { ticket, link, tokens, browser: attempt.browser, created_at: now })
+            let (browser, in_teams) = (attempt.browser, attempt.in_teams);
+            Pending::Link(PendingLink { ticket, link, tokens, browser, in_teams, created_at: now })
         }
         Purpose::Authorize { team, installed_at } => {
             let (account, admin) = admin::identify(app, &grant).await?;
@@ -79,5 +88,5 @@ pub(crate) async fn returned(app: &App, browser: Option<&str>, state: &str, code
         }
     };
     pending.keep(app, browser).await?;
-    Ok(Step::ToConfirmation)
+    Ok(Step::ToConfirmation { in_teams: pending.is_in_teams() })
 }

@@ -4,19 +4,23 @@ use std::sync::Arc;
 
 use domain::failure::Class;
 use domain::linking::AccountLink;
+use domain::proof::Number;
 use pagerduty::oauth::OAuthError;
 use runtime::{App, SecretValues};
+use secrecy::SecretString;
 use url::Url;
 
 /// What the browser gets to see next.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// PagerDuty's log-in.
-    ToPagerDuty { url: Url, browser: String },
+    ToPagerDuty { url: Url, browser: String, in_teams: bool },
     /// The confirmation page, under an address without code and state.
-    ToConfirmation,
+    ToConfirmation { in_teams: bool },
     /// The confirmation page.
-    Ask { question: Question, csrf: String },
+    Ask { question: Question, csrf: String, in_teams: bool },
+    /// The person has said yes; Teams has not named them yet.
+    Waits(Waiting),
     /// The link is made.
     Linked(AccountLink),
     /// The team is connected, and its admin logged in to the configuration page.
@@ -27,13 +31,52 @@ pub(crate) enum Step {
     Cancelled,
 }
 
+impl Step {
+    /// Whether Teams' sign-in window is where it is shown.
+    pub(crate) fn is_in_teams(&self) -> bool {
+        match self {
+            Self::ToPagerDuty { in_teams, .. } | Self::ToConfirmation { in_teams } | Self::Ask { in_teams, .. } => {
+                *in_teams
+            }
+            Self::Waits(waiting) => waiting.in_teams,
+            Self::Linked(_) | Self::Connected { .. } | Self::LoggedIn { .. } | Self::Cancelled => false,
+        }
+    }
+}
+
 /// What a person is told before anything is done.
 #[derive(Debug)]
 pub(crate) enum Question {
     /// Who would be linked to whom.
-    Link { teams: String, pagerduty: String },
+    Link(LinkQuestion),
     /// What would be connected to what. `asked_by`: whose personal link was followed.
     Team { team: String, tenant: String, asked_by: String, account: String, admin: String },
+}
+
+/// Who would be linked to whom.
+#[derive(Debug)]
+pub(crate) struct LinkQuestion {
+    pub(crate) teams: String,
+    /// The Teams user's sign-in name, if Teams says it.
+    pub(crate) upn: Option<String>,
+    pub(crate) tenant: String,
+    pub(crate) pagerduty: String,
+    pub(crate) names_differ: bool,
+    /// Other Teams users who act as this PagerDuty user already.
+    pub(crate) others: Vec<String>,
+}
+
+/// A page that waits until Teams has named the person.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    /// As Teams shows the user whose link was followed.
+    pub(crate) teams: String,
+    /// What the page hands over to Teams.
+    pub(crate) code: SecretString,
+    /// What the person may write instead; `None`: that is switched off.
+    pub(crate) number: Option<Number>,
+    /// Whether the link was opened by the sign-in button of Teams.
+    pub(crate) in_teams: bool,
 }
 
 /// Why linking did not work, as far as it concerns the person in the browser.
@@ -45,6 +88,8 @@ pub(crate) enum Failure {
     Denied,
     /// The PagerDuty user belongs to another account than the one that is connected to Teams.
     WrongAccount,
+    /// The link proves nothing outside of Teams, and was opened there.
+    OnlyInTeams,
     /// The PagerDuty user's role does not allow it.
     NotAdmin,
     /// The team is connected to another account.

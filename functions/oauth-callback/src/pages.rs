@@ -1,27 +1,32 @@
-//! The pages that a person sees in the browser. Plain, without scripts, and without anything secret in their address.
+//! The pages that a person sees in the browser. Plain, without anything secret in their address, and without scripts but for
+//! the one that waits.
 
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use axum::Json;
 use axum::http::{HeaderName, StatusCode};
-use axum::response::{Html, IntoResponse};
+use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use domain::linking::AccountLink;
+use domain::proof::{Number, Standing};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use secrecy::ExposeSecret;
+use serde_json::json;
 
-use crate::outcome::{Failure, Question};
+use crate::outcome::{Failure, LinkQuestion, Question, Waiting};
 
 const STYLE: &str = include_str!("page.css");
+const WAIT: &str = include_str!("wait.js");
 
-/// "You've successfully linked …", word for word as PagerDuty's guide has it.
-fn linked_text(teams: &str, pagerduty: &str, email: &str) -> String {
-    format!(
-        "You've successfully linked your user accounts. All PagerDuty actions you perform as {teams} in Microsoft Teams \
-         will be associated with {pagerduty} ({email}) in PagerDuty. If this is not correct, please enter the @PagerDuty \
-         unlinkUser command in Microsoft Teams to unlink your account."
-    )
-}
+/// Microsoft's script that hands the code over to Teams, from Microsoft's own place: Teams supports no other. A copy that was
+/// changed does not run. The npm package `@microsoft/teams-js` has the same bytes.
+const TEAMS_JS: &str = "https://res.cdn.office.net/teams-js/2.58.0/js/MicrosoftTeams.min.js";
+const TEAMS_JS_INTEGRITY: &str = "sha384-sMo/EOqQPa1OCup2/VBRum7oFeOS22kvs8WGDc45xK53tUVZzFR5WwFYDUYN1LO4";
+
+/// The list of hosts that the script takes for Teams. Without it, it uses the one that it was made with.
+const TEAMS_ORIGINS: &str = "https://res.cdn.office.net/teams-js/validDomains/json/validDomains.json";
 
 /// Word for word as PagerDuty's guide has it.
 fn connected_text(team: &str) -> String {
@@ -37,16 +42,9 @@ const NOT_NOW: &str = "We can't connect Microsoft Teams to PagerDuty. Authorizat
                        may close this window.";
 
 /// The question before anything is done. It names all sides, so that a link that was passed on links or connects no stranger.
-pub(crate) fn ask(question: &Question, csrf: &str) -> impl IntoResponse + use<> {
+pub(crate) fn ask(question: &Question, csrf: &str) -> Response {
     match question {
-        Question::Link { teams, pagerduty } => form(&Form {
-            title: "Link your accounts?",
-            means: "Everything that this person does with PagerDuty cards in Microsoft Teams will happen in the name of this PagerDuty user.",
-            about: &[("Microsoft Teams", teams), ("PagerDuty", pagerduty)],
-            warning: "If you are not both of them, choose Cancel: somebody else's link may have been passed on to you.",
-            yes: "Link accounts",
-            csrf,
-        }),
+        Question::Link(question) => ask_to_link(question, csrf),
         Question::Team { team, tenant, asked_by, account, admin } => form(&Form {
             title: "Connect this team to PagerDuty?",
             means: "PagerBridge will be able to post this account's incidents in the team's channels. Members can act on them once they have linked their accounts.",
@@ -58,7 +56,7 @@ pub(crate) fn ask(question: &Question, csrf: &str) -> impl IntoResponse + use<> 
                 ("PagerDuty account", account),
                 ("You are", admin),
             ],
-            warning: "If you do not know this team, choose Cancel: somebody may have passed on a link to you.",
+            warnings: &["If you do not know this team, choose Cancel: somebody may have passed on a link to you.".to_owned()],
             yes: "Connect team",
             csrf,
         }),
@@ -70,12 +68,43 @@ struct Form<'a> {
     title: &'a str,
     means: &'a str,
     about: &'a [(&'a str, &'a str)],
-    warning: &'a str,
+    warnings: &'a [String],
     yes: &'a str,
     csrf: &'a str,
 }
 
-fn form(form: &Form<'_>) -> impl IntoResponse + use<> {
+fn ask_to_link(question: &LinkQuestion, csrf: &str) -> Response {
+    let LinkQuestion { teams, upn, tenant, pagerduty, names_differ, others } = question;
+    let mut warnings = Vec::new();
+    if *names_differ {
+        warnings.push(match upn {
+            Some(_) => "The sign-in name in Teams and the address in PagerDuty differ. Anybody can take a display name, so make sure that this Teams user is you.".to_owned(),
+            None => "Teams did not say the sign-in name of this user. Anybody can take a display name, so make sure that this Teams user is you.".to_owned(),
+        });
+    }
+    if !others.is_empty() {
+        warnings.push(format!(
+            "This PagerDuty user is linked to another Teams user already: {}. They will be told of a second link.",
+            others.join(", ")
+        ));
+    }
+    warnings.push("If you are not both of them, choose Cancel: somebody else's link may have been passed on to you.".to_owned());
+    form(&Form {
+        title: "Link your accounts?",
+        means: "Everything that this person does with PagerDuty cards in Microsoft Teams will happen in the name of this PagerDuty user.",
+        about: &[
+            ("Microsoft Teams", teams),
+            ("Sign-in name in Teams", upn.as_deref().unwrap_or("(not known)")),
+            ("Microsoft 365 tenant", tenant),
+            ("PagerDuty", pagerduty),
+        ],
+        warnings: &warnings,
+        yes: "Link accounts",
+        csrf,
+    })
+}
+
+fn form(form: &Form<'_>) -> Response {
     page(
         StatusCode::OK,
         form.title,
@@ -87,7 +116,9 @@ fn form(form: &Form<'_>) -> impl IntoResponse + use<> {
                     dd { (which) }
                 }
             }
-            p { (form.warning) }
+            @for warning in form.warnings {
+                p class="warning" { (warning) }
+            }
             form method="post" action="/oauth/confirm" {
                 input type="hidden" name="csrf" value=(form.csrf);
                 button class="primary" type="submit" name="choice" value="link" { (form.yes) }
@@ -98,7 +129,7 @@ fn form(form: &Form<'_>) -> impl IntoResponse + use<> {
 }
 
 /// The team is connected.
-pub(crate) fn connected(team: &str) -> impl IntoResponse + use<> {
+pub(crate) fn connected(team: &str) -> Response {
     page(
         StatusCode::OK,
         "Team connected",
@@ -110,14 +141,61 @@ pub(crate) fn connected(team: &str) -> impl IntoResponse + use<> {
     )
 }
 
+/// Waits until Teams has named the person, and tells them how to bring that about.
+pub(crate) fn waits(waiting: &Waiting) -> Response {
+    let Waiting { teams, code, number, in_teams } = waiting;
+    let by_number = by_number(teams, number.as_ref());
+    let content = html! {
+        @if *in_teams {
+            script id="teams-js" src=(TEAMS_JS) integrity=(TEAMS_JS_INTEGRITY) crossorigin="anonymous" async {}
+            p id="by-teams" role="status" { "Teams is finishing this. The window closes by itself." }
+        }
+        div id="by-number" hidden[*in_teams] { (by_number) }
+        @if *in_teams {
+            noscript { (by_number) }
+        }
+        noscript { p { "Then load this page again." } }
+    };
+    let place = if *in_teams { Place::BesideTeams } else { Place::Alone };
+    let main = html! { main data-code=(code.expose_secret()) { (framed("One more step", &content)) } };
+    document(StatusCode::OK, "One more step", &html! { (main) script { (PreEscaped(WAIT)) } }, Scripts::Waiting(place))
+}
+
+fn by_number(teams: &str, number: Option<&Number>) -> Markup {
+    html! {
+        @match number {
+            Some(number) => {
+                p { "Write this number to PagerBridge, in your private chat with it in Microsoft Teams, as " (teams) ":" }
+                p class="number" { (number) }
+                p class="warning" { "Never give it to anybody: whoever asks you for it wants to act in your name." }
+                p role="status" { "This page goes on by itself as soon as the number has arrived." }
+            }
+            None => {
+                p role="alert" { "Teams has not taken over, so nothing was linked. Please close this window and press Link Accounts in PagerBridge's private message once more." }
+            }
+        }
+    }
+}
+
+/// How the log-in stands that a waiting page asks for.
+pub(crate) fn standing(standing: Result<Standing, Failure>) -> Response {
+    let (status, link) = match standing {
+        Ok(Standing::Waiting) => (StatusCode::OK, "waiting"),
+        Ok(Standing::Linked) => (StatusCode::OK, "linked"),
+        Ok(Standing::Over) => (StatusCode::OK, "over"),
+        Err(Failure::LinkExpired) => (StatusCode::BAD_REQUEST, "over"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "unknown"),
+    };
+    (status, headers(Scripts::None), Json(json!({ "link": link }))).into_response()
+}
+
 /// The link is made.
-pub(crate) fn linked(link: &AccountLink) -> impl IntoResponse + use<> {
-    let text = linked_text(&link.teams_name, &link.pd_name, &link.pd_email);
-    page(StatusCode::OK, "Accounts linked", &html! { p { (text) } })
+pub(crate) fn linked(link: &AccountLink) -> Response {
+    page(StatusCode::OK, "Accounts linked", &html! { p role="status" { (cards::linked_sentence(link)) } })
 }
 
 /// The person decided against it.
-pub(crate) fn cancelled() -> impl IntoResponse + use<> {
+pub(crate) fn cancelled() -> Response {
     page(
         StatusCode::OK,
         "Nothing was changed",
@@ -126,7 +204,7 @@ pub(crate) fn cancelled() -> impl IntoResponse + use<> {
 }
 
 /// It did not work.
-pub(crate) fn failed(failure: &Failure) -> impl IntoResponse + use<> {
+pub(crate) fn failed(failure: &Failure) -> Response {
     let (status, text, hint) = match failure {
         Failure::LinkExpired => (StatusCode::BAD_REQUEST, EXPIRED, None),
         Failure::Denied => {
@@ -139,6 +217,11 @@ pub(crate) fn failed(failure: &Failure) -> impl IntoResponse + use<> {
                 "Please verify that your PagerDuty credentials are correct and that your user is provisioned under the PagerDuty \
                  account that is connected to Teams. Use the open command in any channel to find that account.",
             ),
+        ),
+        Failure::OnlyInTeams => (
+            StatusCode::FORBIDDEN,
+            NOT_NOW,
+            Some("This link works in Teams only. Please press Link Accounts in PagerBridge's private message."),
         ),
         Failure::NotAdmin => (
             StatusCode::FORBIDDEN,
@@ -180,8 +263,20 @@ pub(crate) fn failed(failure: &Failure) -> impl IntoResponse + use<> {
     )
 }
 
-fn page(status: StatusCode, title: &str, content: &Markup) -> impl IntoResponse + use<> {
-    let body = html! {
+fn page(status: StatusCode, title: &str, content: &Markup) -> Response {
+    document(status, title, &html! { main { (framed(title, content)) } }, Scripts::None)
+}
+
+fn framed(title: &str, content: &Markup) -> Markup {
+    html! {
+        p class="brand" { "PagerBridge" }
+        h1 { (title) }
+        (content)
+    }
+}
+
+fn document(status: StatusCode, title: &str, body: &Markup, scripts: Scripts) -> Response {
+    let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -190,39 +285,52 @@ fn page(status: StatusCode, title: &str, content: &Markup) -> impl IntoResponse 
                 title { (title) " – PagerBridge" }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                main {
-                    p class="brand" { "PagerBridge" }
-                    h1 { (title) }
-                    (content)
-                }
-            }
+            body { (body) }
         }
     };
-    (status, headers(), Html(body.into_string()))
+    (status, headers(scripts), Html(page.into_string())).into_response()
 }
 
-fn headers() -> [(HeaderName, String); 7] {
+/// What a page may run.
+#[derive(Debug, Clone, Copy)]
+enum Scripts {
+    None,
+    /// The script of the page that waits.
+    Waiting(Place),
+}
+
+/// Where the page that waits was opened.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// In Teams' sign-in window, so that it needs Microsoft's script.
+    BesideTeams,
+    Alone,
+}
+
+fn headers(scripts: Scripts) -> [(HeaderName, String); 7] {
     let mut policy = String::from("default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
-    // A digest of the one style sheet instead of 'unsafe-inline'.
-    let _infallible =
-        write!(policy, "; style-src 'sha256-{}'", BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes())));
+    // Digests of the one style sheet and the one script instead of 'unsafe-inline'.
+    let _infallible = write!(policy, "; style-src '{}'", digest_of(STYLE));
+    match scripts {
+        Scripts::None => Ok(()),
+        Scripts::Waiting(Place::Alone) => write!(policy, "; script-src '{}'; connect-src 'self'", digest_of(WAIT)),
+        Scripts::Waiting(Place::BesideTeams) => write!(
+            policy,
+            "; script-src '{}' {TEAMS_JS}; connect-src 'self' {TEAMS_ORIGINS}",
+            digest_of(WAIT)
+        ),
+    }
+    .unwrap_or_default();
     runtime::page_headers(policy)
+}
+
+fn digest_of(text: &str) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn success_text_is_the_guides() {
-        assert_eq!(
-            linked_text("Ada", "Ada L", "ada@example.com"),
-            "You've successfully linked your user accounts. All PagerDuty actions you perform as Ada in Microsoft Teams will \
-             be associated with Ada L (ada@example.com) in PagerDuty. If this is not correct, please enter the @PagerDuty \
-             unlinkUser command in Microsoft Teams to unlink your account."
-        );
-    }
 
     #[test]
     fn team_text_is_the_guides() {

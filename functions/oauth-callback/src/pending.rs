@@ -17,14 +17,19 @@ pub(crate) enum Pending {
 }
 
 impl Pending {
-    /// What this browser is asked.
-    pub(crate) async fn load<'b>(app: &App, browser: Option<&'b str>) -> Result<(&'b str, Self), Failure> {
+    /// What this browser is asked; `None`: nothing, or not any more.
+    pub(crate) async fn load<'b>(app: &App, browser: Option<&'b str>) -> Result<(&'b str, Option<Self>), Failure> {
         let (browser, now) = (browser.ok_or(Failure::LinkExpired)?, app.clock.now());
         if let Some(team) = app.store.pending_authorization(browser, now).await.map_err(table)? {
-            return Ok((browser, Self::Team(team)));
+            return Ok((browser, Some(Self::Team(team))));
         }
         let link = app.store.pending(browser, now).await.map_err(table)?;
-        Ok((browser, Self::Link(link.ok_or(Failure::LinkExpired)?)))
+        Ok((browser, link.map(Self::Link)))
+    }
+
+    /// Whether it began in Teams' sign-in window.
+    pub(crate) fn is_in_teams(&self) -> bool {
+        matches!(self, Self::Link(PendingLink { in_teams: true, .. }))
     }
 
     /// Keeps it instead of what the browser was asked before: it is asked one question at a time.

@@ -36,7 +36,10 @@ pub use incident::{IncidentView, incident, incident_fallback, incident_left, inc
 pub use incident_dialogs::{DeedForm, deed_form};
 pub use mention::{Call, Called, Mention, call};
 pub use notice::{channel_gone, double_pointer, service_connected, team_connected, told};
-pub use personal::{linked, linked_already, nothing_to_unlink, personal_link, unlinked};
+pub use personal::{
+    PersonalLink, link_not_made, linked, linked_already, linked_by_another, linked_sentence, no_number_wanted,
+    nothing_to_unlink, number_belongs_here, numbers_used_up, personal_link, sign_in_over, unlinked, wrong_number,
+};
 pub use schema::AdaptiveCard;
 pub use storm::{StormView, storm, storm_end_reply, storm_fallback};
 pub use storm_dialogs::{

@@ -294,6 +294,11 @@ impl Action {
         Self::Submit(Submit { title: title.into(), data, mode: None })
     }
 
+    /// A button that opens Teams' sign-in window.
+    pub(crate) fn sign_in(title: &'static str, url: Link) -> Self {
+        Self::submit(title, SubmitData::SignIn { msteams: SignIn { kind: "signin", value: url } })
+    }
+
     /// A button that acts.
     pub(crate) fn execute(title: &'static str, verb: Verb, data: Data, style: Option<ActionStyle>) -> Self {
         let sent = match data.clone() {
@@ -322,11 +327,22 @@ pub(crate) enum SubmitData {
     Form(DialogData),
     Storm(Box<StormData>),
     Incident(Box<ButtonData>),
+    SignIn {
+        msteams: SignIn,
+    },
     Verbed {
         verb: Verb,
         #[serde(flatten)]
         data: Data,
     },
+}
+
+/// Makes Teams open a sign-in window, whose page can hand over a code (Teams docs, "Authentication flow for bots").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct SignIn {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    value: Link,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod linking;
 pub mod permission;
 pub mod plan;
+pub mod proof;
 pub mod round;
 pub mod routing;
 mod status;

@@ -1,7 +1,7 @@
 //! Linking a Teams user to a PagerDuty user.
 //!
 //! A ticket is bound to one Teams user and lives ten minutes. Opening its link does not consume it (mail and chat scanners
-//! open links); only the confirmation by the person in the browser does.
+//! open links), nor does the confirmation by the person in the browser: only the proof from Teams does (`crate::proof`).
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,9 @@ pub struct Ticket {
     pub user: EntraUserId,
     /// As Teams shows the user.
     pub teams_name: String,
+    /// The user's sign-in name, which nobody else can take; `None`: Teams did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upn: Option<String>,
     pub purpose: Purpose,
     /// The private chat in which the outcome is told.
     pub conversation: ConversationId,

@@ -187,6 +187,16 @@ impl Bot<'_> {
         say!(self.open_personal_chat(service_url, tenant, user))
     }
 
+    /// The sign-in name of the person in a chat with the bot; `None`: Teams does not say it.
+    pub async fn sign_in_name(
+        self,
+        service_url: &ServiceUrl,
+        chat: &ConversationId,
+        user: &EntraUserId,
+    ) -> Result<Option<String>, BotError> {
+        say!(self.sign_in_name(service_url, chat, user))
+    }
+
     /// The channels of a team in which the bot is: standard ones, and the private and shared ones to which it was added.
     pub async fn channels(self, team: &Installation) -> Result<Vec<Channel>, BotError> {
         say!(self.channels(&team.service_url, &team.team))

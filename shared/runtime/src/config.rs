@@ -35,6 +35,7 @@ const STORM_QUIET_MINUTES: &str = "PAGERBRIDGE_STORM_QUIET_MINUTES";
 const STORM_CARDS_AFTER: &str = "PAGERBRIDGE_STORM_CARDS_AFTER";
 const TOP_PRIORITIES: &str = "PAGERBRIDGE_TOP_PRIORITIES";
 const LATE_MINUTES: &str = "PAGERBRIDGE_LATE_MINUTES";
+const LINK_NUMBER: &str = "PAGERBRIDGE_LINK_NUMBER";
 
 /// Every variable that PagerBridge reads, besides those of the AWS SDK and Lambda. The README's table is checked against it.
 pub const VARIABLES: &[Variable] = &[
@@ -60,6 +61,11 @@ pub const VARIABLES: &[Variable] = &[
         LATE_MINUTES,
         "10",
         "an incident that is over gets no card if it is older than this when it could be posted, 1 to 1440",
+    ),
+    optional(
+        LINK_NUMBER,
+        "true",
+        "whether a link that is opened outside of Teams can be proven by a number that the person writes to the bot: true or false",
     ),
     required("TEAMS_APP_ID", "application (client) id of the bot's Entra application"),
     required("TEAMS_TENANT_ID", "tenant of the bot's Entra application"),
@@ -104,6 +110,8 @@ pub struct Config {
     pub retention: SignedDuration,
     /// When a storm begins and ends, and what is late.
     pub storm: Rules,
+    /// Whether a number that the person writes to the bot proves who followed a personal link.
+    pub link_number: bool,
     /// Lambda's name of this function; `None` outside of Lambda.
     pub function_name: Option<String>,
     pub teams_app_id: String,
@@ -235,6 +243,9 @@ impl Config {
         });
         let retention = SignedDuration::from_hours(24 * days.unwrap_or(90));
         let storm = storm_rules(&mut env);
+        let number_text = env.given(LINK_NUMBER).unwrap_or_else(|| "true".to_owned());
+        let number = env.parsed(LINK_NUMBER, &number_text, "true or false", |text| text.parse::<bool>().ok());
+        let link_number = number.unwrap_or(true);
         // Lambda sets it; it is no setting.
         let function_name = env.given("AWS_LAMBDA_FUNCTION_NAME");
         let teams_app_id = env.text("TEAMS_APP_ID");
@@ -295,6 +306,7 @@ impl Config {
                 public_url,
                 retention,
                 storm,
+                link_number,
                 function_name,
                 teams_app_id,
                 teams_tenant,

@@ -39,6 +39,7 @@ pub async fn send_authorization(
         tenant: installation.tenant.clone(),
         user: person.user.clone(),
         teams_name: person.name.clone(),
+        upn: None,
         purpose: Purpose::Authorize { team: installation.team.clone(), installed_at: installation.installed_at },
         conversation: person.conversation.clone(),
         service_url: person.service_url.clone(),

@@ -32,6 +32,7 @@ pub(crate) struct IndexKey {
 pub(crate) const CARD: &str = "CARD#";
 pub(crate) const CONNECTION: &str = "CONNECTION#";
 pub(crate) const LINK: &str = "LINK#";
+pub(crate) const PROVISIONAL: &str = "PROVISIONAL#";
 pub(crate) const CHANNEL: &str = "CHANNEL#";
 pub(crate) const DELIVERY: &str = "DELIVERY#";
 pub(crate) const TEAM: &str = "TEAM#";
@@ -222,6 +223,11 @@ pub(crate) fn wanted(tenant: &TenantId, person: &EntraUserId, id: &str) -> Key {
     Key { pk: user(tenant, person), sk: format!("WANTED#{id}") }
 }
 
+/// A confirmed log-in that waits until Teams has named the user.
+pub(crate) fn provisional(tenant: &TenantId, person: &EntraUserId, id: &str) -> Key {
+    Key { pk: user(tenant, person), sk: format!("{PROVISIONAL}{id}") }
+}
+
 pub(crate) fn personal_chat(tenant: &TenantId, person: &EntraUserId) -> Key {
     Key { pk: user(tenant, person), sk: "CHAT".to_owned() }
 }
@@ -241,6 +247,11 @@ pub(crate) fn pending(hash: &str) -> Key {
 
 pub(crate) fn pending_authorization(hash: &str) -> Key {
     Key { pk: format!("PENDING#{hash}"), sk: "AUTHORIZATION".to_owned() }
+}
+
+/// Which confirmed log-in a browser waits for.
+pub(crate) fn waiting(hash: &str) -> Key {
+    Key { pk: format!("PENDING#{hash}"), sk: "WAITING".to_owned() }
 }
 
 /// What can be renewed once when the ticket is over.

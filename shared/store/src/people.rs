@@ -90,12 +90,22 @@ impl Store {
         tenant: &TenantId,
         user: &PdUserId,
     ) -> Result<Option<EntraUserId>, Error> {
+        let theirs = self.links_to(account, tenant, user).await?.into_iter();
+        Ok(theirs.max_by_key(|link| link.linked_at).map(|link| link.user))
+    }
+
+    /// All links of a tenant's people to this user of an account. One made a moment ago may be missing.
+    pub async fn links_to(
+        &self,
+        account: &AccountId,
+        tenant: &TenantId,
+        user: &PdUserId,
+    ) -> Result<Vec<AccountLink>, Error> {
         let key = keys::link_of_account(account, tenant, user);
         let found = self.index(&key.pk, Some(&key.sk)).await?;
         let links = found.iter().filter_map(|item| or_skip(stored(item)).ok().flatten()).map(|stored| stored.link);
         // The key of one user may begin with that of another.
-        let theirs = links.filter(|link| &link.pd_user == user && &link.tenant == tenant);
-        Ok(theirs.max_by_key(|link| link.linked_at).map(|link| link.user))
+        Ok(links.filter(|link| &link.pd_user == user && &link.tenant == tenant).collect())
     }
 
     /// All links of a person.

@@ -2,22 +2,19 @@
 //!
 //! The secrets in links and cookies are stored as SHA-256 only, so reading the table gives nobody a working link.
 
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, Delete, TransactWriteItem};
 use domain::linking::{AccountLink, TICKET_LIFETIME, Ticket};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::sha256;
-use crate::item::{Condition, Item, key_attributes, or_skip, version};
+use crate::item::{Condition, Item, key_attributes};
 use crate::keys::Key;
-use crate::people::{link_item, stored, unchanged};
 use crate::seal::Sealed;
 use crate::table::EXPIRES_AT;
 use crate::{Error, Store, keys};
-
-/// How often a link is made anew when its old one changes at the same moment.
-const CONFIRM_TRIES: usize = 4;
 
 /// Which call took a log-in.
 const TAKEN_BY: &str = "taken_by";
@@ -46,6 +43,9 @@ pub struct Attempt {
     /// The PKCE verifier, sealed with the state.
     pub verifier: Sealed,
     pub browser: SecretHash,
+    /// Whether the link was opened by the sign-in button of Teams.
+    #[serde(default)]
+    pub in_teams: bool,
     pub created_at: Timestamp,
 }
 
@@ -57,14 +57,17 @@ pub struct PendingLink {
     /// The tokens, sealed as they will be in the link.
     pub tokens: Sealed,
     pub browser: SecretHash,
+    /// Whether the link was opened by the sign-in button of Teams.
+    #[serde(default)]
+    pub in_teams: bool,
     pub created_at: Timestamp,
 }
 
 /// What a confirmation led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirm {
-    /// The accounts are linked.
-    Linked(AccountLink),
+    /// The log-in waits for Teams' proof.
+    Waits,
     /// The log-in or its ticket is over, or was used.
     Expired,
 }
@@ -121,66 +124,28 @@ impl Store {
     pub async fn delete_pending(&self, browser: &str) -> Result<(), Error> {
         self.take(&keys::pending(&secret_hash(browser).0)).await.map(drop)
     }
+}
 
-    /// Makes exactly the link that the person was shown: log-in and ticket end and the link begins, all or nothing.
-    pub async fn confirm_link(&self, browser: &str, pending: &PendingLink, now: Timestamp) -> Result<Confirm, Error> {
-        for _ in 0..CONFIRM_TRIES {
-            let AccountLink { tenant, user, account, .. } = &pending.link;
-            let item = self.read(&keys::link(tenant, user, account)).await?;
-            let known = item.as_ref().map(stored).map(or_skip).transpose()?.flatten();
-            // Continues the count of a link that is replaced, so that a refresher of its old tokens notices.
-            let version = item.as_ref().map_or(0, version) + 1;
-            let link = link_item(&pending.link, &pending.tokens, version)?;
-            let as_read = match &known {
-                Some(known) => unchanged(&known.link, known.tokens_version, ""),
-                None => Condition::unchanged(item.as_ref()),
-            };
-            let sent = self
-                .client
-                .transact_write_items()
-                .transact_items(self.delete_alive(&keys::pending(&secret_hash(browser).0), now))
-                .transact_items(self.delete_alive(&keys::ticket(&pending.ticket.0), now))
-                .transact_items(self.put_in_transaction(link, as_read))
-                .send()
-                .await;
-            match sent {
-                Ok(_) => return Ok(Confirm::Linked(pending.link.clone())),
-                Err(error) => match error.as_service_error() {
-                    Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                        let failed: Vec<_> = cancelled.cancellation_reasons().iter().map(has_failed).collect();
-                        // The link has changed since it was read: log-in and ticket are as good as before.
-                        if failed != [false, false, true] {
-                            return Ok(Confirm::Expired);
-                        }
-                    }
-                    _ => return Err(Error::call("TransactWriteItems", error)),
-                },
-            }
+/// Ends what has not ended yet, as a part of a transaction.
+pub(crate) fn delete_alive(table: &str, key: &Key, now: Timestamp) -> TransactWriteItem {
+    let alive = Condition::new(format!("{EXPIRES_AT} > :now")).number(":now", i128::from(now.as_second()));
+    let (expression, values) = alive.parts();
+    let delete = Delete::builder()
+        .table_name(table)
+        .set_key(Some(key_attributes(key)))
+        .condition_expression(expression)
+        .set_expression_attribute_values(values)
+        .build();
+    TransactWriteItem::builder().set_delete(delete.ok()).build()
+}
+
+/// Which parts of a transaction failed for their condition; `None`: the transaction failed for another reason.
+pub(crate) fn failed_conditions(error: &SdkError<TransactWriteItemsError>) -> Option<Vec<bool>> {
+    match error.as_service_error()? {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            Some(cancelled.cancellation_reasons().iter().map(has_failed).collect())
         }
-        Err(Error::Contended { what: "an account link".to_owned() })
-    }
-
-    fn delete_alive(&self, key: &Key, now: Timestamp) -> TransactWriteItem {
-        let alive = Condition::new(format!("{EXPIRES_AT} > :now")).number(":now", i128::from(now.as_second()));
-        let (expression, values) = alive.parts();
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(key_attributes(key)))
-            .condition_expression(expression)
-            .set_expression_attribute_values(values)
-            .build();
-        TransactWriteItem::builder().set_delete(delete.ok()).build()
-    }
-
-    fn put_in_transaction(&self, item: Item, condition: Condition) -> TransactWriteItem {
-        let (expression, values) = condition.parts();
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item.into_attributes()))
-            .condition_expression(expression)
-            .set_expression_attribute_values(values)
-            .build();
-        TransactWriteItem::builder().set_put(put.ok()).build()
+        _ => None,
     }
 }
 

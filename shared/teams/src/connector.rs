@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use url::Url;
 
 pub use self::error::{Answer, ConnectorError};
-use self::message::{ChannelData, Created, Listed, Message, NewConversation, Ref};
+use self::message::{ChannelData, Created, Listed, Member, Message, NewConversation, Ref};
 pub use self::token::{TokenError, TokenSource};
 use crate::auth::TrustedHosts;
 use crate::wire;
@@ -186,6 +186,28 @@ impl Connector {
         };
         let listed: Listed = serde_json::from_slice(&body).unwrap_or_default();
         Ok(listed.conversations.into_iter().filter_map(|channel| channel.into_channel(team)).collect())
+    }
+
+    /// The sign-in name (UPN) of somebody in a chat, which no other user of the tenant can take; `None`: Teams does not say it.
+    ///
+    /// # Errors
+    /// [`ConnectorError`]; repeating it is harmless.
+    pub async fn sign_in_name(
+        &self,
+        auth: &ConnectorAuth<'_>,
+        service_url: &ServiceUrl,
+        chat: &ConversationId,
+        user: &EntraUserId,
+    ) -> Result<Option<String>, ConnectorError> {
+        let path = format!("/v3/conversations/{}/members/{}", encoded(chat.as_str()), encoded(user.as_str()));
+        let answer = self.call(auth, service_url, Method::GET, &path, &()).await?;
+        let body = match wire::read(answer, MAX_ANSWER_BYTES).await {
+            Ok(body) => body,
+            Err(wire::ReadError::Broken(error)) => return Err(ConnectorError::NoAnswer(error)),
+            Err(wire::ReadError::TooLarge) => return Ok(None),
+        };
+        let member: Member = serde_json::from_slice(&body).unwrap_or_default();
+        Ok(member.upn_of(user))
     }
 
     /// Opens the chat between the bot and a person, or finds the one that there is.

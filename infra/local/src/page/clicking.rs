@@ -20,6 +20,7 @@ pub(super) fn routes() -> Router<World> {
         .route("/demo/api/teams/submit", post(submit))
         .route("/demo/api/teams/close", post(close))
         .route("/demo/api/teams/search", post(search))
+        .route("/demo/api/teams/sign-in", post(sign_in))
 }
 
 /// What the client of the person shows who pressed a button.
@@ -38,6 +39,8 @@ enum Shown {
     Message { text: String },
     /// The dialog closes.
     Closed,
+    /// A sign-in window opens.
+    SignIn { url: String },
 }
 
 impl Shown {
@@ -112,6 +115,9 @@ struct Click {
 }
 
 async fn click(State(world): State<World>, Wish(wish): Wish<Click>) -> Result<Json<Shown>, Refusal> {
+    if let Ok(url) = world.teams.sign_in_window(&wish.user, &wish.activity, wish.action.wanted()) {
+        return Ok(Json(Shown::SignIn { url }));
+    }
     let inputs = Value::Object(wish.inputs);
     let activity = world.teams.click_activity(&wish.user, &wish.activity, wish.action.wanted(), &inputs)?;
     let answer = world.teams.send(activity.clone()).await;
@@ -139,6 +145,23 @@ fn shown(answer: Result<HttpAnswer, Mistake>, read: impl FnOnce(&HttpAnswer) -> 
         Err(Mistake::NoAnswer(why)) => Ok(Json(Shown::unreachable(&why))),
         Err(mistake) => Err(mistake.into()),
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignIn {
+    user: String,
+    activity: String,
+    /// What the page in the window has handed over.
+    code: String,
+}
+
+async fn sign_in(State(world): State<World>, Wish(wish): Wish<SignIn>) -> Result<Json<Value>, Refusal> {
+    let answer = world.teams.sign_in(&wish.user, &wish.activity, &wish.code).await?;
+    if (200..300).contains(&answer.status) {
+        return Ok(done());
+    }
+    Err(Refusal::of_bot(format!("the bot answered the sign-in with HTTP {}", answer.status)))
 }
 
 #[derive(Debug, Deserialize)]

@@ -53,6 +53,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("plain.js", JAVASCRIPT, include_str!("plain.js")),
     ("dialog.js", JAVASCRIPT, include_str!("dialog.js")),
     ("typeahead.js", JAVASCRIPT, include_str!("typeahead.js")),
+    ("signin.js", JAVASCRIPT, include_str!("signin.js")),
     ("teams.js", JAVASCRIPT, include_str!("teams.js")),
     ("limits.js", JAVASCRIPT, include_str!("limits.js")),
     ("pagerduty.js", JAVASCRIPT, include_str!("pagerduty.js")),

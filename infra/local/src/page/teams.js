@@ -2,6 +2,7 @@
 
 import { cardFrame } from "./cards.js";
 import { badge, busy, el, keep, options, put, when } from "./dom.js";
+import { signIn } from "./signin.js";
 
 const CHAT = "chat";
 const COMMANDS = ["linkUser", "unlinkUser", "help"];
@@ -202,6 +203,7 @@ export function teamsSide(app) {
         async press(action, inputs) {
           const user = state.you;
           const shown = await app.post("teams/click", { user, activity: post.id, action, inputs });
+          if (shown.kind === "signIn") return opened(user, post.id, shown.url);
           return app.dialog.takes(user, shown) ? { kind: "dialog" } : shown;
         },
         search: (dataset, text) => app.ask("teams/search", { user: state.you, activity: post.id, dataset, text }),
@@ -209,6 +211,12 @@ export function teamsSide(app) {
       node.lastElementChild.append(node.parts.card.node);
     }
     if (post.card) node.parts.card.show(post.card, post.summary);
+  }
+
+  function opened(user, activity, url) {
+    const handOver = (code) => busy([], failure, () => app.post("teams/sign-in", { user, activity, code }));
+    if (signIn(url, handOver)) return { kind: "toast", text: "A window has opened: please log in there." };
+    return { kind: "error", text: "The browser did not let the sign-in window open." };
   }
 
   /** A private message is what one must not miss: it says how to go on. */

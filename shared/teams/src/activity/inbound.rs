@@ -20,6 +20,11 @@ pub enum Inbound {
         /// What was typed so far.
         text: String,
     },
+    /// The page in a sign-in window has handed its code over to Teams, which names the user who opened the window.
+    SignIn {
+        /// The code; anything may stand in it, such as that the window was closed.
+        state: String,
+    },
     /// Somebody wrote to the bot.
     Message {
         /// Without the bot's own mention, entities decoded, white space collapsed.
@@ -89,6 +94,10 @@ impl Activity {
             "application/search" => {
                 let text = |key: &str| self.value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                 Inbound::Search { dataset: text("dataset"), text: text("queryText") }
+            }
+            "signin/verifyState" => {
+                let state = self.value.get("state").and_then(Value::as_str).unwrap_or_default();
+                Inbound::SignIn { state: state.to_owned() }
             }
             _ => Inbound::OtherInvoke { name },
         }

@@ -160,7 +160,15 @@ fn every_kind_of_activity_is_recognised() {
         ),
         (
             json!({ "type": "invoke", "name": "signin/verifyState", "value": { "state": "1" } }),
-            Inbound::OtherInvoke { name: "signin/verifyState".to_owned() },
+            Inbound::SignIn { state: "1".to_owned() },
+        ),
+        (
+            json!({ "type": "invoke", "name": "signin/verifyState", "value": { "state": 1 } }),
+            Inbound::SignIn { state: String::new() },
+        ),
+        (
+            json!({ "type": "invoke", "name": "signin/tokenExchange" }),
+            Inbound::OtherInvoke { name: "signin/tokenExchange".to_owned() },
         ),
         (json!({ "type": "invoke" }), Inbound::OtherInvoke { name: String::new() }),
         (installation("add"), Inbound::Installed),

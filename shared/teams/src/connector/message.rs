@@ -5,7 +5,7 @@
 
 use cards::{Call, Card, Mention};
 use domain::connection::{Channel, ChannelKind};
-use domain::ids::{ChannelId, TeamId};
+use domain::ids::{ChannelId, EntraUserId, TeamId};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::reply::CARD_TYPE;
@@ -135,6 +135,23 @@ impl Created {
     pub(super) fn first_message(self) -> Option<String> {
         let of_thread = |id: String| id.split_once(";messageid=").map(|(_, number)| number.to_owned());
         self.activity_id.or_else(|| self.id.and_then(of_thread))
+    }
+}
+
+/// Somebody in a conversation.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Member {
+    aad_object_id: Option<String>,
+    object_id: Option<String>,
+    user_principal_name: Option<String>,
+}
+
+impl Member {
+    /// The sign-in name, if this is that user. The name of the Entra id's field varies between the endpoints.
+    pub(super) fn upn_of(self, user: &EntraUserId) -> Option<String> {
+        let id = self.aad_object_id.or(self.object_id)?;
+        self.user_principal_name.filter(|upn| !upn.trim().is_empty() && id.eq_ignore_ascii_case(user.as_str()))
     }
 }
 

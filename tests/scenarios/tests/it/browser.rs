@@ -20,6 +20,11 @@ pub(crate) struct Page {
     pub(crate) url: String,
     pub(crate) text: String,
     pub(crate) csrf: String,
+    /// What a page that waits for Teams hands over.
+    pub(crate) code: String,
+    /// What it shows to be written to the bot, as it is shown; empty if it shows none.
+    pub(crate) number: String,
+    pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) location: Option<String>,
 }
 
@@ -83,11 +88,15 @@ impl Browser {
                 assert_eq!(headers["cache-control"], "no-store");
             }
         }
-        let (status, url) = (answer.status().as_u16(), answer.url().to_string());
+        let (status, url, headers) = (answer.status().as_u16(), answer.url().to_string(), answer.headers().clone());
         let html = answer.text().await.unwrap();
-        let csrf =
-            html.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        let between = |before: &str, after: char| {
+            html.split(before).nth(1).and_then(|rest| rest.split(after).next()).unwrap_or_default().to_owned()
+        };
+        let csrf = between("name=\"csrf\" value=\"", '"');
+        let code = between("data-code=\"", '"');
+        let number = between("<p class=\"number\">", '<');
         let text = html.replace("&#39;", "'").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
-        Page { status, url, csrf: csrf.to_owned(), text, location }
+        Page { status, url, csrf, code, number, headers, text, location }
     }
 }

@@ -281,9 +281,33 @@ impl World {
     /// Follows the newest personal link of `who` to its end, logged in at PagerDuty as `as_whom`.
     pub(crate) async fn complete_link(&self, browser: &Browser, who: &str, as_whom: &str) {
         let question = self.log_in(browser, who, as_whom).await;
-        let done = self.answer_question(browser, &question, "link").await;
-        assert_eq!(done.status, 200, "{}", done.text);
+        let waiting = self.answer_question(browser, &question, "link").await;
+        assert_eq!(waiting.status, 200, "{}", waiting.text);
+        assert!(!waiting.number.is_empty(), "{}", waiting.text);
+        self.say(who, &waiting.number).await;
         assert!(self.is_linked(who).await);
+    }
+
+    /// What the page in this browser shows when it is loaded again.
+    pub(crate) async fn reload(&self, browser: &Browser) -> Page {
+        browser.get(&self.stack.app.config.public("/oauth/callback")).await
+    }
+
+    /// The newest message with a personal link of `who`.
+    pub(crate) fn message_with_link(&self, who: &str) -> Card {
+        self.private_cards(who).into_iter().rev().find(|card| card.any_link().is_some()).expect("a personal link")
+    }
+
+    /// Where the window leads that the sign-in button of the newest personal link opens.
+    pub(crate) fn sign_in_window(&self, who: &str) -> String {
+        let message = self.message_with_link(who).message.id;
+        self.teams().sign_in_window(&self.person(who).teams, &message, "Link Accounts").unwrap()
+    }
+
+    /// The page in the sign-in window of `who` hands over a code.
+    pub(crate) async fn sign_in(&self, who: &str, code: &str) -> u16 {
+        let message = self.message_with_link(who).message.id;
+        self.teams().sign_in(&self.person(who).teams, &message, code).await.unwrap().status
     }
 
     /// The newest personal link of `who`, up to the address that PagerDuty leads back to.
@@ -293,9 +317,12 @@ impl World {
     }
 
     pub(crate) async fn at_pagerduty(&self, browser: &Browser, who: &str, login: &str) -> String {
-        let cards = self.private_cards(who);
-        let link = cards.iter().rev().find_map(Card::any_link).expect("a personal link");
-        let start = browser.get(&link).await;
+        self.from_link(browser, &self.message_with_link(who).link(), login).await
+    }
+
+    /// From a personal link up to the address that PagerDuty leads back to.
+    pub(crate) async fn from_link(&self, browser: &Browser, link: &str, login: &str) -> String {
+        let start = browser.get(link).await;
         assert_eq!(start.status, 303, "{}", start.text);
         let mut authorize = Url::parse(&start.location.unwrap()).unwrap();
         authorize.query_pairs_mut().append_pair("login", login);

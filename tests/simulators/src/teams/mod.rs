@@ -34,6 +34,7 @@ mod place;
 mod posting;
 mod roster;
 mod server;
+mod sign_in;
 mod throttle;
 mod tokens;
 mod values;

@@ -254,7 +254,7 @@ impl Teams {
         Frame { bot_id: self.bot_id(), service_url: self.service_url(), now: self.now() }
     }
 
-    fn invoke(&self, user: &str, card: &str, name: &str, value: Value) -> Result<Value, Mistake> {
+    pub(super) fn invoke(&self, user: &str, card: &str, name: &str, value: Value) -> Result<Value, Mistake> {
         let user = self.known_user(user)?;
         let frame = self.frame();
         let mut state = self.lock();
@@ -270,6 +270,10 @@ impl Teams {
             Some("task/fetch") => {
                 self.invoke(user, card, "task/fetch", json!({ "data": data, "context": { "theme": "default" } }))
             }
+            Some("signin") => Err(Mistake::NotClickable {
+                button: text(&button.action, "title").unwrap_or_default().to_owned(),
+                why: "it opens a sign-in window and sends nothing".to_owned(),
+            }),
             Some("invoke") => self.invoke(user, card, "composeExtension/onCardButtonClicked", part(&special, "value")),
             kind @ (None | Some("messageBack" | "imBack")) => {
                 if kind.is_some() {

@@ -77,6 +77,12 @@ impl Check {
         match text(action, "type") {
             "Action.ShowCard" => self.mistake(path, "a card inside a posted card does not open"),
             "Action.OpenUrl" => self.address(action, "url", path),
+            "Action.Submit" => {
+                let special = action.pointer("/data/msteams").unwrap_or(&Value::Null);
+                if text(special, "type") == "signin" {
+                    self.address(special, "value", path);
+                }
+            }
             "Action.Execute" => {
                 if text(action, "verb").is_empty() {
                     self.mistake(path, "a button without a verb sends nothing");
