@@ -69,10 +69,14 @@ pub(crate) async fn demo(app: &App, pagerduty: &PagerDuty, teams: &Teams) -> any
     }
     let people = PEOPLE
         .iter()
-        .map(|(name, email, role)| DemoPerson {
-            name: (*name).to_owned(),
-            teams: teams.add_user(name),
-            pagerduty: pagerduty.add_user(name, email, role),
+        .map(|(name, email, role)| {
+            let user = teams.add_user(name);
+            teams.set_email(&user, email);
+            DemoPerson {
+                name: (*name).to_owned(),
+                teams: user,
+                pagerduty: pagerduty.add_user(name, email, role),
+            }
         })
         .collect();
     let installer = teams.add_user(INSTALLER);

@@ -214,9 +214,17 @@ fn notices_in_channels() {
 
 #[test]
 fn private_cards() {
-    let url = "https://bridge.example/oauth/start?ticket=t0k3n";
+    let browser = "https://bridge.example/oauth/start?ticket=t0k3n";
+    let url = crate::PersonalLink { window: &format!("{browser}&in=teams"), browser: Some(browser) };
     assert_json_snapshot!("personal_link", crate::personal_link(url, "Alice (Teams)", Some(&wanted()), at("09:46:42")));
+    let url = crate::PersonalLink { browser: None, ..url };
     assert_json_snapshot!("personal_link_without_reason", crate::personal_link(url, "Alice", None, at("09:46:42")));
+    assert_json_snapshot!("wrong_number", crate::wrong_number(1));
+    assert_json_snapshot!("numbers_used_up", crate::numbers_used_up());
+    assert_json_snapshot!("no_number_wanted", crate::no_number_wanted());
+    assert_json_snapshot!("number_belongs_here", crate::number_belongs_here());
+    assert_json_snapshot!("sign_in_over", crate::sign_in_over());
+    assert_json_snapshot!("linked_by_another", crate::linked_by_another(&link(), "Mallory", Some("mallory@example.com")));
     assert_json_snapshot!("linked", crate::linked(&link(), Some((&wanted(), "w4nt3d"))));
     assert_json_snapshot!("linked_already", crate::linked_already(&[link()]));
     assert_json_snapshot!("unlinked", crate::unlinked(&[link()]));
@@ -499,4 +507,14 @@ fn an_escalation_that_was_planned_before_the_last_change_is_not_promised() {
 fn the_same_record_gives_the_same_card() {
     let record = in_status(Status::Acknowledged, "09:40:00", "Alice");
     assert_eq!(incident(&record), incident(&record.clone()));
+}
+
+#[test]
+fn the_sentence_of_success_is_the_guides() {
+    assert_eq!(
+        crate::linked_sentence(&link()),
+        "You've successfully linked your user accounts. All PagerDuty actions you perform as Alice (Teams) in Microsoft Teams \
+         will be associated with Alice Example (alice@example.com) in PagerDuty. If this is not correct, please enter the \
+         @PagerDuty unlinkUser command in Microsoft Teams to unlink your account."
+    );
 }

@@ -21,6 +21,7 @@ use domain::incident::{
     Actor, Happening, IncidentEvent, IncidentRecord, Priority, RecordVersion, ServiceRef, Snapshot, Status, Urgency,
 };
 use domain::ledger::Progress;
+use domain::proof::Standing;
 use domain::linking::{Purpose, Ticket, Wanted, WantedAction};
 use domain::permission::Rank as Role;
 use domain::plan::{CardKey, CardRecord, Doubt};
@@ -286,6 +287,10 @@ async fn what_a_newer_version_lets_people_do_gives_nobody_more_here() {
     let attempt = store.take_attempt("state", "call", T0).await.unwrap().unwrap();
     assert_eq!(attempt.ticket, Some(secret_hash("ticket")));
     assert_eq!(store.pending("browser", T0).await.unwrap().unwrap().link.pd_name, "Ada W");
+    let known = store.provisionals_of(&tenant(), &user(), T0).await.unwrap();
+    let standing: Vec<_> = known.iter().map(|known| (known.id.as_str(), known.standing, known.in_teams)).collect();
+    assert_eq!(standing, [("p1", Standing::Waiting, true), ("p2", Standing::Over, true)]);
+    assert_eq!(store.waited_for("browser", T0).await.unwrap().unwrap().id, "p1");
 }
 
 fn acknowledge() -> WantedAction {

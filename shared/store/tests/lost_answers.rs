@@ -9,9 +9,10 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, retry::RetryConfig};
 use domain::ids::{AccountId, ConversationId, EntraUserId, PdUserId, ServiceUrl, TenantId};
 use domain::linking::{AccountLink, Purpose, Ticket};
+use domain::proof::Standing;
 use jiff::{SignedDuration, Timestamp};
 use store::seal::{KeyRing, Sealed, TokenKey};
-use store::{Attempt, Once, OnceKey, PendingLink, RefreshLease, Saved, Store, secret_hash};
+use store::{Attempt, Once, OnceKey, PendingLink, Provisional, RefreshLease, Saved, Store, secret_hash};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -115,6 +116,7 @@ fn attempt() -> Attempt {
         ticket: Some(secret_hash("canary-ticket")),
         verifier: sealed("canary-state"),
         browser: secret_hash("canary-browser"),
+        in_teams: false,
         created_at: T0,
     }
 }
@@ -137,6 +139,7 @@ async fn put_link(store: &Store) {
         tenant: link().tenant,
         user: link().user,
         teams_name: "Ada".to_owned(),
+        upn: None,
         purpose: Purpose::Link { account: None, wanted: None },
         conversation: ConversationId::new("a:1chat").unwrap(),
         service_url: ServiceUrl::new("https://smba.trafficmanager.net/amer/").unwrap(),
@@ -147,11 +150,24 @@ async fn put_link(store: &Store) {
         link: link(),
         tokens: sealed("first"),
         browser: secret_hash("canary-browser"),
+        in_teams: false,
+        created_at: T0,
+    };
+    let waiting = Provisional {
+        id: "id".to_owned(),
+        ticket: pending.ticket.clone(),
+        asked: ticket.clone(),
+        link: link(),
+        tokens: Some(sealed("first")),
+        proof: sealed("proof"),
+        in_teams: false,
+        standing: Standing::Waiting,
         created_at: T0,
     };
     store.put_ticket("canary-ticket", &ticket).await.unwrap();
     store.put_pending("canary-browser", &pending).await.unwrap();
-    store.confirm_link("canary-browser", &pending, T0).await.unwrap();
+    store.confirm_link("canary-browser", &pending, &waiting, T0).await.unwrap();
+    store.activate(&waiting, T0).await.unwrap();
 }
 
 async fn claim(store: &Store, holder: &str, now: Timestamp) -> Option<RefreshLease> {

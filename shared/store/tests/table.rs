@@ -4,6 +4,8 @@
 mod fixtures;
 mod support;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::connection::{Connection, Filter, Health, Installation};
 use domain::failure::Class;
@@ -16,13 +18,14 @@ use domain::incident::{
 };
 use domain::linking::{AccountLink, Purpose, Ticket};
 use domain::plan::{CardKey, CardRecord};
+use domain::proof::{Number, Standing};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use store::seal::{KeyRing, TokenKey};
 use store::{
-    Attempt, AuditEntry, Confirm, LockKey, Once, OnceKey, OpenIncident, PendingLink, PersonalChat, RefreshLease, Saved,
-    Store, Subscription, Tokens, Via, secret_hash,
+    Activated, Attempt, AuditEntry, Confirm, LockKey, Once, OnceKey, OpenIncident, PendingLink, PersonalChat, Proof,
+    Provisional, RefreshLease, Saved, Store, Subscription, Tokens, Via, secret_hash,
 };
 
 use crate::fixtures::{LATER, T0, account, at, channel};
@@ -114,6 +117,7 @@ fn ticket() -> Ticket {
         tenant: tenant(),
         user: user(),
         teams_name: "Ada".to_owned(),
+        upn: None,
         purpose: Purpose::Link { account: None, wanted: None },
         conversation: ConversationId::new("a:1chat").unwrap(),
         service_url: address("https://smba.trafficmanager.net/amer/"),
@@ -127,6 +131,7 @@ fn attempt() -> Attempt {
         ticket: Some(secret_hash("canary-ticket")),
         verifier,
         browser: secret_hash("canary-browser"),
+        in_teams: false,
         created_at: T0,
     }
 }
@@ -137,8 +142,35 @@ fn pending(access: &str) -> PendingLink {
         link: link(),
         tokens: tokens(access),
         browser: secret_hash("canary-browser"),
+        in_teams: false,
         created_at: T0,
     }
+}
+
+/// What a log-in becomes that is confirmed at `now`.
+fn provisional(id: &str, pending: &PendingLink, now: Timestamp) -> Provisional {
+    let number = Number::read("012 345").unwrap();
+    let proof = Proof { code: "canary-code".to_owned().into(), number };
+    Provisional {
+        id: id.to_owned(),
+        ticket: pending.ticket.clone(),
+        asked: ticket(),
+        link: pending.link.clone(),
+        tokens: Some(pending.tokens.clone()),
+        proof: proof.seal(&ring(), &pending.link, id, [3; 12]).unwrap(),
+        in_teams: pending.in_teams,
+        standing: Standing::Waiting,
+        created_at: now,
+    }
+}
+
+/// A link, made in all its steps but for the ticket.
+async fn make_link(store: &Store, pending: &PendingLink, now: Timestamp) -> Activated {
+    static LINKS: AtomicU32 = AtomicU32::new(0);
+    let waiting = provisional(&format!("id-{}", LINKS.fetch_add(1, Ordering::Relaxed)), pending, now);
+    store.put_pending("canary-browser", pending).await.unwrap();
+    assert_eq!(store.confirm_link("canary-browser", pending, &waiting, now).await.unwrap(), Confirm::Waits);
+    store.activate(&waiting, now).await.unwrap()
 }
 
 #[tokio::test]
@@ -317,25 +349,57 @@ async fn what_expires_is_invisible_from_its_last_second_on() {
 }
 
 #[tokio::test]
-async fn a_link_is_confirmed_once_and_only_with_a_living_ticket() {
+async fn a_log_in_is_confirmed_once_and_only_with_a_living_ticket() {
     let (store, _) = table().await;
-    store.put_pending("canary-browser", &pending("a")).await.unwrap();
-    assert_eq!(
-        store.confirm_link("canary-browser", &pending("a"), T0).await.unwrap(),
-        Confirm::Expired,
-        "there is no ticket"
-    );
-    assert_eq!(store.links_of(&tenant(), &user()).await.unwrap(), Vec::new());
-    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
-    assert_eq!(store.confirm_link("canary-browser", &pending("a"), at(600)).await.unwrap(), Confirm::Expired);
     let shown = pending("a");
-    let (one, two) = tokio::join!(
-        store.confirm_link("canary-browser", &shown, T0),
-        store.confirm_link("canary-browser", &shown, T0)
-    );
+    let confirm = async |id: &str, now| {
+        store.confirm_link("canary-browser", &shown, &provisional(id, &shown, now), now).await.unwrap()
+    };
+    store.put_pending("canary-browser", &shown).await.unwrap();
+    assert_eq!(confirm("a", T0).await, Confirm::Expired, "there is no ticket");
+    assert_eq!(store.provisionals_of(&tenant(), &user(), T0).await.unwrap(), Vec::new());
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    assert_eq!(confirm("b", at(600)).await, Confirm::Expired);
+    let (one, two) = tokio::join!(confirm("c", at(500)), confirm("d", at(500)));
+    let outcomes = [one, two];
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Confirm::Waits).count(), 1, "{outcomes:?}");
+    assert_eq!(store.pending("canary-browser", at(500)).await.unwrap(), None);
+    assert_eq!(store.links_of(&tenant(), &user()).await.unwrap(), Vec::new(), "nothing is linked yet");
+    for (second, waits) in [(1099, true), (1100, false)] {
+        assert_eq!(store.waited_for("canary-browser", at(second)).await.unwrap().is_some(), waits, "at {second}");
+        assert_eq!(store.ticket("canary-ticket", at(second)).await.unwrap().is_some(), waits, "the ticket at {second}");
+    }
+    assert_eq!(store.waited_for("another", at(500)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_ticket_is_not_prolonged_for_ever() {
+    let (store, _) = table().await;
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    for (id, second, until) in [("a", 599, 1199), ("b", 1190, 1200)] {
+        store.put_pending("canary-browser", &PendingLink { created_at: at(second), ..pending("a") }).await.unwrap();
+        let waiting = provisional(id, &pending("a"), at(second));
+        store.confirm_link("canary-browser", &pending("a"), &waiting, at(second)).await.unwrap();
+        assert!(store.ticket("canary-ticket", at(until - 1)).await.unwrap().is_some(), "{id}");
+        assert_eq!(store.ticket("canary-ticket", at(until)).await.unwrap(), None, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_proven_log_in_becomes_exactly_one_link() {
+    let (store, _) = table().await;
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    store.put_pending("canary-browser", &pending("a")).await.unwrap();
+    let waiting = provisional("a", &pending("a"), T0);
+    store.confirm_link("canary-browser", &pending("a"), &waiting, T0).await.unwrap();
+    assert_eq!(store.activate(&waiting, at(600)).await.unwrap(), Activated::Over);
+    let (one, two) = tokio::join!(store.activate(&waiting, at(1)), store.activate(&waiting, at(1)));
     let outcomes = [one.unwrap(), two.unwrap()];
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Confirm::Linked(link())).count(), 1, "{outcomes:?}");
+    let made = AccountLink { linked_at: at(1), ..link() };
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Activated::Linked(made.clone())).count(), 1, "{outcomes:?}");
     assert_eq!(store.ticket("canary-ticket", T0).await.unwrap(), None);
+    let shown = store.waited_for("canary-browser", T0).await.unwrap().unwrap();
+    assert_eq!((shown.standing, shown.tokens), (Standing::Linked, None), "for the page; the tokens are in the link");
     let stored = store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
     let found = store.linked_to(&account(), &tenant(), &stored.link.pd_user).await.unwrap();
     assert_eq!(found, Some(user()));
@@ -347,18 +411,41 @@ async fn a_link_is_confirmed_once_and_only_with_a_living_ticket() {
     assert!(Tokens::open(&ring(), &stored.tokens, &other).is_err(), "the tokens belong to this person alone");
 
     store.put_ticket("canary-ticket", &ticket()).await.unwrap();
-    store.put_pending("canary-browser", &pending("b")).await.unwrap();
-    store.confirm_link("canary-browser", &pending("b"), T0).await.unwrap();
+    make_link(&store, &pending("b"), T0).await;
     let replaced = store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
     assert_eq!(replaced.tokens_version, 2, "a refresher of the old tokens notices");
+}
+
+#[tokio::test]
+async fn a_proof_belongs_to_its_log_in_and_may_be_tried_three_times() {
+    let (store, _) = table().await;
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    store.put_pending("canary-browser", &pending("a")).await.unwrap();
+    let waiting = provisional("a", &pending("a"), T0);
+    store.confirm_link("canary-browser", &pending("a"), &waiting, T0).await.unwrap();
+    assert_eq!(Proof::open(&ring(), &waiting).unwrap().code.expose_secret(), "canary-code");
+    for other in [
+        Provisional { id: "b".to_owned(), ..waiting.clone() },
+        Provisional { link: AccountLink { user: EntraUserId::new("entra-2").unwrap(), ..link() }, ..waiting.clone() },
+    ] {
+        assert!(Proof::open(&ring(), &other).is_err(), "another log-in");
+    }
+    let tries = join_all((0..8).map(|_| store.spend_try(&waiting))).await;
+    let mut left: Vec<_> = tries.into_iter().filter_map(|left| left.unwrap()).collect();
+    left.sort_unstable();
+    assert_eq!(left, [0, 1, 2]);
+    store.give_up(&waiting).await.unwrap();
+    assert_eq!(store.activate(&waiting, T0).await.unwrap(), Activated::Over);
+    let over = store.waited_for("canary-browser", T0).await.unwrap().unwrap();
+    assert_eq!((over.standing, over.tokens), (Standing::Over, None));
+    assert_eq!(store.ticket("canary-ticket", T0).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn one_refresher_at_a_time_and_only_its_tokens_are_kept() {
     let (store, _) = table().await;
     store.put_ticket("canary-ticket", &ticket()).await.unwrap();
-    store.put_pending("canary-browser", &pending("a")).await.unwrap();
-    store.confirm_link("canary-browser", &pending("a"), T0).await.unwrap();
+    make_link(&store, &pending("a"), T0).await;
     let (link, lease) = (link(), SignedDuration::from_secs(10));
     let claim = async |holder, version, now| store.claim_refresh(&link, version, holder, now, lease).await.unwrap();
     let claims = join_all(["a", "b", "c"].map(|holder| claim(holder, 1, T0))).await;
@@ -431,10 +518,13 @@ async fn no_secret_is_in_the_table() {
     store.put_attempt("canary-state", &attempt()).await.unwrap();
     store.put_pending("canary-browser", &pending("canary-access")).await.unwrap();
     let before = format!("{:?}", client.scan().table_name(TABLE).send().await.unwrap());
-    store.confirm_link("canary-browser", &pending("a"), T0).await.unwrap();
+    let waiting = provisional("a", &pending("canary-access"), T0);
+    store.confirm_link("canary-browser", &pending("canary-access"), &waiting, T0).await.unwrap();
+    let between = format!("{:?}", client.scan().table_name(TABLE).send().await.unwrap());
+    store.activate(&waiting, T0).await.unwrap();
     let after = format!("{:?}", client.scan().table_name(TABLE).send().await.unwrap());
-    assert!(before.contains("TICKET#") && after.contains("LINK#"), "there is something to look at");
-    assert!(!before.contains("canary") && !after.contains("canary"));
+    assert!(between.contains("PROVISIONAL#") && after.contains("LINK#"), "there is something to look at");
+    assert!(before.contains("TICKET#") && ![before, between, after].concat().contains("canary"));
 }
 
 #[tokio::test]
@@ -556,14 +646,12 @@ async fn the_slim_index_knows_status_and_service_and_nothing_else() {
 async fn a_link_that_cannot_be_read_does_not_keep_anybody_from_linking() {
     let (store, client) = table().await;
     store.put_ticket("canary-ticket", &ticket()).await.unwrap();
-    store.put_pending("canary-browser", &pending("canary-access")).await.unwrap();
     let strange = [("pk", "USER#tenant-1#entra-1"), ("sk", "LINK#PACCT"), ("data", "what is this")];
     let put = strange.iter().fold(client.put_item().table_name(TABLE), |put, (name, value)| {
         put.item(*name, AttributeValue::S((*value).to_owned()))
     });
     put.send().await.unwrap();
-    let confirmed = store.confirm_link("canary-browser", &pending("canary-access"), T0).await.unwrap();
-    assert_eq!(confirmed, Confirm::Linked(link()));
+    assert_eq!(make_link(&store, &pending("canary-access"), T0).await, Activated::Linked(link()));
     assert_eq!(store.links_of(&tenant(), &user()).await.unwrap().len(), 1);
 }
 
@@ -624,8 +712,7 @@ async fn the_links_of_one_tenant_end_and_no_others() {
         let secret = format!("ticket-{number}");
         store.put_ticket(&secret, &ticket()).await.unwrap();
         let pending = PendingLink { ticket: secret_hash(&secret), link, ..pending("access") };
-        store.put_pending("browser", &pending).await.unwrap();
-        assert!(matches!(store.confirm_link("browser", &pending, at(1)).await.unwrap(), Confirm::Linked(_)));
+        assert!(matches!(make_link(&store, &pending, at(1)).await, Activated::Linked(_)));
     }
     assert_eq!(store.delete_links_to(&account(), &tenant()).await.unwrap(), 1);
     assert_eq!(store.links_of(&tenant(), &user()).await.unwrap(), vec![]);
@@ -637,10 +724,8 @@ async fn tokens_of_a_link_that_has_ended_do_not_enter_the_next_one() {
     let (store, _) = table().await;
     let link_at = async |name: &str, linked_at: Timestamp| {
         store.put_ticket("canary-ticket", &ticket()).await.unwrap();
-        let made = PendingLink { link: AccountLink { linked_at, ..link() }, ..pending(name) };
-        store.put_pending("canary-browser", &made).await.unwrap();
-        store.confirm_link("canary-browser", &made, T0).await.unwrap();
-        made.link
+        make_link(&store, &pending(name), linked_at).await;
+        AccountLink { linked_at, ..link() }
     };
     let ended = link_at("a", T0).await;
     let frozen = store.claim_refresh(&ended, 1, "frozen", T0, SignedDuration::from_secs(10)).await.unwrap().unwrap();

@@ -15,17 +15,18 @@ async fn link_user_leads_to_the_success_page_and_a_private_message() {
     let question = world.log_in(&browser, "Ada Wong", "Ada Wong").await;
     assert!(question.text.contains("Ada Wong (ada@example.com)"), "{}", question.text);
     assert!(!question.url.contains("code=") && !question.url.contains("state="), "{}", question.url);
-    let done = world.answer_question(&browser, &question, "link").await;
-    assert!(
-        done.text.contains(
-            "You've successfully linked your user accounts. All PagerDuty actions you perform as Ada Wong in Microsoft Teams \
-             will be associated with Ada Wong (ada@example.com) in PagerDuty. If this is not correct, please enter the \
-             @PagerDuty unlinkUser command in Microsoft Teams to unlink your account."
-        ),
-        "{}",
-        done.text
-    );
-    assert_eq!(world.private_cards("Ada Wong").len(), 2, "the link, and the news that it was used");
+    let waiting = world.answer_question(&browser, &question, "link").await;
+    assert!(!waiting.text.contains("successfully"), "{}", waiting.text);
+    assert!(!world.is_linked("Ada Wong").await, "Teams has not named anybody yet");
+    world.say("Ada Wong", &waiting.number).await;
+    let done = world.reload(&browser).await;
+    let sentence = "You've successfully linked your user accounts. All PagerDuty actions you perform as Ada Wong in \
+                    Microsoft Teams will be associated with Ada Wong (ada@example.com) in PagerDuty. If this is not correct, \
+                    please enter the @PagerDuty unlinkUser command in Microsoft Teams to unlink your account.";
+    assert!(done.text.contains(sentence), "{}", done.text);
+    let cards = world.private_cards("Ada Wong");
+    assert_eq!(cards.len(), 2, "the link, and the news that it was used");
+    assert!(cards[1].shows(sentence), "{}", cards[1].text());
     world.finish();
 }
 

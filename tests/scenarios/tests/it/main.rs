@@ -30,6 +30,7 @@ mod many;
 mod metrics;
 mod news;
 mod platform;
+mod proof;
 mod reconciling;
 mod refusals;
 mod release;

@@ -192,6 +192,7 @@ impl World {
         let email = format!("{}@example.com", name.split(' ').next().unwrap().to_lowercase());
         let pagerduty = self.pagerduty().add_user(name, &email, role);
         let teams = self.teams().add_user(name);
+        self.teams().set_email(&teams, &email);
         self.teams().add_member(&self.demo().team, &teams).await.unwrap();
         self.people.lock().unwrap().push(local::DemoPerson { name: name.to_owned(), teams, pagerduty });
     }

@@ -61,6 +61,13 @@ impl Teams {
         id
     }
 
+    /// Gives a person another e-mail address, which is their sign-in name (UPN) as well.
+    pub fn set_email(&self, user: &str, email: &str) {
+        if let Some(user) = self.lock().users.iter_mut().find(|known| known.id == user) {
+            email.clone_into(&mut user.email);
+        }
+    }
+
     /// A team of the bot's tenant with its General channel; everybody of the tenant is a member. Returns the team's id.
     pub fn add_team(&self, name: &str) -> String {
         self.add_team_in(&self.options().tenant.clone(), name)
