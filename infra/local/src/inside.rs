@@ -52,11 +52,23 @@ pub struct Inside {
 
 impl Inside {
     /// Composes everything: an empty PagerDuty, an empty Teams, a table, a queue and a secret. The clock shows `start` and runs
-    /// with tokio's. Webhooks go to webhook-ingest's router.
+    /// with tokio's. Webhooks go to webhook-ingest's router, activities to bot-messages'.
     ///
     /// # Errors
     /// A stand-in that does not start, or a variable that the functions do not take.
     pub async fn compose(start: Timestamp, delays: Delays) -> anyhow::Result<Self> {
+        Self::compose_with(start, delays, &[]).await
+    }
+
+    /// The same with other variables in the functions' environment.
+    ///
+    /// # Errors
+    /// As [`Inside::compose`].
+    pub async fn compose_with(
+        start: Timestamp,
+        delays: Delays,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let clock = Clock::tokio(start);
         let now = super::now_of(&clock);
         let [public, aws_url, pagerduty_url, teams_url] =
@@ -65,7 +77,8 @@ impl Inside {
         let aws = aws::Endpoint::inside(Arc::clone(&now), aws_url?)?;
         let pagerduty = environment::new_pagerduty(&now, &pagerduty_url, &public)?;
         let teams = environment::new_teams(&now, &teams_url, &public)?;
-        let config = LocalConfig::for_tests(clock.clone());
+        let mut config = LocalConfig::for_tests(clock.clone());
+        config.environment.extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let variables = environment::variables(&config, &aws, &public, Some(&pagerduty), Some(&teams));
         let config = Config::from_env(&|name| variables.get(name).cloned())?;
         let clients =
@@ -76,6 +89,7 @@ impl Inside {
         let app = App::inside(config, clock, wire.into(), clients.clone())?;
         environment::prepare_aws(&app, &clients, None).await?;
         pagerduty.deliver_to(webhook_ingest::router(app.clone()));
+        teams.deliver_to(bot_messages::router(app.clone()));
         Ok(Self { app, pagerduty, teams, aws, clients })
     }
 

@@ -22,6 +22,7 @@ mod endpoints;
 mod guide;
 mod guide_commands;
 mod guide_trouble;
+mod impostor;
 mod incidents;
 mod lambda;
 mod ledger;

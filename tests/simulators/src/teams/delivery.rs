@@ -1,9 +1,13 @@
 //! Bringing an activity to the bot, signed, and showing its answer to the person who waits for it.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::{Body, to_bytes};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
+use tower_service::Service as _;
 
 use super::keys::Flaw;
 use super::model::{Delivery, State};
@@ -45,7 +49,11 @@ impl Teams {
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let answer = answer_to(request).await;
+        let receiver = self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = match receiver {
+            None => answer_to(request).await,
+            Some(bot) => answer_in_process(bot, request, budget).await,
+        };
         let mut state = self.lock();
         state.remember_delivery(Delivery { activity: activity.clone(), answer: answer.as_ref().ok().cloned() });
         if let (Ok(answer), Flaw::None, "invoke") = (&answer, flaw, text_of(&activity, "/type")) {
@@ -69,11 +77,31 @@ async fn answer_to(request: reqwest::RequestBuilder) -> Result<HttpAnswer, Mista
     let response = request.send().await.map_err(failed)?;
     let status = response.status().as_u16();
     let text = response.text().await.map_err(failed)?;
-    let body = match text.as_str() {
+    Ok(answer(status, &text))
+}
+
+async fn answer_in_process(
+    mut bot: Router,
+    request: reqwest::RequestBuilder,
+    budget: Duration,
+) -> Result<HttpAnswer, Mistake> {
+    let failed = |why: String| Mistake::NoAnswer(why);
+    let request = request.build().map_err(|error| failed(error.without_url().to_string()))?;
+    let request = axum::http::Request::<reqwest::Body>::try_from(request)
+        .map_err(|error| failed(error.without_url().to_string()))?;
+    let called = tokio::time::timeout(budget, bot.call(request.map(Body::new))).await;
+    let Ok(response) = called.map_err(|_| failed("the bot took too long".to_owned()))?;
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), usize::MAX).await.map_err(|error| failed(error.to_string()))?;
+    Ok(answer(status, &String::from_utf8_lossy(&body)))
+}
+
+fn answer(status: u16, text: &str) -> HttpAnswer {
+    let body = match text {
         "" => Value::Null,
         text => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
     };
-    Ok(HttpAnswer { status, body })
+    HttpAnswer { status, body }
 }
 
 /// What the client of the person who caused the invoke does with the answer.

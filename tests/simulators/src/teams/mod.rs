@@ -92,6 +92,8 @@ struct Inner {
     now: Now,
     keys: Keys,
     places: Mutex<Places>,
+    /// The bot, if it is called in this process.
+    receiver: Mutex<Option<Router>>,
     state: Mutex<State>,
 }
 
@@ -114,7 +116,14 @@ impl Teams {
     pub fn new(now: Now, options: Options) -> Self {
         let places = Places { base: String::new(), bot: options.bot_endpoint.clone(), invoke_budget: INVOKE_BUDGET };
         let state = State { region: FIRST_REGION.to_owned(), ..State::default() };
-        let inner = Inner { options, now, keys: Keys::default(), places: Mutex::new(places), state: Mutex::new(state) };
+        let inner = Inner {
+            options,
+            now,
+            keys: Keys::default(),
+            places: Mutex::new(places),
+            receiver: Mutex::default(),
+            state: Mutex::new(state),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -144,6 +153,11 @@ impl Teams {
     /// Moves the bot's endpoint.
     pub fn set_bot_endpoint(&self, bot: Url) {
         self.places().bot = bot;
+    }
+
+    /// Calls the bot in this process instead of its address.
+    pub fn deliver_to(&self, bot: Router) {
+        *self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(bot);
     }
 
     /// How long a client waits for the answer to a click, in real time. 5 s at first.
