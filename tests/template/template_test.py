@@ -193,7 +193,7 @@ class Template(unittest.TestCase):
             (
                 "WebhookSources",
                 ["", "192.0.2.7", "192.0.2.7,198.51.100.0/24", "2001:db8::/32, ::ffff:192.0.2.7", "192.0.2.7, 2001:db8::1"],
-                [",", "192.0.2.7,", "192.0.2.7 198.51.100.0", "webhooks.pagerduty.com", "192.0.2", "192.0.2.7:443", "all"],
+                [",", "192.0.2.7,", "192.0.2.7 198.51.100.0", "webhooks.pagerduty.com", "192.0.2", "192.0.2.7:443", "all", "192.0.2.256", "192.0.2.0/33", "2001:db8::/129"],
             ),
         ]:  # fmt: skip
             pattern = re.compile(self.parameters[name]["AllowedPattern"])

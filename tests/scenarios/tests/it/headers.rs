@@ -21,10 +21,12 @@ struct Row {
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
     status: u16,
+    /// A part of the page's own policy.
+    allows: &'static str,
 }
 
 fn row(method: &'static str, path: impl Into<String>, status: u16) -> Row {
-    Row { method, path: path.into(), headers: Vec::new(), body: Vec::new(), status }
+    Row { method, path: path.into(), headers: Vec::new(), body: Vec::new(), status, allows: "" }
 }
 
 impl Row {
@@ -36,6 +38,10 @@ impl Row {
     fn body(mut self, kind: &str, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self.with(CONTENT_TYPE.as_str(), kind)
+    }
+
+    fn allows(self, allows: &'static str) -> Self {
+        Self { allows, ..self }
     }
 
     async fn send(&self, world: &World) -> Response {
@@ -68,7 +74,7 @@ fn rows(world: &World, admin: &AdminPage<'_>, asked: &Browser) -> Vec<Row> {
         row("HEAD", "/health", 200),
         row("POST", "/health", 405),
         row("GET", "/health/more", 404),
-        row("GET", "/admin", 200),
+        row("GET", "/admin", 200).allows("; script-src 'self';"),
         row("POST", "/admin", 405),
         row("GET", "/admin/", 308),
         row("GET", "/admin/assets/page.js", 200),
@@ -97,7 +103,7 @@ fn rows(world: &World, admin: &AdminPage<'_>, asked: &Browser) -> Vec<Row> {
         row("GET", "/oauth/callback?error=access_denied", 403),
         row("GET", "/oauth/callback?state=unknown&code=unknown", 400),
         row("GET", "/oauth/callback?code=%FF&code=2", 400),
-        row("GET", "/oauth/callback", 200).with(COOKIE.as_str(), asked.cookies()),
+        row("GET", "/oauth/callback", 200).with(COOKIE.as_str(), asked.cookies()).allows("; style-src 'sha256-"),
         row("PUT", "/oauth/callback", 405),
         row("POST", "/oauth/confirm", 400).body(FORM, "csrf=x&choice=link"),
         row("POST", "/oauth/confirm", 400).body(FORM, "csrf=x&choice=link").with(COOKIE.as_str(), asked.cookies()),
@@ -188,6 +194,8 @@ async fn every_answer_of_every_route_has_the_headers() {
         let answer = row.send(&world).await;
         assert_eq!(answer.status().as_u16(), row.status, "{name}");
         assert_headers(&name, &answer);
+        let policy = answer.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains(row.allows), "{name}: {policy}");
         cookies += answer.headers().get_all(SET_COOKIE).iter().count();
         statuses.insert(row.status);
     }
