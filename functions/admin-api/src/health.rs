@@ -17,8 +17,8 @@ use crate::error::{Problem, Refusal};
 use crate::reply::ok;
 use crate::session::Caller;
 
-/// So often each part is asked at most, whoever wants to know how often: strangers cost nothing more than their own request. Monitors
-/// ask every 10 s and more.
+/// How old an answer may be. However often strangers ask, nothing is asked of others more often than this; monitors come every 10 s or
+/// less often.
 const KEPT: SignedDuration = SignedDuration::from_secs(5);
 
 /// What strangers are told.

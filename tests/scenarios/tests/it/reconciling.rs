@@ -122,7 +122,7 @@ async fn subscriptions_that_nobody_needs_go_and_one_that_is_missing_is_made() {
 async fn subscriptions_follow_pagerbridge_to_another_address() {
     // Older versions have not noted where PagerDuty delivers to.
     for noted in [true, false] {
-        follow_to_another_address(noted).await;
+        Box::pin(follow_to_another_address(noted)).await;
     }
 }
 
