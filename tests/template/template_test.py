@@ -189,6 +189,12 @@ class Template(unittest.TestCase):
             ("CustomDomainName", ["", "bridge.example.com"], ["https://bridge.example.com", "bridge", "bridge.example.com/"]),
             ("KmsKeyArn", ["", f"arn:aws:kms:eu-central-1:000000000000:key/{guid}"], ["alias/a", guid]),
             ("WebhookReservedConcurrency", ["none", "20"], ["0", "", "-1"]),
+            ("PagesReservedConcurrency", ["none", "5"], ["0", "", "-1"]),
+            (
+                "WebhookSources",
+                ["", "192.0.2.7", "192.0.2.7,198.51.100.0/24", "2001:db8::/32, ::ffff:192.0.2.7", "192.0.2.7, 2001:db8::1"],
+                [",", "192.0.2.7,", "192.0.2.7 198.51.100.0", "webhooks.pagerduty.com", "192.0.2", "192.0.2.7:443", "all", "192.0.2.256", "192.0.2.0/33", "2001:db8::/129"],
+            ),
         ]:  # fmt: skip
             pattern = re.compile(self.parameters[name]["AllowedPattern"])
             for value in right:
@@ -348,6 +354,57 @@ class Template(unittest.TestCase):
                 self.assertEqual(set(matching.values()), {function}, f"{method} {path}")
                 used |= set(matching)
         self.assertEqual(used, set(routes), "a route that no function serves")
+
+    def test_webhooks_and_teams_have_throttles_that_no_other_route_uses_up(self):
+        stage = self.resources["HttpApiStage"]
+        limits = {"ThrottlingRateLimit": "Rate", "ThrottlingBurstLimit": "Burst"}
+        of_route = {"POST /webhooks/pagerduty": "WebhookThrottling", "POST /api/messages": "BotThrottling"}
+
+        def settings(prefix):
+            return {limit: {"Ref": prefix + suffix} for limit, suffix in limits.items()}
+
+        self.assertEqual(stage["Properties"]["DefaultRouteSettings"], settings("Throttling"))
+        self.assertEqual(stage["Properties"]["RouteSettings"], {key: settings(prefix) for key, prefix in of_route.items()})
+        # Their settings are refused before the routes are there.
+        routes = {name: route["RouteKey"] for name, route in self.of_type("AWS::ApiGatewayV2::Route").items()}
+        self.assertEqual({routes[name] for name in stage["DependsOn"]}, set(of_route))
+        # What anybody may ask for gets less than what incidents need, and together they stay far below the region's 10,000.
+        rates = [self.parameters[prefix + "Rate"]["Default"] for prefix in ("Throttling", "BotThrottling", "WebhookThrottling")]
+        self.assertEqual(rates, sorted(set(rates)))
+        self.assertLess(sum(rates), 1000)
+        for prefix in ("Throttling", *of_route.values()):
+            self.assertGreaterEqual(self.parameters[prefix + "Burst"]["Default"], self.parameters[prefix + "Rate"]["Default"])
+
+    def test_each_function_that_strangers_can_ask_can_be_limited(self):
+        limits = {
+            name: function.get("ReservedConcurrentExecutions", {}).get("Fn::If", [None])[0]
+            for name, function in self.functions.items()
+        }
+        expected = {
+            "WebhookIngestFunction": "HasWebhookReservation",
+            "BotMessagesFunction": "HasBotReservation",
+            "OauthCallbackFunction": "HasPagesReservation",
+            "AdminApiFunction": "HasPagesReservation",
+            # Nobody outside can call these.
+            "NotificationSenderFunction": None,
+            "ReconcilerFunction": None,
+        }
+        self.assertEqual(limits, expected)
+        asked = {p["IntegrationUri"]["Fn::GetAtt"][0] for p in self.of_type("AWS::ApiGatewayV2::Integration").values()}
+        self.assertEqual(asked, {name for name, limit in expected.items() if limit})
+
+    def test_the_apis_own_address_is_open_until_the_operator_closes_it_and_never_the_only_one(self):
+        self.assertEqual(self.resources["HttpApi"]["Properties"]["DisableExecuteApiEndpoint"], {"Ref": "CloseExecuteApi"})
+        self.assertEqual(self.parameters["CloseExecuteApi"]["Default"], "false")
+        rule = self.template["Rules"]["CloseAndDomain"]
+        self.assertEqual(rule["RuleCondition"], {"Fn::Equals": [{"Ref": "CloseExecuteApi"}, "true"]})
+        [assertion] = rule["Assertions"]
+        self.assertEqual(assertion["Assert"], {"Fn::Not": [{"Fn::Equals": [{"Ref": "CustomDomainName"}, ""]}]})
+
+    def test_no_address_of_pagerduty_is_written_down(self):
+        self.assertEqual(self.parameters["WebhookSources"]["Default"], "")
+        alarm = self.resources["WebhooksFromElsewhereAlarm"]
+        self.assertEqual(alarm["Condition"], "HasWebhookSources")
 
     def test_the_access_log_is_json_and_tells_no_secret(self):
         log = self.resources["HttpApiStage"]["Properties"]["AccessLogSettings"]["Format"]

@@ -22,16 +22,15 @@ use utoipa::{IntoParams, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::deliveries;
 use crate::error::{Problem, Refusal};
 use crate::model::{
     AccountView, Audit, ChangedConnection, ChannelView, Channels, ConnectionView, Connections, Disconnect,
     DisconnectedView, NamedView, NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView,
     UNKNOWN_CHANNEL, UserView, end,
 };
-use crate::page;
 use crate::reply::{answer, body, ok};
 use crate::session::Caller;
+use crate::{deliveries, health};
 
 /// Services per page: a list that a person looks through.
 const SERVICES: u32 = 25;
@@ -65,6 +64,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(audit))
         .routes(routes!(deliveries::deliveries))
         .routes(routes!(deliveries::replay))
+        .routes(routes!(health::parts))
 }
 
 /// The description of every route, generated from the routes themselves.
@@ -75,7 +75,7 @@ pub fn open_api() -> OpenApi {
 
 pub(crate) fn router() -> Router<App> {
     let (router, document) = documented().split_for_parts();
-    let document = get(move || async move { (page::headers(), Json(document)) });
+    let document = get(move || async move { Json(document) });
     router.route("/openapi.json", document).fallback(|| async { Refusal::NotFound("route") })
 }
 
@@ -97,7 +97,7 @@ async fn show_session(State(app): State<App>, caller: Caller) -> Result<Response
 async fn log_out(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
     app.store.delete_session(&caller.secret).await?;
     let forget = [(SET_COOKIE, runtime::set_cookie(SESSION_COOKIE, "", 0))];
-    Ok((StatusCode::NO_CONTENT, page::headers(), forget).into_response())
+    Ok((StatusCode::NO_CONTENT, forget).into_response())
 }
 
 /// The teams that are connected to the account.

@@ -8,8 +8,6 @@ use serde::Serialize;
 use setup::SetupError;
 use utoipa::ToSchema;
 
-use crate::page;
-
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Problem {
@@ -72,7 +70,7 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code, message) = self.parts();
-        (status, page::headers(), Json(Problem { error: Details { code, message } })).into_response()
+        (status, Json(Problem { error: Details { code, message } })).into_response()
     }
 }
 

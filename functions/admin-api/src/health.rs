@@ -1,15 +1,37 @@
-//! `GET /health`: is each thing that PagerBridge depends on reachable? No secrets, no ids, nothing that helps a stranger.
+//! Is each thing that PagerBridge depends on reachable? `GET /health` tells everybody whether all of them are, and nothing else.
+//! Which one is not is for admins, and in the log.
 
-use axum::Json;
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use jiff::{SignedDuration, Timestamp};
 use runtime::App;
 use serde::Serialize;
+use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
+use crate::error::{Problem, Refusal};
+use crate::reply::ok;
+use crate::session::Caller;
+
+/// How old an answer may be. However often strangers ask, nothing is asked of others more often than this; monitors come every 10 s or
+/// less often.
+const KEPT: SignedDuration = SignedDuration::from_secs(5);
+
+/// What strangers are told.
 #[derive(Debug, Serialize)]
-struct Health {
+struct Told {
     status: Part,
+}
+
+/// How each part is.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(crate) struct Health {
+    status: Part,
+    /// Of PagerBridge.
     version: &'static str,
     table: Part,
     queue: Part,
@@ -22,7 +44,7 @@ struct Health {
     reconciler: Part,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Part {
     Ok,
@@ -41,24 +63,55 @@ impl Part {
     }
 }
 
-pub(crate) async fn health(State(app): State<App>) -> Response {
-    // Tokens are kept while they last, so a stranger who asks often costs Entra and PagerDuty nothing.
+/// The last check of this process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Checks(Arc<Mutex<Option<(Timestamp, Health)>>>);
+
+impl Checks {
+    /// How everything is, as of [`KEPT`] ago at most. Whoever asks while a check goes on waits for its result.
+    async fn now(&self, app: &App) -> Health {
+        let mut last = self.0.lock().await;
+        if let Some((at, health)) = *last
+            && app.clock.now().duration_since(at) < KEPT
+        {
+            return health;
+        }
+        let health = Box::pin(check(app)).await;
+        *last = Some((app.clock.now(), health));
+        health
+    }
+}
+
+pub(crate) async fn health(State(app): State<App>, Extension(checks): Extension<Checks>) -> Response {
+    let status = checks.now(&app).await.status;
+    let code = if status == Part::Ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(Told { status })).into_response()
+}
+
+/// Which version runs, and how each thing is that it depends on.
+#[utoipa::path(get, path = "/health", responses((status = 200, body = Health, description = "Also if something is failing."), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(crate) async fn parts(
+    State(app): State<App>,
+    Extension(checks): Extension<Checks>,
+    _caller: Caller,
+) -> Result<Response, Refusal> {
+    Ok(ok(checks.now(&app).await))
+}
+
+async fn check(app: &App) -> Health {
     let (table, queue, secret, teams, pagerduty, reconciler) = tokio::join!(
         app.store.reachable(),
         app.queue.reachable(),
         app.secrets.values(app.clock.now()),
         app.bot().check(),
         app.as_app().check(),
-        reconciled(&app),
+        reconciled(app),
     );
     let (table, queue, secret) = (Part::of("table", &table), Part::of("queue", &queue), Part::of("secret", &secret));
     let (teams, pagerduty) = (Part::of("teams", &teams), Part::of("pagerduty", &pagerduty));
     let parts = [table, queue, secret, teams, pagerduty, reconciler];
-    let healthy = parts.iter().all(|part| *part == Part::Ok);
-    let (code, status) =
-        if healthy { (StatusCode::OK, Part::Ok) } else { (StatusCode::SERVICE_UNAVAILABLE, Part::Failing) };
-    let version = env!("CARGO_PKG_VERSION");
-    (code, Json(Health { status, version, table, queue, secret, teams, pagerduty, reconciler })).into_response()
+    let status = if parts.iter().all(|part| *part == Part::Ok) { Part::Ok } else { Part::Failing };
+    Health { status, version: env!("CARGO_PKG_VERSION"), table, queue, secret, teams, pagerduty, reconciler }
 }
 
 async fn reconciled(app: &App) -> Part {
@@ -69,7 +122,10 @@ async fn reconciled(app: &App) -> Part {
         }
     };
     match round.await {
-        Ok(Some(round)) if round.is_overdue(app.clock.now()) => Part::Failing,
+        Ok(Some(round)) if round.is_overdue(app.clock.now()) => {
+            tracing::error!(part = "reconciler", "health check failed");
+            Part::Failing
+        }
         Ok(_) => Part::Ok,
         Err(error) => Part::of("reconciler", &Err::<(), _>(error)),
     }

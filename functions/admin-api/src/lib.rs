@@ -11,8 +11,8 @@ mod page;
 mod reply;
 mod session;
 
-use axum::Router;
 use axum::routing::get;
+use axum::{Extension, Router};
 use runtime::App;
 
 pub use api::open_api;
@@ -22,11 +22,13 @@ pub const API: &str = "/admin/api/v1";
 
 /// The function's HTTP surface.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/health", get(health::health))
         .route("/admin", get(page::index))
         .route("/admin/", get(page::to_index))
         .route("/admin/assets/{file}", get(page::asset))
         .nest(API, api::router())
-        .with_state(app)
+        .layer(Extension(health::Checks::default()))
+        .with_state(app);
+    runtime::with_headers(router, page::POLICY)
 }

@@ -1,7 +1,7 @@
 //! The static files of the configuration page.
 
 use axum::extract::Path;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -30,16 +30,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
 const INDEX: &str = include_str!("../page/index.html");
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What every answer of this function carries.
-pub(crate) fn headers() -> [(HeaderName, &'static str); 7] {
-    runtime::page_headers(POLICY)
-}
-
 pub(crate) async fn index() -> impl IntoResponse {
-    (headers(), [(header::CONTENT_TYPE, "text/html; charset=utf-8")], INDEX)
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], INDEX)
 }
 
 pub(crate) async fn to_index() -> Redirect {
@@ -48,8 +43,8 @@ pub(crate) async fn to_index() -> Redirect {
 
 pub(crate) async fn asset(Path(file): Path<String>) -> Response {
     match ASSETS.iter().find(|(name, ..)| *name == file) {
-        Some((_, kind, content)) => (headers(), [(header::CONTENT_TYPE, *kind)], *content).into_response(),
-        None => (StatusCode::NOT_FOUND, headers()).into_response(),
+        Some((_, kind, content)) => ([(header::CONTENT_TYPE, *kind)], *content).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

@@ -6,14 +6,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::error::Refusal;
-use crate::page;
 
 pub(crate) fn ok(body: impl serde::Serialize) -> Response {
     answer(StatusCode::OK, body)
 }
 
 pub(crate) fn answer(status: StatusCode, body: impl serde::Serialize) -> Response {
-    (status, page::headers(), Json(body)).into_response()
+    (status, Json(body)).into_response()
 }
 
 /// A body that is not what it should be gets a sentence that says so, not the parser's page.

@@ -1,7 +1,7 @@
 //! The browser that began a log-in must be the one that ends it: a host-bound cookie ties the two together.
 
-use axum::http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use setup::{SESSION_COOKIE, SESSION_LIFETIME};
 
@@ -34,18 +34,13 @@ pub(crate) fn beside_its_opener(mut response: Response) -> Response {
 
 /// Leads the browser on, giving it `secret` to come back with.
 pub(crate) fn redirect(location: &str, secret: Option<&str>) -> Response {
-    let mut headers: Vec<(HeaderName, HeaderValue)> = vec![
-        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    ];
+    let mut response = StatusCode::SEE_OTHER.into_response();
     let cookie = secret.map(|secret| runtime::set_cookie(COOKIE_NAME, secret, MAX_AGE_SECONDS));
     for (name, value) in [(LOCATION, Some(location.to_owned())), (SET_COOKIE, cookie)] {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
-            headers.push((name, value));
+            response.headers_mut().append(name, value);
         }
     }
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    response.headers_mut().extend(headers);
     response
 }
 

@@ -30,11 +30,12 @@ use crate::pending::Pending;
 
 /// The function's HTTP surface.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/oauth/start", get(start))
         .route("/oauth/callback", get(callback))
         .route("/oauth/confirm", post(confirm))
-        .with_state(app)
+        .with_state(app);
+    runtime::with_headers(router, runtime::NO_PAGE)
 }
 
 #[derive(Deserialize)]

@@ -1,12 +1,14 @@
-//! Webhook subscriptions: each connected service has one that delivers, and there are no others.
+//! Webhook subscriptions: each connected service has one that delivers here, and there are no others.
 
 use std::collections::BTreeMap;
 
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use incidents::Connected;
 use jiff::Timestamp;
-use pagerduty::rest::{ListedSubscription, SubscriptionState};
+use pagerduty::rest::SubscriptionState;
 use runtime::{App, Metric};
+use setup::OwnSubscriptions;
+use url::Url;
 
 use crate::ReconcileError;
 
@@ -17,6 +19,8 @@ enum Wrong {
     Disabled(ServiceId),
     /// The service has connections and no subscription.
     Missing(ServiceId),
+    /// The service's subscription delivers to an address that PagerBridge had before.
+    Elsewhere(ServiceId, Url),
     /// Nobody needs the subscription.
     Orphan(ServiceId, SubscriptionId),
 }
@@ -34,8 +38,8 @@ pub(crate) async fn mend(
         let known = app.store.subscription_of_service(account, service).await?;
         used.extend(known.map(|known| (service.clone(), known.id)));
     }
-    let listed = setup::own_subscriptions(app).await?;
-    let wrong = compare(&listed, &used, connected.services.keys());
+    let own = setup::own_subscriptions(app, account).await?;
+    let wrong = compare(&own, &used, connected.services.keys());
     let disabled = wrong.iter().filter(|one| matches!(one, Wrong::Disabled(_))).count();
     let mut mended = Mended { disabled, ..Mended::default() };
     let mut first = Ok(());
@@ -46,7 +50,11 @@ pub(crate) async fn mend(
         let done = match &one {
             Wrong::Disabled(service) | Wrong::Missing(service) => {
                 tracing::error!(service.id = %service, what = one.name(), "webhook subscription does not deliver");
-                setup::mend_subscription(app, account, service).await.map(|()| mended.reenabled += 1)
+                setup::mend_subscription(app, account, service, None).await.map(|()| mended.reenabled += 1)
+            }
+            Wrong::Elsewhere(service, url) => {
+                tracing::warn!(service.id = %service, host = url.host_str(), "webhook subscription delivers to an old address");
+                setup::mend_subscription(app, account, service, Some(url)).await.map(|()| mended.reenabled += 1)
             }
             Wrong::Orphan(service, id) => {
                 tracing::warn!(service.id = %service, subscription.id = %id, "webhook subscription that nobody needs");
@@ -62,19 +70,26 @@ pub(crate) async fn mend(
     first
 }
 
-/// What is wrong. `listed`: what PagerDuty delivers to us; `used`: which subscription each connected service uses.
+/// What is wrong. `own`: what PagerDuty knows of ours; `used`: which subscription each connected service uses.
 fn compare<'c>(
-    listed: &[ListedSubscription],
+    own: &OwnSubscriptions,
     used: &BTreeMap<ServiceId, SubscriptionId>,
     connected: impl IntoIterator<Item = &'c ServiceId>,
 ) -> Vec<Wrong> {
-    let state = |id: &SubscriptionId| listed.iter().find(|one| &one.id == id).map(|one| one.state);
-    let services = connected.into_iter().filter_map(|service| match used.get(service).and_then(state) {
-        Some(SubscriptionState::Active) => None,
-        Some(SubscriptionState::Disabled) => Some(Wrong::Disabled(service.clone())),
-        Some(SubscriptionState::Gone) | None => Some(Wrong::Missing(service.clone())),
+    let state = |id: &SubscriptionId| own.here.iter().find(|one| &one.id == id).map(|one| one.state);
+    let elsewhere = |id: &SubscriptionId| own.elsewhere.iter().find(|one| &one.id == id).map(|one| one.url.clone());
+    let services = connected.into_iter().filter_map(|service| {
+        let used = used.get(service);
+        if let Some(url) = used.and_then(elsewhere) {
+            return Some(Wrong::Elsewhere(service.clone(), url));
+        }
+        match used.and_then(state) {
+            Some(SubscriptionState::Active) => None,
+            Some(SubscriptionState::Disabled) => Some(Wrong::Disabled(service.clone())),
+            Some(SubscriptionState::Gone) | None => Some(Wrong::Missing(service.clone())),
+        }
     });
-    let orphans = listed.iter().filter_map(|one| {
+    let orphans = own.here.iter().chain(&own.elsewhere).filter_map(|one| {
         // We make subscriptions of services only; another one was made by a person.
         let service = one.service.as_ref()?;
         (used.get(service) != Some(&one.id)).then(|| Wrong::Orphan(service.clone(), one.id.clone()))
@@ -87,6 +102,7 @@ impl Wrong {
         match self {
             Self::Disabled(_) => "disabled",
             Self::Missing(_) => "missing",
+            Self::Elsewhere(..) => "elsewhere",
             Self::Orphan(..) => "orphan",
         }
     }
@@ -114,7 +130,7 @@ impl Mended {
 mod tests {
     use std::collections::BTreeSet;
 
-    use url::Url;
+    use pagerduty::rest::ListedSubscription;
 
     use super::*;
 
@@ -129,6 +145,32 @@ mod tests {
     fn listed(id: &str, of: Option<&str>, state: SubscriptionState) -> ListedSubscription {
         let url = Url::parse("https://bridge.example.com/webhooks/pagerduty").unwrap();
         ListedSubscription { id: subscription(id), service: of.map(service), url, state }
+    }
+
+    fn old() -> Url {
+        Url::parse("https://old.example.com/webhooks/pagerduty").unwrap()
+    }
+
+    #[test]
+    fn a_subscription_of_an_old_address_is_made_anew_or_goes() {
+        let at_old = |id: &str, state| ListedSubscription { url: old(), ..listed(id, Some("S1"), state) };
+        let (here, used) = (listed("P1", Some("S1"), SubscriptionState::Active), |id: &str| {
+            BTreeMap::from([(service("S1"), subscription(id))])
+        });
+        let moved = vec![Wrong::Elsewhere(service("S1"), old())];
+        for (name, own, uses, expected) in [
+            ("in use", (vec![], vec![at_old("P0", SubscriptionState::Active)]), used("P0"), moved.clone()),
+            ("disabled meanwhile", (vec![], vec![at_old("P0", SubscriptionState::Disabled)]), used("P0"), moved),
+            (
+                "left over",
+                (vec![here], vec![at_old("P0", SubscriptionState::Active)]),
+                used("P1"),
+                vec![Wrong::Orphan(service("S1"), subscription("P0"))],
+            ),
+        ] {
+            let own = OwnSubscriptions { here: own.0, elsewhere: own.1 };
+            assert_eq!(compare(&own, &uses, &BTreeSet::from([service("S1")])), expected, "{name}");
+        }
     }
 
     #[test]
@@ -163,7 +205,8 @@ mod tests {
             ),
             ("somebody else's of the account", vec![listed("P1", None, Active)], used(&[]), connected(&[]), vec![]),
         ] {
-            assert_eq!(compare(&lists, &uses, &connects), expected, "{name}");
+            let own = OwnSubscriptions { here: lists, ..OwnSubscriptions::default() };
+            assert_eq!(compare(&own, &uses, &connects), expected, "{name}");
         }
     }
 }

@@ -28,6 +28,10 @@ pub(crate) enum Outcome {
     UnknownSubscription,
     /// The subscription is ours, the signature does not match.
     WrongSignature,
+    /// From an address that is not on the operator's list, and not about a subscription of ours.
+    Outsider,
+    /// Signed by PagerDuty, from an address that is not on the operator's list.
+    FromElsewhere,
     /// The secret that opens the webhook secrets cannot be read.
     SecretsDown,
     /// The table refused or did not answer.
@@ -45,9 +49,11 @@ impl Outcome {
             Self::Accepted | Self::Ping | Self::UnknownType | Self::Unreadable => StatusCode::ACCEPTED,
             Self::Empty | Self::NoSubscription | Self::NotJson => StatusCode::BAD_REQUEST,
             Self::NoSignature => StatusCode::UNAUTHORIZED,
+            Self::Outsider => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownSubscription
             | Self::WrongSignature
+            | Self::FromElsewhere
             | Self::SecretsDown
             | Self::TableDown
             | Self::QueueDown
@@ -69,6 +75,8 @@ impl Outcome {
             Self::NotJson => "not_json",
             Self::UnknownSubscription => "unknown_subscription",
             Self::WrongSignature => "wrong_signature",
+            Self::Outsider => "outsider",
+            Self::FromElsewhere => "from_elsewhere",
             Self::SecretsDown => "secrets_down",
             Self::TableDown => "table_down",
             Self::QueueDown => "queue_down",
@@ -108,9 +116,11 @@ mod tests {
             (Outcome::NoSubscription, 400),
             (Outcome::NotJson, 400),
             (Outcome::NoSignature, 401),
+            (Outcome::Outsider, 403),
             (Outcome::TooLarge, 413),
             (Outcome::UnknownSubscription, 503),
             (Outcome::WrongSignature, 503),
+            (Outcome::FromElsewhere, 503),
             (Outcome::SecretsDown, 503),
             (Outcome::TableDown, 503),
             (Outcome::QueueDown, 503),

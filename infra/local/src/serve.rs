@@ -1,6 +1,6 @@
 //! Listening, serving, ending.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -17,6 +17,7 @@ pub(crate) struct Servers {
 impl Servers {
     pub(crate) fn serve(&mut self, listener: TcpListener, router: Router) {
         self.run(async move {
+            let router = router.into_make_service_with_connect_info::<SocketAddr>();
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(error = runtime::chain(&error), "server ended");
             }

@@ -5,9 +5,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use domain::ids::{AccountId, ServiceId};
 use jiff::SignedDuration;
 use local::operator::{AwsCli, Finding, Stack, State, examine, redrive};
 use local::{LocalConfig, Running};
+use pagerduty::rest::NewSubscription;
 use runtime::Clock;
 use serde_json::{Value, json};
 
@@ -20,10 +22,17 @@ fn fake_cli(folder: &Path, stack: &Running) -> AwsCli {
     let write = |name: &str, answer: &Value| std::fs::write(folder.join(name), answer.to_string()).unwrap();
     write(
         "describe-stacks",
-        &json!({ "Stacks": [{ "StackStatus": "UPDATE_COMPLETE", "Outputs": [
-            { "OutputKey": "ReconcilerFunctionName", "OutputValue": "acme-reconciler" },
-            { "OutputKey": "DeadLetterQueueUrl", "OutputValue": dead_letters },
-        ]}]}),
+        &json!({ "Stacks": [{
+            "StackStatus": "UPDATE_COMPLETE",
+            "Parameters": [
+                { "ParameterKey": "CustomDomainName", "ParameterValue": "bridge.example.com" },
+                { "ParameterKey": "CloseExecuteApi", "ParameterValue": "false" },
+            ],
+            "Outputs": [
+                { "OutputKey": "ReconcilerFunctionName", "OutputValue": "acme-reconciler" },
+                { "OutputKey": "DeadLetterQueueUrl", "OutputValue": dead_letters },
+            ],
+        }]}),
     );
     let variables: serde_json::Map<String, Value> = stack
         .environment
@@ -46,7 +55,8 @@ fn fake_cli(folder: &Path, stack: &Running) -> AwsCli {
 }
 
 async fn started() -> (Running, tempfile::TempDir, AwsCli) {
-    let stack = local::compose(LocalConfig::for_tests(Clock::System)).await.unwrap();
+    // Begins as the operator's own clock, which is the system's, and can be moved past what /health remembers.
+    let stack = local::compose(LocalConfig::for_tests(Clock::manual(Clock::System.now()))).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let aws = fake_cli(folder.path(), &stack);
     (stack, folder, aws)
@@ -84,7 +94,9 @@ async fn the_doctor_finds_nothing_wrong_with_a_stack_that_is_in_order() {
         "TLS",
         "clock",
         "routes",
+        "webhook sources",
         "subscriptions",
+        "webhook addresses",
         "connections",
         "unfinished",
         "reconciler",
@@ -97,6 +109,10 @@ async fn the_doctor_finds_nothing_wrong_with_a_stack_that_is_in_order() {
 #[tokio::test]
 async fn the_doctor_finds_each_thing_that_is_wrong_and_says_what_to_do() {
     let (stack, _folder, aws) = started().await;
+    let look = async |aws: &AwsCli| {
+        stack.app.clock.advance(SignedDuration::from_secs(5));
+        look(aws).await
+    };
     let found = look(&aws).await;
     assert_eq!(wrong(&found), ["reconciler"], "it has not run yet");
     stack.reconcile().await.unwrap();
@@ -126,6 +142,54 @@ async fn the_doctor_finds_each_thing_that_is_wrong_and_says_what_to_do() {
     pagerduty.fail_next_token(1, &simulators::pagerduty::Fault::Status(401));
     assert_eq!(wrong(&look(&aws).await), ["PagerDuty app"]);
     assert_eq!(wrong(&look(&aws).await), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn the_doctor_says_when_the_address_before_can_be_closed() {
+    let (stack, _folder, aws) = started().await;
+    let (pagerduty, app) = (stack.pagerduty.as_ref().unwrap(), &stack.app);
+    let service = ServiceId::new(stack.demo.as_ref().unwrap().channels[0].service.as_str()).unwrap();
+    let account = AccountId::new(local::ACCOUNT).unwrap();
+    let known = app.store.subscription_of_service(&account, &service).await.unwrap().unwrap();
+    let token = app.as_app().new_token().await.unwrap().access_token;
+    let auth = pagerduty::rest::Auth::App(&token);
+    let old = "https://a1b2c3.execute-api.eu-central-1.amazonaws.com/webhooks/pagerduty".parse().unwrap();
+    let events = &domain::event::subscribed();
+    let wanted = NewSubscription { service: &service, url: &old, description: "PagerBridge", events };
+    let made = app.pagerduty.create_subscription(auth, &wanted).await.unwrap();
+    app.pagerduty.delete_subscription(auth, &known.id).await.unwrap();
+    app.store.delete_subscription(&known).await.unwrap();
+    let before = store::Subscription { id: made.id, url: Some(old.to_string()), ..known };
+    app.store.put_subscription(&before).await.unwrap();
+
+    let found = look(&aws).await;
+    let State::Wrong { seen, fix } = state(&found, "webhook addresses") else { panic!("{found:#?}") };
+    assert_eq!(seen, "1 webhooks still come to a1b2c3.execute-api.eu-central-1.amazonaws.com");
+    assert!(fix.contains("keep that address open"), "{fix}");
+    assert!(!wrong(&found).contains(&"subscriptions"), "it delivers, only not here");
+
+    stack.reconcile().await.unwrap();
+    assert_eq!(pagerduty.subscriptions_of(service.as_str()).len(), 1);
+    let found = look(&aws).await;
+    let State::Fine(seen) = state(&found, "webhook addresses") else { panic!("{found:#?}") };
+    assert!(seen.contains("come to 127.0.0.1; CloseExecuteApi can close the execute-api address"), "{seen}");
+}
+
+#[tokio::test]
+async fn the_doctor_says_from_where_webhooks_may_come() {
+    let (_stack, _folder, aws) = started().await;
+    let found = look(&aws).await;
+    let State::Fine(seen) = state(&found, "webhook sources") else { panic!("{found:#?}") };
+    assert!(seen.starts_with("every address"), "{seen}");
+
+    let mut config = LocalConfig::for_tests(Clock::manual(Clock::System.now()));
+    config.environment.insert("PAGERBRIDGE_WEBHOOK_SOURCES".to_owned(), "192.0.2.7,198.51.100.0/24".to_owned());
+    let stack = local::compose(config).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let found = look(&fake_cli(folder.path(), &stack)).await;
+    let State::Fine(seen) = state(&found, "webhook sources") else { panic!("{found:#?}") };
+    assert!(seen.starts_with("2 addresses or ranges only"), "{seen}");
+    assert!(!wrong(&found).contains(&"routes"), "the operator's machine need not be on the list: {found:#?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::aws::AwsSettings;
 use crate::mistake::Mistake;
+use crate::source::Sources;
 
 /// One environment variable, for the check, the README and the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ const fn optional(name: &'static str, default: &'static str, meaning: &'static s
     Variable { name, default: Some(default), meaning }
 }
 
+const WEBHOOK_SOURCES: &str = "PAGERBRIDGE_WEBHOOK_SOURCES";
 const STORM_POSTS: &str = "PAGERBRIDGE_STORM_POSTS";
 const STORM_QUIET_RATE: &str = "PAGERBRIDGE_STORM_QUIET_RATE";
 const STORM_QUIET_MINUTES: &str = "PAGERBRIDGE_STORM_QUIET_MINUTES";
@@ -47,6 +49,11 @@ pub const VARIABLES: &[Variable] = &[
         "PAGERBRIDGE_RETENTION_DAYS",
         "90",
         "how long the audit, the delivery ledger and resolved incidents are kept, 1 to 3650 days",
+    ),
+    optional(
+        WEBHOOK_SOURCES,
+        "any",
+        "comma list of the addresses and ranges (192.0.2.0/24) from which PagerDuty's webhooks may come",
     ),
     optional(STORM_POSTS, "10", "more new incidents due in a channel at once than this begin a storm, 1 to 1000"),
     optional(STORM_QUIET_RATE, "5", "a storm ends when fewer new incidents a minute than this come, 1 to 1000 …"),
@@ -108,6 +115,8 @@ pub struct Config {
     pub public_url: Url,
     /// How long the audit, the delivery ledger and what is known of resolved incidents are kept.
     pub retention: SignedDuration,
+    /// From where webhooks may come.
+    pub webhook_sources: Sources,
     /// When a storm begins and ends, and what is late.
     pub storm: Rules,
     /// Whether a number that the person writes to the bot proves who followed a personal link.
@@ -172,6 +181,19 @@ impl Reader<'_> {
         let Some(text) = self.given(name) else { return default };
         let parse = |text: &str| text.parse().ok().filter(|number| range.contains(number));
         self.parsed(name, &text, expected, parse).unwrap_or(default)
+    }
+
+    /// Addresses and ranges from the variable. What is wrong is noted, and nothing is read with it.
+    fn sources(&mut self, name: &'static str) -> Sources {
+        let Some(list) = self.given(name) else { return Sources::default() };
+        let entries = comma_list(&list);
+        // Commas alone are a mistake and not "everybody".
+        let read = if entries.is_empty() { Err(1) } else { Sources::new(&entries) };
+        read.unwrap_or_else(|number| {
+            let expected = "an IPv4 or IPv6 address, or a range such as 192.0.2.0/24";
+            self.mistakes.push(Mistake::Entry { name, number, expected });
+            Sources::default()
+        })
     }
 
     /// An address from the variable, or else `default`. `http` is meant for stand-ins on the same machine.
@@ -242,6 +264,7 @@ impl Config {
             text.parse::<i64>().ok().filter(|days| (1..=3650).contains(days))
         });
         let retention = SignedDuration::from_hours(24 * days.unwrap_or(90));
+        let webhook_sources = env.sources(WEBHOOK_SOURCES);
         let storm = storm_rules(&mut env);
         let number_text = env.given(LINK_NUMBER).unwrap_or_else(|| "true".to_owned());
         let number = env.parsed(LINK_NUMBER, &number_text, "true or false", |text| text.parse::<bool>().ok());
@@ -305,6 +328,7 @@ impl Config {
                 secret_id,
                 public_url,
                 retention,
+                webhook_sources,
                 storm,
                 link_number,
                 function_name,
@@ -385,6 +409,22 @@ mod tests {
             malformed(LATE_MINUTES, "a number of minutes from 1 to 1440"),
         ];
         assert_eq!(mistakes, expected);
+    }
+
+    #[test]
+    fn a_list_of_sources_is_read_whole_or_says_which_entry_is_wrong() {
+        let mut env = complete();
+        assert_eq!(read(&env).unwrap().webhook_sources, Sources::default());
+        env.insert(WEBHOOK_SOURCES, "192.0.2.7, 198.51.100.0/24,2001:db8::1");
+        assert_eq!(read(&env).unwrap().webhook_sources.count(), 3);
+        env.insert(WEBHOOK_SOURCES, ",");
+        assert!(read(&env).unwrap_err().to_string().contains("entry 1 of PAGERBRIDGE_WEBHOOK_SOURCES"));
+        env.insert(WEBHOOK_SOURCES, "192.0.2.7, hunter2");
+        let error = read(&env).unwrap_err().to_string();
+        let expected =
+            "entry 2 of PAGERBRIDGE_WEBHOOK_SOURCES is not an IPv4 or IPv6 address, or a range such as 192.0.2.0/24";
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]

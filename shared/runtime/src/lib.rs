@@ -20,6 +20,7 @@ mod queue;
 mod random;
 mod reads;
 mod secrets;
+mod source;
 mod telemetry;
 mod web;
 
@@ -41,5 +42,6 @@ pub use queue::{MAX_RECEIVES, Queue, QueueError, WakeUpCall, digest};
 pub use random::{Random, RandomError};
 pub use reads::Reads;
 pub use secrets::{SecretError, SecretValues, Secrets};
+pub use source::{Source, Sources};
 pub use telemetry::{chain, log_to_stderr};
-pub use web::{cookie, page_headers, same_tag, set_cookie};
+pub use web::{NO_PAGE, cookie, page_headers, same_tag, set_cookie, with_headers};

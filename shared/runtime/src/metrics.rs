@@ -27,6 +27,8 @@ pub enum Metric {
     BadSignatures,
     /// Signed by PagerDuty, and not understood.
     UnreadableWebhooks,
+    /// Signed by PagerDuty, from an address that is not on the operator's list; only told if there is one.
+    WebhooksFromElsewhere,
     /// A channel's card was marked as possibly out of date, or a message to a channel.
     CardsMarked,
     /// A new card.
@@ -90,6 +92,7 @@ impl Metric {
             Self::WebhooksFailed => "WebhooksFailed",
             Self::BadSignatures => "BadSignatures",
             Self::UnreadableWebhooks => "UnreadableWebhooks",
+            Self::WebhooksFromElsewhere => "WebhooksFromElsewhere",
             Self::CardsMarked => "CardsMarked",
             Self::CardsPosted => "CardsPosted",
             Self::CardsEdited => "CardsEdited",

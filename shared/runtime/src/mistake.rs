@@ -9,4 +9,7 @@ pub enum Mistake {
     /// A variable's value cannot be used.
     #[error("{name} is not {expected}")]
     Malformed { name: &'static str, expected: &'static str },
+    /// One entry of a list cannot be used; the first is 1.
+    #[error("entry {number} of {name} is not {expected}")]
+    Entry { name: &'static str, number: usize, expected: &'static str },
 }

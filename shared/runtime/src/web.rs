@@ -2,14 +2,32 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
+use axum::Router;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::map_response;
+use axum::response::Response;
 use secrecy::ExposeSecret;
 
 use crate::SecretValues;
+
+/// The policy of answers that are no page: a browser that shows one all the same loads and sends nothing.
+pub const NO_PAGE: &str = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Gives every answer of a function the headers of [`page_headers`], also those that no code of ours has written: redirects, unknown
+/// routes, wrong methods, refused bodies. What an answer says itself stays, so that a page can have a policy of its own. (What the
+/// HTTP API answers before a function is asked, such as 404 and 429, is out of reach.)
+pub fn with_headers(router: Router, policy: &'static str) -> Router {
+    router.layer(map_response(move |mut answer: Response| async move {
+        for (name, value) in page_headers(policy) {
+            answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        }
+        answer
+    }))
+}
 
 /// The headers of an answer to a browser: nothing is kept, framed, guessed or told to others, and `policy` says what it may
 /// load.

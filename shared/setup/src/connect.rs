@@ -116,7 +116,7 @@ async fn connect_locked(app: &App, lock: &ServiceLock, wish: &Wish<'_>) -> Resul
     let mut connected = None;
     for _ in 0..ROUNDS {
         // Also for a pair that is connected: connecting again mends a subscription that was deleted or disabled in PagerDuty.
-        let made = subscribe(app, lock).await?;
+        let made = subscribe(app, lock, None).await?;
         let now_connected = match connected.take() {
             Some(before) => before,
             None => add(app, lock, wish, made).await?,

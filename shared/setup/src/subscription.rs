@@ -1,6 +1,8 @@
 //! A service's webhook subscription: made for its first connection, mended when PagerDuty or the table has lost it, and ended
 //! with its last connection.
 
+use std::collections::BTreeSet;
+
 use domain::failure::Class;
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use pagerduty::rest::{CreatedSubscription, ListedSubscription, NewSubscription, SubscriptionState};
@@ -24,16 +26,33 @@ pub enum SubscriptionEnd {
     Left,
 }
 
-/// The webhook subscriptions of the account that deliver to us.
-pub async fn own_subscriptions(app: &App) -> Result<Vec<ListedSubscription>, SetupError> {
+/// The webhook subscriptions of the account that are ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnSubscriptions {
+    /// They deliver to the public address.
+    pub here: Vec<ListedSubscription>,
+    /// Made before PagerBridge moved: they deliver to an address that it had before.
+    pub elsewhere: Vec<ListedSubscription>,
+}
+
+/// PagerDuty's list of our webhook subscriptions. Those that deliver elsewhere are ours if the table knows them.
+pub async fn own_subscriptions(app: &App, account: &AccountId) -> Result<OwnSubscriptions, SetupError> {
     let ours = webhook_url(app)?;
-    let (mut found, mut offset) = (Vec::new(), Some(0));
+    let known = app.store.subscriptions_of_account(account).await?;
+    let known: BTreeSet<SubscriptionId> = known.into_iter().map(|subscription| subscription.id).collect();
+    let (mut own, mut offset) = (OwnSubscriptions::default(), Some(0));
     while let Some(start) = offset {
         let page = app.as_app().call(async |api, auth| api.subscriptions(auth, start).await).await?;
-        found.extend(page.items.into_iter().filter(|listed| listed.url == ours));
+        for listed in page.items {
+            if listed.url == ours {
+                own.here.push(listed);
+            } else if known.contains(&listed.id) {
+                own.elsewhere.push(listed);
+            }
+        }
         offset = page.next;
     }
-    Ok(found)
+    Ok(own)
 }
 
 /// Whether PagerDuty delivers what a subscription is for.
@@ -41,16 +60,22 @@ pub async fn subscription_state(app: &App, id: &SubscriptionId) -> Result<Subscr
     Ok(app.as_app().call(async |api, auth| api.subscription_state(auth, id).await).await?)
 }
 
-/// Sees to it that a connected service has a subscription that delivers: one that is disabled is switched on, one that is
-/// gone is made anew.
+/// Sees to it that a connected service has a subscription that delivers here: one that is disabled is switched on, one that is
+/// gone or delivers elsewhere is made anew. `elsewhere`: where it delivers to, by PagerDuty's list, if that is not here.
 ///
 /// # Errors
 /// [`SetupError::Busy`] if somebody else changes the same service.
-pub async fn mend_subscription(app: &App, account: &AccountId, service: &ServiceId) -> Result<(), SetupError> {
+pub async fn mend_subscription(
+    app: &App,
+    account: &AccountId,
+    service: &ServiceId,
+    elsewhere: Option<&Url>,
+) -> Result<(), SetupError> {
     let (app, account, service) = (app.clone(), account.clone(), service.clone());
+    let elsewhere = elsewhere.map(Url::to_string);
     let mend = async move {
         let mend = async |lock: &ServiceLock| {
-            let made = subscribe(&app, lock).await?;
+            let made = subscribe(&app, lock, elsewhere.as_deref()).await?;
             // The last connection may have gone meanwhile.
             if let Some(made) = made
                 && !app.store.is_connected(&account, &service).await?
@@ -92,14 +117,19 @@ pub async fn remove_orphan(
     one_at_a_time(app, account, service, remove).await
 }
 
-/// Makes the service's webhook subscription, unless it has one. Gives the one that was made.
-pub(crate) async fn subscribe(app: &App, lock: &ServiceLock) -> Result<Option<Subscription>, SetupError> {
+/// Makes the service's webhook subscription, unless it has one that delivers here. Gives the one that was made. `elsewhere`: as above.
+pub(crate) async fn subscribe(
+    app: &App,
+    lock: &ServiceLock,
+    elsewhere: Option<&str>,
+) -> Result<Option<Subscription>, SetupError> {
     let ServiceLock { account, service, .. } = lock;
     let now = app.clock.now();
     let url = webhook_url(app)?;
     let known = app.store.subscription_of_service(account, service).await?;
-    // PagerBridge has moved to another address since, and PagerDuty cannot change a subscription's.
-    let delivers_to = known.as_ref().and_then(|known| known.url.as_deref());
+    // PagerBridge has moved to another address since, and PagerDuty cannot change a subscription's. The new one is made first: for
+    // a moment both deliver, and never none.
+    let delivers_to = known.as_ref().and_then(|known| known.url.as_deref().or(elsewhere));
     let elsewhere = delivers_to.is_some_and(|address| address != url.as_str());
     if let Some(known) = known.as_ref().filter(|_| !elsewhere)
         && still_delivers(app, known).await?

@@ -1,6 +1,6 @@
 //! Everything that can be wrong with a deployed stack, and how to put it right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use domain::channel::Unfinished;
@@ -11,6 +11,7 @@ use pagerduty::rest::SubscriptionState;
 use reqwest::StatusCode;
 use reqwest::header::DATE;
 use runtime::{App, BotError, chain, http_client};
+use setup::OwnSubscriptions;
 
 use super::{Stack, redrive};
 
@@ -89,10 +90,11 @@ pub async fn examine(stack: &Stack) -> Vec<Finding> {
         app_token(app).await,
     ];
     findings.extend(public_url(app).await);
+    findings.push(sources(app));
     let account = app.store.known_account_of_app(&app.config.pagerduty_client_id).await;
     match account {
         Ok(Some(account)) => {
-            findings.push(subscriptions(app, &account).await);
+            findings.extend(subscriptions(stack, &account).await);
             findings.push(connections(app, &account).await);
             findings.push(unfinished(app, &account).await);
             findings.push(reconciler(app, &account).await);
@@ -211,22 +213,11 @@ async fn public_url(app: &App) -> Vec<Finding> {
             )];
         }
     };
-    let (status, date) =
-        (answer.status(), answer.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned));
-    let body: serde_json::Value = answer.json().await.unwrap_or_default();
-    let mut findings = vec![match status {
-        StatusCode::OK => fine(
-            what,
-            format!(
-                "{url} answers, version {}",
-                body.get("version").and_then(serde_json::Value::as_str).unwrap_or("unknown")
-            ),
-        ),
-        status => wrong(
-            what,
-            format!("{url} answers {status}: {body}"),
-            "the parts that are not ok are checked here one by one",
-        ),
+    let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
+    let mut findings = vec![match answer.status() {
+        StatusCode::OK => fine(what, format!("{url} answers")),
+        // Strangers are not told which part is failing.
+        status => wrong(what, format!("{url} answers {status}"), "what it depends on is checked here one by one"),
     }];
     findings.push(tls(app));
     findings.push(clock(app, date.as_deref()));
@@ -260,24 +251,37 @@ fn clock(app: &App, date: Option<&str>) -> Finding {
     wrong(what, format!("this machine and AWS differ by {} s", skew.as_secs()), "set this machine's clock by NTP")
 }
 
+fn sources(app: &App) -> Finding {
+    let what = "webhook sources";
+    match app.config.webhook_sources.count() {
+        0 => fine(what, "every address: the signature decides alone (WebhookSources is not set)"),
+        count => fine(
+            what,
+            format!("{count} addresses or ranges only; 'WebhooksFromElsewhereAlarm' says when PagerDuty has others"),
+        ),
+    }
+}
+
 async fn routes(app: &App, http: &reqwest::Client) -> Finding {
     let what = "routes";
+    // This machine is hardly on the list, if there is one.
+    let from_here: &[u16] = if app.config.webhook_sources.count() == 0 { &[400] } else { &[400, 403] };
     // What each answers to somebody who brings nothing along.
-    let expected = [
-        ("POST", "/api/messages", 401),
-        ("POST", "/webhooks/pagerduty", 400),
-        ("GET", "/oauth/start?ticket=none", 400),
-        ("GET", "/admin", 200),
-        ("GET", "/admin/api/v1/session", 401),
+    let expected: [(&str, &str, &[u16]); 5] = [
+        ("POST", "/api/messages", &[401]),
+        ("POST", "/webhooks/pagerduty", from_here),
+        ("GET", "/oauth/start?ticket=none", &[400]),
+        ("GET", "/admin", &[200]),
+        ("GET", "/admin/api/v1/session", &[401]),
     ];
     let mut strange = Vec::new();
-    for (method, path, status) in expected {
+    for (method, path, statuses) in expected {
         let url = app.config.public(path);
         let request = if method == "GET" { http.get(&url) } else { http.post(&url) };
         let seen = request.send().await.map(|answer| answer.status().as_u16());
         match seen {
-            Ok(seen) if seen == status => {}
-            Ok(seen) => strange.push(format!("{method} {path} answers {seen} and not {status}")),
+            Ok(seen) if statuses.contains(&seen) => {}
+            Ok(seen) => strange.push(format!("{method} {path} answers {seen} and not {statuses:?}")),
             Err(error) => strange.push(format!("{method} {path}: {}", chain(&error.without_url()))),
         }
     }
@@ -287,11 +291,50 @@ async fn routes(app: &App, http: &reqwest::Client) -> Finding {
     wrong(what, strange.join("; "), "look into that function's log; deploy again if a route is missing")
 }
 
-async fn subscriptions(app: &App, account: &AccountId) -> Finding {
+async fn subscriptions(stack: &Stack, account: &AccountId) -> Vec<Finding> {
+    let own = match setup::own_subscriptions(&stack.app, account).await {
+        Ok(own) => own,
+        Err(error) => return vec![unknown("subscriptions", chain(&error))],
+    };
+    vec![delivering(&stack.app, account, &own).await, addresses(stack, &own)]
+}
+
+/// Whether PagerDuty delivers to the public address alone, so that the one before can be closed.
+fn addresses(stack: &Stack, own: &OwnSubscriptions) -> Finding {
+    let what = "webhook addresses";
+    if !own.elsewhere.is_empty() {
+        let hosts: BTreeSet<_> = own.elsewhere.iter().filter_map(|one| one.url.host_str()).collect();
+        return wrong(
+            what,
+            format!(
+                "{} webhooks still come to {}",
+                own.elsewhere.len(),
+                hosts.into_iter().collect::<Vec<_>>().join(", ")
+            ),
+            "keep that address open: the reconciler moves them within five minutes; check that it runs, and its log for \
+             'webhook subscription not mended'",
+        );
+    }
+    let host = stack.app.config.public_url.host_str().unwrap_or_default();
+    let seen = format!("all {} come to {host}", own.here.len());
+    let parameter = |name: &str| stack.parameters.get(name).map(String::as_str).unwrap_or_default();
+    match (parameter("CustomDomainName"), parameter("CloseExecuteApi")) {
+        ("", _) => fine(what, seen),
+        (_, "true") => fine(what, format!("{seen}; the execute-api address is closed")),
+        _ => fine(
+            what,
+            format!(
+                "{seen}; CloseExecuteApi can close the execute-api address, if Azure and PagerDuty's app know the domain"
+            ),
+        ),
+    }
+}
+
+/// Whether each connected service has a subscription that is switched on, wherever it delivers to.
+async fn delivering(app: &App, account: &AccountId, own: &OwnSubscriptions) -> Finding {
     let what = "subscriptions";
     let seen = async {
-        let listed = setup::own_subscriptions(app).await?;
-        let listed: BTreeMap<_, _> = listed.into_iter().map(|one| (one.id, one.state)).collect();
+        let listed: BTreeMap<_, _> = own.here.iter().chain(&own.elsewhere).map(|one| (&one.id, one.state)).collect();
         let (mut good, mut disabled, mut missing) = (0, Vec::new(), Vec::new());
         for connection in connected(app, account).await? {
             let used = app.store.subscription_of_service(account, &connection.service).await?;
@@ -301,7 +344,7 @@ async fn subscriptions(app: &App, account: &AccountId) -> Finding {
                 Some(SubscriptionState::Gone) | None => missing.push(connection.service_name),
             }
         }
-        Ok::<_, setup::SetupError>((good, disabled, missing))
+        Ok::<_, store::Error>((good, disabled, missing))
     };
     match seen.await {
         Ok((good, disabled, missing)) if disabled.is_empty() && missing.is_empty() => {

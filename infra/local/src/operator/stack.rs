@@ -18,6 +18,8 @@ pub struct Stack {
     status: String,
     /// The outputs of the template.
     pub outputs: BTreeMap<String, String>,
+    /// The parameters of the template.
+    pub parameters: BTreeMap<String, String>,
     /// As the functions build it, but with the operator's credentials.
     pub app: App,
     /// The queues.
@@ -33,7 +35,8 @@ impl Stack {
         let described =
             aws.json(&["cloudformation", "describe-stacks", "--stack-name", name, "--output", "json"]).await?;
         let stack = described.pointer("/Stacks/0").context("CloudFormation describes no stack")?;
-        let outputs = outputs(stack);
+        let outputs = pairs(stack, "Output");
+        let parameters = pairs(stack, "Parameter");
         let function = outputs.get(FUNCTION).with_context(|| {
             format!("the stack {name} has no output {FUNCTION}: it is not PagerBridge, or not complete")
         })?;
@@ -45,7 +48,7 @@ impl Stack {
             .with_context(|| format!("the environment of {function} is not usable"))?;
         let sqs = AwsClients::new(&config.aws).sqs;
         let status = text(stack, "/StackStatus").unwrap_or("unknown").to_owned();
-        Ok(Self { name: name.to_owned(), status, outputs, app: App::new(config, Clock::System)?, sqs })
+        Ok(Self { name: name.to_owned(), status, outputs, parameters, app: App::new(config, Clock::System)?, sqs })
     }
 
     /// Which stack this is, for people.
@@ -59,11 +62,11 @@ fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer).and_then(Value::as_str)
 }
 
-fn outputs(stack: &Value) -> BTreeMap<String, String> {
-    let outputs = stack.get("Outputs").and_then(Value::as_array).into_iter().flatten();
-    outputs
-        .filter_map(|output| Some((text(output, "/OutputKey")?.to_owned(), text(output, "/OutputValue")?.to_owned())))
-        .collect()
+/// `Outputs` or `Parameters`, of which each has a key and a value.
+fn pairs(stack: &Value, kind: &str) -> BTreeMap<String, String> {
+    let list = stack.get(format!("{kind}s")).and_then(Value::as_array).into_iter().flatten();
+    let part = |one: &Value, name: &str| Some(one.get(format!("{kind}{name}"))?.as_str()?.to_owned());
+    list.filter_map(|one| Some((part(one, "Key")?, part(one, "Value")?))).collect()
 }
 
 fn environment(configuration: &Value, credentials: &Value) -> BTreeMap<String, String> {

@@ -35,7 +35,7 @@ async fn every_route_refuses_strangers_wrong_roles_other_accounts_and_foreign_pa
     world.add_person("Eve Adams", "admin").await;
     let (ada, eve) = (AdminPage::open(&world, "Ada Wong").await, AdminPage::open(&world, "Eve Adams").await);
     let routes = routes(&platform, &service);
-    assert_eq!(routes.len(), 14, "{routes:?}");
+    assert_eq!(routes.len(), 15, "{routes:?}");
     let url = |path: &str| world.stack.app.config.public(&format!("/admin/api/v1{path}"));
 
     for (method, path) in &routes {

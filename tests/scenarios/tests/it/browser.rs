@@ -41,7 +41,8 @@ impl Browser {
         self.send(self.http.post(url).form(form)).await
     }
 
-    fn cookies(&self) -> String {
+    /// What it would send along.
+    pub(crate) fn cookies(&self) -> String {
         let cookies = self.cookies.lock().unwrap();
         cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }

@@ -120,6 +120,13 @@ async fn subscriptions_that_nobody_needs_go_and_one_that_is_missing_is_made() {
 
 #[tokio::test]
 async fn subscriptions_follow_pagerbridge_to_another_address() {
+    // Older versions have not noted where PagerDuty delivers to.
+    for noted in [true, false] {
+        Box::pin(follow_to_another_address(noted)).await;
+    }
+}
+
+async fn follow_to_another_address(noted: bool) {
     let world = World::new().await;
     let service = ServiceId::new(world.service("Payments")).unwrap();
     let app = &world.stack.app;
@@ -134,16 +141,41 @@ async fn subscriptions_follow_pagerbridge_to_another_address() {
     let made = app.pagerduty.create_subscription(auth, &wanted).await.unwrap();
     app.pagerduty.delete_subscription(auth, &known.id).await.unwrap();
     app.store.delete_subscription(&known).await.unwrap();
-    let moved = store::Subscription { id: made.id.clone(), url: Some(old.to_string()), ..known };
+    let moved = store::Subscription { id: made.id.clone(), url: noted.then(|| old.to_string()), ..known };
     app.store.put_subscription(&moved).await.unwrap();
 
     world.reconcile().await;
     let now = app.store.subscription_of_service(&account, &service).await.unwrap().unwrap();
     assert_eq!(world.pagerduty().subscriptions_of(service.as_str()), [now.id.as_str()], "the old one is gone");
     assert_ne!(now.id, made.id);
+    assert_eq!(world.counted(Metric::SubscriptionsDisabled), 0.0, "it has delivered until then");
     world.trigger("Payments", "DB down").await;
     world.settle_all().await;
     assert!(world.only_card("Payments").summary().contains("DB down"));
+    world.finish();
+}
+
+#[tokio::test]
+async fn what_is_left_over_at_an_old_address_goes() {
+    let world = World::new().await;
+    let service = ServiceId::new(world.service("Payments")).unwrap();
+    let app = &world.stack.app;
+    let known = app.store.subscription_of_service(&crate::world::account(), &service).await.unwrap().unwrap();
+    let token = app.as_app().new_token().await.unwrap().access_token;
+    let auth = pagerduty::rest::Auth::App(&token);
+    let old = url::Url::parse("https://old.example.com/webhooks/pagerduty").unwrap();
+    let events = &domain::event::subscribed();
+    let wanted = pagerduty::rest::NewSubscription { service: &service, url: &old, description: "x", events };
+    let left = app.pagerduty.create_subscription(auth, &wanted).await.unwrap();
+    let stranger = app.pagerduty.create_subscription(auth, &wanted).await.unwrap();
+    // The first was ours: PagerDuty did not delete it when the second was made.
+    app.store.put_subscription(&store::Subscription { id: left.id.clone(), ..known.clone() }).await.unwrap();
+    app.store.put_subscription(&known).await.unwrap();
+
+    world.reconcile().await;
+    let there = world.pagerduty().subscriptions_of(service.as_str());
+    assert_eq!(there, [known.id.as_str(), stranger.id.as_str()], "another application's stays");
+    assert!(app.store.subscription(&left.id).await.unwrap().is_none());
     world.finish();
 }
 

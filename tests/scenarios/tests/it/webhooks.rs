@@ -75,13 +75,3 @@ async fn when_the_queue_is_down_pagerduty_repeats_and_nothing_is_lost() {
     assert_eq!(world.only_card("Payments").posts(), 1);
     world.finish();
 }
-
-#[tokio::test]
-async fn health_names_what_is_down() {
-    let world = World::new().await;
-    assert_eq!(world.health().await, (200, "ok".to_owned(), "ok".to_owned()));
-    world.stack.aws.refuse_dynamodb(true);
-    assert_eq!(world.health().await, (503, "failing".to_owned(), "ok".to_owned()));
-    world.stack.aws.refuse_dynamodb(false);
-    world.finish();
-}
