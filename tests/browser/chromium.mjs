@@ -20,3 +20,22 @@ export async function startStack() {
   }
   throw new Error("the local stack ended before it printed its address");
 }
+
+/** Microsoft's script: where the page gets it, and the same bytes from npm. */
+export const TEAMS_JS = {
+  address: "https://res.cdn.office.net/teams-js/2.58.0/js/MicrosoftTeams.min.js",
+  file: new URL("./node_modules/@microsoft/teams-js/dist/umd/MicrosoftTeams.min.js", import.meta.url).pathname,
+};
+const TEAMS_CDN = "https://res.cdn.office.net/**";
+
+/** Gives the pages of a context Microsoft's script. Its list of hosts is not in the package: the script has one of its own. */
+export async function withTeamsJs(context) {
+  await context.route(TEAMS_CDN, (route) => (route.request().url() === TEAMS_JS.address
+    ? route.fulfill({ path: TEAMS_JS.file, contentType: "text/javascript", headers: { "access-control-allow-origin": "*" } })
+    : route.fulfill({ status: 404, headers: { "access-control-allow-origin": "*" } })));
+}
+
+/** Microsoft's place cannot be reached. */
+export async function withoutTeamsJs(context) {
+  await context.route(TEAMS_CDN, (route) => route.abort());
+}

@@ -1,7 +1,7 @@
 // The local stack's page in a real browser: the round trip as a stranger makes it after the README's first command.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, startStack } from "./chromium.mjs";
+import { launch, startStack, withTeamsJs } from "./chromium.mjs";
 
 let stack, browser;
 
@@ -18,6 +18,7 @@ after(async () => {
 /** A page that fails the test on any script error or refused resource. */
 async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
+  await withTeamsJs(context);
   const page = await context.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
@@ -54,8 +55,9 @@ test("an incident arrives as a card, is acknowledged on the card after linking, 
   await login.click('main a:has-text("Ada Wong")');
   await login.waitForSelector("dl");
   assert.doesNotMatch(login.url(), /code|state/);
+  const closed = login.waitForEvent("close");
   await login.click('button:has-text("Link accounts")');
-  await login.waitForSelector('h1:has-text("Accounts linked")');
+  await closed;
 
   await page.click('nav button:has-text("payments-incidents")');
   await page.click('.card button:has-text("Acknowledge")');

@@ -1,7 +1,7 @@
 //! The browser that began a log-in must be the one that ends it: a host-bound cookie ties the two together.
 
 use axum::http::header::{LOCATION, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use setup::{SESSION_COOKIE, SESSION_LIFETIME};
 

@@ -81,14 +81,14 @@ pub(super) enum Act {
 pub(super) struct State {
     /// The newest link of each, while it is good for something.
     pub(super) tickets: [Option<Ticket>; 2],
-    asked: [u8; 2],
+    pub(super) asked: [u8; 2],
     pub(super) attempts: Vec<Attempt>,
     pub(super) pages: [Page; 2],
     /// The oldest first.
-    waiting: Vec<Waiting>,
+    pub(super) waiting: Vec<Waiting>,
     /// As whom each of them acts in PagerDuty.
     pub(super) links: [Option<Side>; 2],
-    number: bool,
+    pub(super) number: bool,
 }
 
 impl State {

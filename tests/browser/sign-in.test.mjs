@@ -1,0 +1,126 @@
+// Linking in a real browser: Microsoft's own script in the sign-in window, and the number where it does not start.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import axe from "axe-core";
+import { launch, startStack, TEAMS_JS, withTeamsJs, withoutTeamsJs } from "./chromium.mjs";
+
+let stack, browser;
+
+before(async () => {
+  stack = await startStack();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  stack?.stop();
+});
+
+/** The demo's chat with the bot, as this person sees it. */
+async function chatOf(name, prepare) {
+  const context = await browser.newContext({ viewport: { width: 1360, height: 900 } });
+  await prepare(context);
+  const page = await context.newPage();
+  await page.goto(stack.address);
+  await page.waitForSelector("#service option", { state: "attached" });
+  await page.selectOption("#you", { label: name });
+  await page.click('nav button:has-text("Chat with PagerBridge")');
+  const links = page.locator('.card button:has-text("Link Accounts")');
+  const before = await links.count();
+  await page.click('.commands button:has-text("linkUser")');
+  await links.nth(before).waitFor();
+  return { context, page };
+}
+
+/** Presses a button that opens a page, and logs in there up to the question. */
+async function openLogin({ context, page }, button, name) {
+  const pressed = page.locator(".card").last().locator(`button:has-text("${button}")`);
+  const [login] = await Promise.all([context.waitForEvent("page"), pressed.click()]);
+  const errors = [];
+  // That the list of hosts cannot be had is announced on the console by the browser itself.
+  login.on("console", (message) => message.type() === "error" && !message.text().startsWith("Failed to load resource") && errors.push(message.text()));
+  login.on("pageerror", (error) => errors.push(error.message));
+  await login.click(`main a:has-text("${name}")`);
+  await login.waitForSelector("dl");
+  return { login, errors };
+}
+
+async function hasNoBarrier(page) {
+  const violations = await page.evaluate(`(async () => { ${axe.source}; return (await axe.run()).violations; })()`);
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), []);
+}
+
+test("the script is the one that the page's digest names", async () => {
+  const script = await readFile(TEAMS_JS.file);
+  const digest = createHash("sha384").update(script).digest("base64");
+  const source = await readFile(new URL("../../functions/oauth-callback/src/pages.rs", import.meta.url), "utf8");
+  assert.ok(source.includes(`"sha384-${digest}"`), "the npm package has other bytes than the page expects");
+  assert.ok(source.includes(`"${TEAMS_JS.address}"`));
+});
+
+test("in Teams' window the accounts are linked without another step, and the window closes", async () => {
+  const chat = await chatOf("Ada Wong", withTeamsJs);
+  const { login, errors } = await openLogin(chat, "Link Accounts", "Ada Wong");
+  const facts = await login.textContent("dl");
+  assert.match(facts, /Sign-in name in Teamsada@example\.com/);
+  const closed = login.waitForEvent("close");
+  await login.click('button:has-text("Link accounts")');
+  await closed;
+  await chat.page.waitForSelector('.card:has-text("You\'ve successfully linked your user accounts")');
+  assert.deepEqual(errors, []);
+  await chat.context.close();
+});
+
+test("a script that was changed does not run, and the number links", async () => {
+  const changed = async (context) => {
+    const script = await readFile(TEAMS_JS.file, "utf8");
+    await context.route("https://res.cdn.office.net/**", (route) => route.fulfill({
+      contentType: "text/javascript", headers: { "access-control-allow-origin": "*" }, body: `${script}\n// changed`,
+    }));
+  };
+  const chat = await chatOf("Ben Okafor", changed);
+  const { login } = await openLogin(chat, "Link Accounts", "Ben Okafor");
+  await login.click('button:has-text("Link accounts")');
+  await login.waitForSelector("#by-number:not([hidden])");
+  const number = await login.textContent("#by-number .number");
+  assert.match(number, /^\d{3} \d{3}$/);
+  await chat.page.fill(".composer textarea", number);
+  await chat.page.press(".composer textarea", "Enter");
+  await login.waitForSelector('h1:has-text("Accounts linked")');
+  assert.match(await login.textContent("main"), /You've successfully linked your user accounts\./);
+  await chat.context.close();
+});
+
+test("where Teams does not answer, the number is shown after three seconds", async () => {
+  const chat = await chatOf("Ada Wong", withTeamsJs);
+  const url = await chat.page.evaluate(async () => {
+    const state = await (await fetch("/demo/api/state")).json();
+    const all = state.chat.flatMap((post) => JSON.stringify(post.card ?? {}).match(/https?:[^"]*in=teams/g) ?? []);
+    return all.at(-1);
+  });
+  // Opened by hand: nobody answers the script.
+  const login = await chat.context.newPage();
+  await login.goto(url);
+  await login.click('main a:has-text("Ada Wong")');
+  await login.waitForSelector("dl");
+  await login.click('button:has-text("Link accounts")');
+  await login.waitForSelector("#by-number:not([hidden])", { timeout: 6000 });
+  assert.equal(await login.isVisible("#by-teams"), false);
+  await chat.context.close();
+});
+
+test("the pages can be read by everybody", async () => {
+  const chat = await chatOf("Chloe Martin", withoutTeamsJs);
+  const { login, errors } = await openLogin(chat, "Open in a browser", "Chloe Martin");
+  await hasNoBarrier(login);
+  await login.click('button:has-text("Link accounts")');
+  await login.waitForSelector(".number");
+  await hasNoBarrier(login);
+  await login.setViewportSize({ width: 320, height: 640 });
+  const wide = await login.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+  assert.equal(wide, false, "at 320 pixels nothing is cut");
+  assert.deepEqual(errors, []);
+  await chat.context.close();
+});
