@@ -9,6 +9,7 @@ use setup::SetupError;
 use utoipa::ToSchema;
 
 use crate::page;
+use crate::reply::forget_cookie;
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -71,8 +72,10 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let ends_session = self == Self::NotAdmin;
         let (status, code, message) = self.parts();
-        (status, page::headers(), Json(Problem { error: Details { code, message } })).into_response()
+        let answer = (status, page::headers(), Json(Problem { error: Details { code, message } }));
+        if ends_session { (forget_cookie(), answer).into_response() } else { answer.into_response() }
     }
 }
 
