@@ -45,7 +45,7 @@ pub use ledger::ledger_day;
 pub use looks::Look;
 pub use once::Once;
 pub use open_list::{OpenList, Turn as ListTurn};
-pub use people::{PersonalChat, RefreshLease, StoredLink};
+pub use people::{PersonalChat, RefreshLease, StoredLink, Unrefreshed};
 pub use storms::{FoldedCard, RowsPage, StormKey};
 pub use subscriptions::Subscription;
 pub use table::create_table;
