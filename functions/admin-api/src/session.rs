@@ -86,11 +86,9 @@ async fn confirmed(app: &App, secret: &str, mut session: Session, writes: bool) 
     if now.duration_since(session.last_seen()) >= SEEN_EVERY || session.seen_at.is_none() {
         session.seen_at = Some(now);
     }
-    let confirmed = if writes || now.duration_since(session.checked_at) >= BELIEVED {
-        confirm_role(app, secret, &mut session).await
-    } else {
-        Ok(())
-    };
+    // A rank that this version does not know says nothing.
+    let is_unsure = session.admin.rank < Rank::Admin || now.duration_since(session.checked_at) >= BELIEVED;
+    let confirmed = if writes || is_unsure { confirm_role(app, secret, &mut session).await } else { Ok(()) };
     if matches!(confirmed, Err(Refusal::NotAdmin)) {
         return Err(Refusal::NotAdmin);
     }
@@ -98,8 +96,7 @@ async fn confirmed(app: &App, secret: &str, mut session: Session, writes: bool) 
     if session != before && !app.store.update_session(secret, &session).await? {
         return Err(Refusal::NotLoggedIn);
     }
-    confirmed?;
-    if session.admin.rank < Rank::Admin { Err(Refusal::NotAdmin) } else { Ok(session) }
+    confirmed.map(|()| session)
 }
 
 /// A role that was taken away at PagerDuty counts here as well, and ends the session: whoever gets it back logs in again.

@@ -45,6 +45,19 @@ async fn a_refresh_that_outlives_the_click_is_stored_before_the_answer() {
 }
 
 #[tokio::test]
+async fn a_table_that_does_not_take_the_new_pair_at_once_is_asked_again() {
+    let (world, incident) = world_with_old_token().await;
+    let card = world.only_card("Payments");
+    // More often than the SDK itself repeats it.
+    world.stack.aws.refuse_puts(4, r#""version":{"N":"2"}"#);
+    world.click(ADA, &card, "Acknowledge").await;
+    assert_eq!((world.stack.aws.puts_to_refuse(), tokens_version(&world).await), (0, 2));
+    world.click(ADA, &card, "Resolve").await;
+    assert_eq!(world.status_in_pagerduty(&incident), "resolved");
+    world.finish();
+}
+
+#[tokio::test]
 async fn a_refresh_whose_answer_was_lost_is_repeated_where_pagerduty_lets_one() {
     let (world, incident) = world_with_old_token().await;
     let card = world.only_card("Payments");
