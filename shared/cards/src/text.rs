@@ -273,6 +273,9 @@ pub const MANY_IN_PROGRESS: &str = "These incidents are being acknowledged alrea
 /// One of many does not wait for the person any more.
 pub const NOT_MINE: &str = "it is resolved, or not assigned to you any more";
 
+/// PagerDuty does not accept the person's token (any more) for one of many.
+pub const MANY_REFUSED: &str = "PagerDuty does not accept your log-in right now";
+
 /// PagerDuty has not said of one of many whether it did it.
 pub const MANY_UNCLEAR: &str = "PagerDuty did not say whether it did this. The card will show it by itself";
 

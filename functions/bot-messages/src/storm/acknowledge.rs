@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cards::{MOST_ACKNOWLEDGED, StormAnswer, StormAnswered, StormOutcome, StormScope, text};
 use domain::deed::DeedKind;
+use domain::failure::Class;
 use domain::ids::{CauseId, EntraUserId, IncidentId, PdUserId, ServiceId};
 use domain::incident::Status;
 use domain::storm::Row;
@@ -254,6 +255,7 @@ fn outcome(told: OneOutcome, me: &PdUserId) -> StormOutcome {
         OneOutcome::NotVisible => failed(text::INCIDENT_GONE),
         OneOutcome::Unclear => failed(text::MANY_UNCLEAR),
         OneOutcome::NotInTime => StormOutcome::NotInTime,
+        OneOutcome::Failed(trouble) if trouble.class == Class::Relink => failed(text::MANY_REFUSED),
         OneOutcome::Failed(trouble) => {
             failed(&text::not_done(trouble.class, &trouble.message, Some(text::INCIDENT_GONE)))
         }
@@ -262,7 +264,6 @@ fn outcome(told: OneOutcome, me: &PdUserId) -> StormOutcome {
 
 #[cfg(test)]
 mod tests {
-    use domain::failure::Class;
     use domain::incident::Actor;
     use jiff::Timestamp;
 
@@ -291,7 +292,7 @@ mod tests {
             (OneOutcome::Failed(Class::Forbidden.into()), failed(text::FORBIDDEN)),
             (OneOutcome::Failed(Class::Retry { after: None }.into()), failed(text::BUSY_PAGERDUTY)),
             (OneOutcome::Failed(Class::Gone.into()), failed(text::INCIDENT_GONE)),
-            (OneOutcome::Failed(Class::Relink.into()), failed(text::LOG_IN_REFUSED)),
+            (OneOutcome::Failed(Class::Relink.into()), failed(text::MANY_REFUSED)),
         ] {
             assert_eq!(outcome(told.clone(), &me), expected, "{told:?}");
         }
