@@ -18,7 +18,7 @@ let role;
 
 const find = (id) => document.getElementById(id);
 const server = api({
-  loggedOut: ({ unsaved }) => logIn(`Your session has ended.${unsaved ? " Your last change was not saved." : ""} Log in again to go on.`),
+  loggedOut: ({ unsaved }) => logIn(`Your session has ended.${unsaved ? " Your last change was not saved." : ""} Log in again to go on. A session ends after 30 minutes without use.`),
   somebodyElse: () => {
     closeAll();
     start();

@@ -2,8 +2,7 @@
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -16,7 +15,7 @@ use incidents::place;
 use pagerduty::rest::SubscriptionState;
 use runtime::App;
 use serde::Deserialize;
-use setup::{Connected, SESSION_COOKIE, Wish};
+use setup::{Connected, Wish};
 use utoipa::openapi::OpenApi;
 use utoipa::{IntoParams, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
@@ -28,8 +27,8 @@ use crate::model::{
     DisconnectedView, NamedView, NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView,
     UNKNOWN_CHANNEL, UserView, end,
 };
-use crate::reply::{answer, body, ok};
-use crate::session::Caller;
+use crate::reply::{answer, body, forget_cookie, ok};
+use crate::session::{Caller, Cookie};
 use crate::{deliveries, health};
 
 /// Services per page: a list that a person looks through.
@@ -92,12 +91,14 @@ async fn show_session(State(app): State<App>, caller: Caller) -> Result<Response
     }))
 }
 
-/// Ends the session.
-#[utoipa::path(delete, path = "/session", responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem)))]
-async fn log_out(State(app): State<App>, caller: Caller) -> Result<Response, Refusal> {
-    app.store.delete_session(&caller.secret).await?;
-    let forget = [(SET_COOKIE, runtime::set_cookie(SESSION_COOKIE, "", 0))];
-    Ok((StatusCode::NO_CONTENT, forget).into_response())
+/// Ends the session, whatever PagerDuty says or does not say, and also one that is over already.
+#[utoipa::path(delete, path = "/session", responses((status = 204), (status = 403, body = Problem)))]
+async fn log_out(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
+    if let Some(cookie) = Cookie::of(&app, &headers).await? {
+        cookie.check(&headers)?;
+        app.store.delete_session(&cookie.secret).await?;
+    }
+    Ok((StatusCode::NO_CONTENT, forget_cookie()).into_response())
 }
 
 /// The teams that are connected to the account.

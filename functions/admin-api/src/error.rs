@@ -8,6 +8,8 @@ use serde::Serialize;
 use setup::SetupError;
 use utoipa::ToSchema;
 
+use crate::reply::forget_cookie;
+
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Problem {
@@ -69,8 +71,10 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let ends_session = self == Self::NotAdmin;
         let (status, code, message) = self.parts();
-        (status, Json(Problem { error: Details { code, message } })).into_response()
+        let answer = (status, Json(Problem { error: Details { code, message } }));
+        if ends_session { (forget_cookie(), answer).into_response() } else { answer.into_response() }
     }
 }
 

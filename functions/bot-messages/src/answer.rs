@@ -18,7 +18,7 @@ use teams::reply;
 
 use crate::click::Clicked;
 use crate::dialog::{Details, Form, IncidentPage};
-use crate::error::FlowError;
+use crate::error::{FlowError, Unlinked, sentence};
 use crate::forms::Page;
 use crate::storm::{self, List, Question, StormPage};
 
@@ -85,7 +85,7 @@ pub(crate) fn as_card(clicked: &Clicked) -> Option<cards::Card> {
     Some(match clicked {
         Clicked::Double(channel, living) => cards::double_pointer(channel, living),
         Clicked::OffersForm(title) => cards::trigger::trigger_offer(title.as_deref()),
-        Clicked::LinkSent | Clicked::LinkNotSent | Clicked::KeySent => return None,
+        Clicked::LinkSent(Unlinked::NotLinked) | Clicked::LinkNotSent(_) | Clicked::KeySent => return None,
         other => match said(other) {
             Said::Well(sentence) | Said::Badly(_, sentence) => cards::told(&sentence),
         },
@@ -107,8 +107,8 @@ fn said(clicked: &Clicked) -> Said {
         Clicked::Shows(_) => well(text::CARD_IS_NEWEST),
         Clicked::Double(..) => well(text::CARD_IS_DOUBLE),
         Clicked::OffersForm(_) => well(text::WRITE_TRIGGER),
-        Clicked::LinkSent => well(text::LINK_SENT),
-        Clicked::LinkNotSent => well(text::LINK_NOT_SENT),
+        Clicked::LinkSent(why) => well(link_sent(*why)),
+        Clicked::LinkNotSent(why) => well(link_not_sent(*why)),
         Clicked::KeySent => well(text::KEY_SENT),
         Clicked::NothingToAuthorize => well(text::NOTHING_TO_AUTHORIZE),
         Clicked::CommandDone => well(text::COMMAND_DONE),
@@ -119,7 +119,21 @@ fn said(clicked: &Clicked) -> Said {
         Clicked::UnknownCard => badly("NotFound", text::UNKNOWN_CARD),
         Clicked::CardLeft => badly("NotFound", text::CARD_LEFT),
         Clicked::UnknownPerson => badly("Forbidden", text::UNKNOWN_PERSON),
-        Clicked::Failed(error) => failed(error),
+        Clicked::Failed(error) => failed(error, error.sentence()),
+    }
+}
+
+fn link_sent(why: Unlinked) -> &'static str {
+    match why {
+        Unlinked::NotLinked => text::LINK_SENT,
+        Unlinked::LogInLost => text::RELINK_SENT,
+    }
+}
+
+fn link_not_sent(why: Unlinked) -> &'static str {
+    match why {
+        Unlinked::NotLinked => text::LINK_NOT_SENT,
+        Unlinked::LogInLost => text::RELINK_NOT_SENT,
     }
 }
 
@@ -129,12 +143,15 @@ fn deed(kind: DeedKind, outcome: &Outcome) -> Said {
         Outcome::Done(record) => Said::Well(text::done(kind, record.state().map(|state| state.number)).into()),
         Outcome::AlreadyDone { by, at } => Said::Well(text::already_done(kind, by.as_ref(), *at).into()),
         Outcome::Refused(refusal) => Said::Well(text::refusal(refusal).into()),
+        Outcome::Reopened { by, at } => Said::Well(text::reopened(by.as_ref(), *at).into()),
         Outcome::NeedsLink => well(text::NOT_LINKED),
+        Outcome::LogInLost => well(text::LOG_IN_LOST),
         Outcome::Unclear => well(text::unclear(kind)),
         Outcome::InProgress => well(text::being_done(kind)),
         Outcome::Busy => well(text::BUSY_PAGERDUTY),
         Outcome::Failed(ActError::PagerDuty(error)) => not_done(error),
-        Outcome::Failed(error) => failed(error),
+        Outcome::Failed(ActError::Person(error)) => failed(error, sentence(error)),
+        Outcome::Failed(error) => failed(error, text::TRY_AGAIN),
     }
 }
 
@@ -150,9 +167,9 @@ fn not_done(error: &ApiError) -> Said {
     Said::Badly(code.map_or("Refused", |(_, code)| code), why)
 }
 
-fn failed(error: &(dyn std::error::Error + 'static)) -> Said {
+fn failed(error: &(dyn std::error::Error + 'static), sentence: &'static str) -> Said {
     tracing::error!(error = runtime::chain(error), "click failed");
-    Said::Badly("TryAgain", Cow::Borrowed(text::TRY_AGAIN))
+    Said::Badly("TryAgain", Cow::Borrowed(sentence))
 }
 
 /// The next page of a dialog about an incident.
@@ -196,13 +213,13 @@ pub(crate) fn page(page: Page) -> Response {
         }
         Page::MadeBefore => reply::task_message(text::INCIDENT_MADE),
         Page::InProgress => reply::task_message(text::IN_PROGRESS),
-        Page::LinkSent => reply::task_message(text::LINK_SENT),
-        Page::LinkNotSent => reply::task_message(text::LINK_NOT_SENT),
+        Page::LinkSent(why) => reply::task_message(link_sent(why)),
+        Page::LinkNotSent(why) => reply::task_message(link_not_sent(why)),
         Page::NotConnected => reply::task_message(text::TEAM_NOT_CONNECTED),
         Page::Unknown => reply::task_message(text::UNKNOWN_BUTTON),
         Page::Failed(error) => {
             tracing::error!(error = runtime::chain(&error), "form not answered");
-            reply::task_message(text::TRY_AGAIN)
+            reply::task_message(error.sentence())
         }
     })
     .into_response()
@@ -220,8 +237,8 @@ pub(crate) fn storm(page: StormPage) -> Response {
         StormPage::Answer(answer) => reply::task_card(STORM_TITLE, &cards::storm_answer(&answer.shown())),
         StormPage::Before(said) => reply::task_message(&said),
         StormPage::InProgress => reply::task_message(text::MANY_IN_PROGRESS),
-        StormPage::LinkSent => reply::task_message(text::LINK_SENT),
-        StormPage::LinkNotSent => reply::task_message(text::LINK_NOT_SENT),
+        StormPage::LinkSent(why) => reply::task_message(link_sent(why)),
+        StormPage::LinkNotSent(why) => reply::task_message(link_not_sent(why)),
         StormPage::Busy => reply::task_message(text::BUSY_PAGERDUTY),
         StormPage::Slow => reply::task_message(text::STORM_SLOW),
         StormPage::NotDone(error) => {
@@ -233,7 +250,7 @@ pub(crate) fn storm(page: StormPage) -> Response {
         StormPage::UnknownPerson => reply::task_message(text::UNKNOWN_PERSON),
         StormPage::Failed(error) => {
             tracing::error!(error = runtime::chain(&error), "storm's dialog not answered");
-            reply::task_message(text::TRY_AGAIN)
+            reply::task_message(error.sentence())
         }
     })
     .into_response()

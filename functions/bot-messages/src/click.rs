@@ -21,7 +21,7 @@ use store::OnceKey;
 use teams::activity::Click;
 use teams::auth::Verified;
 
-use crate::error::FlowError;
+use crate::error::{FlowError, Unlinked};
 use crate::who::{Who, was_sent};
 
 /// What a click led to.
@@ -36,9 +36,9 @@ pub(crate) enum Clicked {
     /// What the person wanted is the form for a new incident, with this title.
     OffersForm(Option<String>),
     /// The person was sent a personal link.
-    LinkSent,
+    LinkSent(Unlinked),
     /// They could not be sent one.
-    LinkNotSent,
+    LinkNotSent(Unlinked),
     /// They were sent a key for an admin.
     KeySent,
     /// The team does not wait for authorization.
@@ -195,28 +195,30 @@ pub(crate) async fn deed(
     let at = At { account, incident, tenant: &who.tenant, user, cause };
     let kind = deed.kind();
     let outcome = incidents::act(app, &deed, at, who.deadline).await;
-    if !matches!(outcome, Outcome::NeedsLink) {
-        return Ok(Clicked::Acted(kind, outcome));
-    }
+    let why = match outcome {
+        Outcome::NeedsLink => Unlinked::NotLinked,
+        Outcome::LogInLost => Unlinked::LogInLost,
+        outcome => return Ok(Clicked::Acted(kind, outcome)),
+    };
     let title = match app.store.record(account, incident).await {
         Ok(Some(stored)) => stored.record.state().map(|state| format!("#{} {}", state.number, state.title)),
         _ => None,
     };
     let what = Wanted::Click { account: account.clone(), incident: incident.clone(), channel: channel.clone(), deed };
     Ok(match title {
-        Some(title) => link_sent(who.ask_to_link(app, &title, what).await),
-        None => link_sent(who.send_link(app, Some(account.clone()), None).await),
+        Some(title) => link_sent(why, who.ask_to_link(app, &title, what).await),
+        None => link_sent(why, who.send_link(app, Some(account.clone()), None).await),
     })
 }
 
 /// Sends the person a personal link.
 async fn link_accounts(app: &App, who: &Who) -> Clicked {
     let account = who.account(app).await.ok().flatten();
-    link_sent(who.send_link(app, account, None).await)
+    link_sent(Unlinked::NotLinked, who.send_link(app, account, None).await)
 }
 
-fn link_sent(sent: Result<(), FlowError>) -> Clicked {
-    if was_sent(sent) { Clicked::LinkSent } else { Clicked::LinkNotSent }
+pub(crate) fn link_sent(why: Unlinked, sent: Result<(), FlowError>) -> Clicked {
+    if was_sent(sent) { Clicked::LinkSent(why) } else { Clicked::LinkNotSent(why) }
 }
 
 /// Somebody who is no admin wants a key that they can pass on to one.

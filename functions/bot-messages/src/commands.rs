@@ -14,7 +14,7 @@ use runtime::{App, PersonError};
 use store::OnceKey;
 use teams::auth::Verified;
 
-use crate::error::FlowError;
+use crate::error::{FlowError, Unlinked, sentence};
 use crate::link;
 use crate::who::Who;
 
@@ -44,7 +44,7 @@ async fn tell_failure(app: &App, who: &Who, error: &FlowError) {
         FlowError::NoUser => cards::setup::failed(cards::text::UNKNOWN_PERSON),
         FlowError::Setup(error) => cards::setup::failed(&error.to_string()),
         closed if closed.is_closed() => cards::setup::failed(cards::text::NO_PRIVATE_MESSAGE),
-        _ => cards::setup::failed(cards::text::TRY_AGAIN),
+        error => cards::setup::failed(error.sentence()),
     };
     if let Err(error) = who.reply(app, &card).await {
         tracing::warn!(error = runtime::chain(&error), "failure not told");
@@ -74,13 +74,19 @@ pub(crate) async fn answer(app: &App, who: &Who, text: &str) -> Result<(), FlowE
     };
     match &error {
         FlowError::NotConnected => who.reply(app, &cards::setup::not_authorized()).await,
-        FlowError::Person(PersonError::NeedsLink) => {
+        FlowError::Person(lost @ (PersonError::NeedsLink | PersonError::LogInLost)) => {
+            if matches!(lost, PersonError::LogInLost) {
+                who.tell(app, &cards::told(cards::text::LOG_IN_LOST)).await?;
+            }
             let (conversation, team) = (who.conversation.clone(), who.team.clone());
             let what = Wanted::Command { text: text.to_owned(), conversation, team };
             who.ask_to_link(app, text, what).await
         }
         FlowError::Person(PersonError::Busy) => {
             who.reply(app, &cards::setup::failed(cards::text::BUSY_PAGERDUTY)).await
+        }
+        FlowError::Person(refused @ PersonError::TokenRefused(_)) => {
+            who.reply(app, &cards::setup::failed(sentence(refused))).await
         }
         FlowError::Person(PersonError::PagerDuty(said)) => {
             tracing::warn!(error = runtime::chain(said), "PagerDuty did not answer a command");
@@ -155,7 +161,8 @@ async fn trigger(app: &App, who: &Who, title: &str) -> Result<(), FlowError> {
     let title = Some(title).filter(|title| !title.is_empty());
     match who.linked(app).await {
         Ok(_) => who.reply(app, &cards::trigger::trigger_offer(title)).await,
-        Err(error) if error.needs_link() => {
+        // A log-in that was lost is told as for any command.
+        Err(error) if error.unlinked() == Some(Unlinked::NotLinked) => {
             let wanted = Wanted::Trigger { title: title.map(str::to_owned) };
             who.ask_to_link(app, "a new incident", wanted).await
         }

@@ -16,7 +16,8 @@ use store::StoredLink;
 use teams::auth::Verified;
 
 use crate::click::{self, Clicked};
-use crate::who::{Who, was_sent};
+use crate::error::Unlinked;
+use crate::who::Who;
 
 /// What the dialog shows.
 #[derive(Debug)]
@@ -82,13 +83,12 @@ async fn linked(app: &App, who: &Who, data: &ButtonData) -> Result<StoredLink, C
     let Some(user) = &who.user else { return Err(Clicked::UnknownPerson) };
     match app.store.link(&who.tenant, user, &data.account).await? {
         Some(link) => Ok(link),
-        None => Err(link_first(app, who, data).await),
+        None => Err(link_first(app, who, data, Unlinked::NotLinked).await),
     }
 }
 
-async fn link_first(app: &App, who: &Who, data: &ButtonData) -> Clicked {
-    let sent = who.send_link(app, Some(data.account.clone()), None).await;
-    if was_sent(sent) { Clicked::LinkSent } else { Clicked::LinkNotSent }
+async fn link_first(app: &App, who: &Who, data: &ButtonData, why: Unlinked) -> Clicked {
+    click::link_sent(why, who.send_link(app, Some(data.account.clone()), None).await)
 }
 
 /// As PagerDuty tells it to this person.
@@ -103,7 +103,8 @@ async fn details(app: &App, who: &Who, data: &ButtonData) -> Result<IncidentPage
     let (known, context) = tokio::join!(Box::pin(known), Box::pin(context));
     let context = match context {
         Ok(context) => context,
-        Err(PersonError::NeedsLink) => return Err(link_first(app, who, data).await.into()),
+        Err(PersonError::NeedsLink) => return Err(link_first(app, who, data, Unlinked::NotLinked).await.into()),
+        Err(PersonError::LogInLost) => return Err(link_first(app, who, data, Unlinked::LogInLost).await.into()),
         Err(PersonError::PagerDuty(error)) => return Err(IncidentPage::NotShown(error)),
         Err(error) => return Err(Clicked::from(error).into()),
     };

@@ -4,6 +4,20 @@ use incidents::{ActError, ObserveError};
 use runtime::{BotError, OnceError, PersonError, RandomError, SecretError};
 use setup::SetupError;
 
+/// Why somebody has to link their accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unlinked {
+    /// They are not linked, or not any more.
+    NotLinked,
+    /// Their log-in at PagerDuty was lost.
+    LogInLost,
+}
+
+/// What is said of a person's call that failed for a reason of its own.
+pub(crate) fn sentence(error: &PersonError) -> &'static str {
+    if matches!(error, PersonError::TokenRefused(_)) { cards::text::LOG_IN_REFUSED } else { cards::text::TRY_AGAIN }
+}
+
 /// Something could not be answered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FlowError {
@@ -53,8 +67,20 @@ impl FlowError {
         matches!(self, Self::Teams(error) if error.is_closed())
     }
 
-    /// Whether the person has to link their accounts first.
-    pub(crate) fn needs_link(&self) -> bool {
-        matches!(self, Self::Person(PersonError::NeedsLink))
+    /// Why the person has to link their accounts first; `None`: they have not.
+    pub(crate) fn unlinked(&self) -> Option<Unlinked> {
+        match self {
+            Self::Person(PersonError::NeedsLink) => Some(Unlinked::NotLinked),
+            Self::Person(PersonError::LogInLost) => Some(Unlinked::LogInLost),
+            _ => None,
+        }
+    }
+
+    /// What is said to a person who can do nothing about it.
+    pub(crate) fn sentence(&self) -> &'static str {
+        match self {
+            Self::Person(error) | Self::Act(ActError::Person(error)) => sentence(error),
+            _ => cards::text::TRY_AGAIN,
+        }
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::OnceKey;
 
-use crate::error::FlowError;
+use crate::error::{FlowError, Unlinked};
 use crate::who::{Who, was_sent};
 
 /// How many services the form offers without searching, and how many a search finds.
@@ -34,9 +34,9 @@ pub(crate) enum Page {
     /// It is being made right now.
     InProgress,
     /// The person was sent a personal link.
-    LinkSent,
+    LinkSent(Unlinked),
     /// They could not be sent one.
-    LinkNotSent,
+    LinkNotSent(Unlinked),
     /// The team is connected to no account.
     NotConnected,
     /// No form of ours.
@@ -90,11 +90,11 @@ async fn shown(app: &App, who: &Who, page: Result<Page, FlowError>, title: Optio
     match page {
         Ok(page) => page,
         Err(FlowError::NotConnected) => Page::NotConnected,
-        Err(error) if error.needs_link() => {
+        Err(error) => {
+            let Some(why) = error.unlinked() else { return Page::Failed(error) };
             let sent = who.ask_to_link(app, "a new incident", Wanted::Trigger { title }).await;
-            if was_sent(sent) { Page::LinkSent } else { Page::LinkNotSent }
+            if was_sent(sent) { Page::LinkSent(why) } else { Page::LinkNotSent(why) }
         }
-        Err(error) => Page::Failed(error),
     }
 }
 

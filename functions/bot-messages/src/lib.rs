@@ -41,6 +41,9 @@ const CLICK_BUDGET: Duration = Duration::from_millis(4000);
 /// Teams resends a message that is not answered within 15 s.
 const MESSAGE_BUDGET: Duration = Duration::from_secs(12);
 
+/// Lambda ends the function after 20 s, its answer with it. What was begun is waited for until then, even where Teams does not wait.
+const LATEST_ANSWER: Duration = Duration::from_secs(18);
+
 /// Kept of that for what is noted and told after PagerDuty's last answer: the limits above drop the flow.
 const AFTER_PAGERDUTY: Duration = Duration::from_secs(1);
 
@@ -90,10 +93,15 @@ async fn answer(app: &App, verified: &Verified, started: Instant) -> Response {
         let acted = Box::pin(act(app, &who, verified, inbound));
         tokio::join!(refreshed, acted).1
     };
-    tokio::time::timeout_at(started + budget, flow).await.unwrap_or_else(|_| {
+    let answer = tokio::time::timeout_at(started + budget, flow).await.unwrap_or_else(|_| {
         tracing::warn!("activity ran out of time");
         late
-    })
+    });
+    // A Lambda that has answered is frozen, and a person's new tokens would be lost with what is not stored by then.
+    if tokio::time::timeout_at(started + LATEST_ANSWER, app.finished()).await.is_err() {
+        tracing::error!("answered although something is not finished");
+    }
+    answer
 }
 
 async fn act(app: &App, who: &Who, verified: &Verified, inbound: Inbound) -> Response {

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::acknowledge::{Answer, Question};
 pub(crate) use self::list::{List, Said};
-use crate::error::FlowError;
+use crate::error::{FlowError, Unlinked};
 use crate::who::Who;
 
 /// What the dialog shows.
@@ -36,9 +36,9 @@ pub(crate) enum StormPage {
     /// They are being acknowledged right now.
     InProgress,
     /// The person was sent a personal link.
-    LinkSent,
+    LinkSent(Unlinked),
     /// They could not be sent one.
-    LinkNotSent,
+    LinkNotSent(Unlinked),
     /// There was no time to ask PagerDuty.
     Busy,
     /// There was no time to read any row.

@@ -74,7 +74,7 @@ async fn open_session(app: &App, account: &Account, admin: Admin) -> Result<Stri
     let now = app.clock.now();
     let secret = app.random.token().map_err(broken)?;
     let expires_at = now.checked_add(SESSION_LIFETIME).unwrap_or(now);
-    let session = Session { account: account.id.clone(), admin, checked_at: now, expires_at };
+    let session = Session { account: account.id.clone(), admin, checked_at: now, seen_at: Some(now), expires_at };
     app.store.put_session(&secret, &session).await.map_err(table)?;
     Ok(secret)
 }

@@ -27,7 +27,7 @@ pub(crate) async fn who(
     }
     let user = app.pagerduty.me(&grant.access_token).await.map_err(|error| {
         tracing::warn!(error = runtime::chain(&error), "PagerDuty does not say who logged in");
-        Failure::TryAgain
+        if error.refuses_token() { Failure::TokenRefused } else { Failure::TryAgain }
     })?;
     if user.id != named.user {
         tracing::error!("the id token and the API name different users");

@@ -2,11 +2,11 @@
 
 use domain::linking::Purpose;
 use pagerduty::oauth::{ADMIN_SCOPES, Pkce, USER_SCOPES};
-use runtime::App;
+use runtime::{App, SecretValues};
 use secrecy::ExposeSecret;
 use store::{Attempt, PendingAuthorization, PendingLink, SecretHash};
 
-use crate::outcome::{Failure, Step, broken, oauth, secrets, table};
+use crate::outcome::{ExchangeError, Failure, Step, broken, secrets, table};
 use crate::pending::Pending;
 use crate::{admin, link};
 
@@ -65,7 +65,10 @@ pub(crate) async fn returned(app: &App, browser: Option<&str>, state: &str, code
     };
     let values = secrets(app).await?;
     let verifier = values.token_keys.open(&attempt.verifier, state).map_err(broken)?;
-    let grant = app.oauth.exchange(&values.pagerduty_client_secret, code, &verifier, now).await.map_err(oauth)?;
+    let exchange = async |values: &SecretValues| {
+        Ok::<_, ExchangeError>(app.oauth.exchange(&values.pagerduty_client_secret, code, &verifier, now).await?)
+    };
+    let grant = app.with_secret(exchange).await?;
     let Some((known, ticket)) = ticket else { return admin::log_in(app, &grant).await };
     let pending = match &known.purpose {
         Purpose::Link { account, .. } => {

@@ -6,7 +6,7 @@ use domain::failure::Class;
 use domain::linking::AccountLink;
 use domain::proof::Number;
 use pagerduty::oauth::OAuthError;
-use runtime::{App, SecretValues};
+use runtime::{App, RefusesSecret, SecretError, SecretValues};
 use secrecy::SecretString;
 use url::Url;
 
@@ -96,6 +96,8 @@ pub(crate) enum Failure {
     OtherAccount,
     /// PagerDuty granted less than the app needs.
     MissingScopes,
+    /// PagerDuty does not accept the token that it has just given.
+    TokenRefused,
     /// PagerDuty or AWS does not answer.
     TryAgain,
     /// Something is configured wrongly.
@@ -107,11 +109,48 @@ pub(crate) fn denied(error: &str) -> Failure {
     if error == "access_denied" { Failure::Denied } else { Failure::TryAgain }
 }
 
+/// Why a code was not exchanged.
+#[derive(Debug)]
+pub(crate) enum ExchangeError {
+    Secret(SecretError),
+    OAuth(OAuthError),
+}
+
+impl From<SecretError> for ExchangeError {
+    fn from(error: SecretError) -> Self {
+        Self::Secret(error)
+    }
+}
+
+impl From<OAuthError> for ExchangeError {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl RefusesSecret for ExchangeError {
+    fn refuses_secret(&self) -> bool {
+        matches!(self, Self::OAuth(error) if error.refuses_client())
+    }
+}
+
+impl From<ExchangeError> for Failure {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Secret(error) => unreadable(error),
+            ExchangeError::OAuth(error) => oauth(error),
+        }
+    }
+}
+
 pub(crate) async fn secrets(app: &App) -> Result<Arc<SecretValues>, Failure> {
-    app.secrets.values(app.clock.now()).await.map_err(|error| {
-        tracing::error!(error = runtime::chain(&error), "secret cannot be read");
-        Failure::TryAgain
-    })
+    app.secrets.values(app.clock.now()).await.map_err(unreadable)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
+fn unreadable(error: SecretError) -> Failure {
+    tracing::error!(error = runtime::chain(&error), "secret cannot be read");
+    Failure::TryAgain
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]

@@ -240,6 +240,13 @@ pub(crate) fn failed(failure: &Failure) -> Response {
                 "PagerDuty did not grant all the permissions that PagerBridge needs. Please ask your PagerDuty admin to check the app's scopes.",
             ),
         ),
+        Failure::TokenRefused => (
+            StatusCode::BAD_GATEWAY,
+            NOT_NOW,
+            Some(
+                "PagerDuty does not accept the log-in that it has just given. Please try again in a few minutes; if it lasts, tell the person who operates PagerBridge.",
+            ),
+        ),
         Failure::TryAgain => (
             StatusCode::SERVICE_UNAVAILABLE,
             NOT_NOW,

@@ -302,6 +302,11 @@ fn of_service(line: Plain, service: Option<&str>) -> Plain {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StormOutcome {
     Acknowledged,
+    /// It is acknowledged, and thereby open again: it had been resolved a moment before.
+    Reopened {
+        /// By whom, as far as that is known; foreign text.
+        by: Option<String>,
+    },
     /// It was resolved meanwhile.
     Resolved,
     /// Somebody else has acknowledged it already.
@@ -331,14 +336,12 @@ pub struct StormAnswer<'a> {
     pub results: &'a [StormAnswered],
 }
 
-/// Tells it: how many, and by name those that were not acknowledged.
+/// Tells it: how many, and by name those that were not simply acknowledged.
 #[must_use]
 pub fn storm_answer(answer: &StormAnswer<'_>) -> AdaptiveCard {
-    let title = if answer.results.iter().all(|result| result.outcome == StormOutcome::Acknowledged) {
-        "Acknowledged"
-    } else {
-        "Not all were acknowledged"
-    };
+    let is_done =
+        |result: &StormAnswered| matches!(result.outcome, StormOutcome::Acknowledged | StormOutcome::Reopened { .. });
+    let title = if answer.results.iter().all(is_done) { "Acknowledged" } else { "Not all were acknowledged" };
     let mut body = vec![heading(title), paragraph(sentence(answer))];
     let mut others: Vec<&StormAnswered> =
         answer.results.iter().filter(|result| result.outcome != StormOutcome::Acknowledged).collect();
@@ -366,12 +369,21 @@ pub fn storm_answer_sentence(answer: &StormAnswer<'_>) -> String {
 
 fn sentence(answer: &StormAnswer<'_>) -> Plain {
     let of_rank = |wanted: u8| answer.results.iter().filter(|result| rank(&result.outcome) == wanted).count();
-    let [failed, late, resolved, already, acknowledged] =
-        [0, 1, 2, 3, 4].map(|rank| u64::try_from(of_rank(rank)).unwrap_or(u64::MAX));
+    let [failed, reopened, late, resolved, already, simply] =
+        [0, 1, 2, 3, 4, 5].map(|rank| u64::try_from(of_rank(rank)).unwrap_or(u64::MAX));
+    let acknowledged = simply.saturating_add(reopened);
     let number = |count: u64| Plain::from("").count(count);
     let mut parts = Vec::new();
     if acknowledged > 0 || answer.results.is_empty() {
         parts.push(number(acknowledged).own(" acknowledged"));
+    }
+    if reopened > 0 {
+        let had = if reopened == 1 {
+            " of them had just been resolved and is"
+        } else {
+            " of them had just been resolved and are"
+        };
+        parts.push(number(reopened).own(had).own(" open again"));
     }
     if resolved > 0 {
         parts.push(number(resolved).own(if resolved == 1 { " was" } else { " were" }).own(" resolved meanwhile"));
@@ -397,9 +409,11 @@ fn reason(results: &[StormAnswered]) -> Plain {
         .iter()
         .filter_map(|result| match &result.outcome {
             StormOutcome::Failed { reason } => Some(reason.as_str()),
-            StormOutcome::Acknowledged | StormOutcome::Resolved | StormOutcome::Already | StormOutcome::NotInTime => {
-                None
-            }
+            StormOutcome::Acknowledged
+            | StormOutcome::Reopened { .. }
+            | StormOutcome::Resolved
+            | StormOutcome::Already
+            | StormOutcome::NotInTime => None,
         })
         .collect();
     reasons.dedup();
@@ -415,16 +429,20 @@ const NO_REASON: &str = "PagerDuty gave no reason";
 fn rank(outcome: &StormOutcome) -> u8 {
     match outcome {
         StormOutcome::Failed { .. } => 0,
-        StormOutcome::NotInTime => 1,
-        StormOutcome::Resolved => 2,
-        StormOutcome::Already => 3,
-        StormOutcome::Acknowledged => 4,
+        StormOutcome::Reopened { .. } => 1,
+        StormOutcome::NotInTime => 2,
+        StormOutcome::Resolved => 3,
+        StormOutcome::Already => 4,
+        StormOutcome::Acknowledged => 5,
     }
 }
 
 fn why(outcome: &StormOutcome) -> Plain {
     match outcome {
         StormOutcome::Failed { reason } => Plain::from("").foreign_or(reason, REASON_LIMIT, NO_REASON),
+        StormOutcome::Reopened { by } => Plain::from("")
+            .foreign_or(by.as_deref().unwrap_or_default(), NAME_LIMIT, "somebody")
+            .own(" had just resolved it; your acknowledgement has reopened it"),
         StormOutcome::NotInTime => Plain::from("not done in time"),
         StormOutcome::Resolved => Plain::from("resolved meanwhile"),
         StormOutcome::Already => Plain::from("acknowledged by somebody else already"),

@@ -90,6 +90,16 @@ pub fn done(kind: DeedKind, number: Option<u64>) -> String {
     line.own(".").into_message()
 }
 
+/// An acknowledgement has opened an incident again.
+#[must_use]
+pub fn reopened(by: Option<&Actor>, at: Timestamp) -> String {
+    by.map_or_else(|| Plain::from("Somebody"), person)
+        .own(" resolved this on ")
+        .time(at)
+        .own(", just before your click; your acknowledgement has reopened it. Resolve it again if that was not meant.")
+        .into_message()
+}
+
 /// An equal deed of the same person is being done at this moment.
 #[must_use]
 pub fn being_done(kind: DeedKind) -> &'static str {
@@ -118,7 +128,8 @@ pub fn not_done(class: Class, message: &str, gone: Option<&str>) -> String {
         (Class::Unclear | Class::Retry { .. }, _) => BUSY_PAGERDUTY.to_owned(),
         (Class::Forbidden, _) => FORBIDDEN.to_owned(),
         (Class::Gone, Some(gone)) => gone.to_owned(),
-        (Class::Gone | Class::Relink | Class::Invalid | Class::Bug, _) => pagerduty_refused(message),
+        (Class::Relink, _) => LOG_IN_REFUSED.to_owned(),
+        (Class::Gone | Class::Invalid | Class::Bug, _) => pagerduty_refused(message),
     }
 }
 
@@ -171,6 +182,22 @@ pub const LINK_NOT_SENT: &str = "Your PagerDuty account is not linked yet, and I
 /// The person is not linked (any more).
 pub const NOT_LINKED: &str =
     "Your PagerDuty account is not linked yet. Open a private chat with me and write linkUser.";
+
+/// The person's log-in was lost, and a personal link is on its way.
+pub const RELINK_SENT: &str = "PagerDuty's answer to an earlier click was lost, and with it the log-in that I had for you. \
+     I have sent you a private message with a personal link: linking again takes one click.";
+
+/// The person's log-in was lost, and no private message can be sent to them.
+pub const RELINK_NOT_SENT: &str = "PagerDuty's answer to an earlier click was lost, and with it the log-in that I had for you. \
+     I could not send you a private message. Open a private chat with me, add the app there if Teams asks for it, and write linkUser.";
+
+/// The person's log-in was lost.
+pub const LOG_IN_LOST: &str = "PagerDuty's answer to an earlier click was lost, and with it the log-in that I had for you. \
+     Please link your accounts again: write linkUser in a private chat with me.";
+
+/// PagerDuty does not accept the person's token, although it has just renewed it; nothing was done.
+pub const LOG_IN_REFUSED: &str = "PagerDuty does not accept your log-in right now, so nothing was done. Please try again in a few minutes. \
+     If it lasts, write unlinkUser and then linkUser in a private chat with me.";
 
 /// A click that only asks for the newest card, where there is no way to show it to one person.
 pub const CARD_IS_NEWEST: &str = "The card in the channel shows the newest state.";
@@ -245,6 +272,9 @@ pub const MANY_IN_PROGRESS: &str = "These incidents are being acknowledged alrea
 
 /// One of many does not wait for the person any more.
 pub const NOT_MINE: &str = "it is resolved, or not assigned to you any more";
+
+/// PagerDuty does not accept the person's token (any more) for one of many.
+pub const MANY_REFUSED: &str = "PagerDuty does not accept your log-in right now";
 
 /// PagerDuty has not said of one of many whether it did it.
 pub const MANY_UNCLEAR: &str = "PagerDuty did not say whether it did this. The card will show it by itself";
@@ -500,6 +530,15 @@ mod tests {
                 resolved(None, None),
                 "Not acknowledged: this incident was resolved. Acknowledging it would open it again.",
             ),
+            (
+                reopened(Some(&actor("Ben")), at),
+                "Ben resolved this on 23 Nov 2026, 09:36 UTC, just before your click; your acknowledgement has reopened it. Resolve it again if that was not meant.",
+            ),
+            (
+                reopened(None, at),
+                "Somebody resolved this on 23 Nov 2026, 09:36 UTC, just before your click; your acknowledgement has reopened it. Resolve it again if that was not meant.",
+            ),
+            (not_done(Class::Relink, "Access denied", None), LOG_IN_REFUSED),
             (refusal(&Refusal::EmptyNote), "The note is empty, so nothing was added."),
             (
                 refusal(&Refusal::NoteTooLong { chars: 20_001 }),

@@ -1,23 +1,28 @@
 //! A person does something to an incident: as themselves, with PagerDuty's newest word where that matters, and once.
 
+use std::time::Duration;
+
 use domain::behind::Wish;
 use domain::cause::{Cause, Occasion};
 use domain::deed::{Decision, Deed, Refusal, Repetition, Request};
 use domain::failure::Class;
 use domain::ids::{AccountId, CauseId, EntraUserId, IncidentId, TenantId};
-use domain::incident::{Actor, Asked, IncidentRecord};
+use domain::incident::{Actor, Asked, IncidentRecord, Status};
 use domain::routing;
 use jiff::{SignedDuration, Timestamp};
-use pagerduty::rest::ApiError;
+use pagerduty::rest::{Api, ApiError, Auth, Resolved};
 use runtime::once::{self, Ended, Turn};
 use runtime::{App, Metric, OnceError, Person, PersonError};
 use store::OnceKey;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::{Answer, What, observe};
 
 /// Outcome of something that PagerDuty may or may not have done.
 const UNCLEAR: &str = "unclear";
+
+/// For so long at most the answer to a click waits for PagerDuty to tell what else happened.
+const TO_LOOK_BACK: Duration = Duration::from_secs(1);
 
 /// What became of a deed.
 #[derive(Debug)]
@@ -32,8 +37,16 @@ pub enum Outcome {
     },
     /// It is not done, for a reason that is the incident's or the deed's own.
     Refused(Refusal),
+    /// It is acknowledged, and thereby open again: somebody had resolved it a moment before.
+    Reopened {
+        /// Who had resolved it, as far as that is known.
+        by: Option<Actor>,
+        at: Timestamp,
+    },
     /// The person is not linked, or not any more.
     NeedsLink,
+    /// The person's log-in was lost: they have to link again.
+    LogInLost,
     /// PagerDuty may or may not have done it.
     Unclear,
     /// An equal deed of the same person is being done right now.
@@ -75,6 +88,7 @@ impl From<PersonError> for Outcome {
     fn from(error: PersonError) -> Self {
         match error {
             PersonError::NeedsLink => Self::NeedsLink,
+            PersonError::LogInLost => Self::LogInLost,
             PersonError::Busy => Self::Busy,
             error => Self::Failed(ActError::of_person(error)),
         }
@@ -88,6 +102,8 @@ impl ActError {
             PersonError::PagerDuty(error) => Self::PagerDuty(error),
             PersonError::Table(error) => Self::Table(error),
             error @ (PersonError::NeedsLink
+            | PersonError::LogInLost
+            | PersonError::TokenRefused(_)
             | PersonError::Busy
             | PersonError::OAuth(_)
             | PersonError::Secret(_)
@@ -199,9 +215,7 @@ impl Desk<'_> {
         let asked = Asked::at(self.app.clock.now());
         let answer = match &request {
             Request::SetStatus(status) => {
-                let call = async |api: &pagerduty::rest::Api, auth: pagerduty::rest::Auth<'_>| {
-                    api.set_status(auth, incident, *status).await.map(Some)
-                };
+                let call = async |api: &Api, auth: Auth<'_>| api.set_status(auth, incident, *status).await.map(Some);
                 self.person.call(call).await
             }
             Request::CreateNote(text) => {
@@ -211,8 +225,15 @@ impl Desk<'_> {
         let error = match answer {
             Ok(said) => {
                 self.app.metrics.count(Metric::ActionsTaken, self.app.clock.now());
-                self.said = said.map(|incident| Answer { incident, asked }).or(self.said.take());
-                return Ok(Outcome::Done(Box::new(record)));
+                let before = self.said.take();
+                let read = before.as_ref().map(|before| before.incident.updated_at);
+                self.said = said.map(|incident| Answer { incident, asked }).or(before);
+                return Ok(match (request, read) {
+                    (Request::SetStatus(Status::Acknowledged), Some(read)) => {
+                        self.look_back(read).await.unwrap_or_else(|| Outcome::Done(Box::new(record)))
+                    }
+                    _ => Outcome::Done(Box::new(record)),
+                });
             }
             Err(PersonError::PagerDuty(error)) => error,
             Err(error) => return Err(error.into()),
@@ -226,6 +247,25 @@ impl Desk<'_> {
             return Ok(Outcome::Unclear);
         }
         Err(Outcome::Failed(ActError::PagerDuty(error)))
+    }
+
+    /// Between the question before the deed and the deed, somebody may have resolved the incident, and acknowledging opens it again.
+    /// `None`: nobody did, or PagerDuty does not say in time.
+    async fn look_back(&mut self, read: Timestamp) -> Option<Outcome> {
+        let (incident, me) = (self.at.incident, self.person.link().pd_user.clone());
+        let ask = async |api: &Api, auth: Auth<'_>| api.resolved_before(auth, incident, read, &me).await;
+        let told = timeout(TO_LOOK_BACK, Box::pin(self.person.call(ask))).await;
+        match told {
+            Ok(Ok(resolved)) => resolved.map(|Resolved { by, at }| {
+                tracing::info!(incident.id = %incident, "acknowledging has opened an incident again");
+                Outcome::Reopened { by, at }
+            }),
+            Ok(Err(error)) => {
+                tracing::info!(error = runtime::chain(&error), "not known whether it was resolved meanwhile");
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// What they made of it, and who it was, is worth a question, whose failure is none of the deed's.

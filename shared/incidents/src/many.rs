@@ -15,7 +15,8 @@ use domain::ids::{AccountId, CauseId, EntraUserId, IncidentId, PdUserId, Service
 use domain::incident::{Asked, Status};
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
-use pagerduty::rest::{Api, ApiError, Auth, RestIncident, narrowing};
+use jiff::Timestamp;
+use pagerduty::rest::{Api, ApiError, Auth, Resolved, RestIncident, narrowing};
 use runtime::{App, Metric, Person, PersonError};
 use tokio::time::Instant;
 
@@ -30,10 +31,13 @@ const LEAST_TO_READ: Duration = Duration::from_millis(1500);
 /// what became of any of them.
 const LEAST_TO_WRITE: Duration = Duration::from_millis(500);
 
+/// With less time left nobody looks whether something was reopened.
+const LEAST_TO_LOOK_BACK: Duration = Duration::from_millis(400);
+
 /// How many pages tell what became of those that it does not fit any more.
 const PAGES_OF_OTHERS: usize = 2;
 
-/// How many incidents are read one by one, all at the same time: no list is read for so few, but the first page of all.
+/// How many incidents are asked about one by one, all at the same time: no list is read for so few, but the first page of all.
 const MOST_SINGLE: usize = 10;
 
 /// How many answers are observed, and how many at the same time. The webhooks bring the rest.
@@ -70,6 +74,8 @@ pub enum ManyOutcome {
     Each(Vec<(IncidentId, OneOutcome)>),
     /// The person is not linked, or not any more: nothing was done.
     NeedsLink,
+    /// The person's log-in was lost, and they have to link again: nothing was done.
+    LogInLost,
     /// There was no time to ask PagerDuty: nothing was done.
     Busy,
     /// Nothing was done.
@@ -80,6 +86,7 @@ impl From<PersonError> for ManyOutcome {
     fn from(error: PersonError) -> Self {
         match error {
             PersonError::NeedsLink => Self::NeedsLink,
+            PersonError::LogInLost => Self::LogInLost,
             PersonError::Busy => Self::Busy,
             error => Self::Failed(ActError::of_person(error)),
         }
@@ -107,9 +114,12 @@ pub async fn act_many(app: &App, kind: DeedKind, whom: Many<'_>, deadline: Insta
     };
     let mut writing = reading.ended(&rest);
     let answers = Box::pin(desk.write(status, &mut writing)).await;
+    if status == Status::Acknowledged {
+        Box::pin(desk.look_back(&mut writing)).await;
+    }
     desk.observe(answers).await;
     let outcomes = writing.outcomes();
-    let done = outcomes.iter().filter(|(_, outcome)| *outcome == OneOutcome::Done).count();
+    let done = outcomes.iter().filter(|(_, outcome)| outcome.is_done()).count();
     if done > 0 {
         app.metrics.emit(&[Metric::ActionsTaken.times(done)], app.clock.now());
     }
@@ -236,6 +246,32 @@ impl Desk<'_> {
         answers
     }
 
+    /// Which of them had been resolved between the lists and the call, as far as there is time to ask: the first ones, all at the
+    /// same time.
+    async fn look_back(&mut self, writing: &mut Writing) {
+        let done: Vec<(IncidentId, Timestamp)> = writing.done().take(MOST_SINGLE).collect();
+        if done.is_empty() || self.left() < LEAST_TO_LOOK_BACK {
+            return;
+        }
+        let me = self.person.link().pd_user.clone();
+        let ask = async |api: &Api, auth: Auth<'_>| {
+            let one = async |(id, read): &(IncidentId, Timestamp)| {
+                let told = api.resolved_before(auth, id, *read, &me).await;
+                told.unwrap_or_else(|error| {
+                    tracing::info!(error = runtime::chain(&error), "not known whether it was resolved meanwhile");
+                    None
+                })
+            };
+            Ok(join_all(done.iter().map(one)).await)
+        };
+        let Ok(told) = self.person.call(ask).await else { return };
+        for ((id, _), resolved) in done.iter().zip(told) {
+            if let Some(Resolved { by, at }) = resolved {
+                writing.reopened(id, by, at);
+            }
+        }
+    }
+
     async fn observe(&self, answers: Vec<Answer>) {
         let Many { account, cause, .. } = self.whom;
         let at = self.app.clock.now();
@@ -277,6 +313,8 @@ fn reply(error: &PersonError, wanted: Status) -> Reply {
             Class::Retry { .. } | Class::Relink | Class::Bug => Reply::Undone(OneOutcome::Failed(Trouble::of(error))),
         },
         PersonError::NeedsLink
+        | PersonError::LogInLost
+        | PersonError::TokenRefused(_)
         | PersonError::OAuth(_)
         | PersonError::Table(_)
         | PersonError::Secret(_)
@@ -295,7 +333,7 @@ fn already(wanted: Status) -> OneOutcome {
 /// Why nothing was asked for.
 fn undone(error: &PersonError) -> Trouble {
     let class = match error {
-        PersonError::NeedsLink => Class::Relink,
+        PersonError::NeedsLink | PersonError::LogInLost | PersonError::TokenRefused(_) => Class::Relink,
         PersonError::Busy => Class::Retry { after: None },
         PersonError::PagerDuty(error) => return asked_in_vain(error),
         PersonError::OAuth(error) => begun_nothing(error.class()),

@@ -166,6 +166,12 @@ impl OAuthError {
         }
     }
 
+    /// Whether the client's id or secret is what is not accepted (RFC 6749, 5.2); PagerDuty documents 401 for it.
+    #[must_use]
+    pub fn refuses_client(&self) -> bool {
+        matches!(self, Self::Refused { status, error } if error == "invalid_client" || (*status == 401 && error != "invalid_grant"))
+    }
+
     fn no_answer(error: WireError) -> Self {
         if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
     }

@@ -8,6 +8,7 @@ mod details;
 mod directory;
 mod error;
 mod model;
+mod reopened;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub use self::directory::{
 pub use self::error::ApiError;
 pub(crate) use self::error::retry_after;
 pub use self::model::{CreatedSubscription, NewIncident, NewSubscription, Note, Page, RestIncident, Role, User};
+pub use self::reopened::Resolved;
 pub use crate::events::SUBSCRIPTION_SCOPES;
 use crate::wire::text;
 

@@ -52,6 +52,7 @@ pub struct App {
     /// What PagerDuty may still be asked besides.
     pub reads: crate::reads::Reads,
     pub(crate) app_token: crate::as_app::CachedAppToken,
+    pub(crate) unfinished: crate::finish::Unfinished,
 }
 
 impl App {
@@ -104,6 +105,7 @@ impl App {
             metrics: Metrics::new(config.function_name.clone()),
             reads: crate::reads::Reads::default(),
             app_token: crate::as_app::CachedAppToken::default(),
+            unfinished: crate::finish::Unfinished::default(),
             config: std::sync::Arc::new(config),
             clock,
             random: Random,

@@ -23,6 +23,9 @@ pub enum AppTokenError {
     /// PagerDuty gave none.
     #[error("PagerDuty gives the app no token")]
     OAuth(#[from] OAuthError),
+    /// PagerDuty does not accept the one that it has just given.
+    #[error("PagerDuty does not accept the token that it has just given")]
+    Refused(#[source] ApiError),
 }
 
 impl AppTokenError {
@@ -32,6 +35,8 @@ impl AppTokenError {
         match self {
             Self::Secret(error) => error.class(),
             Self::OAuth(error) => error.class(),
+            // Nothing about the app is known to be wrong, and nobody can link it again.
+            Self::Refused(_) => Class::Retry { after: None },
         }
     }
 }
@@ -93,7 +98,17 @@ impl AsApp<'_> {
             answer => return Ok(answer?),
         }
         let token = self.token(true).await?;
-        Ok(ask(&self.0.pagerduty, Auth::App(&token)).await?)
+        match ask(&self.0.pagerduty, Auth::App(&token)).await {
+            Err(error) if error.refuses_token() => {
+                tracing::error!(
+                    error = crate::chain(&error),
+                    "PagerDuty refuses a token that it has just given the app"
+                );
+                self.0.metrics.count(Metric::AppTokenFailures, self.0.clock.now());
+                Err(AppTokenError::Refused(error).into())
+            }
+            answer => Ok(answer?),
+        }
     }
 
     /// Whether PagerDuty gives the app a token.
@@ -103,10 +118,12 @@ impl AsApp<'_> {
 
     /// A new token with what PagerDuty says about it, for whoever checks the app itself.
     pub async fn new_token(self) -> Result<AppToken, AppTokenError> {
-        let App { secrets, config, oauth, clock, .. } = self.0;
-        let now: Timestamp = clock.now();
-        let values = secrets.values(now).await?;
-        let (secret, region) = (&values.pagerduty_client_secret, config.pagerduty_region);
+        self.0.with_secret(async |values| self.ask_for_token(&values.pagerduty_client_secret).await).await
+    }
+
+    async fn ask_for_token(self, secret: &SecretString) -> Result<AppToken, AppTokenError> {
+        let App { config, oauth, clock, .. } = self.0;
+        let (now, region): (Timestamp, _) = (clock.now(), config.pagerduty_region);
         let ask =
             async |scopes: &[&str]| oauth.app_token(secret, region, &config.pagerduty_subdomain, scopes, now).await;
         let lacks = |token: &AppToken| token.missing.iter().any(|scope| APP_SCOPES.contains(&scope.as_str()));

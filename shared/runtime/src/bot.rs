@@ -99,13 +99,15 @@ pub struct Bot<'a> {
 macro_rules! say {
     ($self:ident.$call:ident($($argument:expr),*)) => {{
         let Bot { app, patience } = $self;
-        let now = app.clock.now();
-        let values = app.secrets.values(now).await?;
-        let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
-        match patience {
-            Some(patience) => Ok(app.connector.clone().with_timeout(patience).$call(&auth, $($argument),*).await?),
-            None => Ok(app.connector.$call(&auth, $($argument),*).await?),
-        }
+        let connector = match patience {
+            Some(patience) => &app.connector.clone().with_timeout(patience),
+            None => &app.connector,
+        };
+        app.with_secret(async |values| {
+            let auth = ConnectorAuth { secret: &values.teams_client_secret, now: app.clock.now() };
+            Ok::<_, BotError>(connector.$call(&auth, $($argument),*).await?)
+        })
+        .await
     }};
 }
 

@@ -1,19 +1,73 @@
 //! Work that must reach its end although whoever asked for it may stop waiting.
 
+use std::sync::Arc;
+
+use tokio::sync::watch;
 use tracing::Instrument as _;
+
+use crate::App;
 
 /// The work was broken off: the process ends, or the work panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the work was broken off")]
 pub struct BrokenOff;
 
-/// Does `work` to its end, even if the caller is dropped in the middle, as a time limit does. For the few steps between
-/// an irrevocable answer and its storing; begin none that will not end in time, because a Lambda that has answered is
-/// frozen until its next invocation, and the work with it.
-///
-/// # Errors
-/// [`BrokenOff`] if there is no result.
-pub async fn finish<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, BrokenOff> {
+/// How much work of [`App::finish`] has not ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Unfinished(Arc<watch::Sender<usize>>);
+
+impl Default for Unfinished {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+}
+
+/// One piece of work, until it is dropped.
+struct Mark(Unfinished);
+
+impl Mark {
+    fn begin(unfinished: &Unfinished) -> Self {
+        unfinished.0.send_modify(|count| *count += 1);
+        Self(unfinished.clone())
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+impl App {
+    /// Does `work` to its end, even if the caller is dropped in the middle, as a time limit does. For the few steps between
+    /// an irrevocable answer and its storing. A Lambda that has answered is frozen until its next invocation, and the work with
+    /// it: so a function that limits its own time waits for [`App::finished`] before it answers.
+    ///
+    /// # Errors
+    /// [`BrokenOff`] if there is no result.
+    pub async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, BrokenOff> {
+        let mark = Mark::begin(&self.unfinished);
+        let work = Box::pin(work);
+        finish(async move {
+            let done = work.await;
+            drop(mark);
+            done
+        })
+        .await
+    }
+
+    /// Ends as soon as nothing is left of [`App::finish`].
+    pub async fn finished(&self) {
+        let mut count = self.unfinished.0.subscribe();
+        // It only fails without a sender, which is this one.
+        let _nothing_left = count.wait_for(|count| *count == 0).await;
+    }
+}
+
+async fn finish<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, BrokenOff> {
     let work = Box::pin(work.in_current_span());
     #[expect(
         clippy::disallowed_methods,

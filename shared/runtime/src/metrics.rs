@@ -66,6 +66,8 @@ pub enum Metric {
     Parked,
     /// A linked person's token could not be refreshed.
     TokenRefreshFailures,
+    /// A linked person has to link again since PagerDuty's answer to a refresh was lost.
+    LogInsLost,
     /// PagerDuty's or Entra's token for the app itself could not be had.
     AppTokenFailures,
     /// A run of the reconciler that ended well.
@@ -111,6 +113,7 @@ impl Metric {
             Self::WebhookToCard => "WebhookToCard",
             Self::ActionsTaken => "ActionsTaken",
             Self::TokenRefreshFailures => "TokenRefreshFailures",
+            Self::LogInsLost => "LogInsLost",
             Self::AppTokenFailures => "AppTokenFailures",
             Self::ReconcilerRuns => "ReconcilerRuns",
             Self::ReconcilerFailures => "ReconcilerFailures",

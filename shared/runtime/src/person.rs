@@ -2,7 +2,11 @@
 //!
 //! A refresh token works once (PagerDuty OAuth docs: a refresh gives a new pair). So one refresher at a time, under a
 //! lease in the table, and the new pair is stored before it is used, even if the click that asked for it has run out of
-//! time meanwhile.
+//! time meanwhile: the function's answer waits for it ([`App::finished`]).
+//!
+//! That a refresh begins is noted before PagerDuty hears of it. So a lost answer is known for one afterwards: the same refresh
+//! token is tried again, since nobody says that it dies at once, and whoever is refused then has lost a log-in and did not
+//! withdraw one.
 
 use std::time::Duration;
 
@@ -12,10 +16,11 @@ use jiff::SignedDuration;
 use pagerduty::oauth::OAuthError;
 use pagerduty::rest::{Api, ApiError, Auth};
 use secrecy::SecretString;
-use store::{RefreshLease, Saved, StoredLink, Tokens};
+use store::seal::Sealed;
+use store::{RefreshLease, Saved, StoredLink, Tokens, Unrefreshed};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{App, Metric};
+use crate::{App, Metric, RefusesSecret, SecretValues};
 
 /// Refresh early, so that a token does not end between the check and its use.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
@@ -23,8 +28,18 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(2);
 /// A refresh takes one request; after this time a crashed refresher no longer blocks others.
 const LEASE: SignedDuration = SignedDuration::from_secs(10);
 
-/// With less time left no refresh begins: its end would be frozen together with the function that has answered.
+/// With less time left no refresh begins: the caller would not live to see its end.
 const LEAST_FOR_REFRESH: Duration = Duration::from_secs(1);
+
+/// A refresh that has begun is waited for this much longer than its caller has time: a click's answer then still comes within
+/// Teams' 5 s, and what PagerDuty says later than that is lost.
+const REFRESH_BEYOND: Duration = Duration::from_millis(1500);
+
+/// For so long at most. The lease outlasts it.
+const LONGEST_REFRESH: Duration = Duration::from_secs(6);
+
+/// How often the storing of a new pair is tried: without it the person has to link again.
+const SAVES: usize = 3;
 
 /// With less time left nothing is asked of PagerDuty any more: its answer would come too late.
 const LEAST_FOR_CALL: Duration = Duration::from_millis(250);
@@ -35,6 +50,12 @@ pub enum PersonError {
     /// Their log-in is gone: they have to link again.
     #[error("the account link is no longer valid")]
     NeedsLink,
+    /// Their log-in is gone since PagerDuty's answer to an earlier refresh was lost: they have to link again.
+    #[error("PagerDuty's answer to a refresh was lost, and the log-in with it")]
+    LogInLost,
+    /// PagerDuty does not accept a token that it has just given.
+    #[error("PagerDuty does not accept the token that it has just given")]
+    TokenRefused(#[source] ApiError),
     /// There is no time left, or the token is being refreshed: nothing was asked.
     #[error("there is no time to ask PagerDuty")]
     Busy,
@@ -101,7 +122,11 @@ impl Person<'_> {
         let token = self.usable(true).await?;
         self.token = Some(token.clone());
         match self.ask(&token, ask).await {
-            Err(PersonError::PagerDuty(error)) if error.refuses_token() => Err(PersonError::NeedsLink),
+            // The log-in was good for a new token a moment ago, so that linking again is not what helps.
+            Err(PersonError::PagerDuty(error)) if error.refuses_token() => {
+                tracing::error!(error = crate::chain(&error), "PagerDuty refuses a token that it has just given");
+                Err(PersonError::TokenRefused(error))
+            }
             answer => answer,
         }
     }
@@ -140,7 +165,8 @@ impl Person<'_> {
             return Ok(tokens.access);
         }
         let still_good = tokens.expires_at > now && !rejected;
-        if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_REFRESH {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left < LEAST_FOR_REFRESH {
             return if still_good { Ok(tokens.access) } else { Err(PersonError::Busy) };
         }
         let holder = app.random.token()?;
@@ -150,7 +176,8 @@ impl Person<'_> {
             None if still_good => return Ok(tokens.access),
             None => return reread(app, stored).await,
         };
-        let work = crate::finish(renew((*app).clone(), stored.clone(), tokens.clone(), lease));
+        let patience = (left + REFRESH_BEYOND).min(LONGEST_REFRESH);
+        let work = app.finish(renew((*app).clone(), stored.clone(), tokens.clone(), lease, patience));
         match timeout_at(*deadline, work).await {
             Ok(Ok(Ok(access))) => Ok(access),
             _ if still_good => Ok(tokens.access),
@@ -162,15 +189,43 @@ impl Person<'_> {
 }
 
 /// Refreshes, as the holder of the lease. Must not be dropped between PagerDuty's answer and its storing.
-async fn renew(app: App, stored: StoredLink, tokens: Tokens, lease: RefreshLease) -> Result<SecretString, PersonError> {
-    let refreshed = refresh(&app, &stored, &tokens, &lease).await;
-    if refreshed.is_err() {
-        app.metrics.count(Metric::TokenRefreshFailures, app.clock.now());
-        if let Err(error) = app.store.release_refresh(&lease).await {
-            tracing::warn!(error = crate::chain(&error), "refresh lease runs out by itself");
-        }
+async fn renew(
+    app: App,
+    stored: StoredLink,
+    tokens: Tokens,
+    lease: RefreshLease,
+    patience: Duration,
+) -> Result<SecretString, PersonError> {
+    let refreshed = refresh(&app, &stored, &tokens, &lease, patience).await;
+    let Err(error) = &refreshed else { return refreshed };
+    app.metrics.count(Metric::TokenRefreshFailures, app.clock.now());
+    if matches!(error, PersonError::LogInLost) {
+        app.metrics.count(Metric::LogInsLost, app.clock.now());
+        tracing::error!(user.id = %stored.link.user, "an answer of PagerDuty was lost, and a person's log-in with it");
+    }
+    if let Err(error) = app.store.release_refresh(&lease, ended(error)).await {
+        tracing::warn!(error = crate::chain(&error), "refresh lease runs out by itself");
     }
     refreshed
+}
+
+/// Whether PagerDuty may have used up the refresh token. A table that fails does so after its answer.
+fn ended(error: &PersonError) -> Unrefreshed {
+    match error {
+        PersonError::OAuth(
+            OAuthError::NoAnswer(_) | OAuthError::Unreadable(_) | OAuthError::Refused { status: 500.., .. },
+        )
+        | PersonError::Table(_)
+        | PersonError::Seal(_) => Unrefreshed::Unclear,
+        PersonError::OAuth(_)
+        | PersonError::NeedsLink
+        | PersonError::LogInLost
+        | PersonError::TokenRefused(_)
+        | PersonError::Busy
+        | PersonError::PagerDuty(_)
+        | PersonError::Secret(_)
+        | PersonError::Random(_) => Unrefreshed::NotDone,
+    }
 }
 
 /// Somebody else held the lease, or saved first: use what they stored meanwhile.
@@ -189,24 +244,48 @@ async fn refresh(
     stored: &StoredLink,
     old: &Tokens,
     lease: &RefreshLease,
+    patience: Duration,
 ) -> Result<SecretString, PersonError> {
-    let now = app.clock.now();
     let refresh_token = old.refresh.as_ref().ok_or(PersonError::NeedsLink)?;
-    let values = app.secrets.values(now).await?;
-    let grant = match app.oauth.refresh(&values.pagerduty_client_secret, refresh_token, now).await {
+    // Whatever can fail here fails before PagerDuty has used up the token.
+    let nonce = app.random.bytes()?;
+    let oauth = app.oauth.clone().with_timeout(patience);
+    let ask = async |values: &SecretValues| {
+        Ok(oauth.refresh(&values.pagerduty_client_secret, refresh_token, app.clock.now()).await?)
+    };
+    let grant = match app.with_secret(ask).await {
         Ok(grant) => grant,
-        Err(error) if error.class() == Class::Relink => return Err(PersonError::NeedsLink),
-        Err(error) => return Err(error.into()),
+        Err(PersonError::OAuth(error)) if error.class() == Class::Relink => {
+            return Err(if lease.repeats() { PersonError::LogInLost } else { PersonError::NeedsLink });
+        }
+        Err(error) => return Err(error),
     };
     // An answer without a new refresh token leaves the old one in force.
     let refresh = grant.refresh_token.or_else(|| old.refresh.clone());
     let tokens = Tokens { access: grant.access_token, refresh, expires_at: grant.expires_at };
-    let sealed = tokens.seal(&values.token_keys, &stored.link, app.random.bytes()?)?;
-    match app.store.save_tokens(lease, &sealed).await? {
+    let values = app.secrets.values(app.clock.now()).await?;
+    let sealed = tokens.seal(&values.token_keys, &stored.link, nonce)?;
+    match save(app, lease, &sealed).await? {
         Saved::Yes => Ok(tokens.access),
         Saved::Overtaken => {
             tracing::warn!("a newer link or refresh came before these tokens");
             reread(app, stored).await
         }
+    }
+}
+
+async fn save(app: &App, lease: &RefreshLease, sealed: &Sealed) -> Result<Saved, store::Error> {
+    for _ in 1..SAVES {
+        match app.store.save_tokens(lease, sealed).await {
+            Err(error) => tracing::warn!(error = crate::chain(&error), "new tokens not stored, tried again"),
+            saved => return saved,
+        }
+    }
+    app.store.save_tokens(lease, sealed).await
+}
+
+impl RefusesSecret for PersonError {
+    fn refuses_secret(&self) -> bool {
+        matches!(self, Self::OAuth(error) if error.refuses_client())
     }
 }

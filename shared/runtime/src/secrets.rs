@@ -17,6 +17,9 @@ const CACHE_FOR: SignedDuration = SignedDuration::from_mins(5);
 /// A refresh that failed is not tried again before.
 const TRY_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
+/// Values that are refused are read again at most once in this time: a refusal that lasts must not cost a call for each click.
+const FORCED_EVERY: SignedDuration = SignedDuration::from_secs(30);
+
 /// The values of the secret.
 #[derive(Debug)]
 pub struct SecretValues {
@@ -26,6 +29,16 @@ pub struct SecretValues {
     /// Keys that tokens and webhook secrets are sealed with.
     pub token_keys: KeyRing,
     pub session_key: SecretString,
+}
+
+impl SecretValues {
+    /// Whether a secret of a client, Entra's or PagerDuty's, is another one.
+    fn has_other_clients(&self, other: &Self) -> bool {
+        let clients = |of: &Self| {
+            [&of.teams_client_secret, &of.pagerduty_client_secret].map(|secret| secret.expose_secret().to_owned())
+        };
+        clients(self) != clients(other)
+    }
 }
 
 /// The secret cannot be used. No variant carries any of its content.
@@ -82,6 +95,8 @@ struct DocumentKey {
 struct Cached {
     values: Arc<SecretValues>,
     read_at: Timestamp,
+    /// When the values were read because they had been refused.
+    forced_at: Option<Timestamp>,
 }
 
 /// Reads the secret and keeps it for a while.
@@ -103,6 +118,7 @@ impl Secrets {
     pub async fn values(&self, now: Timestamp) -> Result<Arc<SecretValues>, SecretError> {
         let mut cached = self.cached.lock().await;
         let known = cached.as_ref().map(|c| (Arc::clone(&c.values), c.read_at));
+        let forced_at = cached.as_ref().and_then(|c| c.forced_at);
         if let Some((values, read_at)) = &known
             && now.duration_since(*read_at) < CACHE_FOR
         {
@@ -111,7 +127,7 @@ impl Secrets {
         match (self.read().await, known) {
             (Ok(values), _) => {
                 let values = Arc::new(values);
-                *cached = Some(Cached { values: Arc::clone(&values), read_at: now });
+                *cached = Some(Cached { values: Arc::clone(&values), read_at: now, forced_at });
                 Ok(values)
             }
             (Err(error), Some((values, _))) => {
@@ -121,11 +137,28 @@ impl Secrets {
                 );
                 // Not asked again at once: everybody who needs a value would wait for the same failure.
                 let read_at = now.checked_sub(CACHE_FOR - TRY_AGAIN_AFTER).unwrap_or(now);
-                *cached = Some(Cached { values: Arc::clone(&values), read_at });
+                *cached = Some(Cached { values: Arc::clone(&values), read_at, forced_at });
                 Ok(values)
             }
             (Err(error), None) => Err(error),
         }
+    }
+
+    /// The values after somebody refused a client secret of `refused`, if they have another one by now: it was changed a moment ago.
+    pub(crate) async fn newer_than(&self, refused: &SecretValues, now: Timestamp) -> Option<Arc<SecretValues>> {
+        let mut cached = self.cached.lock().await;
+        let known = cached.as_mut()?;
+        let forced_lately = known.forced_at.is_some_and(|at| now.duration_since(at) < FORCED_EVERY);
+        if !known.values.has_other_clients(refused) && !forced_lately {
+            known.forced_at = Some(now);
+            match self.read().await {
+                Ok(values) => (known.values, known.read_at) = (Arc::new(values), now),
+                Err(error) => {
+                    tracing::warn!(error = crate::telemetry::chain(&error), "secret not read again after a refusal");
+                }
+            }
+        }
+        known.values.has_other_clients(refused).then(|| Arc::clone(&known.values))
     }
 
     async fn read(&self) -> Result<SecretValues, SecretError> {
@@ -163,7 +196,93 @@ fn parse(text: &str) -> Result<SecretValues, SecretError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::routing::post;
+
     use super::*;
+    use crate::aws::{AwsClients, AwsSettings};
+
+    /// A Secrets Manager with one secret, which counts how often it is read.
+    struct Manager {
+        secrets: Secrets,
+        text: Arc<std::sync::Mutex<Option<String>>>,
+        reads: Arc<AtomicUsize>,
+    }
+
+    impl Manager {
+        async fn with(text: String) -> Self {
+            let (text, reads) = (Arc::new(std::sync::Mutex::new(Some(text))), Arc::new(AtomicUsize::new(0)));
+            let (known, counter) = (Arc::clone(&text), Arc::clone(&reads));
+            let answer = move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+                let text = known.lock().unwrap().clone();
+                let body = serde_json::json!({ "Name": "s", "SecretString": text.clone().unwrap_or_default() });
+                let status = if text.is_some() { 200 } else { 400 };
+                async move { (axum::http::StatusCode::from_u16(status).unwrap(), body.to_string()) }
+            };
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            #[expect(clippy::disallowed_methods, reason = "a test's own server")]
+            tokio::spawn(axum::serve(listener, Router::new().route("/", post(answer))).into_future());
+            let mut settings = AwsSettings::from_env(&|_| Some("us-east-1".to_owned())).unwrap();
+            settings.secrets_manager_url = Some(url.parse().unwrap());
+            let http = aws_smithy_http_client::Builder::new().build_http();
+            let secrets = Secrets::new(AwsClients::over(&settings, http).secrets_manager, "s".to_owned());
+            Self { secrets, text, reads }
+        }
+
+        fn set(&self, text: Option<String>) {
+            *self.text.lock().unwrap() = text;
+        }
+
+        fn reads(&self) -> usize {
+            self.reads.load(Ordering::SeqCst)
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_424_400 + second).unwrap()
+    }
+
+    #[tokio::test]
+    async fn values_that_were_refused_are_read_again_at_once_but_not_for_each_refusal() {
+        let manager = Manager::with(document(KEY)).await;
+        let first = manager.secrets.values(at(0)).await.unwrap();
+        assert!(manager.secrets.newer_than(&first, at(1)).await.is_none(), "still the same");
+        manager.set(Some(document(KEY).replace("canary-p", "canary-new")));
+        assert!(manager.secrets.newer_than(&first, at(30)).await.is_none(), "read a moment ago");
+        assert_eq!(manager.reads(), 2);
+        let newer = manager.secrets.newer_than(&first, at(31)).await.unwrap();
+        assert_eq!(newer.pagerduty_client_secret.expose_secret(), "canary-new");
+        assert_eq!(manager.reads(), 3);
+        // Whoever was refused with the older ones, and whoever asks now, needs no call.
+        assert!(manager.secrets.newer_than(&first, at(32)).await.is_some());
+        let now = manager.secrets.values(at(300)).await.unwrap();
+        assert_eq!(now.pagerduty_client_secret.expose_secret(), "canary-new");
+        assert_eq!(manager.reads(), 3);
+    }
+
+    #[tokio::test]
+    async fn values_that_cannot_be_read_again_stay_in_use() {
+        let manager = Manager::with(document(KEY)).await;
+        let first = manager.secrets.values(at(0)).await.unwrap();
+        manager.set(None);
+        assert!(manager.secrets.newer_than(&first, at(1)).await.is_none());
+        assert!(manager.secrets.newer_than(&first, at(2)).await.is_none());
+        assert_eq!(manager.reads(), 2);
+        let known = manager.secrets.values(at(3)).await.unwrap();
+        assert_eq!(known.pagerduty_client_secret.expose_secret(), "canary-p");
+    }
+
+    #[tokio::test]
+    async fn another_key_alone_is_no_reason_to_ask_again() {
+        let manager = Manager::with(document(KEY)).await;
+        let first = manager.secrets.values(at(0)).await.unwrap();
+        manager.set(Some(document(KEY).replace("canary-s", "canary-new")));
+        assert!(manager.secrets.newer_than(&first, at(1)).await.is_none());
+    }
 
     const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 

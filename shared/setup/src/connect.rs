@@ -49,15 +49,15 @@ pub enum Connected {
 ///
 /// Goes to its end even if the caller stops waiting: half a connection would leave a subscription that nobody knows.
 pub async fn connect(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError> {
-    let (app, installation, service) = (app.clone(), wish.installation.clone(), wish.service.clone());
+    let (worker, installation, service) = (app.clone(), wish.installation.clone(), wish.service.clone());
     let (channel, actor, zone) = (wish.channel.clone(), wish.actor.clone(), wish.zone.clone());
     let (filter, mentions) = (wish.filter, wish.mentions);
     let work = async move {
         let (installation, service, channel) = (&installation, &service, &channel);
         let wish = Wish { installation, service, channel, filter, zone: &zone, mentions, actor: &actor };
-        connect_and_greet(&app, &wish).await
+        connect_and_greet(&worker, &wish).await
     };
-    runtime::finish(work).await?
+    app.finish(work).await?
 }
 
 async fn connect_and_greet(app: &App, wish: &Wish<'_>) -> Result<Connected, SetupError> {

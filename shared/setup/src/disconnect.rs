@@ -39,7 +39,7 @@ pub async fn remove(app: &App, key: &ConnectionKey, actor: Option<&Actor>) -> Re
         let ConnectionKey { account, service, channel } = &of;
         one_at_a_time(&worker, account, service, async |lock| remove_locked(&worker, lock, channel).await).await
     };
-    let removed = runtime::finish(work).await??;
+    let removed = app.finish(work).await??;
     if let (Some(actor), Some(removed)) = (actor, &removed) {
         let text = format!("disconnected the service {} from a channel", removed.connection.service_name);
         note(app, &key.account, actor, text).await;

@@ -27,7 +27,7 @@ pub use error::SetupError;
 pub use lock::ServiceLock;
 pub use people::{admin, rank_of};
 pub use services::{find_services, service};
-pub use session::{SESSION_COOKIE, SESSION_LIFETIME};
+pub use session::{SESSION_COOKIE, SESSION_IDLE, SESSION_LIFETIME};
 pub use subscription::{
     OwnSubscriptions, SubscriptionEnd, end_unused, mend_subscription, own_subscriptions, remove_orphan,
     subscription_state,

@@ -71,22 +71,23 @@ pub async fn mend_subscription(
     service: &ServiceId,
     elsewhere: Option<&Url>,
 ) -> Result<(), SetupError> {
-    let (app, account, service) = (app.clone(), account.clone(), service.clone());
+    let (worker, account, service) = (app.clone(), account.clone(), service.clone());
     let elsewhere = elsewhere.map(Url::to_string);
     let mend = async move {
+        let app = &worker;
         let mend = async |lock: &ServiceLock| {
-            let made = subscribe(&app, lock, elsewhere.as_deref()).await?;
+            let made = subscribe(app, lock, elsewhere.as_deref()).await?;
             // The last connection may have gone meanwhile.
             if let Some(made) = made
                 && !app.store.is_connected(&account, &service).await?
             {
-                end_unused(&app, lock, &made).await?;
+                end_unused(app, lock, &made).await?;
             }
             Ok(())
         };
-        one_at_a_time(&app, &account, &service, mend).await
+        one_at_a_time(app, &account, &service, mend).await
     };
-    runtime::finish(mend).await?
+    app.finish(mend).await?
 }
 
 /// Deletes a subscription of ours at PagerDuty that no service uses. `false`: it is in use after all.

@@ -48,8 +48,21 @@ pub struct Session {
     pub account: AccountId,
     pub admin: Admin,
     pub checked_at: Timestamp,
+    /// When they last asked for something, to a minute; of a session that an older version has opened, see
+    /// [`Session::last_seen`].
+    #[serde(default, deserialize_with = "forward::or_none")]
+    pub seen_at: Option<Timestamp>,
     /// When they have to log in again.
     pub expires_at: Timestamp,
+}
+
+impl Session {
+    /// When the person was last seen. Older versions only note when they asked PagerDuty for the role, which they did for each
+    /// minute in which the session was used.
+    #[must_use]
+    pub fn last_seen(&self) -> Timestamp {
+        self.seen_at.unwrap_or(self.checked_at)
+    }
 }
 
 /// One thing that somebody changed.

@@ -47,7 +47,7 @@ pub use ledger::ledger_day;
 pub use looks::Look;
 pub use once::Once;
 pub use open_list::{OpenList, Turn as ListTurn};
-pub use people::{PersonalChat, RefreshLease, StoredLink};
+pub use people::{PersonalChat, RefreshLease, StoredLink, Unrefreshed};
 pub use proof::Proof;
 pub use provisional::{Activated, Provisional};
 pub use storms::{FoldedCard, RowsPage, StormKey};

@@ -13,6 +13,10 @@ use crate::{Error, Saved, Store, keys};
 const LEASE_UNTIL: &str = "lease_until";
 const LEASE_HOLDER: &str = "lease_holder";
 
+/// When a refresh with these tokens was begun of which PagerDuty's answer is not known, in seconds since 1970. It may have used
+/// up the refresh token.
+const BEGUN_AT: &str = "refresh_begun_at";
+
 /// Which link this is: one that is made anew after its end begins to count its versions anew.
 const LINKED_AT: &str = "linked_at";
 
@@ -32,6 +36,27 @@ pub struct RefreshLease {
     link: AccountLink,
     tokens_version: u64,
     holder: String,
+    /// When a refresh with the same tokens was begun of which no answer is known: this one included.
+    begun_at: i64,
+    /// Whether that was an earlier one.
+    repeats: bool,
+}
+
+impl RefreshLease {
+    /// Whether the answer to an earlier refresh with the same tokens was lost, so that their refresh token may be used up.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        self.repeats
+    }
+}
+
+/// What is known of a refresh that brought no tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unrefreshed {
+    /// PagerDuty has not done it.
+    NotDone,
+    /// Its answer is lost: it may have used up the refresh token.
+    Unclear,
 }
 
 /// The private chat between the bot and a person.
@@ -137,7 +162,8 @@ impl Store {
         Ok(deleted)
     }
 
-    /// Claims the right to refresh the tokens whose version the caller has seen. `None`: somebody else refreshes them, or has.
+    /// Claims the right to refresh the tokens whose version the caller has seen, and notes that it begins: if nothing else is heard
+    /// of it, its answer is lost. `None`: somebody else refreshes them, or has.
     pub async fn claim_refresh(
         &self,
         link: &AccountLink,
@@ -158,21 +184,26 @@ impl Store {
             return Ok(None);
         }
         let until = now.checked_add(lease).unwrap_or(Timestamp::MAX).as_second();
+        // A lease that ran out says the same: nobody has told its end.
+        let earlier = number(&item, BEGUN_AT).or(Some(leased_until)).filter(|begun| *begun > 0);
+        let (begun_at, repeats) = (earlier.unwrap_or(now.as_second()), earlier.is_some());
         let claimed = link_item(&known.link, &known.tokens, tokens_version)?
             .number(LEASE_UNTIL, i128::from(until))
+            .number(BEGUN_AT, i128::from(begun_at))
             .text(LEASE_HOLDER, holder);
         // The holder's own name: the SDK repeats a request whose answer was lost.
         let condition = unchanged(link, tokens_version, " AND (lease_until = :seen OR lease_holder = :holder)")
             .number(":seen", i128::from(leased_until))
             .text(":holder", holder);
         let won = self.put_if(claimed, condition).await?;
-        Ok(won.then(|| RefreshLease { link: link.clone(), tokens_version, holder: holder.to_owned() }))
+        let holder = holder.to_owned();
+        Ok(won.then(|| RefreshLease { link: link.clone(), tokens_version, holder, begun_at, repeats }))
     }
 
     /// Stores a new pair of tokens and ends the lease. A lease that ended before still serves while nobody else holds one
     /// and the version is the one that was refreshed: the old pair is used up. A link that has ended meanwhile stays ended.
     pub async fn save_tokens(&self, lease: &RefreshLease, tokens: &Sealed) -> Result<Saved, Error> {
-        let RefreshLease { link, tokens_version, holder } = lease;
+        let RefreshLease { link, tokens_version, holder, .. } = lease;
         let item = link_item(link, tokens, tokens_version + 1)?;
         let condition = unchanged(link, *tokens_version, " AND (lease_holder = :holder OR lease_until = :free)")
             .number(":free", 0)
@@ -181,9 +212,13 @@ impl Store {
     }
 
     /// Ends the lease without new tokens.
-    pub async fn release_refresh(&self, RefreshLease { link, holder, .. }: &RefreshLease) -> Result<(), Error> {
+    pub async fn release_refresh(&self, lease: &RefreshLease, ended: Unrefreshed) -> Result<(), Error> {
+        let RefreshLease { link, holder, begun_at, repeats, .. } = lease;
         let Some(known) = self.link(&link.tenant, &link.user, &link.account).await? else { return Ok(()) };
-        let item = link_item(&known.link, &known.tokens, known.tokens_version)?;
+        let mut item = link_item(&known.link, &known.tokens, known.tokens_version)?;
+        if *repeats || ended == Unrefreshed::Unclear {
+            item = item.number(BEGUN_AT, i128::from(*begun_at));
+        }
         let mine = Condition::new("lease_holder = :holder").text(":holder", holder);
         self.put_if(item, mine).await.map(drop)
     }

@@ -267,7 +267,8 @@ async fn newer_lines_of_ledger_and_audit_are_shown_without_what_is_not_known() {
 #[tokio::test]
 async fn what_a_newer_version_lets_people_do_gives_nobody_more_here() {
     let (store, _) = golden("newer").await;
-    assert_eq!(store.session("cookie", T0).await.unwrap().unwrap().admin.rank, Role::Member);
+    let session = store.session("cookie", T0).await.unwrap().unwrap();
+    assert_eq!((session.admin.rank, session.last_seen()), (Role::Member, session.checked_at));
     let ticket = async |secret| store.ticket(secret, T0).await.unwrap().map(|ticket| ticket.purpose);
     let link = |wanted| Some(Purpose::Link { account: Some(account()), wanted });
     assert_eq!(ticket("ticket").await, link(Some(acknowledge())));
@@ -381,7 +382,8 @@ async fn everything_of_the_version_before_is_read_whole() {
     let told = lines.iter().map(|(line, _)| (line.occasion, line.progress)).collect::<Vec<_>>();
     assert_eq!(told, [(Occasion::Restored, Progress::Coalesced)]);
     assert_eq!(store.audit(&account(), None, 9, T0).await.unwrap().0.first().unwrap().via, Via::Teams);
-    assert_eq!(store.session("cookie", T0).await.unwrap().unwrap().admin.rank, Role::Admin);
+    let session = store.session("cookie", T0).await.unwrap().unwrap();
+    assert_eq!((session.admin.rank, session.seen_at, session.last_seen()), (Role::Admin, None, session.checked_at));
     let Ticket { purpose, .. } = store.ticket("ticket", T0).await.unwrap().unwrap();
     let Purpose::Link { wanted: Some(WantedAction { what: Wanted::Click { deed, .. }, .. }), .. } = purpose else {
         unreachable!("{purpose:?}")

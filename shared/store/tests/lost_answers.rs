@@ -12,7 +12,9 @@ use domain::linking::{AccountLink, Purpose, Ticket};
 use domain::proof::Standing;
 use jiff::{SignedDuration, Timestamp};
 use store::seal::{KeyRing, Sealed, TokenKey};
-use store::{Attempt, Once, OnceKey, PendingLink, Provisional, RefreshLease, Saved, Store, secret_hash};
+use store::{
+    Attempt, Once, OnceKey, PendingLink, Provisional, RefreshLease, Saved, Store, Unrefreshed, secret_hash,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -216,7 +218,7 @@ async fn the_only_valid_pair_is_kept_even_if_it_comes_late_but_never_over_a_newe
     let second = claim(&table.store, "second", T0 + HOLD).await.unwrap();
     let pair = sealed("frozen");
     assert_eq!(table.store.save_tokens(&frozen, &pair).await.unwrap(), Saved::Overtaken, "not yet");
-    table.store.release_refresh(&second).await.unwrap();
+    table.store.release_refresh(&second, Unrefreshed::NotDone).await.unwrap();
     assert_eq!(table.store.save_tokens(&frozen, &pair).await.unwrap(), Saved::Yes);
     assert_eq!(table.store.save_tokens(&frozen, &pair).await.unwrap(), Saved::Overtaken, "a newer one");
     let stored = table.store.link(&link().tenant, &link().user, &link().account).await.unwrap().unwrap();

@@ -25,7 +25,7 @@ use secrecy::ExposeSecret;
 use store::seal::{KeyRing, TokenKey};
 use store::{
     Activated, Attempt, AuditEntry, Confirm, LockKey, Once, OnceKey, OpenIncident, PendingLink, PersonalChat, Proof,
-    Provisional, RefreshLease, Saved, Store, Subscription, Tokens, Via, secret_hash,
+    Provisional, RefreshLease, Saved, Store, Subscription, Tokens, Unrefreshed, Via, secret_hash,
 };
 
 use crate::fixtures::{LATER, T0, account, at, channel};
@@ -463,6 +463,33 @@ async fn one_refresher_at_a_time_and_only_its_tokens_are_kept() {
     assert_eq!(store.delete_links(&tenant(), &user()).await.unwrap(), vec![link.clone()]);
     assert_eq!(store.delete_links(&tenant(), &user()).await.unwrap(), Vec::new());
     assert_eq!(store.save_tokens(&ghost, &tokens("ghost")).await.unwrap(), Saved::Overtaken, "unlinked stays unlinked");
+}
+
+#[tokio::test]
+async fn a_refresh_that_was_begun_and_never_ended_is_remembered_until_there_are_new_tokens() {
+    let (store, _) = table().await;
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    make_link(&store, &pending("a"), T0).await;
+    let (link, lease) = (link(), SignedDuration::from_secs(10));
+    let claim = async |holder, version, second| {
+        store.claim_refresh(&link, version, holder, at(second), lease).await.unwrap().unwrap()
+    };
+    let first = claim("a", 1, 0).await;
+    assert!(!first.repeats());
+    store.release_refresh(&first, Unrefreshed::NotDone).await.unwrap();
+    let second = claim("b", 1, 1).await;
+    assert!(!second.repeats(), "PagerDuty has not done it");
+    store.release_refresh(&second, Unrefreshed::Unclear).await.unwrap();
+    let third = claim("c", 1, 2).await;
+    assert!(third.repeats());
+    store.release_refresh(&third, Unrefreshed::NotDone).await.unwrap();
+    assert!(claim("d", 1, 3).await.repeats(), "one answer is lost, whatever came afterwards");
+    // Its process died, and a lease that runs out says as much as a word of it.
+    let late = claim("e", 1, 20).await;
+    assert!(late.repeats());
+    assert_eq!(store.save_tokens(&late, &tokens("fresh")).await.unwrap(), Saved::Yes);
+    assert!(!claim("f", 2, 21).await.repeats(), "of these tokens nothing is known to be lost");
+    assert!(claim("g", 2, 40).await.repeats(), "as long as their refresher tells its end");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cards::{MOST_ACKNOWLEDGED, StormAnswer, StormAnswered, StormOutcome, StormScope, text};
 use domain::deed::DeedKind;
+use domain::failure::Class;
 use domain::ids::{CauseId, EntraUserId, IncidentId, PdUserId, ServiceId};
 use domain::incident::Status;
 use domain::storm::Row;
@@ -17,6 +18,7 @@ use teams::auth::Verified;
 use tokio::time::Instant;
 
 use super::{Here, Place, StormPage, list};
+use crate::error::Unlinked;
 use crate::who::was_sent;
 
 /// Kept of the time for asking PagerDuty to acknowledge, once it is known what.
@@ -153,7 +155,8 @@ async fn acknowledge(here: &Here<'_>, cause: CauseId, scope: StormScope) -> Resu
             let results = found.into_iter().filter_map(answered).collect();
             Ok(StormPage::Answer(Answer { place: here.place(), scope, results }))
         }
-        ManyOutcome::NeedsLink => Ok(send_link(here).await),
+        ManyOutcome::NeedsLink => Ok(send_link(here, Unlinked::NotLinked).await),
+        ManyOutcome::LogInLost => Ok(send_link(here, Unlinked::LogInLost).await),
         ManyOutcome::Busy => Ok(StormPage::Busy),
         ManyOutcome::Failed(ActError::PagerDuty(error)) => Ok(StormPage::NotDone(error)),
         ManyOutcome::Failed(error) => Err(error.into()),
@@ -169,13 +172,13 @@ async fn linked<'a>(here: &Here<'a>) -> Result<(&'a EntraUserId, StoredLink), St
     let user = here.who.user.as_ref().ok_or(StormPage::UnknownPerson)?;
     match here.app.store.link(&here.who.tenant, user, &here.key.account).await? {
         Some(link) => Ok((user, link)),
-        None => Err(send_link(here).await),
+        None => Err(send_link(here, Unlinked::NotLinked).await),
     }
 }
 
-async fn send_link(here: &Here<'_>) -> StormPage {
+async fn send_link(here: &Here<'_>, why: Unlinked) -> StormPage {
     let sent = here.who.send_link(here.app, Some(here.key.account.clone()), None).await;
-    if was_sent(sent) { StormPage::LinkSent } else { StormPage::LinkNotSent }
+    if was_sent(sent) { StormPage::LinkSent(why) } else { StormPage::LinkNotSent(why) }
 }
 
 /// The newest triggered incidents that are assigned to the person and are rows of this storm, as far as there is time.
@@ -183,7 +186,8 @@ async fn mine(here: &Here<'_>, link: &StoredLink, until: Instant) -> Result<Vec<
     let mut person = here.app.person(link, until);
     let mut assigned = match all_assigned(here, &mut person, until).await {
         Ok(assigned) => assigned,
-        Err(PersonError::NeedsLink) => return Err(send_link(here).await),
+        Err(PersonError::NeedsLink) => return Err(send_link(here, Unlinked::NotLinked).await),
+        Err(PersonError::LogInLost) => return Err(send_link(here, Unlinked::LogInLost).await),
         Err(PersonError::Busy) => return Err(StormPage::Busy),
         Err(PersonError::PagerDuty(error)) => return Err(StormPage::NotDone(error)),
         Err(error) => return Err(error.into()),
@@ -243,6 +247,7 @@ fn outcome(told: OneOutcome, me: &PdUserId) -> StormOutcome {
     let failed = |reason: &str| StormOutcome::Failed { reason: reason.to_owned() };
     match told {
         OneOutcome::Done => StormOutcome::Acknowledged,
+        OneOutcome::Reopened { by, .. } => StormOutcome::Reopened { by: by.map(|by| by.name) },
         OneOutcome::ResolvedMeanwhile => StormOutcome::Resolved,
         OneOutcome::AlreadyAcknowledged { by: Some(by) } if by.user.as_ref() == Some(me) => StormOutcome::Acknowledged,
         OneOutcome::AlreadyAcknowledged { .. } => StormOutcome::Already,
@@ -250,6 +255,7 @@ fn outcome(told: OneOutcome, me: &PdUserId) -> StormOutcome {
         OneOutcome::NotVisible => failed(text::INCIDENT_GONE),
         OneOutcome::Unclear => failed(text::MANY_UNCLEAR),
         OneOutcome::NotInTime => StormOutcome::NotInTime,
+        OneOutcome::Failed(trouble) if trouble.class == Class::Relink => failed(text::MANY_REFUSED),
         OneOutcome::Failed(trouble) => {
             failed(&text::not_done(trouble.class, &trouble.message, Some(text::INCIDENT_GONE)))
         }
@@ -258,8 +264,8 @@ fn outcome(told: OneOutcome, me: &PdUserId) -> StormOutcome {
 
 #[cfg(test)]
 mod tests {
-    use domain::failure::Class;
     use domain::incident::Actor;
+    use jiff::Timestamp;
 
     use super::*;
 
@@ -271,6 +277,10 @@ mod tests {
         let failed = |reason: &str| StormOutcome::Failed { reason: reason.to_owned() };
         for (told, expected) in [
             (OneOutcome::Done, StormOutcome::Acknowledged),
+            (
+                OneOutcome::Reopened { by: Some(by("POTHER")), at: Timestamp::UNIX_EPOCH },
+                StormOutcome::Reopened { by: Some("Ada".to_owned()) },
+            ),
             (OneOutcome::ResolvedMeanwhile, StormOutcome::Resolved),
             (already(None), StormOutcome::Already),
             (already(Some(by("POTHER"))), StormOutcome::Already),
@@ -282,6 +292,7 @@ mod tests {
             (OneOutcome::Failed(Class::Forbidden.into()), failed(text::FORBIDDEN)),
             (OneOutcome::Failed(Class::Retry { after: None }.into()), failed(text::BUSY_PAGERDUTY)),
             (OneOutcome::Failed(Class::Gone.into()), failed(text::INCIDENT_GONE)),
+            (OneOutcome::Failed(Class::Relink.into()), failed(text::MANY_REFUSED)),
         ] {
             assert_eq!(outcome(told.clone(), &me), expected, "{told:?}");
         }

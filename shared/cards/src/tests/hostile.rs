@@ -464,7 +464,11 @@ proptest! {
         let failed = |row: &Row| StormAnswered {
             number: row.number,
             title: row.title.clone(),
-            outcome: StormOutcome::Failed { reason: row.service.name.clone() },
+            outcome: if row.number.is_multiple_of(2) {
+                StormOutcome::Failed { reason: row.service.name.clone() }
+            } else {
+                StormOutcome::Reopened { by: Some(row.service.name.clone()) }
+            },
         };
         let results: Vec<StormAnswered> = rows.iter().map(failed).collect();
         let answer = StormAnswer { place, scope: StormScope::Shown, results: &results };
@@ -483,7 +487,8 @@ proptest! {
         reply.lines().for_each(assert_dead);
         let by = Some(actor(&name));
         let refused = crate::text::refusal(&domain::deed::Refusal::AlreadyResolved { by: by.clone(), at: None });
-        for said in [refused, crate::text::already_done(domain::deed::DeedKind::Resolve, by.as_ref(), None), crate::text::pagerduty_refused(&name)] {
+        let reopened = crate::text::reopened(by.as_ref(), jiff::Timestamp::UNIX_EPOCH);
+        for said in [refused, reopened, crate::text::already_done(domain::deed::DeedKind::Resolve, by.as_ref(), None), crate::text::pagerduty_refused(&name)] {
             prop_assert!(utf16_len(&said) <= 400 && !said.contains("]("), "{}", said);
             assert_dead(&said);
         }

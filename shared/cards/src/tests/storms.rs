@@ -396,6 +396,13 @@ fn an_answer_counts_what_has_become_of_each() {
     assert_eq!(storm_answer_sentence(&answer), "2 failed for several reasons.");
     let answer = StormAnswer { results: &results[1..], ..answer };
     assert_eq!(storm_answer_sentence(&answer), "1 failed: PagerDuty gave no reason.");
+    let mut reopened = answered([3, 0, 0, 0, 0]);
+    reopened[1].outcome = StormOutcome::Reopened { by: Some("Ben".to_owned()) };
+    let shown = StormAnswer { results: &reopened, ..answer };
+    assert_eq!(storm_answer_sentence(&shown), "3 acknowledged; 1 of them had just been resolved and is open again.");
+    let card = serde_json::to_string(&crate::storm_answer(&shown)).unwrap();
+    assert!(card.contains("Ben had just resolved it; your acknowledgement has reopened it"), "{card}");
+    assert!(!card.contains("Not all were acknowledged"), "{card}");
     let late = answered([0, 0, 1, 0, 0]);
     let answer = StormAnswer { results: &late, ..answer };
     assert_eq!(storm_answer_sentence(&answer), "1 not done in time, press Acknowledge mine again.");

@@ -6,6 +6,7 @@ use domain::deed::DeedKind;
 use domain::failure::Class;
 use domain::ids::IncidentId;
 use domain::incident::{Actor, Status};
+use jiff::Timestamp;
 use pagerduty::rest::{ApiError, RestIncident};
 
 /// For how many incidents PagerDuty is asked at once, of 250 that it takes: its answer has no more of them, and no more become
@@ -17,6 +18,12 @@ const CHUNK: usize = 100;
 pub enum OneOutcome {
     /// It is done.
     Done,
+    /// It is done, and thereby open again: somebody had resolved it a moment before.
+    Reopened {
+        /// Who had resolved it, as far as that is known.
+        by: Option<Actor>,
+        at: Timestamp,
+    },
     /// It is resolved: nothing was done.
     ResolvedMeanwhile,
     /// It is acknowledged: nothing was done.
@@ -34,6 +41,14 @@ pub enum OneOutcome {
     Unclear,
     /// There was no time for it: nothing was done.
     NotInTime,
+}
+
+impl OneOutcome {
+    /// Whether it is done.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done | Self::Reopened { .. })
+    }
 }
 
 /// Why nothing was done.
@@ -63,6 +78,8 @@ pub(super) struct Reading {
     order: Vec<IncidentId>,
     /// `None`: the deed fits.
     seen: BTreeMap<IncidentId, Option<OneOutcome>>,
+    /// As of when, by PagerDuty's clock.
+    read: BTreeMap<IncidentId, Timestamp>,
     has_begun: bool,
 }
 
@@ -70,7 +87,7 @@ impl Reading {
     pub(super) fn of(kind: DeedKind, incidents: &[IncidentId]) -> Self {
         let mut known = BTreeSet::new();
         let order = incidents.iter().filter(|id| known.insert(*id)).cloned().collect();
-        Self { kind, order, seen: BTreeMap::new(), has_begun: false }
+        Self { kind, order, seen: BTreeMap::new(), read: BTreeMap::new(), has_begun: false }
     }
 
     /// Whether PagerDuty has answered at all.
@@ -92,6 +109,7 @@ impl Reading {
                 Status::Triggered | Status::Acknowledged => None,
             };
             self.seen.insert(incident.id.clone(), told);
+            self.read.insert(incident.id.clone(), incident.updated_at);
         }
     }
 
@@ -121,7 +139,7 @@ impl Reading {
             }
         }
         let left = fitting.chunks(CHUNK).map(|ids| Part { ids: ids.to_vec(), forbidden: None }).collect();
-        Writing { order: self.order, told, left }
+        Writing { order: self.order, told, left, read: self.read }
     }
 }
 
@@ -157,6 +175,7 @@ pub(super) struct Writing {
     order: Vec<IncidentId>,
     told: BTreeMap<IncidentId, OneOutcome>,
     left: VecDeque<Part>,
+    read: BTreeMap<IncidentId, Timestamp>,
 }
 
 impl Writing {
@@ -187,6 +206,17 @@ impl Writing {
                 self.stop(&OneOutcome::Failed(Class::Retry { after: None }.into()));
             }
         }
+    }
+
+    /// Those that are done, and as of when each was read, in their order.
+    pub(super) fn done(&self) -> impl Iterator<Item = (IncidentId, Timestamp)> {
+        let done = self.order.iter().filter(|id| self.told.get(*id) == Some(&OneOutcome::Done));
+        done.filter_map(|id| Some((id.clone(), *self.read.get(id)?)))
+    }
+
+    /// One that is done had been resolved a moment before.
+    pub(super) fn reopened(&mut self, id: &IncidentId, by: Option<Actor>, at: Timestamp) {
+        self.told.insert(id.clone(), OneOutcome::Reopened { by, at });
     }
 
     fn stop(&mut self, why: &OneOutcome) {

@@ -203,6 +203,7 @@ async fn every_refusal_has_its_class() {
         let error = refresh_answered(reply(status, &body)).await.unwrap_err();
         assert_eq!(error.class(), class, "{status} {body}");
         assert_eq!(error.to_string(), format!("PagerDuty's OAuth answered {status} ({word})"));
+        assert_eq!(error.refuses_client(), status == 401 && word != "invalid_grant", "{status} {word}");
     }
 }
 

@@ -108,6 +108,12 @@ impl fmt::Display for Answer {
 }
 
 impl ConnectorError {
+    /// Whether Entra does not accept the bot's id or secret; nothing was sent to Teams.
+    #[must_use]
+    pub fn refuses_client(&self) -> bool {
+        matches!(self, Self::Token(error) if error.refuses_client())
+    }
+
     /// Reads a refusal: the one table of what Teams' codes mean. `of` is the method of the refused call; only an edit is a `PUT`.
     pub(super) fn from_answer(of: &Method, answer: Answer, after: Option<Duration>) -> Self {
         let edit = of == Method::PUT;

@@ -452,6 +452,7 @@ async fn without_a_token_nothing_is_sent() {
         let error = caller(&server).post().await.unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!((error.class(), source.as_str(), error.reason()), (class, told, "NoToken"), "{status}");
+        assert_eq!(error.refuses_client(), status == 401, "{status}");
         assert_eq!(server.calls().len(), 1);
     }
 }

@@ -67,6 +67,11 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Whether the bot's secret is what Entra does not accept: it is wrong (7000215) or has run out (7000222).
+    pub(super) fn refuses_client(&self) -> bool {
+        matches!(self, Self::Refused { status, code, .. } if *status == 401 || code == "invalid_client")
+    }
+
     /// What a caller can do about it. Nothing was sent to Teams, so nothing is unclear.
     #[must_use]
     pub fn class(&self) -> Class {

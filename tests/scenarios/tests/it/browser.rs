@@ -12,6 +12,8 @@ use url::Url;
 pub(crate) struct Browser {
     http: reqwest::Client,
     cookies: Mutex<BTreeMap<String, String>>,
+    /// The cookies that the last answer to a script has set.
+    told: Mutex<Vec<String>>,
 }
 
 /// A page in a browser.
@@ -30,7 +32,7 @@ pub(crate) struct Page {
 
 impl Browser {
     pub(crate) fn new() -> Self {
-        Self { http: runtime::http_client().unwrap(), cookies: Mutex::default() }
+        Self { http: runtime::http_client().unwrap(), cookies: Mutex::default(), told: Mutex::default() }
     }
 
     pub(crate) async fn get(&self, url: &str) -> Page {
@@ -47,6 +49,10 @@ impl Browser {
         cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.lock().unwrap().get(name).cloned()
+    }
+
     /// What a script of a page asks for; `csrf` goes into the header of writes.
     pub(crate) async fn api(&self, method: &str, url: &str, csrf: Option<&str>, body: Option<&Value>) -> (u16, Value) {
         let mut request = self.http.request(method.parse().unwrap(), url).header(COOKIE, self.cookies());
@@ -58,9 +64,17 @@ impl Browser {
         }
         let answer = request.send().await.unwrap();
         assert_eq!(answer.headers()["cache-control"], "no-store");
+        let told = answer.headers().get_all(SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap().to_owned());
+        *self.told.lock().unwrap() = told.collect();
         let status = answer.status().as_u16();
         let text = answer.text().await.unwrap();
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Whether the last answer to a script made the browser forget its session. This one keeps it, as a thief would.
+    pub(crate) fn was_told_to_forget(&self) -> bool {
+        let told = self.told.lock().unwrap();
+        told.iter().any(|cookie| cookie.starts_with("__Host-pagerbridge-session=;") && cookie.contains("Max-Age=0;"))
     }
 
     /// Follows redirects up to a page.

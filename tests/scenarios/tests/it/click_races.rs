@@ -11,6 +11,7 @@ use crate::card::Answer;
 use crate::world::World;
 
 const ADA: &str = "Ada Wong";
+const SHOW_INCIDENT: &str = "GET /incidents/{id}";
 const CREATE_NOTE: &str = "POST /incidents/{id}/notes";
 
 /// An incident on the card of Payments, and Ada linked.
@@ -36,6 +37,54 @@ async fn what_a_refused_acknowledge_has_learned_reaches_the_card_although_the_we
     let card = world.only_card("Payments");
     assert!(card.summary().contains("resolved") && card.buttons() == ["Add note", "Details"], "{}", card.summary());
     world.finish();
+}
+
+/// Somebody resolves an incident after the click has read it, and before it acknowledges it.
+async fn resolved_meanwhile(world: &World, incident: &str) -> Answer {
+    let card = world.only_card("Payments");
+    world.tick(SignedDuration::from_mins(1));
+    let others = world.pagerduty().pending_faults();
+    world.pagerduty().fail_next_at(SHOW_INCIDENT, 1, &Fault::Slow(Duration::from_millis(300)));
+    let resolve = async {
+        while world.pagerduty().pending_faults() > others {
+            tokio::task::yield_now().await;
+        }
+        world.tick(SignedDuration::from_secs(1));
+        world.pagerduty().resolve(incident, &world.pagerduty_user("Ben Okafor"));
+    };
+    tokio::join!(world.click(ADA, &card, "Acknowledge"), resolve).0
+}
+
+#[tokio::test]
+async fn who_opens_an_incident_again_by_acknowledging_it_is_told_so() {
+    let (world, incident) = world_with_incident().await;
+    let answer = resolved_meanwhile(&world, &incident).await;
+    let expected = "Ben Okafor resolved this on 23 Nov 2026, 09:01 UTC, just before your click; your acknowledgement has \
+                    reopened it. Resolve it again if that was not meant.";
+    assert_eq!(answer.message(), expected);
+    assert_eq!(world.status_in_pagerduty(&incident), "acknowledged");
+    world.settle().await;
+    assert!(world.only_card("Payments").summary().contains("acknowledged"));
+
+    // What is in the log since then is no news for the next one who acknowledges it.
+    world.tick(SignedDuration::from_mins(1));
+    world.pagerduty().unacknowledge(&incident);
+    world.settle().await;
+    world.link("Ben Okafor").await;
+    let answer = world.click("Ben Okafor", &world.only_card("Payments"), "Acknowledge").await;
+    assert_eq!(answer.card_buttons(), ["Resolve", "Add note", "Details"]);
+    world.finish();
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_that_pagerduty_does_not_tell_in_time() {
+    for fault in [Fault::Status(500), Fault::Status(403), Fault::Hang] {
+        let (world, incident) = world_with_incident().await;
+        world.pagerduty().fail_next_at("GET /incidents/{id}/log_entries", 1, &fault);
+        let answer = resolved_meanwhile(&world, &incident).await;
+        assert_eq!(answer.card_buttons(), ["Resolve", "Add note", "Details"], "{fault:?}");
+        world.finish();
+    }
 }
 
 #[tokio::test]
@@ -104,7 +153,8 @@ async fn a_refresh_ends_although_the_click_that_began_it_was_cut_off() {
     world.finish();
 }
 
-async fn tokens_version(world: &World) -> u64 {
+/// Grows with every pair of tokens that is stored for Ada.
+pub(crate) async fn tokens_version(world: &World) -> u64 {
     let ada = world.teams().user(&world.teams().user_named(ADA).unwrap()).unwrap();
     let (tenant, user) = (TenantId::new(ada.tenant).unwrap(), EntraUserId::new(ada.entra).unwrap());
     let account = AccountId::new(local::ACCOUNT).unwrap();

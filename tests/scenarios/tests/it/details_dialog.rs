@@ -287,6 +287,18 @@ async fn a_token_that_is_refused_once_is_renewed() {
 }
 
 #[tokio::test]
+async fn a_token_that_stays_refused_is_told_as_such() {
+    let around = Around::new().await;
+    around.world.link("Ada Wong").await;
+    let before = around.world.private_cards("Ada Wong").len();
+    around.world.pagerduty().fail_next(60, &Fault::Status(401));
+    assert_eq!(message(around.open("Ada Wong").await), cards::text::LOG_IN_REFUSED);
+    around.world.pagerduty().clear_faults();
+    assert_eq!(around.world.private_cards("Ada Wong").len(), before, "no personal link");
+    around.world.finish();
+}
+
+#[tokio::test]
 async fn a_forged_incident_is_not_shown() {
     let around = Around::whole().await;
     let world = &around.world;

@@ -67,6 +67,7 @@ async fn a_webhook_that_is_delivered_again_has_no_line_that_is_queued_for_ever()
     assert_eq!(outcomes(&lines(&page, "").await), ["queued"], "it is known from the first delivery on");
     world.stack.aws.refuse_sqs(false);
     world.advance(SignedDuration::from_hours(1)).await;
+    let page = AdminPage::open(&world, "Ada Wong").await;
     assert_eq!(outcomes(&lines(&page, &format!("incident={refused}")).await), ["posted"]);
 
     let doubled = world.trigger("Payments", "Disk full").await;

@@ -71,6 +71,29 @@ fn by(outcome: &OneOutcome) -> Option<&str> {
 }
 
 #[tokio::test]
+async fn what_is_opened_again_by_acknowledging_it_is_told_with_who_had_resolved_it() {
+    let world = linked().await;
+    let ids = world.trigger_many(3).await;
+    world.tick(SignedDuration::from_mins(1));
+    world.pagerduty().fail_next_at("GET /incidents", 1, &Fault::Slow(Duration::from_millis(300)));
+    let resolve = async {
+        while world.pagerduty().pending_faults() > 0 {
+            tokio::task::yield_now().await;
+        }
+        world.tick(SignedDuration::from_secs(1));
+        world.pagerduty().resolve(&ids[1], &world.pagerduty_user("Ben Okafor"));
+    };
+    let (outcomes, ()) = tokio::join!(world.each("Ada Wong", &ids, Scope::These), resolve);
+    let [OneOutcome::Done, OneOutcome::Reopened { by: Some(by), at }, OneOutcome::Done] = outcomes.as_slice() else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!((by.name.as_str(), at.to_string().as_str()), ("Ben Okafor", "2026-11-23T09:01:01Z"));
+    assert_eq!(world.status_in_pagerduty(&ids[1]), "acknowledged");
+    assert_eq!(world.counted(runtime::Metric::ActionsTaken), 3.0);
+    world.finish();
+}
+
+#[tokio::test]
 async fn what_fits_is_done_and_of_the_rest_the_reason_is_told() {
     let world = linked().await;
     let mut ids = world.trigger_many(5).await;

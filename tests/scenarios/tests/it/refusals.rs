@@ -208,7 +208,6 @@ async fn a_deleted_card_is_recognised_however_teams_says_it() {
 #[tokio::test]
 async fn a_deleted_card_is_posted_again_once_an_hour_at_most() {
     let world = World::new().await;
-    let page = AdminPage::open(&world, "Ada Wong").await;
     let incident = shown(&world).await;
     world.delete_message(&world.only_card("Payments"));
     acknowledge(&world, &incident).await;
@@ -219,6 +218,7 @@ async fn a_deleted_card_is_posted_again_once_an_hour_at_most() {
     world.pagerduty().set_priority(&incident, &world.pagerduty_user("Ben Okafor"), Some("P1"));
     world.settle_all().await;
     assert_eq!(world.cards("Payments").len(), 0, "somebody does not want it");
+    let page = AdminPage::open(&world, "Ada Wong").await;
     let line = newest_line(&page, &incident).await;
     assert_eq!(line["outcome"], "waiting");
     assert!(line["why"].as_str().unwrap().contains("deleted"), "{line}");

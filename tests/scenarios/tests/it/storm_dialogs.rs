@@ -447,6 +447,59 @@ async fn when_pagerduty_does_not_answer_nothing_is_done_and_the_person_is_told()
 }
 
 #[tokio::test]
+async fn a_token_that_stays_refused_is_told_and_is_no_missing_link() {
+    let storm = Storm::linked(12).await;
+    let before = storm.world.private_cards("Ada Wong").len();
+    for button in ["Acknowledge mine", "Acknowledge shown"] {
+        if button == "Acknowledge shown" {
+            storm.open("Ada Wong", button).await;
+        }
+        storm.world.pagerduty().fail_next(40, &Fault::Status(401));
+        let told = match button {
+            "Acknowledge mine" => message(storm.open("Ada Wong", button).await),
+            _ => message(storm.press("Ada Wong", "Acknowledge 12").await),
+        };
+        assert_eq!(told, cards::text::LOG_IN_REFUSED, "{button}");
+        storm.world.pagerduty().clear_faults();
+    }
+    assert_eq!(storm.world.private_cards("Ada Wong").len(), before, "no personal link");
+    assert_eq!(storm.in_status("triggered"), 12);
+    storm.world.finish();
+}
+
+#[tokio::test]
+async fn a_log_in_that_was_lost_is_told_before_anything_is_acknowledged() {
+    let storm = Storm::linked(12).await;
+    storm.world.tick(SignedDuration::from_hours(25));
+    storm.world.pagerduty().fail_next_token(1, &Fault::DropAnswerAfterApplying);
+    storm.open("Ada Wong", "Acknowledge mine").await;
+    let told = message(storm.open("Ada Wong", "Acknowledge mine").await);
+    assert_eq!(told, cards::text::RELINK_SENT);
+    assert_eq!(storm.in_status("triggered"), 12);
+    storm.world.finish();
+}
+
+#[tokio::test]
+async fn what_was_resolved_between_looking_and_acknowledging_is_named() {
+    let storm = Storm::linked(12).await;
+    storm.open("Ada Wong", "Acknowledge shown").await;
+    storm.world.tick(SignedDuration::from_mins(1));
+    storm.world.pagerduty().fail_next_at("GET /incidents", 1, &Fault::Slow(std::time::Duration::from_millis(200)));
+    let resolve = async {
+        while storm.world.pagerduty().pending_faults() > 0 {
+            tokio::task::yield_now().await;
+        }
+        storm.world.tick(SignedDuration::from_secs(1));
+        storm.world.pagerduty().resolve(&storm.incidents[11], &storm.world.pagerduty_user("Ben Okafor"));
+    };
+    let (page, ()) = tokio::join!(storm.press("Ada Wong", "Acknowledge 12"), resolve);
+    shows(&page, "12 acknowledged; 1 of them had just been resolved and is open again.");
+    shows(&page, "Ben Okafor had just resolved it; your acknowledgement has reopened it");
+    assert_eq!(storm.in_status("acknowledged"), 12);
+    storm.world.finish();
+}
+
+#[tokio::test]
 async fn the_list_of_a_storm_that_is_over_is_there_still() {
     let storm = Storm::of(20).await;
     let world = &storm.world;

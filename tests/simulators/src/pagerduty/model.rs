@@ -294,6 +294,10 @@ pub(super) struct Passing {
     /// Calls per credential and limit: when the minute began, and how many since.
     pub(super) calls: BTreeMap<(String, &'static str), (Timestamp, u32)>,
     pub(super) issuer: Option<String>,
+    /// The app's secret, if it is another one by now.
+    pub(super) client_secret: Option<String>,
+    /// Whether a refresh token that was used goes on working.
+    pub(super) keeps_refresh_tokens: bool,
 }
 
 impl State {

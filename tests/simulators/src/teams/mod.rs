@@ -228,6 +228,11 @@ impl Teams {
         self.lock().passing.tokens.revoke_all();
     }
 
+    /// The bot has another secret from now on, and the old one is refused. Tokens that were issued stay good.
+    pub fn change_client_secret(&self, secret: &str) {
+        self.lock().passing.tokens.expect_secret(secret);
+    }
+
     /// `expires_in` of tokens that are issued from now on, in seconds.
     pub fn set_token_lifetime(&self, seconds: i64) {
         self.lock().passing.tokens.live_for(seconds);

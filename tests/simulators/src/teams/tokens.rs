@@ -19,6 +19,8 @@ pub(super) struct Tokens {
     revoked: Vec<String>,
     lifetime: Option<i64>,
     requests: u32,
+    /// The bot's secret, if it is another one by now.
+    client_secret: Option<String>,
 }
 
 /// Why the connector does not accept a bearer token.
@@ -33,6 +35,10 @@ pub(super) enum BadBearer {
 impl Tokens {
     pub(super) fn revoke_all(&mut self) {
         self.revoked.extend(std::mem::take(&mut self.issued).into_keys());
+    }
+
+    pub(super) fn expect_secret(&mut self, secret: &str) {
+        self.client_secret = Some(secret.to_owned());
     }
 
     pub(super) fn live_for(&mut self, seconds: i64) {
@@ -69,7 +75,8 @@ pub(super) fn issue(
     } else {
         BTreeMap::new()
     };
-    if let Err(refusal) = check_request(&form, options, tenant) {
+    let secret = state.passing.tokens.client_secret.clone().unwrap_or_else(|| options.client_secret.clone());
+    if let Err(refusal) = check_request(&form, options, &secret, tenant) {
         state.complain(format!("token request refused: {}", refusal.description));
         return refusal.answer(state, now);
     }
@@ -106,7 +113,12 @@ impl Refusal {
 }
 
 /// The order in which Entra looks: request form, tenant, application, secret, resource.
-fn check_request(form: &BTreeMap<String, String>, options: &Options, tenant: &str) -> Result<(), Refusal> {
+fn check_request(
+    form: &BTreeMap<String, String>,
+    options: &Options,
+    secret: &str,
+    tenant: &str,
+) -> Result<(), Refusal> {
     for name in ["grant_type", "client_id", "client_secret", "scope"] {
         if form.get(name).is_none_or(String::is_empty) {
             let text = format!("The request body must contain the following parameter: '{name}'.");
@@ -133,7 +145,7 @@ fn check_request(form: &BTreeMap<String, String>, options: &Options, tenant: &st
             "The application was not found in the directory.",
         ));
     }
-    if field("client_secret") != options.client_secret {
+    if field("client_secret") != secret {
         return Err(Refusal::new(401, "invalid_client", 7_000_215, "Invalid client secret provided."));
     }
     if field("scope") != SCOPE {

@@ -312,6 +312,31 @@ async fn a_refresh_token_works_once() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_goes_on_working_where_a_test_wants_it() {
+    let world = World::new().await;
+    world.pagerduty.keep_refresh_tokens();
+    let first = world.exchange(&world.code(SCOPES)).await.text("/refresh_token");
+    for _ in 0..2 {
+        assert_eq!(world.refresh(&first).await.status, 200);
+    }
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_secret_that_was_changed_ends_the_old_one_and_no_token() {
+    let world = World::new().await;
+    let person = world.exchange(&world.code(SCOPES)).await;
+    world.pagerduty.change_client_secret("another");
+    let refresh = person.text("/refresh_token");
+    assert_eq!(error(&world.refresh(&refresh).await), (401, "invalid_client".to_owned()));
+    assert_eq!(world.me(&person.text("/access_token")).await.status, 200);
+    let mut form = credentials("refresh_token", &[("refresh_token", &refresh)]);
+    form.iter_mut().filter(|(name, _)| *name == "client_secret").for_each(|(_, secret)| *secret = "another");
+    assert_eq!(world.token(&form).await.status, 200, "the refusal has used nothing up");
+    world.finish();
+}
+
+#[tokio::test]
 async fn refreshing_ends_after_30_idle_days_and_a_year_after_the_log_in() {
     let world = World::new().await;
     let mut token = world.exchange(&world.code(SCOPES)).await.text("/refresh_token");

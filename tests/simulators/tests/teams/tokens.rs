@@ -42,6 +42,18 @@ async fn a_token_is_given_to_the_right_bot_only() {
 }
 
 #[tokio::test]
+async fn a_secret_that_was_changed_ends_the_old_one() {
+    let world = World::new().await;
+    world.teams.change_client_secret("another");
+    let got = world.ask_token(TENANT, &good_form()).await;
+    assert_eq!((got.status, got.body["error_codes"].clone()), (401, json!([7_000_215])));
+    let form = good_form().map(|(name, good)| (name, if name == "client_secret" { "another" } else { good }));
+    assert_eq!(world.ask_token(TENANT, &form).await.status, 200);
+    assert_eq!(world.teams.take_complaints().len(), 1);
+    world.finish();
+}
+
+#[tokio::test]
 async fn the_connector_wants_a_living_token() {
     let (world, _, channel, _) = World::with_team().await;
     let path = activities(&channel);

@@ -39,9 +39,10 @@ impl PagerDuty {
         }
         let form = single(&pairs).map_err(|_| malformed())?;
         let options = &self.inner.options;
+        let secret = self.lock().passing.client_secret.clone().unwrap_or_else(|| options.client_secret.clone());
         // Only client_secret_post: a Basic header does not help.
         if form.get("client_id") != Some(&options.client_id.as_str())
-            || form.get("client_secret") != Some(&options.client_secret.as_str())
+            || form.get("client_secret") != Some(&secret.as_str())
         {
             let description = "Client authentication failed";
             return Err(Mistake { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description });
@@ -136,6 +137,16 @@ impl PagerDuty {
         self.lock().tokens.retain(|_, credential| credential.holder != Holder::Person(user.to_owned()));
     }
 
+    /// The app has another secret from now on, and the old one is refused. What was issued stays good.
+    pub fn change_client_secret(&self, secret: &str) {
+        self.lock().passing.client_secret = Some(secret.to_owned());
+    }
+
+    /// Refresh tokens go on working once they were used. Whether they do is not documented; here they do not unless a test wants it.
+    pub fn keep_refresh_tokens(&self) {
+        self.lock().passing.keeps_refresh_tokens = true;
+    }
+
     /// Ends the tokens of the app itself.
     pub fn expire_app_tokens(&self) {
         self.lock().tokens.retain(|_, credential| credential.holder != Holder::App);
@@ -157,7 +168,12 @@ impl State {
     /// A refresh token works once.
     fn use_up(&mut self, form: &BTreeMap<&str, &str>) -> Result<(String, BTreeSet<String>, Timestamp), Mistake> {
         let token = form.get("refresh_token").copied().unwrap_or_default();
-        let known = self.refresh_tokens.remove(token).filter(|known| known.expires_at > self.passing.now);
+        let known = if self.passing.keeps_refresh_tokens {
+            self.refresh_tokens.get(token).cloned()
+        } else {
+            self.refresh_tokens.remove(token)
+        };
+        let known = known.filter(|known| known.expires_at > self.passing.now);
         match known.ok_or(GONE)? {
             Credential { holder: Holder::Person(user), scopes, since, .. } => {
                 Ok((user, scopes.unwrap_or_default(), since))
