@@ -8,7 +8,7 @@ use domain::ids::TeamId;
 use domain::permission::Rank;
 use incidents::place;
 use jiff::SignedDuration;
-use runtime::{App, SecretValues};
+use runtime::{App, SecretError, SecretValues};
 use setup::{Actor, SESSION_COOKIE};
 use store::{Session, Via};
 
@@ -36,7 +36,7 @@ impl FromRequestParts<App> for Caller {
         let secret = runtime::cookie(&parts.headers, SESSION_COOKIE).ok_or(Refusal::NotLoggedIn)?.to_owned();
         let now = app.clock.now();
         let session = app.store.session(&secret, now).await?.ok_or(Refusal::NotLoggedIn)?;
-        let csrf = csrf(&*app.secrets.values(now).await?, &secret);
+        let csrf = csrf(&*app.secrets.values(now).await?, &secret)?;
         let writes = parts.method != Method::GET;
         if writes {
             let given = parts.headers.get(CSRF_HEADER).map_or(&b""[..], |value| value.as_bytes());
@@ -76,6 +76,6 @@ impl Caller {
 }
 
 /// Bound to the session; worthless without its cookie.
-fn csrf(values: &SecretValues, secret: &str) -> String {
+fn csrf(values: &SecretValues, secret: &str) -> Result<String, SecretError> {
     values.tag(&format!("configuration-page#{secret}"))
 }

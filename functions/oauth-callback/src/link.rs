@@ -32,7 +32,8 @@ pub(crate) async fn identify(
     };
     let tokens = Tokens { access: grant.access_token, refresh: grant.refresh_token, expires_at: grant.expires_at };
     let nonce = app.random.bytes().map_err(broken)?;
-    let sealed = tokens.seal(&secrets(app).await?.token_keys, &link, nonce).map_err(broken)?;
+    let values = secrets(app).await?;
+    let sealed = tokens.seal(values.token_keys().map_err(broken)?, &link, nonce).map_err(broken)?;
     Ok((link, sealed))
 }
 

@@ -2,7 +2,7 @@
 
 use domain::linking::Purpose;
 use pagerduty::oauth::{ADMIN_SCOPES, Pkce, USER_SCOPES};
-use runtime::App;
+use runtime::{App, SecretValues};
 use secrecy::ExposeSecret;
 use store::{Attempt, PendingAuthorization, PendingLink, SecretHash};
 
@@ -37,7 +37,8 @@ pub(crate) async fn to_pagerduty(
     let state = app.random.token().map_err(broken)?;
     let pkce = Pkce::from_random(app.random.bytes().map_err(broken)?);
     let nonce = app.random.bytes().map_err(broken)?;
-    let verifier = values.token_keys.seal(pkce.verifier.expose_secret().as_bytes(), &state, nonce).map_err(broken)?;
+    let ring = values.token_keys().map_err(broken)?;
+    let verifier = ring.seal(pkce.verifier.expose_secret().as_bytes(), &state, nonce).map_err(broken)?;
     let attempt = Attempt { ticket, verifier, browser: store::secret_hash(&browser), created_at: now };
     app.store.put_attempt(&state, &attempt).await.map_err(table)?;
     Ok(Step::ToPagerDuty { url: app.oauth.authorize_url(&state, &pkce, scopes), browser })
@@ -56,8 +57,10 @@ pub(crate) async fn returned(app: &App, browser: Option<&str>, state: &str, code
         None => None,
     };
     let values = secrets(app).await?;
-    let verifier = values.token_keys.open(&attempt.verifier, state).map_err(broken)?;
-    let grant = app.oauth.exchange(&values.pagerduty_client_secret, code, &verifier, now).await.map_err(oauth)?;
+    let open = |values: &SecretValues| Ok(values.token_keys()?.open(&attempt.verifier, state)?);
+    let verifier = app.secrets.open(now, open).await.map_err(broken)?;
+    let client_secret = values.pagerduty_client_secret().map_err(broken)?;
+    let grant = app.oauth.exchange(client_secret, code, &verifier, now).await.map_err(oauth)?;
     let Some((known, ticket)) = ticket else { return admin::log_in(app, &grant).await };
     let pending = match &known.purpose {
         Purpose::Link { account, .. } => {

@@ -106,7 +106,7 @@ impl AsApp<'_> {
         let App { secrets, config, oauth, clock, .. } = self.0;
         let now: Timestamp = clock.now();
         let values = secrets.values(now).await?;
-        let (secret, region) = (&values.pagerduty_client_secret, config.pagerduty_region);
+        let (secret, region) = (values.pagerduty_client_secret()?, config.pagerduty_region);
         let ask =
             async |scopes: &[&str]| oauth.app_token(secret, region, &config.pagerduty_subdomain, scopes, now).await;
         let lacks = |token: &AppToken| token.missing.iter().any(|scope| APP_SCOPES.contains(&scope.as_str()));

@@ -101,7 +101,7 @@ macro_rules! say {
         let Bot { app, patience } = $self;
         let now = app.clock.now();
         let values = app.secrets.values(now).await?;
-        let auth = ConnectorAuth { secret: &values.teams_client_secret, now };
+        let auth = ConnectorAuth { secret: values.teams_client_secret()?, now };
         match patience {
             Some(patience) => Ok(app.connector.clone().with_timeout(patience).$call(&auth, $($argument),*).await?),
             None => Ok(app.connector.$call(&auth, $($argument),*).await?),

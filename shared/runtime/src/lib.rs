@@ -40,6 +40,6 @@ pub use person::{Person, PersonError};
 pub use queue::{MAX_RECEIVES, Queue, QueueError, WakeUpCall, digest};
 pub use random::{Random, RandomError};
 pub use reads::Reads;
-pub use secrets::{SecretError, SecretValues, Secrets};
+pub use secrets::{OpenError, SecretError, SecretValues, Secrets};
 pub use telemetry::{chain, log_to_stderr};
 pub use web::{cookie, page_headers, same_tag, set_cookie};

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use store::{RefreshLease, Saved, StoredLink, Tokens};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{App, Metric};
+use crate::{App, Metric, OpenError, SecretValues};
 
 /// Refresh early, so that a token does not end between the check and its use.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
@@ -56,6 +56,15 @@ pub enum PersonError {
     /// The stored token cannot be opened, or a new one not sealed.
     #[error(transparent)]
     Seal(#[from] store::seal::SealError),
+}
+
+impl From<OpenError> for PersonError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Secret(error) => error.into(),
+            OpenError::Seal(error) => error.into(),
+        }
+    }
 }
 
 /// Speaks to PagerDuty as a linked person, until a deadline.
@@ -133,10 +142,11 @@ impl Person<'_> {
     async fn usable(&self, rejected: bool) -> Result<SecretString, PersonError> {
         let Self { app, stored, deadline, .. } = self;
         let now = app.clock.now();
-        let values = app.secrets.values(now).await?;
-        let tokens = Tokens::open(&values.token_keys, &stored.tokens, &stored.link)?;
+        let tokens = open(app, stored).await?;
         let ends_soon = tokens.expires_at.duration_since(now) < MARGIN;
         if !ends_soon && !rejected {
+            // A refresh seals anew anyway.
+            reseal(app, stored, &tokens).await;
             return Ok(tokens.access);
         }
         let still_good = tokens.expires_at > now && !rejected;
@@ -180,8 +190,31 @@ async fn reread(app: &App, stored: &StoredLink) -> Result<SecretString, PersonEr
     if newer.tokens_version == stored.tokens_version {
         return Err(PersonError::Busy);
     }
-    let values = app.secrets.values(app.clock.now()).await?;
-    Ok(Tokens::open(&values.token_keys, &newer.tokens, &newer.link)?.access)
+    Ok(open(app, &newer).await?.access)
+}
+
+async fn open(app: &App, stored: &StoredLink) -> Result<Tokens, PersonError> {
+    let open = |values: &SecretValues| Ok(Tokens::open(values.token_keys()?, &stored.tokens, &stored.link)?);
+    Ok(app.secrets.open(app.clock.now(), open).await?)
+}
+
+/// Seals with the current key what an older one has sealed, so that it can be dropped one day. What keeps it from being done now
+/// keeps nobody from working.
+async fn reseal(app: &App, stored: &StoredLink, tokens: &Tokens) {
+    let now = app.clock.now();
+    let resealed = async {
+        let values = app.secrets.values(now).await?;
+        let ring = values.token_keys()?;
+        if ring.is_current(&stored.tokens) {
+            return Ok(());
+        }
+        let sealed = tokens.seal(ring, &stored.link, app.random.bytes()?)?;
+        app.store.reseal_tokens(stored, &sealed, now).await?;
+        Ok::<_, PersonError>(())
+    };
+    if let Err(error) = resealed.await {
+        tracing::warn!(error = crate::chain(&error), "tokens not sealed anew");
+    }
 }
 
 async fn refresh(
@@ -193,7 +226,7 @@ async fn refresh(
     let now = app.clock.now();
     let refresh_token = old.refresh.as_ref().ok_or(PersonError::NeedsLink)?;
     let values = app.secrets.values(now).await?;
-    let grant = match app.oauth.refresh(&values.pagerduty_client_secret, refresh_token, now).await {
+    let grant = match app.oauth.refresh(values.pagerduty_client_secret()?, refresh_token, now).await {
         Ok(grant) => grant,
         Err(error) if error.class() == Class::Relink => return Err(PersonError::NeedsLink),
         Err(error) => return Err(error.into()),
@@ -201,7 +234,7 @@ async fn refresh(
     // An answer without a new refresh token leaves the old one in force.
     let refresh = grant.refresh_token.or_else(|| old.refresh.clone());
     let tokens = Tokens { access: grant.access_token, refresh, expires_at: grant.expires_at };
-    let sealed = tokens.seal(&values.token_keys, &stored.link, app.random.bytes()?)?;
+    let sealed = tokens.seal(values.token_keys()?, &stored.link, app.random.bytes()?)?;
     match app.store.save_tokens(lease, &sealed).await? {
         Saved::Yes => Ok(tokens.access),
         Saved::Overtaken => {

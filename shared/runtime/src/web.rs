@@ -9,7 +9,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
 
-use crate::SecretValues;
+use crate::{SecretError, SecretValues};
 
 /// The headers of an answer to a browser: nothing is kept, framed, guessed or told to others, and `policy` says what it may
 /// load.
@@ -43,10 +43,9 @@ pub fn set_cookie(name: &str, value: &str, seconds: i64) -> String {
 
 impl SecretValues {
     /// A tag for `text` that only somebody with the session key can make, as 64 hexadecimal digits.
-    #[must_use]
-    pub fn tag(&self, text: &str) -> String {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.session_key.expose_secret().as_bytes());
-        hmac::sign(&key, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    pub fn tag(&self, text: &str) -> Result<String, SecretError> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.session_key()?.expose_secret().as_bytes());
+        Ok(hmac::sign(&key, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 

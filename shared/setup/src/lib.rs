@@ -29,5 +29,6 @@ pub use people::{admin, rank_of};
 pub use services::{find_services, service};
 pub use session::{SESSION_COOKIE, SESSION_LIFETIME};
 pub use subscription::{
-    SubscriptionEnd, end_unused, mend_subscription, own_subscriptions, remove_orphan, subscription_state,
+    SubscriptionEnd, end_unused, mend_subscription, own_subscriptions, remove_orphan, reseal_subscription,
+    subscription_state,
 };
