@@ -83,10 +83,19 @@ fn needed(service: &str, operation: &str, body: &Value) -> Vec<Needed> {
 fn of_table(operation: &str, body: &Value) -> Vec<Needed> {
     let tables = body.get("RequestItems").and_then(Value::as_object).into_iter().flat_map(|tables| tables.values());
     let found: BTreeSet<Needed> = match operation {
+        // AWS does not say whether each part is compared with its own key or with all of them, so both must be allowed.
         "TransactWriteItems" => {
             let parts = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
             let parts = parts.filter_map(Value::as_object).flatten();
-            parts.map(|(kind, part)| item(format!("Table.{}Item", kind.trim_end_matches("Item")), part)).collect()
+            let parts: Vec<Needed> = parts.map(|(kind, part)| item(format!("Table.{kind}Item"), part)).collect();
+            let partitions: BTreeSet<_> = parts.iter().map(|part| part.partition.clone()).collect();
+            let of = |part: &Needed| {
+                let permission = part.permission.clone();
+                partitions
+                    .iter()
+                    .map(move |partition| Needed { permission: permission.clone(), partition: partition.clone() })
+            };
+            parts.iter().flat_map(of).collect()
         }
         "BatchGetItem" => {
             let keys = tables.filter_map(|table| table.get("Keys")?.as_array()).flatten();
@@ -153,7 +162,8 @@ mod tests {
             ("Kinesis", "PutRecord", "{}", vec![]),
         ] {
             let needed = needed(service, operation, &serde_json::from_str(body).unwrap());
-            let permissions: Vec<_> = needed.iter().map(|needed| needed.permission.as_str()).collect();
+            let mut permissions: Vec<_> = needed.iter().map(|needed| needed.permission.as_str()).collect();
+            permissions.dedup();
             assert_eq!(permissions, expected, "{operation}");
         }
     }
@@ -177,7 +187,8 @@ mod tests {
             (
                 "TransactWriteItems",
                 format!(r#"{{"TransactItems":[{{"Put":{{"Item":{a}}}}},{{"Delete":{{"Key":{b}}}}}]}}"#),
-                vec!["TICKET", "USER"],
+                // For each of the two parts.
+                vec!["TICKET", "TICKET", "USER", "USER"],
             ),
             ("Scan", "{}".to_owned(), vec!["unknown"]),
         ] {
