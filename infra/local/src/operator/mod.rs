@@ -81,7 +81,7 @@ impl Command {
             }
             Self::Reseal { which, check } => {
                 let stack = Stack::find(&AwsCli::new(&which), &which.stack).await?;
-                let done = reseal(&stack, check).await?;
+                let done = reseal(&stack.app, check).await?;
                 print(&done.text);
                 Ok(done.is_complete)
             }

@@ -8,8 +8,6 @@ use runtime::{App, SecretValues};
 use store::seal::{KeyRing, SealError, Sealed};
 use store::{Resealable, StoredLink, Subscription};
 
-use super::Stack;
-
 /// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Resealed {
@@ -37,8 +35,7 @@ struct Counts {
 ///
 /// # Errors
 /// The table or the secret cannot be read.
-pub async fn reseal(stack: &Stack, check: bool) -> anyhow::Result<Resealed> {
-    let app = &stack.app;
+pub async fn reseal(app: &App, check: bool) -> anyhow::Result<Resealed> {
     let values = app.secrets.values(app.clock.now()).await.context("the secret cannot be read")?;
     let (mut links, mut subscriptions, mut unreadable) = (Counts::default(), Counts::default(), 0);
     let mut from = None;
@@ -110,7 +107,7 @@ impl Counts {
             _ = write!(text, ", {} of them sealed anew", self.resealed);
         }
         if self.changed > 0 {
-            _ = write!(text, ", {} were changed at the same time: run it again", self.changed);
+            _ = write!(text, ", {} changed at the same time: run it again", self.changed);
         }
         for (key, count) in &self.old {
             _ = write!(text, ", {count} with the older key {key}");

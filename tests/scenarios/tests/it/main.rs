@@ -33,6 +33,7 @@ mod platform;
 mod reconciling;
 mod refusals;
 mod release;
+mod secrets;
 mod sender_retries;
 mod setup_races;
 mod signed;
