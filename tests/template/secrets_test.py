@@ -16,7 +16,7 @@ SCRIPT = ROOT / "infra" / "secrets"
 FIELDS = json.loads((ROOT / "infra" / "secret-fields.json").read_text())
 SOURCE = "source"
 
-FAKE_AWS = f"""#!{sys.executable}
+FAKE_AWS = f"""#!{sys.executable} -IS
 import json, os, pathlib, sys
 folder = pathlib.Path(os.environ["FAKE_AWS"])
 with open(folder / "calls", "a") as calls:
@@ -123,7 +123,7 @@ class Base(unittest.TestCase):
     def run_script(self, *arguments, answers="", place=("--stack", "bridge")):
         environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "FAKE_AWS": str(self.folder)}
         return subprocess.run(
-            [sys.executable, "-B", SCRIPT, *arguments, *place], input=answers, capture_output=True, text=True, env=environment
+            [sys.executable, "-IBS", SCRIPT, *arguments, *place], input=answers, capture_output=True, text=True, env=environment
         )
 
     def succeed(self, *arguments, answers="", **place):
@@ -149,9 +149,20 @@ class Base(unittest.TestCase):
         self.shows_nothing(done)
         return done
 
-    def filled(self):
+    def fill(self):
         self.succeed("fill", answers="teams-canary\npagerduty-canary\n")
         return self.stored()
+
+    def filled(self, **rings):
+        """As after `fill`, made here, since each call of the script takes its time."""
+        rings = {"token_keys": ["t1"], "webhook_keys": ["w1"], **rings}
+        keys = {ring: [{"id": name, "key": base64.b64encode(os.urandom(32)).decode()} for name in ids] for ring, ids in rings.items()}
+        secrets = {"teams_client_secret": "teams-canary", "pagerduty_client_secret": "pagerduty-canary"}
+        document = {**secrets, **keys, "session_key": "session-canary"}
+        self.store(document)
+        for function, fields in FIELDS.items():
+            self.store({field: document[field] for field in fields}, function)
+        return document
 
     def in_line(self):
         """Every function has its fields of the source, and no others."""
@@ -165,7 +176,7 @@ class Base(unittest.TestCase):
 
 class Filling(Base):
     def test_fill_makes_what_the_functions_need(self):
-        document = self.filled()
+        document = self.fill()
         self.assertEqual(document["teams_client_secret"], "teams-canary")
         self.assertEqual(document["pagerduty_client_secret"], "pagerduty-canary")
         self.assertEqual(document["session_key"], "generated")
@@ -176,13 +187,13 @@ class Filling(Base):
         self.assertNotEqual(document["token_keys"], document["webhook_keys"])
 
     def test_each_function_gets_its_fields_and_no_others(self):
-        self.filled()
+        self.fill()
         self.in_line()
         self.assertEqual(set(self.stored("webhook-ingest")), {"pagerduty_client_secret", "webhook_keys"})
         self.assertNotIn("token_keys", self.stored("admin-api"))
 
     def test_fill_again_keeps_everything_and_asks_nothing(self):
-        self.filled()
+        self.fill()
         before = self.everything()
         self.succeed("fill")
         self.assertEqual(self.everything(), before)
@@ -196,17 +207,17 @@ class Filling(Base):
         self.in_line()
 
     def test_two_stacks_never_get_the_same_keys(self):
-        first = self.filled()
+        first = self.fill()
         self.store(INITIAL)
+        second = self.fill()
         for ring in ("token_keys", "webhook_keys"):
-            self.assertNotEqual(self.filled()[ring][0]["key"], first[ring][0]["key"])
-            self.store(INITIAL)
+            self.assertNotEqual(second[ring][0]["key"], first[ring][0]["key"])
 
     def test_an_unanswered_question_changes_nothing(self):
         self.refuse("fill", answers="only-one\n", because="pagerduty_client_secret was not given")
 
     def test_what_broke_off_is_finished_by_the_next_command(self):
-        for puts in range(1 + len(FIELDS)):
+        for puts in (0, 1, len(FIELDS)):
             with self.subTest(puts=puts):
                 self.store(INITIAL)
                 for function in FIELDS:
@@ -218,7 +229,6 @@ class Filling(Base):
                 (self.folder / "puts-left").unlink()
                 self.succeed("fill", answers="teams-canary\npagerduty-canary\n")
                 self.in_line()
-                self.assertIn("complete", self.succeed("check").stdout)
 
     def test_replace_changes_one_value(self):
         document = self.filled()
@@ -254,7 +264,7 @@ class Filling(Base):
 
     def test_a_stack_of_the_version_before_has_one_secret(self):
         self.outputs({"SecretArn": SOURCE})
-        self.filled()
+        self.fill()
         self.assertIn("complete", self.succeed("check").stdout)
         self.assertEqual({text for name, text in self.everything().items() if name != SOURCE}, {""})
 
@@ -386,11 +396,33 @@ class Upgrading(Base):
     def test_an_interruption_between_the_steps_is_finished_by_running_it_again(self):
         own = {"id": "webhook-x", "key": base64.b64encode(os.urandom(32)).decode()}
         self.store({**self.before, "webhook_keys": [*self.before["token_keys"], own]})
-        self.refuse("drop-old-keys", "--pause", "0", because="webhooks have no current key of their own yet")
         self.succeed("fill", "--pause", "0")
         self.assertEqual(self.ids("webhook_keys"), ["webhook-x", "t2", "t1"])
         self.assertEqual([d["webhook_keys"][-1] for d in self.history("webhook-ingest")[:1]], [own])
         self.in_line()
+
+    def test_the_way_back_and_forth_again(self):
+        self.refuse("join-keys", because="webhooks have no keys of their own")
+        self.succeed("fill", "--pause", "0")
+        self.succeed("drop-old-keys", "--pause", "0")
+        token, webhook = self.stored()["token_keys"], self.stored()["webhook_keys"]
+        self.succeed("join-keys")
+        # The version before seals with the first token key, and opens what this one has sealed.
+        joined = self.stored()
+        self.assertEqual((joined["token_keys"], joined["webhook_keys"]), (token + webhook, webhook + token))
+        self.in_line()
+        self.succeed("join-keys")
+        self.succeed("fill", "--pause", "0")
+        self.assertEqual(self.stored(), joined)
+        self.assertIn("complete", self.succeed("check").stdout)
+        self.succeed("drop-old-keys", "--pause", "0")
+        self.assertEqual((self.stored()["token_keys"], self.stored()["webhook_keys"]), (token, webhook))
+
+    def test_half_way_there_is_no_way_back(self):
+        own = {"id": "webhook-x", "key": base64.b64encode(os.urandom(32)).decode()}
+        self.store({**self.before, "webhook_keys": [*self.before["token_keys"], own]})
+        for command in (["join-keys"], ["drop-old-keys", "--pause", "0"], ["check"]):
+            self.refuse(*command, because="webhooks have no current key of their own yet")
 
     def test_a_copy_has_the_token_keys_for_webhooks_before_that(self):
         self.succeed("replace", "teams_client_secret", answers="newer-canary\n")
@@ -401,12 +433,8 @@ class Upgrading(Base):
 class Dropping(Base):
     def setUp(self):
         super().setUp()
-        self.filled()
-        self.old = {}
-        for ring, command in [("token_keys", "rotate-token-key"), ("webhook_keys", "rotate-webhook-key")]:
-            self.succeed(command, "--pause", "0")
-            self.current, self.old[ring] = self.ids(ring)
-        self.both = self.stored()
+        self.both = self.filled(token_keys=["t2", "t1"], webhook_keys=["w2", "w1"])
+        self.old = {"token_keys": "t1", "webhook_keys": "w1"}
 
     def test_what_seals_nothing_any_more_is_forgotten_everywhere(self):
         current = {ring: self.both[ring][:1] for ring in self.old}
