@@ -35,7 +35,10 @@ LAST_TEAM = "a disconnection that broke off is finished by it; with the tenant's
 UNSEEN = {
     ("admin-api", "Write"): {"LEDGER": NO_ROOM},
     ("bot-messages", "Write"): {"LEDGER": NO_ROOM},
-    ("oauth-callback", "Write"): {"LEDGER": NO_ROOM},
+    ("oauth-callback", "Write"): {
+        "LEDGER": NO_ROOM,
+        "SERVICE": "a subscription that PagerDuty does not delete, when a disconnection is finished, is taken into use again",
+    },
     ("oauth-callback", "Read"): {"BEHIND": "a mark beside others, or one that wants a newer version, is read before it is changed"},
     ("reconciler", "Write"): {"LEDGER": NO_ROOM},
     ("reconciler", "Index"): {"LINKS": LAST_TEAM},
