@@ -148,6 +148,22 @@ class Policies(unittest.TestCase):
             for function in ("webhook-ingest", "notification-sender"):
                 self.assertNotIn(function, may(kind))
 
+    def test_the_architecture_says_who_may_read_what(self):
+        page = (ROOT / "infra/docs/architecture.md").read_text()
+        page = page[page.index("## Who may read what") :]
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")]
+        fields = ("teams_client_secret", "pagerduty_client_secret", "token_keys", "webhook_keys", "session_key")
+        said = {row[0].strip("`"): [f for f, cell in zip(fields, row[1:], strict=True) if cell] for row in rows if len(row) == 6}
+        self.assertEqual({f: sorted(has) for f, has in said.items()}, {f: sorted(has) for f, has in self.fields.items()})
+        order = [self.resource(function, "") for function in said]
+        may = {}
+        for function in said:
+            for sid in TABLE:
+                for kind in self.kinds(function, sid) if sid in self.statements(function) else ():
+                    may.setdefault(kind, {}).setdefault(self.resource(function, ""), []).append(sid[0].lower())
+        expected = {kind: ["".join(of.get(function, "")) for function in order] for kind, of in may.items()}
+        self.assertEqual({row[0].strip("`"): row[1:] for row in rows if len(row) == 7}, expected)
+
     def test_each_function_reads_its_own_secret_and_no_other(self):
         self.assertEqual(sorted(self.fields), self.functions)
         for function in self.functions:
