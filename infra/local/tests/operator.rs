@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use jiff::SignedDuration;
-use local::operator::{AwsCli, Finding, Stack, State, examine, redrive};
+use local::operator::{AwsCli, Finding, Stack, State, examine, redrive, reseal};
 use local::{LocalConfig, Running};
 use runtime::Clock;
 use serde_json::{Value, json};
@@ -23,14 +23,16 @@ fn fake_cli(folder: &Path, stack: &Running) -> AwsCli {
         &json!({ "Stacks": [{ "StackStatus": "UPDATE_COMPLETE", "Outputs": [
             { "OutputKey": "ReconcilerFunctionName", "OutputValue": "acme-reconciler" },
             { "OutputKey": "DeadLetterQueueUrl", "OutputValue": dead_letters },
+            { "OutputKey": "SecretArn", "OutputValue": stack.environment.get("PAGERBRIDGE_SECRET_ID") },
         ]}]}),
     );
-    let variables: serde_json::Map<String, Value> = stack
+    let mut variables: serde_json::Map<String, Value> = stack
         .environment
         .iter()
         .filter(|(name, _)| !name.starts_with("AWS_") || name.starts_with("AWS_ENDPOINT"))
         .map(|(name, value)| (name.clone(), json!(value)))
         .collect();
+    variables.insert("PAGERBRIDGE_SECRET_ID".to_owned(), json!("pagerbridge-reconciler"));
     let arn = "arn:aws:lambda:eu-central-1:123456789012:function:acme-reconciler";
     write("get-function-configuration", &json!({ "FunctionArn": arn, "Environment": { "Variables": variables } }));
     write("export-credentials", &json!({ "AccessKeyId": "AKIAX", "SecretAccessKey": "x", "SessionToken": "y" }));
@@ -126,6 +128,20 @@ async fn the_doctor_finds_each_thing_that_is_wrong_and_says_what_to_do() {
     pagerduty.fail_next_token(1, &simulators::pagerduty::Fault::Status(401));
     assert_eq!(wrong(&look(&aws).await), ["PagerDuty app"]);
     assert_eq!(wrong(&look(&aws).await), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn the_operator_reads_the_secret_with_everything_and_not_a_functions_own() {
+    let (stack, _folder, aws) = started().await;
+    let deployed = Stack::find(&aws, "acme").await.unwrap();
+    let values = deployed.app.secrets.values(stack.app.clock.now()).await.unwrap();
+    assert!(values.token_keys().is_ok() && values.session_key().is_ok() && values.webhook_keys().is_ok());
+    let done = reseal(&deployed.app, true).await.unwrap();
+    assert_eq!(
+        done.text, "account links: 0 with the current key\nwebhook subscriptions: 2 with the current key",
+        "of the demo"
+    );
+    assert!(done.is_complete);
 }
 
 #[tokio::test]

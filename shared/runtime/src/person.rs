@@ -13,7 +13,7 @@ use pagerduty::oauth::OAuthError;
 use pagerduty::rest::{Api, ApiError, Auth};
 use secrecy::SecretString;
 use store::{RefreshLease, Saved, StoredLink, Tokens};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{App, Metric, OpenError, SecretValues};
 
@@ -28,6 +28,9 @@ const LEAST_FOR_REFRESH: Duration = Duration::from_secs(1);
 
 /// With less time left nothing is asked of PagerDuty any more: its answer would come too late.
 const LEAST_FOR_CALL: Duration = Duration::from_millis(250);
+
+/// Sealing anew can wait for the next click, and somebody waits for this one.
+const MOST_FOR_RESEALING: Duration = Duration::from_millis(300);
 
 /// PagerDuty did not do what the person asked.
 #[derive(Debug, thiserror::Error)]
@@ -212,8 +215,10 @@ async fn reseal(app: &App, stored: &StoredLink, tokens: &Tokens) {
         app.store.reseal_tokens(stored, &sealed, now).await?;
         Ok::<_, PersonError>(())
     };
-    if let Err(error) = resealed.await {
-        tracing::warn!(error = crate::chain(&error), "tokens not sealed anew");
+    match timeout(MOST_FOR_RESEALING, resealed).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = crate::chain(&error), "tokens not sealed anew"),
+        Err(_) => tracing::warn!("tokens not sealed anew in time"),
     }
 }
 
