@@ -1,15 +1,20 @@
 //! Sealing anew beside writers who do something else.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod fixtures;
 mod support;
 
-use domain::ids::{ServiceId, SubscriptionId};
+use domain::ids::{AccountId, ServiceId, SubscriptionId};
+use jiff::Timestamp;
 use store::seal::{KeyRing, Sealed, TokenKey};
 use store::{Resealable, Store, Subscription};
 
-use crate::fixtures::{T0, account};
 use crate::support::table;
+
+const T0: Timestamp = Timestamp::constant(1_795_424_400, 0);
+
+fn account() -> AccountId {
+    AccountId::new("PACC").unwrap()
+}
 
 fn sealed(key: &str, nonce: u8) -> Sealed {
     let ring = KeyRing::new(vec![TokenKey { id: key.to_owned(), key: [1; 32] }]).unwrap();
@@ -37,7 +42,8 @@ async fn webhook_secrets_change_only_if_they_are_as_they_were_read() {
     assert!(store.reseal_subscription(&read, &new).await.unwrap());
     let known = store.subscription(&read.id).await.unwrap().unwrap();
     assert_eq!(known, Subscription { secrets: new.clone(), ..read.clone() });
-    assert_eq!(store.subscriptions_of_account(&account()).await.unwrap(), [known.clone()], "it stays in its index");
+    let listed = store.subscriptions_of_account(&account()).await.unwrap();
+    assert_eq!(listed, std::slice::from_ref(&known), "it stays in its index");
     assert_eq!(store.subscription_of_service(&account(), &read.service).await.unwrap(), Some(known.clone()));
 
     // Somebody who read the old ones comes too late.
