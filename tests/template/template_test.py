@@ -18,10 +18,16 @@ ROOT = pathlib.Path(__file__).parents[2]
 OUTPUTS = {
     "PublicUrl", "MessagesEndpoint", "OAuthRedirectUrl", "ConfigurationPage", "TableName", "QueueUrl", "DeadLetterQueueUrl",
     "SecretArn", "DashboardUrl", "ReconcilerFunctionName",
+    # infra/secrets copies to these.
+    "WebhookIngestSecretArn", "BotMessagesSecretArn", "OauthCallbackSecretArn", "NotificationSenderSecretArn", "AdminApiSecretArn",
+    "ReconcilerSecretArn",
 }  # fmt: skip
 CONFIG = "shared/runtime/src/config.rs"
 # Variables that are not the product's own.
 FOREIGN_VARIABLES = {"RUST_LOG"}
+# Each function has its own.
+OWN_VARIABLES = {"PAGERBRIDGE_SECRET_ID"}
+NONE = {"Ref": "AWS::NoValue"}
 # Whoever calls us gives up after this many seconds.
 API_LIMIT = 30
 PAGERDUTY_LIMIT = 5
@@ -72,7 +78,8 @@ class Template(unittest.TestCase):
 
     def statements(self, function):
         role = self.functions[function]["Role"]["Fn::GetAtt"][0]
-        [policy] = self.resources[role]["Properties"]["Policies"]
+        policy, with_key = self.resources[role]["Properties"]["Policies"]
+        self.assertEqual(with_key["Fn::If"][0], "HasKey")
         return policy["PolicyDocument"]["Statement"]
 
     def rounds(self):
@@ -92,7 +99,7 @@ class Template(unittest.TestCase):
         for name, function in self.functions.items():
             self.assertEqual(function["CodeUri"], f"target/lambda/{crate(name)}/bootstrap.zip")
 
-    def test_every_function_has_a_role_of_its_own_with_one_policy(self):
+    def test_every_function_has_a_role_of_its_own_with_one_policy_for_what_it_does(self):
         roles = [function["Role"]["Fn::GetAtt"][0] for function in self.functions.values()]
         self.assertEqual(len(set(roles)), len(roles))
         for name, function in self.functions.items():
@@ -100,7 +107,8 @@ class Template(unittest.TestCase):
             self.assertNotIn("Policies", function)
             for statement in self.statements(name):
                 with self.subTest(function=name, statement=statement["Sid"]):
-                    self.assertEqual(set(statement), {"Sid", "Effect", "Action", "Resource"})
+                    keys = {"Condition"} if any(action.startswith("dynamodb:") for action in statement["Action"]) else set()
+                    self.assertEqual(set(statement), {"Sid", "Effect", "Action", "Resource"} | keys)
                     for action in statement["Action"]:
                         self.assertRegex(action, r"^[a-z]+:[A-Za-z]+$")
                     self.assertIsInstance(statement["Resource"], dict, "one resource of this stack")
@@ -129,6 +137,73 @@ class Template(unittest.TestCase):
         self.assertEqual(roles("ReadWithKeyPolicy"), every)
         self.assertEqual(roles("SendWithKeyPolicy"), sends)
 
+    def test_a_key_covers_the_environment_and_every_role_may_open_it_and_nothing_else_of_lambda(self):
+        self.assertEqual(self.template["Globals"]["Function"]["KmsKeyArn"], {"Fn::If": ["HasKey", {"Ref": "KmsKeyArn"}, NONE]})
+        for role, properties in self.of_type("AWS::IAM::Role").items():
+            with self.subTest(role):
+                condition, policy, otherwise = properties["Policies"][1]["Fn::If"]
+                self.assertEqual((condition, otherwise), ("HasKey", NONE))
+                [statement] = policy["PolicyDocument"]["Statement"]
+                self.assertEqual(statement["Action"], ["kms:Decrypt"])
+                self.assertEqual(statement["Resource"], {"Ref": "KmsKeyArn"})
+                [(operator, keys)] = statement["Condition"].items()
+                [(key, arns)] = keys.items()
+                # Lambda names the function to KMS whenever it opens an environment, and no service that it calls by.
+                self.assertEqual((operator, key), ("StringLike", "kms:EncryptionContext:aws:lambda:FunctionArn"))
+                self.assertRegex(arns["Fn::Sub"], r"^arn:\$\{AWS::Partition\}:lambda:.*:\$\{AWS::AccountId\}:function:\*$")
+
+    def test_every_role_can_have_a_boundary(self):
+        roles = self.of_type("AWS::IAM::Role")
+        self.assertEqual(len(roles), len(self.functions))
+        for role, properties in roles.items():
+            boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, NONE]}
+            self.assertEqual(properties["PermissionsBoundary"], boundary, role)
+        # A role that SAM makes by itself would have none.
+        for function in self.functions.values():
+            self.assertIn("Role", function)
+
+    # -- The secrets
+
+    def test_the_secret_with_everything_keeps_its_value(self):
+        # CloudFormation would replace the value after any change of this.
+        self.assertEqual(
+            self.resources["Secret"]["Properties"]["GenerateSecretString"],
+            {
+                "SecretStringTemplate": '{"teams_client_secret": "", "pagerduty_client_secret": "", "token_keys": []}',
+                "GenerateStringKey": "session_key",
+                "PasswordLength": 64,
+                "ExcludePunctuation": True,
+            },
+        )
+
+    def test_each_function_has_a_secret_of_its_own_without_a_value(self):
+        secrets = self.of_type("AWS::SecretsManager::Secret")
+        own = {name.replace("Function", "Secret"): crate(name) for name in self.functions}
+        self.assertEqual(set(secrets), {"Secret", *own})
+        fields = json.loads(source("infra/secret-fields.json"))
+        self.assertEqual(sorted(fields), sorted(own.values()))
+        for secret, function in own.items():
+            with self.subTest(secret):
+                # What CloudFormation never had it cannot put back.
+                self.assertEqual(set(secrets[secret]), {"Description", "KmsKeyId"})
+                self.assertEqual(secrets[secret]["KmsKeyId"], secrets["Secret"]["KmsKeyId"])
+                self.assertIn(function, secrets[secret]["Description"])
+                self.assertEqual(self.template["Outputs"][secret + "Arn"]["Value"], {"Ref": secret})
+                # Copies: what counts is in the secret with everything.
+                self.assertEqual(self.resources[secret]["DeletionPolicy"], "Delete")
+
+    def test_the_fields_of_the_secrets_are_those_that_the_program_knows(self):
+        rust = source("shared/runtime/src/secrets.rs")
+        known = set(re.findall(r"^    (\w+): Option<", rust[rust.index("struct Document {") :].split("}")[0], re.MULTILINE))
+        self.assertEqual({field for fields in json.loads(source("infra/secret-fields.json")).values() for field in fields}, known)
+
+    def test_an_update_from_one_secret_is_refused_until_somebody_decides(self):
+        # With a default, it would point the functions to secrets that nobody has filled.
+        self.assertNotIn("Default", self.parameters["SecretPerFunction"])
+        self.assertEqual(self.parameters["SecretPerFunction"]["AllowedValues"], ["true", "false"])
+        condition = {"Fn::Equals": [{"Ref": "SecretPerFunction"}, "true"]}
+        self.assertEqual(self.template["Conditions"]["HasSecretPerFunction"], condition)
+
     # -- The configuration
 
     def test_the_environment_is_what_the_program_reads(self):
@@ -140,7 +215,9 @@ class Template(unittest.TestCase):
         known = dict(re.findall(r'(?:required|optional)\(\s*"(\w+)",\s*"([^"]*)"', table))
         required = set(re.findall(r'required\(\s*"(\w+)"', table))
         self.assertEqual(len(known), len(re.findall(r"\b(?:required|optional)\(", table)), "every line is understood")
-        self.assertEqual(set(self.variables) - FOREIGN_VARIABLES, set(known))
+        self.assertEqual(set(self.variables) - FOREIGN_VARIABLES, set(known) - OWN_VARIABLES)
+        for name, function in self.functions.items():
+            self.assertEqual(set(function["Environment"]["Variables"]), OWN_VARIABLES, name)
         for name, value in self.variables.items():
             parameter = self.parameters.get(value.get("Ref"), {}) if isinstance(value, dict) else {}
             if name in known and name not in required and "Default" in parameter:
@@ -188,6 +265,8 @@ class Template(unittest.TestCase):
             ("AlarmEmail", ["", "ops@example.com"], ["ops", "ops@example"]),
             ("CustomDomainName", ["", "bridge.example.com"], ["https://bridge.example.com", "bridge", "bridge.example.com/"]),
             ("KmsKeyArn", ["", f"arn:aws:kms:eu-central-1:000000000000:key/{guid}"], ["alias/a", guid]),
+            ("PermissionsBoundaryArn", ["", "arn:aws:iam::000000000000:policy/team/boundary", "arn:aws:iam::aws:policy/Managed"],
+             ["boundary", "arn:aws:iam::000000000000:role/boundary"]),
             ("WebhookReservedConcurrency", ["none", "20"], ["0", "", "-1"]),
             ("PagesReservedConcurrency", ["none", "5"], ["0", "", "-1"]),
             (

@@ -8,7 +8,7 @@ use domain::ids::TeamId;
 use domain::permission::Rank;
 use incidents::place;
 use jiff::SignedDuration;
-use runtime::{App, SecretValues};
+use runtime::{App, SecretError, SecretValues};
 use setup::{Actor, SESSION_COOKIE, SESSION_IDLE};
 use store::{Session, Via};
 
@@ -55,7 +55,7 @@ impl Cookie {
     /// `None`: the browser has none.
     pub(crate) async fn of(app: &App, headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
         let Some(secret) = runtime::cookie(headers, SESSION_COOKIE).map(str::to_owned) else { return Ok(None) };
-        let csrf = csrf(&*app.secrets.values(app.clock.now()).await?, &secret);
+        let csrf = csrf(&*app.secrets.values(app.clock.now()).await?, &secret)?;
         Ok(Some(Self { secret, csrf }))
     }
 
@@ -124,6 +124,6 @@ impl Caller {
 }
 
 /// Bound to the session; worthless without its cookie.
-fn csrf(values: &SecretValues, secret: &str) -> String {
+fn csrf(values: &SecretValues, secret: &str) -> Result<String, SecretError> {
     values.tag(&format!("configuration-page#{secret}"))
 }

@@ -5,7 +5,7 @@
 use domain::linking::{AccountLink, Purpose, Ticket, WANTED_LIFETIME, WantedAction};
 use domain::proof::{MOST_WAITING, Number, Standing};
 use jiff::Timestamp;
-use runtime::{App, SecretValues};
+use runtime::{App, OpenError, SecretValues};
 use secrecy::ExposeSecret;
 use setup::Actor;
 use store::{Activated, PersonalChat, Proof, Provisional, Via};
@@ -31,15 +31,18 @@ async fn take_code(app: &App, who: &Who, code: &str) -> Result<(), FlowError> {
         return Ok(());
     }
     let now = app.clock.now();
-    let values = app.secrets.values(now).await?;
-    let known = app.store.provisionals_of(&who.tenant, who.user()?, now).await?;
-    let fits = |proof: Proof| runtime::same_tag(proof.code.expose_secret(), code.as_bytes());
-    match known.iter().find(|known| opened(&values, known).is_some_and(fits)) {
-        Some(known) if known.standing == Standing::Waiting => link(app, who, known).await,
-        // Teams asks again when it has not heard the answer.
-        Some(known) if known.standing == Standing::Linked => Ok(()),
-        Some(_) | None => who.tell(app, &cards::sign_in_over()).await,
+    for known in app.store.provisionals_of(&who.tenant, who.user()?, now).await? {
+        let proof = opened(app, &known).await?;
+        if proof.is_some_and(|proof| runtime::same_tag(proof.code.expose_secret(), code.as_bytes())) {
+            return match known.standing {
+                Standing::Waiting => link(app, who, &known).await,
+                // Teams asks again when it has not heard the answer.
+                Standing::Linked => Ok(()),
+                Standing::Over => who.tell(app, &cards::sign_in_over()).await,
+            };
+        }
     }
+    who.tell(app, &cards::sign_in_over()).await
 }
 
 /// Somebody has written a number.
@@ -47,16 +50,14 @@ pub(crate) async fn number(app: &App, who: &Who, number: &Number) -> Result<(), 
     if !who.private {
         return who.tell(app, &cards::number_belongs_here()).await;
     }
-    let now = app.clock.now();
-    let values = app.secrets.values(now).await?;
-    let known = app.store.provisionals_of(&who.tenant, who.user()?, now).await?;
+    let known = app.store.provisionals_of(&who.tenant, who.user()?, app.clock.now()).await?;
     let waiting = known.iter().filter(|known| known.standing == Standing::Waiting).take(MOST_WAITING);
     let mut left = None;
     let mut used_up = Vec::new();
     for known in waiting {
         let Some(more) = app.store.spend_try(known).await? else { continue };
-        let fits = |proof: Proof| runtime::same_tag(proof.number.digits(), number.digits().as_bytes());
-        if opened(&values, known).is_some_and(fits) {
+        let proof = opened(app, known).await?;
+        if proof.is_some_and(|proof| runtime::same_tag(proof.number.digits(), number.digits().as_bytes())) {
             return link(app, who, known).await;
         }
         left = left.max(Some(more));
@@ -74,10 +75,16 @@ pub(crate) async fn number(app: &App, who: &Who, number: &Number) -> Result<(), 
 }
 
 /// What a log-in's page shows; `None`: it cannot be opened any more.
-fn opened(values: &SecretValues, known: &Provisional) -> Option<Proof> {
-    Proof::open(&values.token_keys, known)
-        .inspect_err(|error| tracing::warn!(error = runtime::chain(error), "proof of a log-in cannot be opened"))
-        .ok()
+async fn opened(app: &App, known: &Provisional) -> Result<Option<Proof>, FlowError> {
+    let open = |values: &SecretValues| Ok(Proof::open(values.token_keys()?, known)?);
+    match app.secrets.open(app.clock.now(), open).await {
+        Ok(proof) => Ok(Some(proof)),
+        Err(OpenError::Seal(error)) => {
+            tracing::warn!(error = runtime::chain(&error), "proof of a log-in cannot be opened");
+            Ok(None)
+        }
+        Err(OpenError::Secret(error)) => Err(error.into()),
+    }
 }
 
 /// Makes the link and tells everybody whom it concerns.

@@ -5,7 +5,7 @@ use domain::linking::{AccountLink, Ticket};
 use domain::proof::{Number, Standing, names_differ};
 use jiff::Timestamp;
 use pagerduty::oauth::{Grant, USER_SCOPES};
-use runtime::App;
+use runtime::{App, SecretValues};
 use store::seal::Sealed;
 use store::{Confirm, PendingLink, Proof, Provisional, Tokens};
 
@@ -33,7 +33,8 @@ pub(crate) async fn identify(
     };
     let tokens = Tokens { access: grant.access_token, refresh: grant.refresh_token, expires_at: grant.expires_at };
     let nonce = app.random.bytes().map_err(broken)?;
-    let sealed = tokens.seal(&secrets(app).await?.token_keys, &link, nonce).map_err(broken)?;
+    let values = secrets(app).await?;
+    let sealed = tokens.seal(values.token_keys().map_err(broken)?, &link, nonce).map_err(broken)?;
     Ok((link, sealed))
 }
 
@@ -66,8 +67,10 @@ pub(crate) async fn confirm(app: &App, browser: &str, pending: &PendingLink) -> 
         number: Number::from_random(app.random.bytes().map_err(broken)?),
     };
     let (id, nonce) = (app.random.token().map_err(broken)?, app.random.bytes().map_err(broken)?);
+    let values = secrets(app).await?;
+    let ring = values.token_keys().map_err(broken)?;
     let provisional = Provisional {
-        proof: proof.seal(&secrets(app).await?.token_keys, &pending.link, &id, nonce).map_err(broken)?,
+        proof: proof.seal(ring, &pending.link, &id, nonce).map_err(broken)?,
         id,
         ticket: pending.ticket.clone(),
         asked,
@@ -91,8 +94,8 @@ pub(crate) async fn confirm(app: &App, browser: &str, pending: &PendingLink) -> 
 pub(crate) async fn waited_for(app: &App, provisional: &Provisional) -> Result<Step, Failure> {
     match provisional.standing {
         Standing::Waiting => {
-            let values = secrets(app).await?;
-            let proof = Proof::open(&values.token_keys, provisional).map_err(broken)?;
+            let open = |values: &SecretValues| Ok(Proof::open(values.token_keys()?, provisional)?);
+            let proof = app.secrets.open(app.clock.now(), open).await.map_err(broken)?;
             Ok(Step::Waits(waiting(app, provisional, proof)))
         }
         Standing::Linked => Ok(Step::Linked(provisional.link.clone())),

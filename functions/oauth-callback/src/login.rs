@@ -45,7 +45,8 @@ pub(crate) async fn to_pagerduty(
     let state = app.random.token().map_err(broken)?;
     let pkce = Pkce::from_random(app.random.bytes().map_err(broken)?);
     let nonce = app.random.bytes().map_err(broken)?;
-    let verifier = values.token_keys.seal(pkce.verifier.expose_secret().as_bytes(), &state, nonce).map_err(broken)?;
+    let ring = values.token_keys().map_err(broken)?;
+    let verifier = ring.seal(pkce.verifier.expose_secret().as_bytes(), &state, nonce).map_err(broken)?;
     let attempt = Attempt { ticket, verifier, browser: store::secret_hash(&browser), in_teams, created_at: now };
     app.store.put_attempt(&state, &attempt).await.map_err(table)?;
     Ok(Step::ToPagerDuty { url: app.oauth.authorize_url(&state, &pkce, scopes), browser, in_teams })
@@ -63,10 +64,10 @@ pub(crate) async fn returned(app: &App, browser: Option<&str>, state: &str, code
         }
         None => None,
     };
-    let values = secrets(app).await?;
-    let verifier = values.token_keys.open(&attempt.verifier, state).map_err(broken)?;
+    let open = |values: &SecretValues| Ok(values.token_keys()?.open(&attempt.verifier, state)?);
+    let verifier = app.secrets.open(now, open).await.map_err(broken)?;
     let exchange = async |values: &SecretValues| {
-        Ok::<_, ExchangeError>(app.oauth.exchange(&values.pagerduty_client_secret, code, &verifier, now).await?)
+        Ok::<_, ExchangeError>(app.oauth.exchange(values.pagerduty_client_secret()?, code, &verifier, now).await?)
     };
     let grant = app.with_secret(exchange).await?;
     let Some((known, ticket)) = ticket else { return admin::log_in(app, &grant).await };

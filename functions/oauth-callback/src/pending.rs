@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use runtime::App;
 use store::{PendingAuthorization, PendingLink};
 
-use crate::outcome::{Failure, secrets, table};
+use crate::outcome::{Failure, broken, secrets, table};
 
 /// A log-in that waits for the person's answer.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Pending {
                 account.id, admin.user
             ),
         };
-        Ok(secrets(app).await?.tag(&shown))
+        secrets(app).await?.tag(&shown).map_err(broken)
     }
 
     /// Whether the answer comes from the page that asked this.

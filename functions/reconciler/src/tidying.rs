@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::ids::{AccountId, ServiceId, TeamId};
 use incidents::{Connected, place};
 use runtime::App;
+use store::Subscription;
 
 use crate::ReconcileError;
 
@@ -24,6 +25,7 @@ pub(crate) async fn tidy(
     let installations = app.store.teams_of_account(account).await?;
     let teams = installations.iter().map(|installation| installation.team.clone()).collect::<BTreeSet<_>>();
     let subscriptions = app.store.subscriptions_of_account(account).await?;
+    reseal(app, &subscriptions).await;
     let mut known: BTreeSet<ServiceId> = subscriptions.into_iter().map(|subscription| subscription.service).collect();
     for team in &teams {
         let connections = app.store.connections_of_team(team).await?;
@@ -52,6 +54,24 @@ pub(crate) async fn tidy(
         }
     }
     Ok((connected, tidied))
+}
+
+/// Webhook secrets that an older key has sealed are sealed anew, so that the key can be dropped. They open until then, so what
+/// fails here fails nothing else.
+async fn reseal(app: &App, subscriptions: &[Subscription]) {
+    let mut resealed = 0;
+    for subscription in subscriptions {
+        match setup::reseal_subscription(app, subscription).await {
+            Ok(done) => resealed += usize::from(done),
+            Err(error) => {
+                let error = runtime::chain(&error);
+                tracing::error!(subscription.id = %subscription.id, error, "webhook secrets not sealed anew");
+            }
+        }
+    }
+    if resealed > 0 {
+        tracing::info!(resealed, "webhook secrets sealed anew with the current key");
+    }
 }
 
 /// Whether a team belongs to the account. One that does without being listed is listed from now on.

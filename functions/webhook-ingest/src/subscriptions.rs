@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::ids::SubscriptionId;
 use jiff::{SignedDuration, Timestamp};
-use runtime::App;
+use runtime::{App, OpenError, SecretValues};
 use secrecy::SecretString;
 use store::Subscription;
 use tokio::sync::Mutex;
@@ -68,15 +68,31 @@ impl Subscriptions {
     }
 
     async fn open(&self, subscription: &Subscription, now: Timestamp) -> Result<Vec<SecretString>, Outcome> {
-        let values = self.app.secrets.values(now).await.map_err(|error| {
+        let id = subscription.id.as_str();
+        let each = |values: &SecretValues| {
+            let ring = values.webhook_keys()?;
+            let opened: Vec<_> = subscription.secrets.iter().map(|sealed| ring.open(sealed, id)).collect();
+            Ok::<_, OpenError>(opened)
+        };
+        // All of them are tried: the one that is in use may be any.
+        let every = |values: &SecretValues| Ok(each(values)?.into_iter().collect::<Result<Vec<_>, _>>()?);
+        let opened = match self.app.secrets.open(now, every).await {
+            Err(OpenError::Seal(error)) => {
+                tracing::error!(
+                    error = runtime::chain(&error),
+                    subscription.id = id,
+                    "a webhook secret cannot be opened"
+                );
+                self.app.secrets.open(now, each).await.map(|opened| opened.into_iter().flatten().collect())
+            }
+            opened => opened,
+        };
+        let opened: Vec<SecretString> = opened.map_err(|error| {
             tracing::error!(error = runtime::chain(&error), "secret cannot be read");
             Outcome::SecretsDown
         })?;
-        let aad = subscription.id.as_str();
-        let opened: Vec<_> =
-            subscription.secrets.iter().filter_map(|sealed| values.token_keys.open(sealed, aad).ok()).collect();
         if opened.is_empty() {
-            tracing::error!(subscription.id = aad, "no webhook secret of the subscription can be opened");
+            tracing::error!(subscription.id = id, "no webhook secret of the subscription can be opened");
             return Err(Outcome::SecretsDown);
         }
         Ok(opened)

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use runtime::{App, AwsClients, MAX_RECEIVES};
-use serde_json::json;
+use serde_json::{Value, json};
 use simulators::Now;
 use simulators::pagerduty::{self, PagerDuty};
 use simulators::teams::{self, Teams};
@@ -22,6 +22,8 @@ const TABLE: &str = "pagerbridge";
 pub(crate) const QUEUE: &str = "pagerbridge.fifo";
 const DEAD_LETTERS: &str = "pagerbridge-dead.fifo";
 const SECRET: &str = "pagerbridge";
+/// Which fields each function's own secret has; infra/secrets makes them from the same list.
+const FIELDS: &str = include_str!("../../secret-fields.json");
 const REGION: &str = "us-east-1";
 const APP_ID: &str = "11111111-2222-4333-8444-555555555555";
 const TENANT: &str = "99999999-8888-4777-8666-555555555555";
@@ -178,20 +180,43 @@ pub(crate) async fn prepare_aws(app: &App, clients: &AwsClients, secret: Option<
         .send()
         .await
         .context("the queue cannot be made")?;
-    let known = clients.secrets_manager.get_secret_value().secret_id(SECRET).send().await.is_ok();
-    if !known {
-        let value = match secret {
-            Some(given) => given.to_owned(),
-            None => generated_secret(app)?,
+    let known = clients.secrets_manager.get_secret_value().secret_id(SECRET).send().await.ok();
+    let value = match (known.and_then(|known| known.secret_string), secret) {
+        (Some(known), _) => known,
+        (None, Some(given)) => given.to_owned(),
+        (None, None) => generated_secret(app)?,
+    };
+    put_secrets(clients, &value).await
+}
+
+/// The name of a function's own secret.
+pub(crate) fn secret_of(function: &str) -> String {
+    format!("{SECRET}-{function}")
+}
+
+/// Stores the secret, and for each function the fields that it needs, as infra/secrets does.
+pub(crate) async fn put_secrets(clients: &AwsClients, value: &str) -> anyhow::Result<()> {
+    let document: serde_json::Map<String, Value> =
+        serde_json::from_str(value).context("the secret is no JSON object")?;
+    let mut secrets = vec![(SECRET.to_owned(), value.to_owned())];
+    for (function, fields) in serde_json::from_str::<BTreeMap<String, Vec<String>>>(FIELDS)? {
+        // Before webhooks had keys of their own, those of the tokens served.
+        let of = |field: &str| {
+            document.get(field).or_else(|| document.get("token_keys").filter(|_| field == "webhook_keys"))
         };
-        clients
-            .secrets_manager
-            .create_secret()
-            .name(SECRET)
-            .secret_string(value)
-            .send()
-            .await
-            .context("the secret cannot be made")?;
+        let own = fields.iter().filter_map(|field| Some((field.clone(), of(field)?.clone())));
+        secrets.push((secret_of(&function), Value::Object(own.collect()).to_string()));
+    }
+    for (name, value) in secrets {
+        let api = &clients.secrets_manager;
+        let put = api.put_secret_value().secret_id(&name).secret_string(&value).send().await;
+        match put.map_err(|error| error.into_service_error()) {
+            Ok(_) => {}
+            Err(error) if error.is_resource_not_found_exception() => {
+                api.create_secret().name(&name).secret_string(value).send().await.context("a secret cannot be made")?;
+            }
+            Err(error) => return Err(error).context("a secret cannot be changed"),
+        }
     }
     Ok(())
 }
@@ -201,6 +226,7 @@ fn generated_secret(app: &App) -> anyhow::Result<String> {
         "teams_client_secret": TEAMS_SECRET,
         "pagerduty_client_secret": PAGERDUTY_SECRET,
         "token_keys": [{ "id": "local-1", "key": BASE64_STANDARD.encode(app.random.bytes::<32>()?) }],
+        "webhook_keys": [{ "id": "local-webhooks-1", "key": BASE64_STANDARD.encode(app.random.bytes::<32>()?) }],
         "session_key": app.random.token()?,
     })
     .to_string())

@@ -88,8 +88,8 @@ pub struct LocalConfig {
     pub pump: Pump,
     /// Whether to serve the web page (and fetch the card renderer for it).
     pub page: bool,
-    /// Folder in which is noted which function makes which calls of AWS. Each function then has credentials, caches and
-    /// tokens of its own, as in AWS; otherwise they share them.
+    /// Folder in which is noted which function makes which calls of AWS. Each function then has credentials, a secret with its
+    /// own fields, caches and tokens of its own, as in AWS; otherwise they share them.
     pub calls: Option<PathBuf>,
     /// Whether to make the demo's world at once; otherwise [`Running::make_demo`] does.
     pub demo: bool,
@@ -230,10 +230,11 @@ fn functions(app: &dyn Fn(&str) -> Result<App, StartError>) -> Result<axum::Rout
         .merge(admin_api::router(app("admin-api")?)))
 }
 
-/// What a function of its own works with: its own credentials and nothing shared but the clock and the figures.
+/// What a function of its own works with: its own credentials, its own secret and nothing shared but the clock and the figures.
 fn as_function(app: &App, name: &str) -> Result<App, StartError> {
     let mut config = app.config.as_ref().clone();
     name.clone_into(&mut config.aws.access_key_id);
+    config.secret_id = environment::secret_of(name);
     let mut own = App::new(config, app.clock.clone())?;
     own.metrics = app.metrics.clone();
     Ok(own)
@@ -336,6 +337,14 @@ impl Running {
         if time > now {
             self.app.clock.advance(time.duration_since(now));
         }
+    }
+
+    /// Replaces the secret, and with it each function's own, as infra/secrets does. Functions notice it when they read theirs again.
+    ///
+    /// # Errors
+    /// It is no JSON object.
+    pub async fn put_secret(&self, value: &str) -> anyhow::Result<()> {
+        environment::put_secrets(&AwsClients::new(&self.app.config.aws), value).await
     }
 
     /// Writes the simulators' state into the data folder, if there is one; background tasks do it all the time.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use domain::ids::{AccountId, ServiceId};
 use jiff::SignedDuration;
-use local::operator::{AwsCli, Finding, Stack, State, examine, redrive};
+use local::operator::{AwsCli, Finding, Stack, State, examine, redrive, reseal};
 use local::{LocalConfig, Running};
 use pagerduty::rest::NewSubscription;
 use runtime::Clock;
@@ -31,15 +31,17 @@ fn fake_cli(folder: &Path, stack: &Running) -> AwsCli {
             "Outputs": [
                 { "OutputKey": "ReconcilerFunctionName", "OutputValue": "acme-reconciler" },
                 { "OutputKey": "DeadLetterQueueUrl", "OutputValue": dead_letters },
+                { "OutputKey": "SecretArn", "OutputValue": stack.environment.get("PAGERBRIDGE_SECRET_ID") },
             ],
         }]}),
     );
-    let variables: serde_json::Map<String, Value> = stack
+    let mut variables: serde_json::Map<String, Value> = stack
         .environment
         .iter()
         .filter(|(name, _)| !name.starts_with("AWS_") || name.starts_with("AWS_ENDPOINT"))
         .map(|(name, value)| (name.clone(), json!(value)))
         .collect();
+    variables.insert("PAGERBRIDGE_SECRET_ID".to_owned(), json!("pagerbridge-reconciler"));
     let arn = "arn:aws:lambda:eu-central-1:123456789012:function:acme-reconciler";
     write("get-function-configuration", &json!({ "FunctionArn": arn, "Environment": { "Variables": variables } }));
     write("export-credentials", &json!({ "AccessKeyId": "AKIAX", "SecretAccessKey": "x", "SessionToken": "y" }));
@@ -190,6 +192,20 @@ async fn the_doctor_says_from_where_webhooks_may_come() {
     let State::Fine(seen) = state(&found, "webhook sources") else { panic!("{found:#?}") };
     assert!(seen.starts_with("2 addresses or ranges only"), "{seen}");
     assert!(!wrong(&found).contains(&"routes"), "the operator's machine need not be on the list: {found:#?}");
+}
+
+#[tokio::test]
+async fn the_operator_reads_the_secret_with_everything_and_not_a_functions_own() {
+    let (stack, _folder, aws) = started().await;
+    let deployed = Stack::find(&aws, "acme").await.unwrap();
+    let values = deployed.app.secrets.values(stack.app.clock.now()).await.unwrap();
+    assert!(values.token_keys().is_ok() && values.session_key().is_ok() && values.webhook_keys().is_ok());
+    let done = reseal(&deployed.app, true).await.unwrap();
+    assert_eq!(
+        done.text, "account links: 0 with the current key\nwebhook subscriptions: 2 with the current key",
+        "of the demo"
+    );
+    assert!(done.is_complete);
 }
 
 #[tokio::test]

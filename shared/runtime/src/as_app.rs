@@ -118,7 +118,7 @@ impl AsApp<'_> {
 
     /// A new token with what PagerDuty says about it, for whoever checks the app itself.
     pub async fn new_token(self) -> Result<AppToken, AppTokenError> {
-        self.0.with_secret(async |values| self.ask_for_token(&values.pagerduty_client_secret).await).await
+        self.0.with_secret(async |values| self.ask_for_token(values.pagerduty_client_secret()?).await).await
     }
 
     async fn ask_for_token(self, secret: &SecretString) -> Result<AppToken, AppTokenError> {

@@ -104,7 +104,7 @@ macro_rules! say {
             None => &app.connector,
         };
         app.with_secret(async |values| {
-            let auth = ConnectorAuth { secret: &values.teams_client_secret, now: app.clock.now() };
+            let auth = ConnectorAuth { secret: values.teams_client_secret()?, now: app.clock.now() };
             Ok::<_, BotError>(connector.$call(&auth, $($argument),*).await?)
         })
         .await

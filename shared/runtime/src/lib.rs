@@ -42,7 +42,7 @@ pub use person::{Person, PersonError};
 pub use queue::{MAX_RECEIVES, Queue, QueueError, WakeUpCall, digest};
 pub use random::{Random, RandomError};
 pub use reads::Reads;
-pub use secrets::{SecretError, SecretValues, Secrets};
+pub use secrets::{OpenError, SecretError, SecretValues, Secrets};
 pub use source::{Source, Sources};
 pub use telemetry::{chain, log_to_stderr};
 pub use web::{NO_PAGE, cookie, page_headers, same_tag, set_cookie, with_headers};

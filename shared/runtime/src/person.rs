@@ -18,9 +18,9 @@ use pagerduty::rest::{Api, ApiError, Auth};
 use secrecy::SecretString;
 use store::seal::Sealed;
 use store::{RefreshLease, Saved, StoredLink, Tokens, Unrefreshed};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::{App, Metric, RefusesSecret, SecretValues};
+use crate::{App, Metric, OpenError, RefusesSecret, SecretValues};
 
 /// Refresh early, so that a token does not end between the check and its use.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
@@ -43,6 +43,9 @@ const SAVES: usize = 3;
 
 /// With less time left nothing is asked of PagerDuty any more: its answer would come too late.
 const LEAST_FOR_CALL: Duration = Duration::from_millis(250);
+
+/// Sealing anew can wait for the next click, and somebody waits for this one.
+const MOST_FOR_RESEALING: Duration = Duration::from_millis(300);
 
 /// PagerDuty did not do what the person asked.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,15 @@ pub enum PersonError {
     /// The stored token cannot be opened, or a new one not sealed.
     #[error(transparent)]
     Seal(#[from] store::seal::SealError),
+}
+
+impl From<OpenError> for PersonError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Secret(error) => error.into(),
+            OpenError::Seal(error) => error.into(),
+        }
+    }
 }
 
 /// Speaks to PagerDuty as a linked person, until a deadline.
@@ -158,10 +170,11 @@ impl Person<'_> {
     async fn usable(&self, rejected: bool) -> Result<SecretString, PersonError> {
         let Self { app, stored, deadline, .. } = self;
         let now = app.clock.now();
-        let values = app.secrets.values(now).await?;
-        let tokens = Tokens::open(&values.token_keys, &stored.tokens, &stored.link)?;
+        let tokens = open(app, stored).await?;
         let ends_soon = tokens.expires_at.duration_since(now) < MARGIN;
         if !ends_soon && !rejected {
+            // A refresh seals anew anyway.
+            reseal(app, stored, &tokens).await;
             return Ok(tokens.access);
         }
         let still_good = tokens.expires_at > now && !rejected;
@@ -235,8 +248,33 @@ async fn reread(app: &App, stored: &StoredLink) -> Result<SecretString, PersonEr
     if newer.tokens_version == stored.tokens_version {
         return Err(PersonError::Busy);
     }
-    let values = app.secrets.values(app.clock.now()).await?;
-    Ok(Tokens::open(&values.token_keys, &newer.tokens, &newer.link)?.access)
+    Ok(open(app, &newer).await?.access)
+}
+
+async fn open(app: &App, stored: &StoredLink) -> Result<Tokens, PersonError> {
+    let open = |values: &SecretValues| Ok(Tokens::open(values.token_keys()?, &stored.tokens, &stored.link)?);
+    Ok(app.secrets.open(app.clock.now(), open).await?)
+}
+
+/// Seals with the current key what an older one has sealed, so that it can be dropped one day. What keeps it from being done now
+/// keeps nobody from working.
+async fn reseal(app: &App, stored: &StoredLink, tokens: &Tokens) {
+    let now = app.clock.now();
+    let resealed = async {
+        let values = app.secrets.values(now).await?;
+        let ring = values.token_keys()?;
+        if ring.is_current(&stored.tokens) {
+            return Ok(());
+        }
+        let sealed = tokens.seal(ring, &stored.link, app.random.bytes()?)?;
+        app.store.reseal_tokens(stored, &sealed, now).await?;
+        Ok::<_, PersonError>(())
+    };
+    match timeout(MOST_FOR_RESEALING, resealed).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = crate::chain(&error), "tokens not sealed anew"),
+        Err(_) => tracing::warn!("tokens not sealed anew in time"),
+    }
 }
 
 async fn refresh(
@@ -251,7 +289,7 @@ async fn refresh(
     let nonce = app.random.bytes()?;
     let oauth = app.oauth.clone().with_timeout(patience);
     let ask = async |values: &SecretValues| {
-        Ok(oauth.refresh(&values.pagerduty_client_secret, refresh_token, app.clock.now()).await?)
+        Ok(oauth.refresh(values.pagerduty_client_secret()?, refresh_token, app.clock.now()).await?)
     };
     let grant = match app.with_secret(ask).await {
         Ok(grant) => grant,
@@ -264,7 +302,7 @@ async fn refresh(
     let refresh = grant.refresh_token.or_else(|| old.refresh.clone());
     let tokens = Tokens { access: grant.access_token, refresh, expires_at: grant.expires_at };
     let values = app.secrets.values(app.clock.now()).await?;
-    let sealed = tokens.seal(&values.token_keys, &stored.link, nonce)?;
+    let sealed = tokens.seal(values.token_keys()?, &stored.link, nonce)?;
     match save(app, lease, &sealed).await? {
         Saved::Yes => Ok(tokens.access),
         Saved::Overtaken => {

@@ -12,7 +12,7 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use secrecy::ExposeSecret;
 
-use crate::SecretValues;
+use crate::{SecretError, SecretValues};
 
 /// The policy of answers that are no page: a browser that shows one all the same loads and sends nothing.
 pub const NO_PAGE: &str = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
@@ -61,10 +61,9 @@ pub fn set_cookie(name: &str, value: &str, seconds: i64) -> String {
 
 impl SecretValues {
     /// A tag for `text` that only somebody with the session key can make, as 64 hexadecimal digits.
-    #[must_use]
-    pub fn tag(&self, text: &str) -> String {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.session_key.expose_secret().as_bytes());
-        hmac::sign(&key, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    pub fn tag(&self, text: &str) -> Result<String, SecretError> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.session_key()?.expose_secret().as_bytes());
+        Ok(hmac::sign(&key, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use domain::failure::Class;
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use pagerduty::rest::{CreatedSubscription, ListedSubscription, NewSubscription, SubscriptionState};
-use runtime::{App, AsAppError};
+use runtime::{App, AsAppError, OpenError, SecretValues};
 use secrecy::ExposeSecret;
 use store::Subscription;
-use store::seal::SealError;
+use store::seal::{SealError, Sealed};
 use url::Url;
 
 use crate::error::SetupError;
@@ -90,6 +90,28 @@ pub async fn mend_subscription(
     app.finish(mend).await?
 }
 
+/// Seals a subscription's webhook secrets with the current key, if an older one has sealed any. `true`: so it was.
+pub async fn reseal_subscription(app: &App, known: &Subscription) -> Result<bool, SetupError> {
+    let nonces = known.secrets.iter().map(|_| app.random.bytes()).collect::<Result<Vec<_>, _>>()?;
+    let reseal = |values: &SecretValues| {
+        let ring = values.webhook_keys()?;
+        if known.secrets.iter().all(|sealed| ring.is_current(sealed)) {
+            return Ok(None);
+        }
+        let resealed = known.secrets.iter().zip(&nonces).map(|(sealed, nonce)| {
+            let resealed = ring.reseal(sealed, known.id.as_str(), *nonce)?;
+            Ok(resealed.unwrap_or_else(|| sealed.clone()))
+        });
+        resealed.collect::<Result<Vec<Sealed>, OpenError>>().map(Some)
+    };
+    match app.secrets.open(app.clock.now(), reseal).await {
+        Ok(Some(secrets)) => Ok(app.store.reseal_subscription(known, &secrets).await?),
+        Ok(None) => Ok(false),
+        Err(OpenError::Secret(error)) => Err(error.into()),
+        Err(OpenError::Seal(error)) => Err(error.into()),
+    }
+}
+
 /// Deletes a subscription of ours at PagerDuty that no service uses. `false`: it is in use after all.
 ///
 /// # Errors
@@ -138,10 +160,10 @@ pub(crate) async fn subscribe(
         return Ok(None);
     }
     let values = app.secrets.values(now).await?;
-    let nonce = app.random.bytes()?;
+    let (ring, nonce) = (values.webhook_keys()?, app.random.bytes()?);
     let made = create(app, service, &url).await?;
     // The secret is shown this once: whatever fails from here on, the subscription must go again.
-    let sealed = values.token_keys.seal(made.secret.expose_secret().as_bytes(), made.id.as_str(), nonce);
+    let sealed = ring.seal(made.secret.expose_secret().as_bytes(), made.id.as_str(), nonce);
     let subscription = Subscription {
         id: made.id,
         account: account.clone(),

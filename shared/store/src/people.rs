@@ -211,6 +211,14 @@ impl Store {
         Ok(if self.put_if(item, condition).await? { Saved::Yes } else { Saved::Overtaken })
     }
 
+    /// Stores the same tokens, sealed anew. `false`: they have changed meanwhile, or somebody refreshes them, who seals anew.
+    pub async fn reseal_tokens(&self, stored: &StoredLink, sealed: &Sealed, now: Timestamp) -> Result<bool, Error> {
+        // As a lease that has run out may still be saved, it is left as one that nobody holds.
+        let idle = unchanged(&stored.link, stored.tokens_version, " AND lease_until < :now");
+        let item = link_item(&stored.link, sealed, stored.tokens_version)?;
+        self.put_if(item, idle.number(":now", i128::from(now.as_second()))).await
+    }
+
     /// Ends the lease without new tokens.
     pub async fn release_refresh(&self, lease: &RefreshLease, ended: Unrefreshed) -> Result<(), Error> {
         let RefreshLease { link, holder, begun_at, repeats, .. } = lease;

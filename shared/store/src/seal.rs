@@ -3,7 +3,7 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 /// A key of the ring.
@@ -50,6 +50,14 @@ pub struct Sealed {
     bytes: String,
 }
 
+impl Sealed {
+    /// The id of the key that it needs.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+}
+
 /// The keys: the first seals, all of them open.
 pub struct KeyRing(Vec<(String, LessSafeKey)>);
 
@@ -74,6 +82,25 @@ impl KeyRing {
             ring.push((id, LessSafeKey::new(key)));
         }
         if ring.is_empty() { Err(SealError::NoKey) } else { Ok(Self(ring)) }
+    }
+
+    /// Whether the current key has sealed it.
+    #[must_use]
+    pub fn is_current(&self, sealed: &Sealed) -> bool {
+        self.0.first().is_some_and(|(id, _)| id == &sealed.key_id)
+    }
+
+    /// Seals again, with the current key, what an older one has sealed for the item named by `aad`. `None`: the current one has.
+    /// A `nonce` must never be used twice.
+    ///
+    /// # Errors
+    /// [`SealError`], as opening and sealing.
+    pub fn reseal(&self, sealed: &Sealed, aad: &str, nonce: [u8; 12]) -> Result<Option<Sealed>, SealError> {
+        if self.is_current(sealed) {
+            return Ok(None);
+        }
+        let plain = self.open(sealed, aad)?;
+        self.seal(plain.expose_secret().as_bytes(), aad, nonce).map(Some)
     }
 
     /// Seals `plain` for the item named by `aad`. A `nonce` must never be used twice: pass fresh random bytes.
@@ -111,8 +138,6 @@ impl KeyRing {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn ring(keys: &[(&str, u8)]) -> KeyRing {
@@ -133,6 +158,19 @@ mod tests {
         for (name, ring, aad, expected) in cases {
             assert_eq!(ring.open(&sealed, aad).map(|s| s.expose_secret().to_owned()), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_an_older_key_has_sealed_is_sealed_anew_and_once() {
+        let old = ring(&[("a", 1)]).seal(b"secret", "x", [7; 12]).unwrap();
+        let (both, new) = (ring(&[("b", 2), ("a", 1)]), ring(&[("b", 2)]));
+        assert!(!both.is_current(&old));
+        let resealed = both.reseal(&old, "x", [8; 12]).unwrap().unwrap();
+        assert_eq!((resealed.key_id(), both.is_current(&resealed)), ("b", true));
+        assert_eq!(new.open(&resealed, "x").unwrap().expose_secret(), "secret");
+        assert_eq!(both.reseal(&resealed, "x", [9; 12]), Ok(None));
+        assert_eq!(both.reseal(&old, "y", [9; 12]), Err(SealError::Mismatch), "only where it belongs");
+        assert_eq!(new.reseal(&old, "x", [9; 12]), Err(SealError::UnknownKey("a".to_owned())));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Condition, Item, or_skip, readable};
+use crate::item::{Condition, DATA, Item, or_skip, readable, written};
 use crate::seal::Sealed;
+use crate::update::Update;
 use crate::{Error, Store, keys};
 
 /// Whose id a service's pointer holds, beside its data: conditions read it.
@@ -42,6 +43,17 @@ impl Store {
         let item = Item::new(keys::subscription(&subscription.id), "subscription", subscription)?;
         self.put(item.indexed(Some(index))).await?;
         self.put(pointer(subscription)?).await
+    }
+
+    /// Stores the same webhook secrets, sealed anew. `false`: the subscription is gone, or its secrets have changed meanwhile.
+    pub async fn reseal_subscription(&self, known: &Subscription, secrets: &[Sealed]) -> Result<bool, Error> {
+        let key = keys::subscription(&known.id);
+        let mut update = Update::default();
+        let path = format!("{}.{}", update.name(DATA), update.name("secrets"));
+        let (old, new) = (written(&key.pk, &known.secrets)?, written(&key.pk, &secrets)?);
+        let (old, new) = (update.value("old", old), update.value("new", new));
+        let update = update.set_to(format!("{path} = {new}")).if_holds(format!("{path} = {old}"));
+        Ok(self.update(&key, update).await?.is_some())
     }
 
     /// Every subscription of an account, also those that no service uses any more; one made a moment ago may be missing.

@@ -39,6 +39,12 @@ impl Update {
         self
     }
 
+    /// Sets something in the words of the expression language; names and values have been given to it before.
+    pub(crate) fn set_to(mut self, assignment: String) -> Self {
+        self.set.push(assignment);
+        self
+    }
+
     pub(crate) fn set_once(mut self, name: &str, value: AttributeValue) -> Self {
         let (name, value) = (self.name(name), self.value(name, value));
         self.set.push(format!("{name} = if_not_exists({name}, {value})"));

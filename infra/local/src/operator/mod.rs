@@ -1,8 +1,10 @@
-//! What an operator does with a deployed stack from their own machine: look for what is wrong, and redrive dead letters.
+//! What an operator does with a deployed stack from their own machine: look for what is wrong, redrive dead letters, and seal anew
+//! what older keys have sealed.
 
 mod cli;
 mod doctor;
 mod redrive;
+mod reseal;
 mod stack;
 
 use clap::{Args, Subcommand};
@@ -10,6 +12,7 @@ use clap::{Args, Subcommand};
 pub use cli::AwsCli;
 pub use doctor::{Finding, State, examine};
 pub use redrive::redrive;
+pub use reseal::{Resealed, reseal};
 pub use stack::Stack;
 
 /// A command for a deployed stack.
@@ -25,6 +28,15 @@ pub enum Command {
         /// Only count them.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Seals people's tokens and webhook secrets with the current keys, so that older ones can be dropped.
+    Reseal {
+        /// The stack.
+        #[command(flatten)]
+        which: Which,
+        /// Only count what older keys have sealed.
+        #[arg(long)]
+        check: bool,
     },
 }
 
@@ -66,6 +78,12 @@ impl Command {
                 let stack = Stack::find(&AwsCli::new(&which), &which.stack).await?;
                 print(&redrive(&stack, dry_run).await?);
                 Ok(true)
+            }
+            Self::Reseal { which, check } => {
+                let stack = Stack::find(&AwsCli::new(&which), &which.stack).await?;
+                let done = reseal(&stack.app, check).await?;
+                print(&done.text);
+                Ok(done.is_complete)
             }
         }
     }

@@ -8,8 +8,11 @@ use serde_json::Value;
 
 use super::AwsCli;
 
-/// The output that names the function whose environment is read; all functions have the same one.
+/// The output that names the function whose environment is read; but for their secrets, all functions have the same one.
 const FUNCTION: &str = "ReconcilerFunctionName";
+
+/// The output that names the secret with everything.
+const SECRET: &str = "SecretArn";
 
 /// A stack, with everything that its functions would work with.
 #[derive(Debug)]
@@ -44,8 +47,12 @@ impl Stack {
         let configuration = aws.json(&arguments).await?;
         let credentials = aws.json(&["configure", "export-credentials", "--format", "process"]).await?;
         let environment = environment(&configuration, &credentials);
-        let config = Config::from_env(&|name| environment.get(name).cloned())
+        let mut config = Config::from_env(&|name| environment.get(name).cloned())
             .with_context(|| format!("the environment of {function} is not usable"))?;
+        // The function's own has what that function needs.
+        if let Some(secret) = outputs.get(SECRET) {
+            secret.clone_into(&mut config.secret_id);
+        }
         let sqs = AwsClients::new(&config.aws).sqs;
         let status = text(stack, "/StackStatus").unwrap_or("unknown").to_owned();
         Ok(Self { name: name.to_owned(), status, outputs, parameters, app: App::new(config, Clock::System)?, sqs })

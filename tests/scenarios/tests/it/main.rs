@@ -17,6 +17,7 @@ mod belonging;
 mod browser;
 mod card;
 mod click_races;
+mod client_secrets;
 mod details_dialog;
 mod door;
 mod endpoints;

@@ -54,16 +54,13 @@ fn essence(answer: &Value) -> Value {
     }
 }
 
-/// The variables that the template gives to every function.
+/// The variables that the template gives to every function, or to each its own: no other names in it are written like them.
 fn variables_of_the_template() -> Vec<String> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
     let template = std::fs::read_to_string(template).unwrap();
-    let given = template.lines().skip_while(|line| line.trim() != "Variables:").skip(1);
-    let given = given.take_while(|line| line.starts_with("        "));
-    given
-        .filter_map(|line| line.strip_prefix("        ")?.split_once(": ").filter(|(name, _)| !name.starts_with(' ')))
-        .map(|(name, _)| name.to_owned())
-        .collect()
+    let names = template.lines().filter_map(|line| line.trim_start().split_once(": ").map(|(name, _)| name));
+    let is_variable = |name: &&str| name.contains('_') && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    names.filter(is_variable).map(str::to_owned).collect()
 }
 
 #[tokio::test]

@@ -431,7 +431,8 @@ impl World {
         let id = domain::ids::SubscriptionId::new(subscription.id.as_str()).unwrap();
         let known = app.store.subscription(&id).await.unwrap().unwrap();
         let values = app.secrets.values(app.clock.now()).await.unwrap();
-        let sealed = values.token_keys.seal(secret.as_bytes(), id.as_str(), app.random.bytes().unwrap()).unwrap();
+        let sealed =
+            values.webhook_keys().unwrap().seal(secret.as_bytes(), id.as_str(), app.random.bytes().unwrap()).unwrap();
         app.store.put_subscription(&store::Subscription { secrets: vec![sealed], ..known }).await.unwrap();
     }
 
@@ -501,7 +502,7 @@ impl World {
     }
 }
 
-fn config() -> LocalConfig {
+pub(crate) fn config() -> LocalConfig {
     LocalConfig { calls: Some(calls().to_owned()), ..LocalConfig::for_tests(Clock::manual(START)) }
 }
 
