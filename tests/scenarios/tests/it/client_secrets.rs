@@ -1,8 +1,7 @@
 //! Client secrets that were replaced and whose old ones are refused at once.
 
 use jiff::SignedDuration;
-use runtime::AwsClients;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::platform::{AdminPage, Platform};
 use crate::world::World;
@@ -11,12 +10,7 @@ const ADA: &str = "Ada Wong";
 
 /// The operator stores another client secret.
 async fn store(world: &World, name: &str, secret: &str) {
-    let app = &world.stack.app;
-    let client = AwsClients::new(&app.config.aws).secrets_manager;
-    let known = client.get_secret_value().secret_id(&app.config.secret_id).send().await.unwrap();
-    let mut values: Value = serde_json::from_str(known.secret_string().unwrap()).unwrap();
-    values[name] = json!(secret);
-    client.put_secret_value().secret_id(&app.config.secret_id).secret_string(values.to_string()).send().await.unwrap();
+    world.change_secret(|values| values[name] = json!(secret)).await;
 }
 
 async fn replace_pagerduty_secret(world: &World) {

@@ -127,7 +127,9 @@ fn rows(world: &World, admin: &AdminPage<'_>, asked: &Browser) -> Vec<Row> {
         let path = template.replace(['{', '}'], "");
         for method in ["get", "post", "patch", "delete"] {
             if methods.get(method).is_some_and(Value::is_object) {
-                rows.push(api(method.to_uppercase().leak(), &path, 401));
+                // Whoever has no session is logged out already.
+                let status = if (method, path.as_str()) == ("delete", "/session") { 204 } else { 401 };
+                rows.push(api(method.to_uppercase().leak(), &path, status));
             }
         }
     }

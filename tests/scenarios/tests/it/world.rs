@@ -425,6 +425,16 @@ impl World {
         Subscription { id, secret }
     }
 
+    /// Changes what Secrets Manager holds, as `infra/secrets` does: for every function.
+    pub(crate) async fn change_secret(&self, change: impl FnOnce(&mut Value)) {
+        let app = &self.stack.app;
+        let client = runtime::AwsClients::new(&app.config.aws).secrets_manager;
+        let known = client.get_secret_value().secret_id(&app.config.secret_id).send().await.unwrap();
+        let mut values: Value = serde_json::from_str(known.secret_string().unwrap()).unwrap();
+        change(&mut values);
+        self.stack.put_secret(&values.to_string()).await.unwrap();
+    }
+
     /// Replaces the stored secret of a subscription, as a rotation does.
     pub(crate) async fn replace_secret(&self, subscription: &Subscription, secret: &str) {
         let app = &self.stack.app;
