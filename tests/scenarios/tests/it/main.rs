@@ -22,6 +22,7 @@ mod endpoints;
 mod guide;
 mod guide_commands;
 mod guide_trouble;
+mod hostile;
 mod incidents;
 mod lambda;
 mod ledger;

@@ -1,0 +1,120 @@
+//! The stack in this process, as a stranger meets it: requests in, answers out, and what was touched for them.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, Request, header};
+use local::aws::Call;
+use local::inside::{Delays, Inside};
+use serde_json::Value;
+use simulators::teams::Flaw;
+use tower_service::Service as _;
+
+use crate::world::START;
+
+/// The second tenant whose people may use the bot.
+pub(super) const OTHER_TENANT: &str = "12121212-3434-4565-8787-909090909090";
+
+/// The stack, with its functions' routers as one.
+pub(super) struct Ground {
+    pub(super) inside: Inside,
+    router: Router,
+}
+
+/// What a request was answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+impl Ground {
+    /// Two tenants may use the bot; nothing is set up.
+    pub(super) async fn new() -> Self {
+        let tenants = "99999999-8888-4777-8666-555555555555,".to_owned() + OTHER_TENANT;
+        Self::with(&[("TEAMS_ALLOWED_TENANTS", &tenants)], None).await
+    }
+
+    /// With these variables, and somebody at all addresses but those of PagerDuty, Teams and AWS.
+    pub(super) async fn with(variables: &[(&str, &str)], elsewhere: Option<Router>) -> Self {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment: BTreeMap<String, String> = variables.collect();
+        let inside = Box::pin(Inside::compose_with(START, Delays::default(), environment, elsewhere)).await.unwrap();
+        let app = &inside.app;
+        let router = webhook_ingest::router(app.clone())
+            .merge(bot_messages::router(app.clone()))
+            .merge(oauth_callback::router(app.clone()))
+            .merge(admin_api::router(app.clone()));
+        inside.aws.watch(std::time::Duration::ZERO);
+        Self { inside, router }
+    }
+
+    pub(super) async fn ask(&self, request: Request<Body>) -> Answer {
+        let (head, body) = match self.router.clone().call(request).await {
+            Ok(response) => response.into_parts(),
+            Err(never) => match never {},
+        };
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// An activity, with a token that Teams could have sent with it.
+    pub(super) async fn activity(&self, activity: &Value) -> Answer {
+        let service_url = activity["serviceUrl"].as_str().unwrap_or_default();
+        let authorization = self.inside.teams.authorization(service_url, Flaw::None).unwrap().unwrap();
+        self.messages(Some(&authorization), activity.to_string().into_bytes()).await
+    }
+
+    /// `POST /api/messages`.
+    pub(super) async fn messages(&self, authorization: Option<&str>, body: Vec<u8>) -> Answer {
+        let mut request =
+            Request::post("/api/messages").header(header::CONTENT_TYPE, "application/json; charset=utf-8");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        self.ask(request.body(Body::from(body)).unwrap()).await
+    }
+
+    /// The calls of AWS since this was asked last.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.inside.aws.take_calls()
+    }
+
+    /// Delivers webhooks and drains channels until nothing is left to do.
+    pub(super) async fn settle(&self) {
+        let Inside { app, pagerduty, .. } = &self.inside;
+        for _ in 0..200 {
+            let delivered = pagerduty.deliver().await;
+            let batch = self.inside.receive(0).await.unwrap();
+            if delivered == 0 && batch.records.is_empty() {
+                if self.inside.queued() == 0 {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+            for message in &batch.records {
+                let receipt = message.receipt_handle.clone().unwrap();
+                let one = serde_json::json!({ "Records": [serde_json::to_value(message).unwrap()] });
+                let left = std::time::Duration::from_secs(60);
+                let response =
+                    Box::pin(notification_sender::handle(app, serde_json::from_value(one).unwrap(), left)).await;
+                if response.batch_item_failures.is_empty() {
+                    self.inside.delete(&receipt).await.unwrap();
+                }
+            }
+        }
+        panic!("the stack does not come to rest");
+    }
+}
