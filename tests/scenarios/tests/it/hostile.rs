@@ -5,5 +5,6 @@
 
 mod dice;
 mod ground;
+mod service_urls;
 mod tokens;
 mod webhooks;

@@ -1,6 +1,7 @@
 //! The stack in this process, as a stranger meets it: requests in, answers out, and what was touched for them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -57,7 +58,7 @@ impl Ground {
             .merge(bot_messages::router(app.clone()))
             .merge(oauth_callback::router(app.clone()))
             .merge(admin_api::router(app.clone()));
-        inside.aws.watch(std::time::Duration::ZERO);
+        inside.aws.watch(Duration::ZERO);
         Self { inside, router }
     }
 
@@ -94,27 +95,35 @@ impl Ground {
 
     /// Delivers webhooks and drains channels until nothing is left to do.
     pub(super) async fn settle(&self) {
-        let Inside { app, pagerduty, .. } = &self.inside;
         for _ in 0..200 {
-            let delivered = pagerduty.deliver().await;
-            let batch = self.inside.receive(0).await.unwrap();
-            if delivered == 0 && batch.records.is_empty() {
-                if self.inside.queued() == 0 {
-                    return;
-                }
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            if self.work(1).await == 0 && self.inside.queued() == 0 {
+                return;
             }
-            for message in &batch.records {
-                let receipt = message.receipt_handle.clone().unwrap();
-                let one = serde_json::json!({ "Records": [serde_json::to_value(message).unwrap()] });
-                let left = std::time::Duration::from_secs(60);
-                let response =
-                    Box::pin(notification_sender::handle(app, serde_json::from_value(one).unwrap(), left)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("the stack does not come to rest");
+    }
+
+    /// Delivers webhooks and drains channels, each so many times. Gives how much there was to do.
+    pub(super) async fn work(&self, times: usize) -> usize {
+        let Inside { app, pagerduty, .. } = &self.inside;
+        let mut done = 0;
+        for _ in 0..times {
+            done += pagerduty.deliver().await;
+            for _ in 0..self.inside.queued() {
+                let batch = self.inside.receive(0).await.unwrap();
+                let Some(receipt) = batch.records.first().and_then(|message| message.receipt_handle.clone()) else {
+                    break;
+                };
+                done += 1;
+                // A tenant is sent forty messages a second at most.
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                let response = Box::pin(notification_sender::handle(app, batch, Duration::from_secs(60))).await;
                 if response.batch_item_failures.is_empty() {
                     self.inside.delete(&receipt).await.unwrap();
                 }
             }
         }
-        panic!("the stack does not come to rest");
+        done
     }
 }
