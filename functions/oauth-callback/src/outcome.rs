@@ -43,6 +43,8 @@ pub(crate) enum Failure {
     LinkExpired,
     /// The person said no at PagerDuty.
     Denied,
+    /// PagerDuty ended the log-in for another reason, or somebody made that up in the address: nothing of ours has failed.
+    NotLetIn,
     /// The PagerDuty user belongs to another account than the one that is connected to Teams.
     WrongAccount,
     /// The PagerDuty user's role does not allow it.
@@ -59,7 +61,7 @@ pub(crate) enum Failure {
 
 /// PagerDuty led back with an error instead of a code.
 pub(crate) fn denied(error: &str) -> Failure {
-    if error == "access_denied" { Failure::Denied } else { Failure::TryAgain }
+    if error == "access_denied" { Failure::Denied } else { Failure::NotLetIn }
 }
 
 pub(crate) async fn secrets(app: &App) -> Result<Arc<SecretValues>, Failure> {

@@ -6,5 +6,8 @@
 mod dice;
 mod ground;
 mod service_urls;
+mod strangers;
+mod theirs;
 mod tokens;
 mod webhooks;
+mod wishes;
