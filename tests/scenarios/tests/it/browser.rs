@@ -36,15 +36,14 @@ impl Browser {
         self.send(self.http.post(url).form(form)).await
     }
 
-    /// What it sends in its `Cookie` header.
-    pub(crate) fn cookie_line(&self) -> String {
+    pub(crate) fn cookies(&self) -> String {
         let cookies = self.cookies.lock().unwrap();
         cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
     /// What a script of a page asks for; `csrf` goes into the header of writes.
     pub(crate) async fn api(&self, method: &str, url: &str, csrf: Option<&str>, body: Option<&Value>) -> (u16, Value) {
-        let mut request = self.http.request(method.parse().unwrap(), url).header(COOKIE, self.cookie_line());
+        let mut request = self.http.request(method.parse().unwrap(), url).header(COOKIE, self.cookies());
         if let Some(csrf) = csrf {
             request = request.header("X-PagerBridge-CSRF", csrf);
         }
@@ -69,7 +68,7 @@ impl Browser {
     }
 
     async fn send(&self, mut request: reqwest::RequestBuilder) -> Page {
-        request = request.header(COOKIE, self.cookie_line());
+        request = request.header(COOKIE, self.cookies());
         let answer = request.send().await.unwrap();
         for cookie in answer.headers().get_all(SET_COOKIE) {
             let pair = cookie.to_str().unwrap().split(';').next().unwrap();

@@ -86,7 +86,7 @@ impl<'w> Attack<'w> {
         let said = teams.message_activity(&ada, &own.channel, "x").unwrap();
         let privately = teams.message_activity(&ada, &chat, "x").unwrap();
         let bearer = teams.authorization(&teams.service_url(), Flaw::None).unwrap().unwrap();
-        let cookie = page.browser.cookie_line();
+        let cookie = page.browser.cookies();
         Self { world, app, router, asked, cookie, csrf: page.csrf.clone(), own, click, said, privately, bearer }
     }
 
