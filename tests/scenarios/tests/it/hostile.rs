@@ -7,6 +7,7 @@ mod cookies;
 mod dice;
 mod documents;
 mod ground;
+mod mutations;
 mod rotation;
 mod service_urls;
 mod strangers;

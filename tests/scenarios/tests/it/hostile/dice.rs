@@ -1,4 +1,4 @@
-//! Chance from a seed (SplitMix64), and what it does to bytes and texts.
+//! Chance from a seed (`SplitMix64`), and what it does to bytes and texts.
 
 /// The same throws for the same seed.
 pub(super) struct Dice(u64);

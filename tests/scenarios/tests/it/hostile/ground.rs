@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderMap, Request, header};
+use axum::http::{Request, header};
 use local::aws::Call;
 use local::inside::{Delays, Inside};
 use serde_json::Value;
@@ -27,18 +27,7 @@ pub(super) struct Ground {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-}
-
-impl Answer {
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
 }
 
 impl Ground {
@@ -68,7 +57,7 @@ impl Ground {
             Err(never) => match never {},
         };
         let body = to_bytes(body, usize::MAX).await.unwrap();
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        Answer { status: head.status.as_u16(), body }
     }
 
     /// An activity, with a token that Teams could have sent with it.

@@ -104,7 +104,7 @@ async fn no_secret_that_is_replaced_costs_a_webhook_or_a_click() {
         }
         world.tick(BETWEEN);
         let incident = &incidents[number % INCIDENTS];
-        let priority = if number / INCIDENTS % 2 == 0 { "P2" } else { "P3" };
+        let priority = if (number / INCIDENTS).is_multiple_of(2) { "P2" } else { "P3" };
         world.pagerduty().set_priority(incident, &ada, Some(priority));
         world.deliver_webhooks().await;
         if number % 25 == 24 {

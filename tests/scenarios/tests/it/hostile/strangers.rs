@@ -330,7 +330,7 @@ async fn who_names_what_is_not_theirs_gets_nothing_and_moves_nothing() {
     let page = AdminPage::open(&world, ADA).await;
     let ours = theirs::plant(&world, "own", TENANT, local::ACCOUNT, "own").await;
     world.settle_all().await;
-    let all = everything_of_theirs(&world).await;
+    let all = Box::pin(everything_of_theirs(&world)).await;
     for theirs in &all {
         assert!(theirs.partitions.iter().any(|partition| partition.starts_with("USER#")), "{}", theirs.place.name);
     }

@@ -18,7 +18,6 @@ use crate::world::World;
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) name: &'static str,
-    pub(super) tenant: String,
     pub(super) account: String,
     pub(super) team: String,
     pub(super) channel: String,
@@ -127,7 +126,6 @@ pub(super) async fn plant(world: &World, name: &'static str, tenant: &str, accou
     let pagerduty_user = pagerduty.add_user(&format!("{mark} {name}"), &format!("{name}@example.com"), "user");
     Place {
         name,
-        tenant: tenant.to_owned(),
         account: account.to_owned(),
         team,
         channel,
