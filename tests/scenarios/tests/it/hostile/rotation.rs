@@ -24,7 +24,7 @@ const STEPS: &[(usize, &str)] = &[
     (50, "PagerDuty signs with a second webhook secret"),
     (60, "the table has it"),
     (120, "PagerDuty signs with the new one only"),
-    (200, "the table has the new one only"),
+    (200, "both have another one from now on"),
     (250, "a token key is added"),
     (350, "it seals what is new"),
     (450, "a webhook secret is sealed with it"),
@@ -68,7 +68,11 @@ async fn take_step(world: &World, number: usize, subscription: &str, old: &str) 
         50 => pagerduty.sign_also_with(subscription, "a-new-secret"),
         60 => store_webhook_secrets(world, subscription, &[old, "a-new-secret"]).await,
         120 => pagerduty.sign_only_with(subscription, "a-new-secret"),
-        200 | 450 => store_webhook_secrets(world, subscription, &["a-new-secret"]).await,
+        200 => {
+            store_webhook_secrets(world, subscription, &["another-secret"]).await;
+            pagerduty.sign_only_with(subscription, "another-secret");
+        }
+        450 => store_webhook_secrets(world, subscription, &["another-secret"]).await,
         250 => {
             let key = json!({ "id": "another", "key": BASE64_STANDARD.encode([7; 32]) });
             change_secret(world, |document| document["token_keys"].as_array_mut().unwrap().push(key.clone())).await;
