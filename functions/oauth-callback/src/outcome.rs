@@ -86,6 +86,8 @@ pub(crate) enum Failure {
     LinkExpired,
     /// The person said no at PagerDuty.
     Denied,
+    /// PagerDuty ended the log-in for another reason, or somebody made that up in the address: nothing of ours has failed.
+    NotLetIn,
     /// The PagerDuty user belongs to another account than the one that is connected to Teams.
     WrongAccount,
     /// The link proves nothing outside of Teams, and was opened there.
@@ -106,7 +108,7 @@ pub(crate) enum Failure {
 
 /// PagerDuty led back with an error instead of a code.
 pub(crate) fn denied(error: &str) -> Failure {
-    if error == "access_denied" { Failure::Denied } else { Failure::TryAgain }
+    if error == "access_denied" { Failure::Denied } else { Failure::NotLetIn }
 }
 
 /// Why a code was not exchanged.

@@ -210,6 +210,9 @@ pub(crate) fn failed(failure: &Failure) -> Response {
         Failure::Denied => {
             (StatusCode::FORBIDDEN, NOT_NOW, Some("You did not allow PagerBridge to act for you in PagerDuty."))
         }
+        Failure::NotLetIn => {
+            (StatusCode::BAD_REQUEST, NOT_NOW, Some("PagerDuty ended the log-in. Please try again in a minute."))
+        }
         Failure::WrongAccount => (
             StatusCode::FORBIDDEN,
             NOT_NOW,

@@ -3,6 +3,7 @@
 //! In tokio's paused time all of its time is virtual: hours pass in seconds, and what overlaps in AWS overlaps here. Nobody moves
 //! messages along; whoever composes it does, see [`Inside::receive`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,17 +58,18 @@ impl Inside {
     /// # Errors
     /// A stand-in that does not start, or a variable that the functions do not take.
     pub async fn compose(start: Timestamp, delays: Delays) -> anyhow::Result<Self> {
-        Self::compose_with(start, delays, &[]).await
+        Box::pin(Self::compose_with(start, delays, BTreeMap::new(), None)).await
     }
 
-    /// The same with other variables in the functions' environment.
+    /// The same with these variables in the functions' environment, and with somebody at all other addresses.
     ///
     /// # Errors
     /// As [`Inside::compose`].
     pub async fn compose_with(
         start: Timestamp,
         delays: Delays,
-        environment: &[(&str, &str)],
+        environment: BTreeMap<String, String>,
+        elsewhere: Option<Router>,
     ) -> anyhow::Result<Self> {
         let clock = Clock::tokio(start);
         let now = super::now_of(&clock);
@@ -77,8 +79,7 @@ impl Inside {
         let aws = aws::Endpoint::inside(Arc::clone(&now), aws_url?)?;
         let pagerduty = environment::new_pagerduty(&now, &pagerduty_url, &public)?;
         let teams = environment::new_teams(&now, &teams_url, &public)?;
-        let mut config = LocalConfig::for_tests(clock.clone());
-        config.environment.extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let config = LocalConfig { environment, ..LocalConfig::for_tests(clock.clone()) };
         let variables = environment::variables(&config, &aws, &public, Some(&pagerduty), Some(&teams));
         let config = Config::from_env(&|name| variables.get(name).cloned())?;
         let clients =
@@ -86,6 +87,10 @@ impl Inside {
         let wire = wire::Inside::new(http_client()?)
             .with(&pagerduty_url, delayed(pagerduty.router(), move |_| halves(delays.pagerduty)))
             .with(&teams_url, delayed(teams.router(), move |_| (Duration::ZERO, delays.teams)));
+        let wire = match elsewhere {
+            Some(router) => wire.elsewhere(router),
+            None => wire,
+        };
         let app = App::inside(config, clock, wire.into(), clients.clone())?;
         environment::prepare_aws(&app, &clients, None).await?;
         pagerduty.deliver_to(webhook_ingest::router(app.clone()));

@@ -117,6 +117,9 @@ pub enum Unreadable {
     /// Not JSON.
     #[error("the body is not JSON")]
     NotJson,
+    /// More lists, objects and values than any event has.
+    #[error("the body has too many parts")]
+    TooManyParts,
     /// A part that every event has is missing.
     #[error("the event has no usable {0}")]
     Missing(&'static str),
@@ -124,6 +127,9 @@ pub enum Unreadable {
 
 /// Reads a body leniently: unknown types and fields are fine, and so are the nulls and gaps of real deliveries.
 pub fn parse(body: &[u8]) -> Result<Received, Unreadable> {
+    if !::wire::is_bearable(body) {
+        return Err(Unreadable::TooManyParts);
+    }
     let envelope: Value = serde_json::from_slice(body).map_err(|_| Unreadable::NotJson)?;
     let event = envelope.get("event").filter(|event| event.is_object()).ok_or(Unreadable::Missing("event"))?;
     let event_type = text(event, "event_type").ok_or(Unreadable::Missing("event type"))?;

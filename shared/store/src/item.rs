@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Misfit;
 use crate::keys::{IndexKey, Key};
-use crate::table::{EXPIRES_AT, INDEX, INDEX_PK, INDEX_SK, OPEN_INDEX, OPEN_PK, OPEN_SK, PK, SK};
+use crate::table::{EXPIRES_AT, INDEX, INDEX_PK, INDEX_SK, LONGEST_KEY, OPEN_INDEX, OPEN_PK, OPEN_SK, PK, SK};
 use crate::{Error, Store};
 
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
@@ -330,8 +330,12 @@ impl Store {
         all(query, (OPEN_PK, pk), (OPEN_SK, None)).await
     }
 
-    /// The newest `limit` items of a partition whose sort keys come before `before`.
+    /// The newest `limit` items of a partition whose sort keys come before `before`; none if no key can be like that, since it
+    /// comes out of an address that anybody can write.
     pub(crate) async fn newest(&self, pk: &str, before: Option<&str>, limit: i32) -> Result<Vec<Attributes>, Error> {
+        if before.is_some_and(|before| before.is_empty() || before.len() > LONGEST_KEY) {
+            return Ok(Vec::new());
+        }
         let mut condition = format!("{PK} = :pk");
         let mut values = HashMap::from([(":pk".to_owned(), AttributeValue::S(pk.to_owned()))]);
         if let Some(before) = before {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::cards::SeenCard;
 use crate::item::{Condition, Item, key_attributes, readable, text};
-use crate::table::{PK, SK};
+use crate::table::{LONGEST_KEY, PK, SK};
 use crate::{Error, Saved, Store, keys};
 
 /// `BatchWriteItem` takes at most so many (DynamoDB API reference).
@@ -25,9 +25,6 @@ const AT_ONCE: usize = 8;
 
 /// How often the rest is written of what DynamoDB did not write at once.
 const TRIES: usize = 5;
-
-/// DynamoDB takes no longer sort key (DynamoDB developer guide, "Quotas").
-const LONGEST_KEY: usize = 1024;
 
 /// Which storm.
 #[derive(Debug, Clone, PartialEq, Eq)]

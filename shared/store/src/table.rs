@@ -21,6 +21,9 @@ pub(crate) const STATUS: &str = "status";
 pub(crate) const SERVICE: &str = "service";
 pub(crate) const EXPIRES_AT: &str = "expires_at";
 
+/// `DynamoDB` takes no longer sort key (DynamoDB developer guide, "Quotas").
+pub(crate) const LONGEST_KEY: usize = 1024;
+
 /// Creates the table: keys `pk`/`sk`, index `GSI1` on `gsi1pk`/`gsi1sk` with whole items, slim index `GSI2` on `gsi2pk`/`gsi2sk`,
 /// billed on demand.
 ///

@@ -789,3 +789,19 @@ async fn what_is_nice_to_know_is_asked_for_so_often_in_a_minute_and_no_more() {
     assert!(store.reserve_reads(&account, 10, at(90)).await.unwrap(), "the next minute is another one");
     assert!(!store.reserve_reads(&account, 401, at(150)).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_place_that_no_key_can_have_is_an_empty_page_and_no_failure() {
+    let (store, _) = table().await;
+    let entry = AuditEntry { at: T0, who: "Ada".to_owned(), via: Via::Page, text: "did it".to_owned() };
+    store.put_audit(&account(), "1", &entry, SignedDuration::from_hours(1)).await.unwrap();
+    let day = store::ledger_day(T0);
+    for (before, found) in [("", 0), ("z".repeat(1025).as_str(), 0), ("z".repeat(1024).as_str(), 1)] {
+        let (entries, next) = store.audit(&account(), Some(before), 10, T0).await.unwrap();
+        assert_eq!((entries.len(), next), (found, None), "{}", before.len());
+        assert_eq!(store.ledger(&account(), &day, Some(before), 10, T0).await.unwrap().0, []);
+    }
+    for id in [String::new(), "x".repeat(2000)] {
+        assert_eq!(store.wanted(&tenant(), &user(), &id, T0).await.unwrap(), None);
+    }
+}

@@ -127,6 +127,9 @@ pub enum BadBody {
     /// Not JSON.
     #[error("the body is not JSON")]
     NotJson,
+    /// More lists, objects and values than any activity has.
+    #[error("the body has too many parts")]
+    TooManyParts,
     /// JSON without the few fields that every activity has.
     #[error("the body is not an activity")]
     NotAnActivity,
@@ -158,6 +161,9 @@ impl BotAuth {
         let key = self.keys.find(&token.kid, now).await.map_err(AuthError::KeysUnavailable)?;
         let key = key.ok_or(Unauthorized::UnknownKey)?;
         let claims = token.verify(&key.decoding, key.issuer)?;
+        if !::wire::is_bearable(body) {
+            return Err(BadBody::TooManyParts.into());
+        }
         let document: Value = serde_json::from_slice(body).map_err(|_| BadBody::NotJson)?;
         self.admit(&document, &claims, &key)
     }

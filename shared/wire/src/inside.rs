@@ -23,6 +23,7 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 pub struct Inside {
     client: Client,
     routers: Arc<BTreeMap<String, Router>>,
+    elsewhere: Option<Router>,
 }
 
 impl fmt::Debug for Inside {
@@ -35,7 +36,7 @@ impl Inside {
     /// `client` builds requests and never sends one.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, routers: Arc::default() }
+        Self { client, routers: Arc::default(), elsewhere: None }
     }
 
     /// The same with somebody at the host and port of `base`.
@@ -46,6 +47,12 @@ impl Inside {
         Self { routers: Arc::new(routers), ..self }
     }
 
+    /// The same with somebody at every other place: for a test that wants to know who was called. Requests have their whole address.
+    #[must_use]
+    pub fn elsewhere(self, router: Router) -> Self {
+        Self { elsewhere: Some(router), ..self }
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
@@ -53,7 +60,8 @@ impl Inside {
     /// The answer comes whole, so that the time limit covers its body as it does on the network.
     pub(crate) async fn execute(&self, request: Request) -> Result<Response, WireError> {
         let place = place(request.url());
-        let Some(mut router) = self.routers.get(&place).cloned() else { return Err(WireError::Nobody(place)) };
+        let known = self.routers.get(&place).or(self.elsewhere.as_ref()).cloned();
+        let Some(mut router) = known else { return Err(WireError::Nobody(place)) };
         let patience = request.timeout().copied().unwrap_or(DEFAULT_TIMEOUT);
         let request = axum::http::Request::<reqwest::Body>::try_from(request)?.map(Body::new);
         let answer = async {
@@ -109,6 +117,17 @@ mod tests {
         let wire = wire();
         let answer = wire.send(wire.client().post(format!("{BASE}:80/echo?a=b")).body("hello")).await.unwrap();
         assert_eq!(answer.status(), 202);
+        assert_eq!(answer.text().await.unwrap(), "hello");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_elsewhere_hears_the_rest() {
+        let Wire::Inside(inside) = wire() else { unreachable!("made above") };
+        let heard = Router::new().fallback(|request: axum::extract::Request| async move { request.uri().to_string() });
+        let wire = Wire::from(inside.elsewhere(heard));
+        let answer = wire.send(wire.client().get("https://evil.example.com:8443/a")).await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "https://evil.example.com:8443/a");
+        let answer = wire.send(wire.client().post(format!("{BASE}/echo")).body("hello")).await.unwrap();
         assert_eq!(answer.text().await.unwrap(), "hello");
     }
 

@@ -4,10 +4,12 @@
 //! there is no socket, so a test in tokio's paused time runs hours of it in seconds.
 
 mod inside;
+mod json;
 
 use reqwest::{Client, Request, RequestBuilder, Response};
 
 pub use crate::inside::Inside;
+pub use crate::json::is_bearable;
 
 /// A way out. Cloning is cheap; all clones share connections.
 #[derive(Debug, Clone)]

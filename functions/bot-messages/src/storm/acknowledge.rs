@@ -206,10 +206,14 @@ async fn all_assigned(
     person: &mut Person<'_>,
     until: Instant,
 ) -> Result<Vec<RestIncident>, PersonError> {
-    let services: Vec<ServiceId> = match &here.filter.service {
-        Some(service) => vec![service.clone()],
-        None => here.storm.followed.services.iter().map(|of| of.service.id.clone()).collect(),
-    };
+    let mut services: Vec<ServiceId> = here.storm.followed.services.iter().map(|of| of.service.id.clone()).collect();
+    if let Some(only) = &here.filter.service {
+        services.retain(|id| id == only);
+        // Of a service that has no row here, nobody is asked.
+        if services.is_empty() {
+            return Ok(Vec::new());
+        }
+    }
     let services = narrowing(&services);
     let me = person.link().pd_user.clone();
     let mut found: BTreeMap<IncidentId, RestIncident> = BTreeMap::new();

@@ -227,12 +227,15 @@ async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Re
     let Some(pause) = services.watch.wanted() else { return answer(&services, (service, operation), &body).await };
     let (began, caller) = (Instant::now(), calls::caller(&head.headers).unwrap_or_default().to_owned());
     let asking = watch::asking(service, body);
-    let said = answer(&services, (service, operation), &asking).await;
-    let (said, read_units, write_units) = watch::consumed(operation, said).await;
+    let named = watch::named(service, &asking);
+    let answered = answer(&services, (service, operation), &asking).await;
+    let (answered, watch::Said { read_units, write_units, touched }) =
+        watch::consumed(operation, &named, answered).await;
     tokio::time::sleep(pause.saturating_sub(began.elapsed())).await;
     let operation = operation.to_owned();
-    services.watch.note(Call { caller, operation, began, ended: Instant::now(), read_units, write_units });
-    said
+    let ended = Instant::now();
+    services.watch.note(Call { caller, operation, began, ended, read_units, write_units, named, touched });
+    answered
 }
 
 async fn answer(services: &Services, (service, operation): (&str, &str), body: &Bytes) -> Response {

@@ -86,7 +86,8 @@ impl Activity {
 
     fn invoke(&self) -> Inbound {
         let name = self.name.clone().unwrap_or_default();
-        let data = || self.value.get("data").cloned().unwrap_or_default();
+        // Anything else is none of ours, and would be quoted at length by whoever tries to read it.
+        let data = || self.value.get("data").filter(|data| data.is_object()).cloned().unwrap_or_default();
         match name.as_str() {
             "adaptiveCard/action" => self.click().map_or(Inbound::OtherInvoke { name }, Inbound::Click),
             "task/fetch" => Inbound::TaskFetch { data: data() },

@@ -3,11 +3,12 @@
 //!
 //! Tokens are put together by hand, so that they do not share a mistake with the library that checks them.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PSS_SHA256, RsaEncoding};
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -85,6 +86,27 @@ impl Flaw {
     ];
 }
 
+/// Who signs a forged token, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signer {
+    /// The key that signs activities now.
+    Connector,
+    /// The same key with SHA-384.
+    ConnectorSha384,
+    /// The same key with another padding.
+    ConnectorPss,
+    /// A published key that is endorsed for another channel.
+    NotEndorsed,
+    /// A key that was never published.
+    Stranger,
+    /// HMAC with the public modulus as the secret.
+    PublicModulus,
+    /// HMAC with no secret.
+    EmptySecret,
+    /// Nobody: the signature is empty.
+    Nobody,
+}
+
 /// An RSA key pair with its id.
 #[derive(Debug)]
 pub(super) struct SigningKey {
@@ -112,8 +134,12 @@ impl SigningKey {
     }
 
     fn sign(&self, message: &str) -> Option<Vec<u8>> {
+        self.sign_by(&RSA_PKCS1_SHA256, message)
+    }
+
+    fn sign_by(&self, padding: &'static dyn RsaEncoding, message: &str) -> Option<Vec<u8>> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).ok()?;
+        self.pair.sign(padding, &SystemRandom::new(), message.as_bytes(), &mut signature).ok()?;
         Some(signature)
     }
 }
@@ -149,6 +175,8 @@ static STRANGER: LazyLock<Option<Arc<SigningKey>>> = LazyLock::new(SigningKey::g
 pub(super) struct Keys {
     /// Published, oldest first; the last one signs. Empty means only the shared first one.
     published: Mutex<Vec<Arc<SigningKey>>>,
+    /// How often they were asked for.
+    asked: AtomicU32,
 }
 
 impl Keys {
@@ -164,8 +192,38 @@ impl Keys {
         *self.published.lock().unwrap_or_else(PoisonError::into_inner) = published;
     }
 
+    pub(super) fn asked(&self) -> u32 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn signing(&self) -> Option<String> {
+        self.published().last().map(|key| key.kid.clone())
+    }
+
+    pub(super) fn forge(&self, header: &str, claims: &str, signer: Signer) -> Result<String, Mistake> {
+        let missing = || Mistake::Unable("no RSA key".to_owned());
+        let good = self.published().last().cloned().ok_or_else(missing)?;
+        let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+        let unsigned = format!("{}.{}", encode(header), encode(claims));
+        let hmac_of = |secret: &[u8]| {
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), unsigned.as_bytes()).as_ref().to_vec()
+        };
+        let signature = match signer {
+            Signer::Connector => good.sign(&unsigned),
+            Signer::ConnectorSha384 => good.sign_by(&RSA_PKCS1_SHA384, &unsigned),
+            Signer::ConnectorPss => good.sign_by(&RSA_PSS_SHA256, &unsigned),
+            Signer::NotEndorsed => UNENDORSED.as_ref().and_then(|key| key.sign(&unsigned)),
+            Signer::Stranger => STRANGER.as_ref().and_then(|key| key.sign(&unsigned)),
+            Signer::PublicModulus => Some(hmac_of(&good.n)),
+            Signer::EmptySecret => Some(hmac_of(b"")),
+            Signer::Nobody => Some(Vec::new()),
+        };
+        Ok(format!("{unsigned}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature.ok_or_else(missing)?)))
+    }
+
     /// The JWKS document.
     pub(super) fn document(&self) -> Value {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let mut keys: Vec<Value> = self.published().iter().map(|key| key.jwk(&["msteams"])).collect();
         keys.extend(UNENDORSED.iter().map(|key| key.jwk(&["webchat"])));
         json!({ "keys": keys })

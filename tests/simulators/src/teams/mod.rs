@@ -43,7 +43,7 @@ mod world;
 pub use answer::{Choice, Effect, HttpAnswer, Mistake, Task};
 pub use card_actions::Wanted;
 pub use faults::Fault;
-pub use keys::Flaw;
+pub use keys::{Flaw, Signer};
 pub use model::{ChannelKind, Counters, Delivery, Message, Notice, NoticeKind, Revision, User};
 pub use throttle::Limits;
 pub use world::{ChannelInfo, TeamInfo};
@@ -179,6 +179,34 @@ impl Teams {
     /// A new key signs from now on; the old one stays published if `keep_old`.
     pub fn rotate_keys(&self, keep_old: bool) {
         self.inner.keys.rotate(keep_old);
+    }
+
+    /// The `Authorization` header of an activity for this address, right or wrong as asked.
+    ///
+    /// # Errors
+    /// The system makes no RSA key.
+    pub fn authorization(&self, service_url: &str, flaw: Flaw) -> Result<Option<String>, Mistake> {
+        self.keys().authorization(&self.options().app_id, service_url, self.now(), flaw)
+    }
+
+    /// The id of the key that signs now.
+    #[must_use]
+    pub fn signing_key(&self) -> Option<String> {
+        self.keys().signing()
+    }
+
+    /// How often somebody fetched the signing keys.
+    #[must_use]
+    pub fn key_requests(&self) -> u32 {
+        self.keys().asked()
+    }
+
+    /// A token of exactly these two texts, whatever they say: nobody but a forger needs one.
+    ///
+    /// # Errors
+    /// The system makes no RSA key.
+    pub fn forge(&self, header: &str, claims: &str, signer: Signer) -> Result<String, Mistake> {
+        self.keys().forge(header, claims, signer)
     }
 
     /// The next connector requests fail, wherever they go.

@@ -96,7 +96,8 @@ async fn explore(region: &str, number: bool) {
 
 async fn stack(region: &str, number: bool) -> Inside {
     let environment = [("PAGERDUTY_REGION", region), ("PAGERBRIDGE_LINK_NUMBER", if number { "true" } else { "false" })];
-    let inside = Inside::compose_with(world::START, Delays::default(), &environment).await.unwrap();
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let inside = Inside::compose_with(world::START, Delays::default(), environment, None).await.unwrap();
     inside.teams.set_throttling(false);
     inside.add_team("Everybody").await.unwrap();
     inside
