@@ -27,11 +27,20 @@ async function chatOf(name, prepare) {
   await page.waitForSelector("#service option", { state: "attached" });
   await page.selectOption("#you", { label: name });
   await page.click('nav button:has-text("Chat with PagerBridge")');
-  const links = page.locator('.card button:has-text("Link Accounts")');
-  const before = await links.count();
+  const before = await linksOf(page);
   await page.click('.commands button:has-text("linkUser")');
-  await links.nth(before).waitFor();
+  while ((await linksOf(page)).length === before.length) await page.waitForResponse(/\/demo\/api\/state/);
+  await page.locator('.card button:has-text("Link Accounts")').nth(before.length).waitFor();
   return { context, page };
+}
+
+/** Where the personal links lead that the person has been sent, in Teams' window. */
+function linksOf(page) {
+  return page.evaluate(async () => {
+    const user = document.querySelector("#you").value;
+    const state = await (await fetch(`/demo/api/state?user=${encodeURIComponent(user)}`)).json();
+    return state.chat.flatMap((post) => JSON.stringify(post.card ?? {}).match(/https?:[^"]*in=teams/g) ?? []);
+  });
 }
 
 /** Presses a button that opens a page, and logs in there up to the question. */
@@ -73,6 +82,25 @@ test("in Teams' window the accounts are linked without another step, and the win
   await chat.context.close();
 });
 
+test("a window of another Teams user gets neither code nor number", async () => {
+  const chat = await chatOf("Chloe Martin", withTeamsJs);
+  // As an app of somebody else would open it in Ben's Teams.
+  const url = (await linksOf(chat.page)).at(-1);
+  const [login] = await Promise.all([chat.context.waitForEvent("page"), chat.page.evaluate(async (url) => {
+    const { signIn } = await import("/demo/assets/signin.js");
+    window.handed = [];
+    signIn(url, { entra: "00000000-0000-4000-8000-000000000000", tenant: "99999999-8888-4777-8666-555555555555" }, (code) => window.handed.push(code));
+  }, url)]);
+  await login.click('main a:has-text("Ben Okafor")');
+  await login.waitForSelector("dl");
+  await login.click('button:has-text("Link accounts")');
+  await login.waitForSelector("#by-another:not([hidden])");
+  assert.match(await login.textContent("#by-another"), /belongs to another Teams user/);
+  assert.equal(await login.isVisible("#by-number"), false);
+  assert.deepEqual(await chat.page.evaluate(() => window.handed), []);
+  await chat.context.close();
+});
+
 test("a script that was changed does not run, and the number links", async () => {
   const changed = async (context) => {
     const script = await readFile(TEAMS_JS.file, "utf8");
@@ -95,11 +123,7 @@ test("a script that was changed does not run, and the number links", async () =>
 
 test("where Teams does not answer, the number is shown after three seconds", async () => {
   const chat = await chatOf("Ada Wong", withTeamsJs);
-  const url = await chat.page.evaluate(async () => {
-    const state = await (await fetch("/demo/api/state")).json();
-    const all = state.chat.flatMap((post) => JSON.stringify(post.card ?? {}).match(/https?:[^"]*in=teams/g) ?? []);
-    return all.at(-1);
-  });
+  const url = (await linksOf(chat.page)).at(-1);
   // Opened by hand: nobody answers the script.
   const login = await chat.context.newPage();
   await login.goto(url);

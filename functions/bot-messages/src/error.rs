@@ -1,7 +1,7 @@
 //! Why a flow could not go on. What people are told about it is made in `answer` and `commands`, each in one place.
 
 use incidents::{ActError, ObserveError};
-use runtime::{BotError, OnceError, PersonError, RandomError, SecretError};
+use runtime::{BotError, BrokenOff, OnceError, PersonError, RandomError, SecretError};
 use setup::SetupError;
 
 /// Why somebody has to link their accounts.
@@ -42,6 +42,9 @@ pub(crate) enum FlowError {
     /// The secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The process ends.
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
     /// The team, or the only one that could be meant, belongs to no PagerDuty account.
     #[error("nothing here is connected to a PagerDuty account")]
     NotConnected,
@@ -57,7 +60,12 @@ impl FlowError {
             Self::Teams(error) => error.class().may_pass(),
             Self::Setup(error) => error.class().may_pass(),
             Self::Marked(error) => error.class().may_pass(),
-            Self::Random(_) | Self::Once(_) | Self::Person(_) | Self::Act(_) | Self::Secret(_) => true,
+            Self::Random(_)
+            | Self::Once(_)
+            | Self::Person(_)
+            | Self::Act(_)
+            | Self::Secret(_)
+            | Self::BrokenOff(_) => true,
             Self::NotConnected | Self::NoUser => false,
         }
     }

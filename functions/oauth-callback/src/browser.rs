@@ -7,8 +7,8 @@ use setup::{SESSION_COOKIE, SESSION_LIFETIME};
 
 const COOKIE_NAME: &str = "__Host-pagerbridge-link";
 
-/// As long as a ticket lives.
-const MAX_AGE_SECONDS: i64 = 600;
+/// As long as a ticket lives that is prolonged: the page that waits must know its log-in until then.
+const MAX_AGE_SECONDS: i64 = 1200;
 
 /// The browser's secret, if it has one.
 pub(crate) fn secret(headers: &HeaderMap) -> Option<&str> {
@@ -52,6 +52,6 @@ mod tests {
     fn the_cookie_is_bound_to_host_https_and_site() {
         let response = redirect("/oauth/callback", Some("abc"));
         let cookie = response.headers().get(SET_COOKIE).unwrap().to_str().unwrap();
-        assert_eq!(cookie, "__Host-pagerbridge-link=abc; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax");
+        assert_eq!(cookie, "__Host-pagerbridge-link=abc; Path=/; Max-Age=1200; Secure; HttpOnly; SameSite=Lax");
     }
 }

@@ -106,6 +106,8 @@ pub(crate) async fn waited_for(app: &App, provisional: &Provisional) -> Result<S
 fn waiting(app: &App, Provisional { link, in_teams, .. }: &Provisional, proof: Proof) -> Waiting {
     Waiting {
         teams: link.teams_name.clone(),
+        user: link.user.clone(),
+        tenant: link.tenant.clone(),
         code: proof.code,
         number: app.config.link_number.then_some(proof.number),
         in_teams: *in_teams,

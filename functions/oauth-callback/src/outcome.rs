@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::failure::Class;
+use domain::ids::{EntraUserId, TenantId};
 use domain::linking::AccountLink;
 use domain::proof::Number;
 use pagerduty::oauth::OAuthError;
@@ -71,6 +72,9 @@ pub(crate) struct LinkQuestion {
 pub(crate) struct Waiting {
     /// As Teams shows the user whose link was followed.
     pub(crate) teams: String,
+    /// Whose link was followed, in Entra: the page gives its code to no other user's window.
+    pub(crate) user: EntraUserId,
+    pub(crate) tenant: TenantId,
     /// What the page hands over to Teams.
     pub(crate) code: SecretString,
     /// What the person may write instead; `None`: that is switched off.

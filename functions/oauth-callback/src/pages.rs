@@ -143,12 +143,15 @@ pub(crate) fn connected(team: &str) -> Response {
 
 /// Waits until Teams has named the person, and tells them how to bring that about.
 pub(crate) fn waits(waiting: &Waiting) -> Response {
-    let Waiting { teams, code, number, in_teams } = waiting;
+    let Waiting { teams, user, tenant, code, number, in_teams } = waiting;
     let by_number = by_number(teams, number.as_ref());
     let content = html! {
         @if *in_teams {
             script id="teams-js" src=(TEAMS_JS) integrity=(TEAMS_JS_INTEGRITY) crossorigin="anonymous" async {}
-            p id="by-teams" role="status" { "Teams is finishing this. The window closes by itself." }
+            p id="by-teams" role="status" hidden { "Teams is finishing this. The window closes by itself." }
+            p id="by-another" role="alert" hidden {
+                "This window belongs to another Teams user than the one whose link was opened in it. Somebody may have passed on a link to you. Nothing was linked; please close this window."
+            }
         }
         div id="by-number" hidden[*in_teams] { (by_number) }
         @if *in_teams {
@@ -157,7 +160,14 @@ pub(crate) fn waits(waiting: &Waiting) -> Response {
         noscript { p { "Then load this page again." } }
     };
     let place = if *in_teams { Place::BesideTeams } else { Place::Alone };
-    let main = html! { main data-code=(code.expose_secret()) { (framed("One more step", &content)) } };
+    let framed = framed("One more step", &content);
+    let main = html! {
+        @if *in_teams {
+            main data-code=(code.expose_secret()) data-user=(user.as_str()) data-tenant=(tenant.as_str()) { (framed) }
+        } @else {
+            main { (framed) }
+        }
+    };
     document(StatusCode::OK, "One more step", &html! { (main) script { (PreEscaped(WAIT)) } }, Scripts::Waiting(place))
 }
 
@@ -171,7 +181,7 @@ fn by_number(teams: &str, number: Option<&Number>) -> Markup {
                 p role="status" { "This page goes on by itself as soon as the number has arrived." }
             }
             None => {
-                p role="alert" { "Teams has not taken over, so nothing was linked. Please close this window and press Link Accounts in PagerBridge's private message once more." }
+                p role="alert" { "Teams has not taken over. If this window stays, please close it and press Link Accounts in PagerBridge's private message once more." }
             }
         }
     }

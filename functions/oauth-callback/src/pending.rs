@@ -43,6 +43,7 @@ impl Pending {
                 // As long as a log-in to link accounts waits for its confirmation: the person is in front of the page.
                 let expires = pending.created_at.checked_add(TICKET_LIFETIME).unwrap_or(Timestamp::MAX);
                 app.store.delete_pending(browser).await.map_err(table)?;
+                app.store.stop_waiting(browser).await.map_err(table)?;
                 app.store.put_pending_authorization(browser, pending, expires).await.map_err(table)
             }
         }

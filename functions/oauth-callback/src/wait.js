@@ -1,16 +1,27 @@
 // Waits until Teams has named the person: hands the page's code over where Teams has opened the window, and shows the number elsewhere.
 "use strict";
 const PATIENCE = 3000;
+const CONTEXT_PATIENCE = 1000;
 const CLOSES_WITHIN = 5000;
 const EVERY = 2000;
 const page = document.querySelector("main");
 const byTeams = document.getElementById("by-teams");
+const byAnother = document.getElementById("by-another");
 const byNumber = document.getElementById("by-number");
 const teams = document.getElementById("teams-js");
+const { user, tenant, code } = page.dataset;
 
-function showNumber() {
-  if (byTeams) byTeams.hidden = true;
-  byNumber.hidden = false;
+function show(part) {
+  for (const other of [byTeams, byAnother, byNumber]) if (other) other.hidden = other !== part;
+}
+
+/** Whether this window is known to be another user's. Any app in Teams can open our address in a window of its own: the code would go to
+ * that app. A client that does not say whose it is gets the code, as clients do that open it for us. */
+async function isAnothers() {
+  const silence = new Promise((resolve) => setTimeout(resolve, CONTEXT_PATIENCE));
+  const context = await Promise.race([microsoftTeams.app.getContext().catch(() => undefined), silence]);
+  const differs = (said, known) => Boolean(said) && said.toLowerCase() !== known.toLowerCase();
+  return differs(context?.user?.id, user) || differs(context?.user?.tenant?.id, tenant);
 }
 
 let begun = false;
@@ -20,18 +31,20 @@ async function handOver(late) {
   try {
     await microsoftTeams.app.initialize();
     clearTimeout(late);
-    microsoftTeams.authentication.notifySuccess(page.dataset.code);
+    if (await isAnothers()) return show(byAnother);
+    microsoftTeams.authentication.notifySuccess(code);
     // Teams closes the window now. If it stays, Teams did not take the code.
-    setTimeout(showNumber, CLOSES_WITHIN);
+    setTimeout(() => show(byNumber), CLOSES_WITHIN);
   } catch {
-    showNumber();
+    show(byNumber);
   }
 }
 
 if (teams) {
-  const late = setTimeout(showNumber, PATIENCE);
+  show(byTeams);
+  const late = setTimeout(() => show(byNumber), PATIENCE);
   teams.addEventListener("load", () => handOver(late));
-  teams.addEventListener("error", showNumber);
+  teams.addEventListener("error", () => show(byNumber));
   if (window.microsoftTeams) handOver(late);
 }
 

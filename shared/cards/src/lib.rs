@@ -37,7 +37,7 @@ pub use incident_dialogs::{DeedForm, deed_form};
 pub use mention::{Call, Called, Mention, call};
 pub use notice::{channel_gone, double_pointer, service_connected, team_connected, told};
 pub use personal::{
-    PersonalLink, link_not_made, linked, linked_already, linked_by_another, linked_sentence, no_number_wanted,
+    PersonalLink, link_unclear, linked, linked_already, linked_by_another, linked_sentence, no_number_wanted,
     nothing_to_unlink, number_belongs_here, numbers_used_up, personal_link, sign_in_over, unlinked, wrong_number,
 };
 pub use schema::AdaptiveCard;

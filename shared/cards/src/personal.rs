@@ -104,11 +104,12 @@ pub fn sign_in_over() -> Card {
     notice("Nothing was linked", vec![Plain::from(text)], Vec::new())
 }
 
-/// The log-in could not be ended for now.
+/// It is not known whether the accounts were linked.
 #[must_use]
-pub fn link_not_made() -> Card {
-    let text = "I could not finish linking your accounts just now; nothing was linked. Please try the same again in a minute.";
-    notice("Not linked yet", vec![Plain::from(text)], Vec::new())
+pub fn link_unclear() -> Card {
+    let text = "Something went wrong at the very end, so I do not know whether your accounts are linked. Please write linkUser \
+                and try once more; a second time does no harm.";
+    notice("Your link is not certain", vec![Plain::from(text)], Vec::new())
 }
 
 /// Tells a person that another Teams user is linked to the same PagerDuty user from now on.

@@ -56,7 +56,9 @@ pub struct Provisional {
 pub enum Activated {
     /// The accounts are linked.
     Linked(AccountLink),
-    /// The log-in or its ticket is over, or was used.
+    /// They were linked by this very log-in a moment ago.
+    Before,
+    /// The log-in or its ticket is over, or was used by another one.
     Over,
 }
 
@@ -136,6 +138,11 @@ impl Store {
         self.read_alive(&keys::provisional(&tenant, &user, &id), now).await
     }
 
+    /// This browser is busy with something else.
+    pub async fn stop_waiting(&self, browser: &str) -> Result<(), Error> {
+        self.take(&keys::waiting(secret_hash(browser).as_str())).await.map(drop)
+    }
+
     /// The confirmed log-ins of this user, decided or not, the newest first.
     pub async fn provisionals_of(
         &self,
@@ -189,7 +196,11 @@ impl Store {
             match sent {
                 Ok(_) => return Ok(Activated::Linked(link)),
                 Err(error) => match failed_conditions(&error) {
-                    Some(failed) if failed.iter().take(2).any(|failed| *failed) => return Ok(Activated::Over),
+                    Some(failed) if failed.iter().take(2).any(|failed| *failed) => {
+                        let known: Option<Provisional> = self.read_alive(&provisional.key(), now).await?;
+                        let linked = known.is_some_and(|known| known.standing == Standing::Linked);
+                        return Ok(if linked { Activated::Before } else { Activated::Over });
+                    }
                     // The link has changed since it was read: log-in and ticket are as good as before.
                     Some(_) => {}
                     None => return Err(Error::call("TransactWriteItems", error)),
@@ -199,10 +210,26 @@ impl Store {
         Err(Error::Contended { what: "an account link".to_owned() })
     }
 
-    /// Nothing comes of this log-in any more, nor of its ticket; the tokens are forgotten.
+    /// Counts one number less: it was the right one, and could not be used.
+    pub async fn return_try(&self, provisional: &Provisional) -> Result<(), Error> {
+        let mut update = Update::default();
+        let (spent, none) = (update.name(SPENT), update.value("none", n(0)));
+        let update = update
+            .take_one(SPENT)
+            .if_equal(STANDING, aws_sdk_dynamodb::types::AttributeValue::S(WAITING.to_owned()))
+            .if_holds(format!("{spent} > {none}"));
+        self.update(&provisional.key(), update).await.map(drop)
+    }
+
+    /// Nothing comes of this log-in any more, nor of its ticket and the other log-ins with it; their tokens are forgotten.
     pub async fn give_up(&self, provisional: &Provisional) -> Result<(), Error> {
-        if self.put_if(provisional.decided(Standing::Over)?, still_waiting()).await? {
-            self.take(&keys::ticket(provisional.ticket.as_str())).await?;
+        // First, so that none of the others becomes a link meanwhile.
+        self.take(&keys::ticket(provisional.ticket.as_str())).await?;
+        let AccountLink { tenant, user, .. } = &provisional.link;
+        for known in self.provisionals_of(tenant, user, provisional.created_at).await? {
+            if known.ticket == provisional.ticket && known.standing == Standing::Waiting {
+                self.put_if(known.decided(Standing::Over)?, still_waiting()).await?;
+            }
         }
         Ok(())
     }

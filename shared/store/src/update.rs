@@ -88,6 +88,12 @@ impl Update {
         self.add(name, 1)
     }
 
+    pub(crate) fn take_one(mut self, name: &str) -> Self {
+        let (name, less) = (self.name(name), self.value("less", n(-1)));
+        self.add.push(format!("{name} {less}"));
+        self
+    }
+
     pub(crate) fn add(mut self, name: &str, number: u64) -> Self {
         let (name, more) = (self.name(name), self.value("more", n(number)));
         self.add.push(format!("{name} {more}"));

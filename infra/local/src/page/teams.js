@@ -215,7 +215,8 @@ export function teamsSide(app) {
 
   function opened(user, activity, url) {
     const handOver = (code) => busy([], failure, () => app.post("teams/sign-in", { user, activity, code }));
-    if (signIn(url, handOver)) return { kind: "toast", text: "A window has opened: please log in there." };
+    const person = state.people.find((known) => known.id === user);
+    if (signIn(url, person, handOver)) return { kind: "toast", text: "A window has opened: please log in there." };
     return { kind: "error", text: "The browser did not let the sign-in window open." };
   }
 

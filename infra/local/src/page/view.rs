@@ -49,6 +49,9 @@ pub(super) struct View {
 struct Person {
     id: String,
     name: String,
+    /// As Teams tells it to a page in a window of theirs.
+    entra: String,
+    tenant: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -163,7 +166,15 @@ impl View {
             pagerduty_people: world.pagerduty.users().iter().map(named).collect(),
             connections: connections(world),
             problems: problems(world),
-            people: people.into_iter().map(|person| Person { id: person.id, name: person.name }).collect(),
+            people: people
+                .into_iter()
+                .map(|person| Person {
+                    id: person.id,
+                    name: person.name,
+                    entra: person.entra,
+                    tenant: person.tenant,
+                })
+                .collect(),
         })
     }
 

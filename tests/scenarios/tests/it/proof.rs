@@ -1,8 +1,9 @@
 //! A log-in links nobody before Teams has named the user whose link was followed.
 
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 
-use crate::world::{Browser, Page, World};
+use crate::world::{Browser, Fault, Page, World};
 
 const EXPIRED: &str = "We can't connect Microsoft Teams to PagerDuty. The authorization link has expired or is not valid. \
                        Return to Teams to generate a new one. You may close this window.";
@@ -18,8 +19,13 @@ async fn waiting_page(world: &World, browser: &Browser, logged_in: &str) -> Page
 
 /// The same in Teams' sign-in window.
 async fn in_the_window(world: &World, browser: &Browser) -> Page {
+    window_of(world, browser, "Ada Wong").await
+}
+
+/// The same by somebody else.
+async fn window_of(world: &World, browser: &Browser, logged_in: &str) -> Page {
     world.say("Ada Wong", "linkUser").await;
-    let login = world.pagerduty_user("Ada Wong");
+    let login = world.pagerduty_user(logged_in);
     let callback = world.from_link(browser, &world.sign_in_window("Ada Wong"), &login).await;
     let question = browser.follow(&callback).await;
     world.answer_question(browser, &question, "link").await
@@ -68,7 +74,7 @@ async fn a_link_that_was_passed_on_binds_nobody() {
     world.say("Ben Okafor", "hello").await;
     // Ada passes her link on to Ben, who believes her, logs in and says yes on the page.
     let browser = Browser::new();
-    let page = waiting_page(&world, &browser, "Ben Okafor").await;
+    let page = window_of(&world, &browser, "Ben Okafor").await;
     // Ben's own Teams is what his browser and he can speak to.
     let told = world.private_cards("Ben Okafor").len();
     world.say("Ben Okafor", &page.number).await;
@@ -101,13 +107,8 @@ async fn many_numbers_at_once_are_three_tries() {
     let chat = world.teams().personal_chat(&ada).unwrap();
     let guess = another(&page.number);
     let guesses: Vec<_> = (0..8).map(|_| world.teams().message_activity(&ada, &chat, &guess).unwrap()).collect();
-    let (a, b, c, d) = tokio::join!(
-        world.teams().send(guesses[0].clone()),
-        world.teams().send(guesses[1].clone()),
-        world.teams().send(guesses[2].clone()),
-        world.teams().send(guesses[3].clone()),
-    );
-    assert!([a, b, c, d].iter().all(|answer| answer.as_ref().unwrap().status == 200));
+    let answers = join_all(guesses.iter().map(|guess| world.teams().send(guess.clone()))).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status == 200));
     world.say("Ada Wong", &page.number).await;
     assert!(!world.is_linked("Ada Wong").await, "the three tries were used up");
     world.teams().take_complaints();
@@ -192,7 +193,7 @@ async fn the_page_names_what_nobody_can_take_and_warns_where_it_differs() {
     }
     let ada = world.person("Ada Wong").teams;
     let chat = world.teams().personal_chat(&ada).unwrap();
-    let refused = crate::world::Fault::status(403, "Forbidden");
+    let refused = Fault::status(403, "Forbidden");
     world.teams().fail_next_in(&chat, 1, &refused);
     world.say("Ada Wong", "linkUser").await;
     let question = world.log_in(&Browser::new(), "Ada Wong", "Ada Wong").await;
@@ -250,7 +251,70 @@ async fn two_log_ins_with_one_link_give_one_link() {
     assert!(world.is_linked("Ada Wong").await);
     world.say("Ada Wong", &second.number).await;
     let link = last(&world, "Ada Wong");
-    assert!(link.contains("nothing was linked"), "{link}");
+    assert!(link.contains("I am not waiting for a number"), "{link}");
+    assert_eq!(world.reload(&two).await.status, 400, "the other page has nothing to wait for");
+    world.finish();
+}
+
+#[tokio::test]
+async fn the_tries_of_one_log_in_end_the_link_and_so_the_other_log_in_with_it() {
+    let world = World::new().await;
+    world.say("Ada Wong", "linkUser").await;
+    let (one, two) = (Browser::new(), Browser::new());
+    let question = world.log_in(&one, "Ada Wong", "Ada Wong").await;
+    let first = world.answer_question(&one, &question, "link").await;
+    for _ in 0..2 {
+        world.say("Ada Wong", &another(&first.number)).await;
+    }
+    let question = world.log_in(&two, "Ada Wong", "Ada Wong").await;
+    let second = world.answer_question(&two, &question, "link").await;
+    let wrong = (0..).map(|number| format!("{number:06}")).find(|wrong| {
+        [&first, &second].iter().all(|page| page.number.replace(' ', "") != *wrong)
+    });
+    world.say("Ada Wong", &wrong.unwrap()).await;
+    assert!(last(&world, "Ada Wong").contains("None of the numbers"), "{}", last(&world, "Ada Wong"));
+    assert_eq!(world.reload(&two).await.status, 400);
+    world.finish();
+}
+
+#[tokio::test]
+async fn window_and_number_at_the_same_moment_link_once_and_say_so_once() {
+    let world = World::new().await;
+    let page = in_the_window(&world, &Browser::new()).await;
+    let told = world.private_cards("Ada Wong").len();
+    let number = page.number.replace(' ', "");
+    let (answers, (), third) = tokio::join!(
+        join_all((0..2).map(|_| world.sign_in("Ada Wong", &page.code))),
+        world.say("Ada Wong", &number),
+        world.sign_in("Ada Wong", &page.code),
+    );
+    assert_eq!((answers, third), (vec![200, 200], 200));
+    assert!(world.is_linked("Ada Wong").await);
+    let cards = world.private_cards("Ada Wong").split_off(told);
+    assert!(cards.iter().all(|card| card.shows("You've successfully linked")), "nobody hears that nothing was linked");
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_code_is_on_no_page_outside_of_teams() {
+    let world = World::new().await;
+    let page = waiting_page(&world, &Browser::new(), "Ada Wong").await;
+    assert_eq!((page.code.as_str(), page.number.is_empty()), ("", false));
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_chat_that_is_closed_keeps_the_news_from_nobody_else() {
+    let world = World::new().await;
+    world.link("Ben Okafor").await;
+    let page = window_of(&world, &Browser::new(), "Ben Okafor").await;
+    let before = world.private_cards("Ben Okafor").len();
+    let ada = world.person("Ada Wong").teams;
+    let chat = world.teams().personal_chat(&ada).unwrap();
+    world.teams().fail_next_in(&chat, 1, &Fault::status(403, "Forbidden"));
+    assert_eq!(world.sign_in("Ada Wong", &page.code).await, 200);
+    assert!(world.is_linked("Ada Wong").await);
+    assert_eq!(world.private_cards("Ben Okafor").len(), before + 1, "he is told, whether Ada can be or not");
     world.finish();
 }
 

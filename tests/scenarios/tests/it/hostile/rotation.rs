@@ -66,8 +66,7 @@ async fn take_step(world: &World, number: usize, subscription: &str, old: &str) 
         450 => store_webhook_secrets(world, subscription, &["another-secret"]).await,
         250 => {
             let key = json!({ "id": "another", "key": BASE64_STANDARD.encode([7; 32]) });
-            let add = |document: &mut Value| RINGS.map(|ring| ring_of(document, ring).push(key.clone()));
-            world.change_secret(|document| drop(add(document))).await;
+            world.change_secret(|document| RINGS.iter().for_each(|ring| ring_of(document, ring).push(key.clone()))).await;
         }
         350 => world.change_secret(|document| RINGS.iter().for_each(|ring| ring_of(document, ring).rotate_right(1))).await,
         550 => world.change_secret(|document| document["session_key"] = json!("another-session-key")).await,

@@ -193,31 +193,33 @@ impl State {
     /// A number that fits `right`, or none. It is looked for among the three newest of the writer's own.
     fn write(&mut self, side: Side, right: Option<usize>) {
         let own: Vec<usize> = (0..self.waiting.len()).rev().filter(|index| self.waiting[*index].ticket.owner == side).collect();
-        let looked_at: Vec<usize> = own.into_iter().take(3).filter(|index| self.waiting[*index].spent < 3).collect();
-        for index in &looked_at {
-            self.waiting[*index].spent += 1;
-            if Some(*index) == right {
-                return self.link(*index);
+        let mut over = Vec::new();
+        for index in own.into_iter().take(3) {
+            if self.waiting[index].spent < 3 {
+                self.waiting[index].spent += 1;
+                if Some(index) == right {
+                    return self.link(index);
+                }
+            }
+            if self.waiting[index].spent >= 3 {
+                over.push(self.waiting[index].ticket);
             }
         }
-        let over: Vec<Waiting> =
-            looked_at.iter().map(|index| self.waiting[*index].clone()).filter(|known| known.spent >= 3).collect();
-        for known in over {
-            self.waiting.retain(|other| *other != known);
-            if self.is_alive(known.ticket) {
-                self.tickets[known.ticket.owner.index()] = None;
-            }
+        over.into_iter().for_each(|ticket| self.end(ticket));
+    }
+
+    /// The link is good for nothing any more, and all log-ins with it wait for nothing.
+    fn end(&mut self, ticket: Ticket) {
+        self.waiting.retain(|known| known.ticket != ticket);
+        if self.is_alive(ticket) {
+            self.tickets[ticket.owner.index()] = None;
         }
     }
 
     fn link(&mut self, index: usize) {
         let known = self.waiting[index].clone();
-        if !self.is_alive(known.ticket) {
-            return;
-        }
-        self.waiting.remove(index);
-        self.tickets[known.ticket.owner.index()] = None;
         self.links[known.ticket.owner.index()] = Some(known.login);
+        self.end(known.ticket);
         if known.shown && matches!(self.pages[known.browser.index()], Page::Waits { .. }) {
             self.pages[known.browser.index()] = Page::Linked;
         }

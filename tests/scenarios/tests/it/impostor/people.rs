@@ -143,11 +143,8 @@ impl<'i> People<'i> {
         let message = messages.iter().rev().find(|message| message.from_bot).unwrap();
         person.message.clone_from(&message.id);
         let teams = &self.inside.teams;
-        person.link = if self.number {
-            teams.link(&person.teams, &message.id, "Open in a browser").unwrap()
-        } else {
-            teams.sign_in_window(&person.teams, &message.id, "Link Accounts").unwrap()
-        };
+        // Its page has a code beside the number.
+        person.link = teams.sign_in_window(&person.teams, &message.id, "Link Accounts").unwrap();
     }
 
     async fn say(&self, side: Side, text: &str) {
