@@ -25,22 +25,23 @@ async function chatOf(name, prepare) {
   const page = await context.newPage();
   await page.goto(stack.address);
   await page.waitForSelector("#service option", { state: "attached" });
-  await page.selectOption("#you", { label: name });
+  const [user] = await Promise.all([page.selectOption("#you", { label: name }), page.waitForResponse(/\/demo\/api\/state\?/)]);
+  await page.waitForFunction((user) => document.querySelector("#you").value === user, user[0]);
   await page.click('nav button:has-text("Chat with PagerBridge")');
-  const before = await linksOf(page);
+  const before = await linksOf(page, name);
   await page.click('.commands button:has-text("linkUser")');
-  while ((await linksOf(page)).length === before.length) await page.waitForResponse(/\/demo\/api\/state/);
+  while ((await linksOf(page, name)).length === before.length) await page.waitForResponse(/\/demo\/api\/state/);
   await page.locator('.card button:has-text("Link Accounts")').nth(before.length).waitFor();
   return { context, page };
 }
 
 /** Where the personal links lead that the person has been sent, in Teams' window. */
-function linksOf(page) {
-  return page.evaluate(async () => {
-    const user = document.querySelector("#you").value;
+function linksOf(page, name) {
+  return page.evaluate(async (name) => {
+    const user = [...document.querySelector("#you").options].find((option) => option.text === name).value;
     const state = await (await fetch(`/demo/api/state?user=${encodeURIComponent(user)}`)).json();
     return state.chat.flatMap((post) => JSON.stringify(post.card ?? {}).match(/https?:[^"]*in=teams/g) ?? []);
-  });
+  }, name);
 }
 
 /** Presses a button that opens a page, and logs in there up to the question. */
@@ -85,7 +86,7 @@ test("in Teams' window the accounts are linked without another step, and the win
 test("a window of another Teams user gets neither code nor number", async () => {
   const chat = await chatOf("Chloe Martin", withTeamsJs);
   // As an app of somebody else would open it in Ben's Teams.
-  const url = (await linksOf(chat.page)).at(-1);
+  const url = (await linksOf(chat.page, "Chloe Martin")).at(-1);
   const [login] = await Promise.all([chat.context.waitForEvent("page"), chat.page.evaluate(async (url) => {
     const { signIn } = await import("/demo/assets/signin.js");
     window.handed = [];
@@ -123,7 +124,7 @@ test("a script that was changed does not run, and the number links", async () =>
 
 test("where Teams does not answer, the number is shown after three seconds", async () => {
   const chat = await chatOf("Ada Wong", withTeamsJs);
-  const url = (await linksOf(chat.page)).at(-1);
+  const url = (await linksOf(chat.page, "Ada Wong")).at(-1);
   // Opened by hand: nobody answers the script.
   const login = await chat.context.newPage();
   await login.goto(url);
