@@ -60,12 +60,9 @@ impl FlowError {
             Self::Teams(error) => error.class().may_pass(),
             Self::Setup(error) => error.class().may_pass(),
             Self::Marked(error) => error.class().may_pass(),
-            Self::Random(_)
-            | Self::Once(_)
-            | Self::Person(_)
-            | Self::Act(_)
-            | Self::Secret(_)
-            | Self::BrokenOff(_) => true,
+            Self::Random(_) | Self::Once(_) | Self::Person(_) | Self::Act(_) | Self::Secret(_) | Self::BrokenOff(_) => {
+                true
+            }
             Self::NotConnected | Self::NoUser => false,
         }
     }

@@ -25,7 +25,7 @@ pub(crate) async fn signed_in(app: &App, who: &Who, code: &str) {
     }
     let (worker, person, code) = (app.clone(), who.clone(), code.to_owned());
     let work = app.finish(async move {
-        match take_code(&worker, &person, &code).await {
+        match Box::pin(take_code(&worker, &person, &code)).await {
             Ok(()) => {}
             Err(FlowError::Teams(error)) => {
                 tracing::warn!(error = runtime::chain(&error), "person not told what came of a sign-in");
@@ -48,7 +48,7 @@ async fn take_code(app: &App, who: &Who, code: &str) -> Result<(), FlowError> {
         let proof = if known.in_teams { opened(app, &known).await? } else { None };
         if proof.is_some_and(|proof| runtime::same_tag(proof.code.expose_secret(), code.as_bytes())) {
             return match known.standing {
-                Standing::Waiting => link(app, who, &known).await,
+                Standing::Waiting => Box::pin(link(app, who, &known)).await,
                 // Teams asks again when it has not heard the answer.
                 Standing::Linked => Ok(()),
                 Standing::Over => who.tell(app, &cards::sign_in_over()).await,
@@ -64,7 +64,7 @@ pub(crate) async fn number(app: &App, who: &Who, number: &Number) -> Result<(), 
         return who.tell(app, &cards::number_belongs_here()).await;
     }
     let (worker, person, number) = (app.clone(), who.clone(), number.clone());
-    app.finish(async move { take_number(&worker, &person, &number).await }).await?
+    app.finish(async move { Box::pin(take_number(&worker, &person, &number)).await }).await?
 }
 
 async fn take_number(app: &App, who: &Who, number: &Number) -> Result<(), FlowError> {
@@ -74,7 +74,7 @@ async fn take_number(app: &App, who: &Who, number: &Number) -> Result<(), FlowEr
     for waiting in known.iter().filter(|known| known.standing == Standing::Waiting).take(MOST_WAITING) {
         match app.store.spend_try(waiting).await? {
             Some(_) if fits(app, waiting, number).await? => {
-                let linked = link(app, who, waiting).await;
+                let linked = Box::pin(link(app, who, waiting)).await;
                 if linked.is_err() {
                     // It was the right one, so it may be written again.
                     app.store.return_try(waiting).await?;
@@ -139,7 +139,10 @@ async fn link(app: &App, who: &Who, known: &Provisional) -> Result<(), FlowError
             tracing::info!(user.id = %link.user, pagerduty.user = %link.pd_user, "accounts linked");
             // Others with the same personal link have nothing to wait for any more.
             if let Err(error) = app.store.give_up(known).await {
-                tracing::warn!(error = runtime::chain(&error), "other log-ins with the same link run out by themselves");
+                tracing::warn!(
+                    error = runtime::chain(&error),
+                    "other log-ins with the same link run out by themselves"
+                );
             }
             tokio::join!(tell(app, who, known, &link), tell_others(app, who, known, &link), note(app, known, &link));
             Ok(())

@@ -97,7 +97,7 @@ async fn start(State(app): State<App>, Query(query): Query<Start>, headers: Head
 async fn callback(State(app): State<App>, Query(query): Query<Callback>, headers: HeaderMap) -> Response {
     let browser = browser::secret(&headers);
     if query.wait.is_some() {
-        return pages::standing(standing(&app, browser).await);
+        return pages::standing(&standing(&app, browser).await);
     }
     let step = match (query.state, query.code, query.error) {
         (Some(state), Some(code), _) => Box::pin(login::returned(&app, browser, &state, &code)).await,
@@ -165,9 +165,7 @@ fn shown(step: Result<Step, Failure>) -> Response {
         Ok(Step::ToPagerDuty { url, browser, .. }) => browser::redirect(url.as_str(), Some(&browser)),
         Ok(Step::ToConfirmation { .. }) => browser::redirect("/oauth/callback", None),
         Ok(Step::Ask { question, csrf, .. }) => pages::ask(&question, &csrf),
-        Ok(Step::Connected { team, session }) => {
-            browser::with_session(pages::connected(&team), &session)
-        }
+        Ok(Step::Connected { team, session }) => browser::with_session(pages::connected(&team), &session),
         Ok(Step::LoggedIn { session }) => browser::with_session(browser::redirect("/admin", None), &session),
         Ok(Step::Waits(waiting)) => pages::waits(&waiting),
         Ok(Step::Linked(link)) => pages::linked(&link),

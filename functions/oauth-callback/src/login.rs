@@ -12,12 +12,7 @@ use crate::{admin, link};
 
 /// Opens a log-in for a ticket; any number of times, since nothing is consumed.
 /// `in_teams`: by the sign-in button of Teams.
-pub(crate) async fn start(
-    app: &App,
-    ticket: &str,
-    browser: Option<String>,
-    in_teams: bool,
-) -> Result<Step, Failure> {
+pub(crate) async fn start(app: &App, ticket: &str, browser: Option<String>, in_teams: bool) -> Result<Step, Failure> {
     let now = app.clock.now();
     let Some(known) = app.store.ticket(ticket, now).await.map_err(table)? else {
         admin::renew(app, ticket).await;

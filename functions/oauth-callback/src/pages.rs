@@ -56,7 +56,9 @@ pub(crate) fn ask(question: &Question, csrf: &str) -> Response {
                 ("PagerDuty account", account),
                 ("You are", admin),
             ],
-            warnings: &["If you do not know this team, choose Cancel: somebody may have passed on a link to you.".to_owned()],
+            warnings: &[
+                "If you do not know this team, choose Cancel: somebody may have passed on a link to you.".to_owned()
+            ],
             yes: "Connect team",
             csrf,
         }),
@@ -88,7 +90,9 @@ fn ask_to_link(question: &LinkQuestion, csrf: &str) -> Response {
             others.join(", ")
         ));
     }
-    warnings.push("If you are not both of them, choose Cancel: somebody else's link may have been passed on to you.".to_owned());
+    warnings.push(
+        "If you are not both of them, choose Cancel: somebody else's link may have been passed on to you.".to_owned(),
+    );
     form(&Form {
         title: "Link your accounts?",
         means: "Everything that this person does with PagerDuty cards in Microsoft Teams will happen in the name of this PagerDuty user.",
@@ -188,7 +192,7 @@ fn by_number(teams: &str, number: Option<&Number>) -> Markup {
 }
 
 /// How the log-in stands that a waiting page asks for.
-pub(crate) fn standing(standing: Result<Standing, Failure>) -> Response {
+pub(crate) fn standing(standing: &Result<Standing, Failure>) -> Response {
     let (status, link) = match standing {
         Ok(Standing::Waiting) => (StatusCode::OK, "waiting"),
         Ok(Standing::Linked) => (StatusCode::OK, "linked"),
@@ -334,11 +338,9 @@ fn headers(scripts: Scripts) -> [(HeaderName, String); 7] {
     match scripts {
         Scripts::None => Ok(()),
         Scripts::Waiting(Place::Alone) => write!(policy, "; script-src '{}'; connect-src 'self'", digest_of(WAIT)),
-        Scripts::Waiting(Place::BesideTeams) => write!(
-            policy,
-            "; script-src '{}' {TEAMS_JS}; connect-src 'self' {TEAMS_ORIGINS}",
-            digest_of(WAIT)
-        ),
+        Scripts::Waiting(Place::BesideTeams) => {
+            write!(policy, "; script-src '{}' {TEAMS_JS}; connect-src 'self' {TEAMS_ORIGINS}", digest_of(WAIT))
+        }
     }
     .unwrap_or_default();
     runtime::page_headers(policy)

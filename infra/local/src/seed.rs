@@ -72,11 +72,7 @@ pub(crate) async fn demo(app: &App, pagerduty: &PagerDuty, teams: &Teams) -> any
         .map(|(name, email, role)| {
             let user = teams.add_user(name);
             teams.set_email(&user, email);
-            DemoPerson {
-                name: (*name).to_owned(),
-                teams: user,
-                pagerduty: pagerduty.add_user(name, email, role),
-            }
+            DemoPerson { name: (*name).to_owned(), teams: user, pagerduty: pagerduty.add_user(name, email, role) }
         })
         .collect();
     let installer = teams.add_user(INSTALLER);

@@ -224,7 +224,10 @@ fn private_cards() {
     assert_json_snapshot!("no_number_wanted", crate::no_number_wanted());
     assert_json_snapshot!("number_belongs_here", crate::number_belongs_here());
     assert_json_snapshot!("sign_in_over", crate::sign_in_over());
-    assert_json_snapshot!("linked_by_another", crate::linked_by_another(&link(), "Mallory", Some("mallory@example.com")));
+    assert_json_snapshot!(
+        "linked_by_another",
+        crate::linked_by_another(&link(), "Mallory", Some("mallory@example.com"))
+    );
     assert_json_snapshot!("linked", crate::linked(&link(), Some((&wanted(), "w4nt3d"))));
     assert_json_snapshot!("linked_already", crate::linked_already(&[link()]));
     assert_json_snapshot!("unlinked", crate::unlinked(&[link()]));

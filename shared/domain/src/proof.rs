@@ -119,9 +119,7 @@ mod tests {
 
     #[test]
     fn a_number_has_six_digits_and_hides_in_logs() {
-        for (bytes, shown) in
-            [([0; 8], "000 000"), ([1, 0, 0, 0, 0, 0, 0, 0], "000 001"), ([0xff; 8], "551 615")]
-        {
+        for (bytes, shown) in [([0; 8], "000 000"), ([1, 0, 0, 0, 0, 0, 0, 0], "000 001"), ([0xff; 8], "551 615")] {
             let number = Number::from_random(bytes);
             assert_eq!((number.to_string().as_str(), format!("{number:?}").as_str()), (shown, "Number"));
             assert_eq!(Number::read(shown), Some(number));

@@ -480,7 +480,8 @@ mod tests {
             ("the second thing that does not", None, 9, RENEW_AFTER, true),
             ("nor does Secrets Manager answer", Some(20), 21, RENEW_AFTER, true),
         ] {
-            let cached = Cached { values: Arc::clone(&values), read_at: at(0), failed_at: failed.map(at), forced_at: None };
+            let cached =
+                Cached { values: Arc::clone(&values), read_at: at(0), failed_at: failed.map(at), forced_at: None };
             assert_eq!(cached.serves(at_most, at(age)), serves, "{name}");
         }
     }

@@ -30,6 +30,5 @@ pub use services::{find_services, service};
 pub use session::{SESSION_COOKIE, SESSION_IDLE, SESSION_LIFETIME};
 pub use subscription::{
     OwnSubscriptions, SubscriptionEnd, end_unused, mend_subscription, own_subscriptions, remove_orphan,
-    reseal_subscription,
-    subscription_state,
+    reseal_subscription, subscription_state,
 };

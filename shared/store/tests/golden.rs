@@ -21,10 +21,10 @@ use domain::incident::{
     Actor, Happening, IncidentEvent, IncidentRecord, Priority, RecordVersion, ServiceRef, Snapshot, Status, Urgency,
 };
 use domain::ledger::Progress;
-use domain::proof::Standing;
 use domain::linking::{Purpose, Ticket, Wanted, WantedAction};
 use domain::permission::Rank as Role;
 use domain::plan::{CardKey, CardRecord, Doubt};
+use domain::proof::Standing;
 use domain::round::Round;
 use jiff::{SignedDuration, Timestamp};
 use store::{Held, Once, OnceKey, OpenIncident, Saved, Store, Via, secret_hash};

@@ -12,9 +12,7 @@ use domain::linking::{AccountLink, Purpose, Ticket};
 use domain::proof::Standing;
 use jiff::{SignedDuration, Timestamp};
 use store::seal::{KeyRing, Sealed, TokenKey};
-use store::{
-    Attempt, Once, OnceKey, PendingLink, Provisional, RefreshLease, Saved, Store, Unrefreshed, secret_hash,
-};
+use store::{Attempt, Once, OnceKey, PendingLink, Provisional, RefreshLease, Saved, Store, Unrefreshed, secret_hash};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -396,7 +396,11 @@ async fn a_proven_log_in_becomes_exactly_one_link() {
     let (one, two) = tokio::join!(store.activate(&waiting, at(1)), store.activate(&waiting, at(1)));
     let outcomes = [one.unwrap(), two.unwrap()];
     let made = AccountLink { linked_at: at(1), ..link() };
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Activated::Linked(made.clone())).count(), 1, "{outcomes:?}");
+    assert_eq!(
+        outcomes.iter().filter(|outcome| **outcome == Activated::Linked(made.clone())).count(),
+        1,
+        "{outcomes:?}"
+    );
     assert_eq!(store.ticket("canary-ticket", T0).await.unwrap(), None);
     let shown = store.waited_for("canary-browser", T0).await.unwrap().unwrap();
     assert_eq!((shown.standing, shown.tokens), (Standing::Linked, None), "for the page; the tokens are in the link");

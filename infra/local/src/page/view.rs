@@ -168,12 +168,7 @@ impl View {
             problems: problems(world),
             people: people
                 .into_iter()
-                .map(|person| Person {
-                    id: person.id,
-                    name: person.name,
-                    entra: person.entra,
-                    tenant: person.tenant,
-                })
+                .map(|person| Person { id: person.id, name: person.name, entra: person.entra, tenant: person.tenant })
                 .collect(),
         })
     }

@@ -26,7 +26,7 @@ async fn in_the_window(world: &World, browser: &Browser) -> Page {
 async fn window_of(world: &World, browser: &Browser, logged_in: &str) -> Page {
     world.say("Ada Wong", "linkUser").await;
     let login = world.pagerduty_user(logged_in);
-    let callback = world.from_link(browser, &world.sign_in_window("Ada Wong"), &login).await;
+    let callback = world.follow_link(browser, &world.sign_in_window("Ada Wong"), &login).await;
     let question = browser.follow(&callback).await;
     world.answer_question(browser, &question, "link").await
 }
@@ -95,7 +95,11 @@ async fn a_link_that_was_passed_on_binds_nobody() {
     assert!(!world.is_linked("Ada Wong").await);
     let over = world.reload(&browser).await;
     assert_eq!((over.status, over.text.contains(EXPIRED)), (400, true));
-    assert_eq!(browser.get(&world.message_with_link("Ada Wong").link()).await.status, 400, "three tries, then a new link");
+    assert_eq!(
+        browser.get(&world.message_with_link("Ada Wong").link()).await.status,
+        400,
+        "three tries, then a new link"
+    );
     world.finish();
 }
 
@@ -168,7 +172,7 @@ async fn with_the_number_switched_off_only_the_window_links() {
     let elsewhere = Browser::new().get(&window.replace("&in=teams", "")).await;
     assert_eq!((elsewhere.status, elsewhere.text.contains("works in Teams only")), (403, true), "{}", elsewhere.text);
     let browser = Browser::new();
-    let callback = world.from_link(&browser, &window, &world.pagerduty_user("Ada Wong")).await;
+    let callback = world.follow_link(&browser, &window, &world.pagerduty_user("Ada Wong")).await;
     let question = browser.follow(&callback).await;
     let page = world.answer_question(&browser, &question, "link").await;
     assert_eq!(page.number, "", "{}", page.text);
@@ -268,9 +272,9 @@ async fn the_tries_of_one_log_in_end_the_link_and_so_the_other_log_in_with_it() 
     }
     let question = world.log_in(&two, "Ada Wong", "Ada Wong").await;
     let second = world.answer_question(&two, &question, "link").await;
-    let wrong = (0..).map(|number| format!("{number:06}")).find(|wrong| {
-        [&first, &second].iter().all(|page| page.number.replace(' ', "") != *wrong)
-    });
+    let wrong = (0..)
+        .map(|number| format!("{number:06}"))
+        .find(|wrong| [&first, &second].iter().all(|page| page.number.replace(' ', "") != *wrong));
     world.say("Ada Wong", &wrong.unwrap()).await;
     assert!(last(&world, "Ada Wong").contains("None of the numbers"), "{}", last(&world, "Ada Wong"));
     assert_eq!(world.reload(&two).await.status, 400);
@@ -340,7 +344,7 @@ async fn microsofts_script_is_allowed_on_the_page_in_the_window_alone() {
     let opener = |page: &Page| page.headers["cross-origin-opener-policy"].to_str().unwrap().to_owned();
     let page = in_the_window(&world, &Browser::new()).await;
     let script = "https://res.cdn.office.net/teams-js/2.58.0/js/MicrosoftTeams.min.js";
-    assert!(policy(&page).contains(&format!("script-src 'sha256-")) && policy(&page).contains(script), "{}", policy(&page));
+    assert!(policy(&page).contains("script-src 'sha256-") && policy(&page).contains(script), "{}", policy(&page));
     assert!(page.text.contains("integrity=\"sha384-") && page.text.contains("crossorigin=\"anonymous\""));
     assert_eq!(opener(&page), "unsafe-none", "the tie to Teams' window must not be cut");
     let browser = Browser::new();

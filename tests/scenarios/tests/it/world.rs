@@ -335,11 +335,11 @@ impl World {
     }
 
     pub(crate) async fn at_pagerduty(&self, browser: &Browser, who: &str, login: &str) -> String {
-        self.from_link(browser, &self.message_with_link(who).link(), login).await
+        self.follow_link(browser, &self.message_with_link(who).link(), login).await
     }
 
     /// From a personal link up to the address that PagerDuty leads back to.
-    pub(crate) async fn from_link(&self, browser: &Browser, link: &str, login: &str) -> String {
+    pub(crate) async fn follow_link(&self, browser: &Browser, link: &str, login: &str) -> String {
         let start = browser.get(link).await;
         assert_eq!(start.status, 303, "{}", start.text);
         let mut authorize = Url::parse(&start.location.unwrap()).unwrap();

@@ -46,8 +46,9 @@ async fn store_webhook_secrets(world: &World, id: &str, secrets: &[&str]) {
     let app = runtime::App::new(world.stack.app.config.as_ref().clone(), world.stack.app.clock.clone()).unwrap();
     let id = SubscriptionId::new(id).unwrap();
     let values = app.secrets.values(app.clock.now()).await.unwrap();
-    let seal =
-        |secret: &&str| values.webhook_keys().unwrap().seal(secret.as_bytes(), id.as_str(), app.random.bytes().unwrap()).unwrap();
+    let seal = |secret: &&str| {
+        values.webhook_keys().unwrap().seal(secret.as_bytes(), id.as_str(), app.random.bytes().unwrap()).unwrap()
+    };
     let known = app.store.subscription(&id).await.unwrap().unwrap();
     let sealed = secrets.iter().map(seal).collect();
     app.store.put_subscription(&store::Subscription { secrets: sealed, ..known }).await.unwrap();
@@ -66,9 +67,13 @@ async fn take_step(world: &World, number: usize, subscription: &str, old: &str) 
         450 => store_webhook_secrets(world, subscription, &["another-secret"]).await,
         250 => {
             let key = json!({ "id": "another", "key": BASE64_STANDARD.encode([7; 32]) });
-            world.change_secret(|document| RINGS.iter().for_each(|ring| ring_of(document, ring).push(key.clone()))).await;
+            world
+                .change_secret(|document| RINGS.iter().for_each(|ring| ring_of(document, ring).push(key.clone())))
+                .await;
         }
-        350 => world.change_secret(|document| RINGS.iter().for_each(|ring| ring_of(document, ring).rotate_right(1))).await,
+        350 => {
+            world.change_secret(|document| RINGS.iter().for_each(|ring| ring_of(document, ring).rotate_right(1))).await
+        }
         550 => world.change_secret(|document| document["session_key"] = json!("another-session-key")).await,
         600 => {
             world.change_secret(|document| document["pagerduty_client_secret"] = json!("another-of-pagerduty")).await;

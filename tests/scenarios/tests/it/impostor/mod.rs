@@ -20,8 +20,11 @@ const DEPTH: usize = 8;
 /// So many walks go through the same stack.
 const WALKS_EACH: usize = 50;
 
+/// The shortest way to each state.
+type Ways = BTreeMap<State, Vec<Act>>;
+
 /// Every state that can be reached, with the shortest way to it, and every step from there.
-fn reachable(number: bool) -> (BTreeMap<State, Vec<Act>>, Vec<(State, Act)>) {
+fn reachable(number: bool) -> (Ways, Vec<(State, Act)>) {
     let start = State::new(number);
     let mut ways = BTreeMap::from([(start.clone(), Vec::new())]);
     let mut steps = Vec::new();
@@ -56,7 +59,6 @@ fn nobody_is_somebody_else(links: [Option<Side>; 2], how: &[Act]) {
 /// on where there is something left to do.
 async fn explore(region: &str, number: bool) {
     let (ways, steps) = reachable(number);
-    let steps_known = steps.len();
     let mut left: BTreeMap<State, BTreeSet<Act>> = BTreeMap::new();
     for (state, act) in steps {
         left.entry(state).or_default().insert(act);
@@ -91,11 +93,11 @@ async fn explore(region: &str, number: bool) {
             }
         }
     }
-    println!("{region}, number {number}: {} states, {steps_known} steps, {walks} walks", ways.len());
 }
 
 async fn stack(region: &str, number: bool) -> Inside {
-    let environment = [("PAGERDUTY_REGION", region), ("PAGERBRIDGE_LINK_NUMBER", if number { "true" } else { "false" })];
+    let environment =
+        [("PAGERDUTY_REGION", region), ("PAGERBRIDGE_LINK_NUMBER", if number { "true" } else { "false" })];
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let inside = Inside::compose_with(world::START, Delays::default(), environment, None).await.unwrap();
     inside.teams.set_throttling(false);

@@ -115,7 +115,10 @@ impl State {
             // Two ways at the same time show everything that they can do to each other.
             let idle = self.attempts.len() < 2;
             acts.extend(
-                Side::BOTH.iter().filter(|of| idle && self.tickets[of.index()].is_some()).map(|of| Act::Open(side, *of)),
+                Side::BOTH
+                    .iter()
+                    .filter(|of| idle && self.tickets[of.index()].is_some())
+                    .map(|of| Act::Open(side, *of)),
             );
             for (index, attempt) in self.attempts.iter().enumerate() {
                 let known = match (side, attempt.login) {
@@ -156,7 +159,9 @@ impl State {
             Act::Return(side, index) => {
                 let attempt = next.attempts.remove(index);
                 // The attempt is used up, but only the browser that began it gets anywhere, while the link is good.
-                if let (true, Some(login), true) = (attempt.browser == side, attempt.login, self.is_alive(attempt.ticket)) {
+                if let (true, Some(login), true) =
+                    (attempt.browser == side, attempt.login, self.is_alive(attempt.ticket))
+                {
                     next.pages[side.index()] = Page::Question { ticket: attempt.ticket, login };
                 }
             }
@@ -192,7 +197,8 @@ impl State {
 
     /// A number that fits `right`, or none. It is looked for among the three newest of the writer's own.
     fn write(&mut self, side: Side, right: Option<usize>) {
-        let own: Vec<usize> = (0..self.waiting.len()).rev().filter(|index| self.waiting[*index].ticket.owner == side).collect();
+        let own: Vec<usize> =
+            (0..self.waiting.len()).rev().filter(|index| self.waiting[*index].ticket.owner == side).collect();
         let mut over = Vec::new();
         for index in own.into_iter().take(3) {
             if self.waiting[index].spent < 3 {

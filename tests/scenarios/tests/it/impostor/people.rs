@@ -114,8 +114,7 @@ impl<'i> People<'i> {
                 assert_eq!(answer.status, 200);
             }
             Act::Guess => {
-                let shown: Vec<String> =
-                    self.people.iter().map(|person| person.page.number.replace(' ', "")).collect();
+                let shown: Vec<String> = self.people.iter().map(|person| person.page.number.replace(' ', "")).collect();
                 let guess = (0..).map(|number| format!("{number:06}")).find(|guess| !shown.contains(guess)).unwrap();
                 self.say(Side::Attacker, &guess).await;
             }
@@ -130,7 +129,8 @@ impl<'i> People<'i> {
             let stored = self.inside.app.store.links_of(tenant, entra).await.unwrap();
             assert!(stored.len() <= 1);
             let user = stored.first().map(|stored| stored.link.pd_user.as_str());
-            links[side.index()] = Side::BOTH.into_iter().find(|whom| Some(self.people[whom.index()].pagerduty.as_str()) == user);
+            links[side.index()] =
+                Side::BOTH.into_iter().find(|whom| Some(self.people[whom.index()].pagerduty.as_str()) == user);
             assert_eq!(links[side.index()].is_some(), user.is_some(), "a third person");
         }
         links
