@@ -353,7 +353,7 @@ async fn who_names_what_is_not_theirs_gets_nothing_and_moves_nothing() {
         let theirs = if wishes::is_told_by_teams(wish) { *dice.pick(&others) } else { dice.pick(forbidden) };
         world.tick(SignedDuration::from_millis(100));
         attack.asked.lock().unwrap().clear();
-        let _before = world.stack.aws.take_calls();
+        drop(world.stack.aws.take_calls());
         let (text, status, body) = attack.make(wish, number, &mut dice, &theirs.place).await;
         let said = String::from_utf8_lossy(&body);
         let what = || format!("number {number}, {wish:?} of {}: {status} {said}\n{text}", theirs.place.name);
