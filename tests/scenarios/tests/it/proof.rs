@@ -84,7 +84,9 @@ async fn a_link_that_was_passed_on_binds_nobody() {
     assert!(last(&world, "Ben Okafor").contains("somebody else's link was opened"), "{}", last(&world, "Ben Okafor"));
     assert_eq!(world.private_cards("Ben Okafor").len(), told + 3);
     assert!(!world.is_linked("Ada Wong").await && !world.is_linked("Ben Okafor").await);
-    // All that is left to Ada is guessing.
+    // All that is left to Ada is guessing, of the code as well as of the number.
+    assert_eq!(world.sign_in("Ada Wong", &"x".repeat(page.code.len())).await, 200);
+    assert!(!world.is_linked("Ada Wong").await, "a code of her own");
     let guess = another(&page.number);
     for left in ["2 more tries", "1 more try.", "None of the numbers"] {
         world.say("Ada Wong", &guess).await;
@@ -178,7 +180,7 @@ async fn with_the_number_switched_off_only_the_window_links() {
     assert_eq!(page.number, "", "{}", page.text);
     assert!(page.text.contains("Teams has not taken over"));
     world.say("Ada Wong", "123 456").await;
-    assert!(!world.is_linked("Ada Wong").await);
+    assert!(last(&world, "Ada Wong").contains("I do not know"), "a number is no answer: {}", last(&world, "Ada Wong"));
     assert_eq!(world.teams().sign_in(&ada, &message, &page.code).await.unwrap().status, 200);
     assert!(world.is_linked("Ada Wong").await);
     world.finish();
