@@ -284,9 +284,13 @@ class Filling(Base):
     def test_another_stack_is_named(self):
         self.refuse("fill", place=("--stack", "other"), because="the stack other has no output SecretArn")
 
-    def test_a_stack_of_the_version_before_has_one_secret(self):
+    def test_a_stack_of_the_version_before_has_one_secret_without_webhook_keys(self):
         self.outputs({"SecretArn": SOURCE})
-        self.fill()
+        said = self.succeed("fill", answers="teams-canary\npagerduty-canary\n").stdout
+        self.assertIn("of an older version", said)
+        self.assertIn("Update it first", said)
+        self.assertEqual(set(self.stored()), {"teams_client_secret", "pagerduty_client_secret", "token_keys", "session_key"})
+        self.refuse("rotate-webhook-key", because="there is no webhook key yet")
         self.assertIn("complete", self.succeed("check").stdout)
         self.assertEqual({text for name, text in self.everything().items() if name != SOURCE}, {""})
 
@@ -447,6 +451,22 @@ class Upgrading(Base):
         self.assertIn("complete", self.succeed("check").stdout)
         self.succeed("drop-old-keys", "--pause", "0")
         self.assertEqual((self.stored()["token_keys"], self.stored()["webhook_keys"]), (token, webhook))
+
+    def test_a_stack_that_was_rolled_back_promotes_nothing_and_its_new_token_keys_are_joined(self):
+        own = {"id": "webhook-x", "key": base64.b64encode(os.urandom(32)).decode()}
+        half_way = {**self.before, "webhook_keys": [*self.before["token_keys"], own]}
+        self.store(half_way)
+        self.outputs({"SecretArn": SOURCE})
+        self.succeed("fill", "--pause", "0")
+        self.assertEqual(self.stored(), half_way)
+        self.assertIn("complete", self.succeed("check").stdout)
+        self.succeed("rotate-token-key", "--pause", "0")
+        self.refuse("check", because="run `infra/secrets join-keys` before the next update")
+        self.succeed("join-keys")
+        joined = self.stored()
+        self.assertEqual({key["id"] for key in joined["webhook_keys"]}, {key["id"] for key in joined["token_keys"]})
+        self.assertEqual(joined["webhook_keys"][0], own, "after the next update webhooks have their own key")
+        self.assertIn("complete", self.succeed("check").stdout)
 
     def test_half_way_there_is_no_way_back(self):
         own = {"id": "webhook-x", "key": base64.b64encode(os.urandom(32)).decode()}

@@ -92,13 +92,24 @@ async fn show_session(State(app): State<App>, caller: Caller) -> Result<Response
 }
 
 /// Ends the session, whatever PagerDuty says or does not say, and also one that is over already.
-#[utoipa::path(delete, path = "/session", responses((status = 204), (status = 403, body = Problem)))]
-async fn log_out(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
-    if let Some(cookie) = Cookie::of(&app, &headers).await? {
-        cookie.check(&headers)?;
-        app.store.delete_session(&cookie.secret).await?;
+#[utoipa::path(delete, path = "/session", responses((status = 204), (status = 403, body = Problem), (status = 503, body = Problem)))]
+async fn log_out(State(app): State<App>, headers: HeaderMap) -> Response {
+    let end = async {
+        if let Some(cookie) = Cookie::of(&app, &headers).await? {
+            cookie.check(&headers)?;
+            app.store.delete_session(&cookie.secret).await?;
+        }
+        Ok(StatusCode::NO_CONTENT)
+    };
+    match end.await {
+        Ok(status) => (status, forget_cookie()).into_response(),
+        // The session lives until nobody has used it for a while, but nobody goes on with it in this browser: the person may have left
+        // it by now.
+        Err(Refusal::Failed) => (forget_cookie(), Refusal::Failed).into_response(),
+        // Nothing says that our own page asks. A foreign one must not log anybody out, and a page that is older than the session key
+        // says that it has to be loaded again.
+        Err(refusal) => refusal.into_response(),
     }
-    Ok((StatusCode::NO_CONTENT, forget_cookie()).into_response())
 }
 
 /// The teams that are connected to the account.

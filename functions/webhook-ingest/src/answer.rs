@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
     UnknownSubscription,
     /// The subscription is ours, the signature does not match.
     WrongSignature,
-    /// From an address that is not on the operator's list, and not about a subscription of ours.
+    /// From an address that is not on the operator's list, and without what PagerDuty always sends.
     Outsider,
     /// Signed by PagerDuty, from an address that is not on the operator's list.
     FromElsewhere,

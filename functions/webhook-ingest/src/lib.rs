@@ -113,7 +113,8 @@ fn named(headers: &HeaderMap) -> Result<(SubscriptionId, &str), Outcome> {
 ///
 /// Who names a subscription and brings a signature is looked up in the table from outside as well. That read costs a tenth of what
 /// the HTTP API takes for the request, and the route's throttle bounds both. Without it, a stranger could ring the alarm for
-/// PagerDuty's new addresses, or PagerDuty's own delivery would get a 4xx and be lost.
+/// PagerDuty's new addresses, or PagerDuty's own delivery would get a 4xx and be lost. Nor does it get one for a subscription that
+/// the table does not know: it may have been made this second, and deliver from a new address.
 async fn take_in(ingest: &Ingest, outside: bool, headers: &HeaderMap, body: Bytes, ask_until: Instant) -> Outcome {
     if body.is_empty() {
         return Outcome::Empty;
@@ -124,7 +125,6 @@ async fn take_in(ingest: &Ingest, outside: bool, headers: &HeaderMap, body: Byte
     };
     let subscription = match verified(ingest, &subscription, signature, &body).await {
         Ok(_) if outside => return Outcome::FromElsewhere,
-        Err(Outcome::UnknownSubscription) if outside => return Outcome::Outsider,
         Ok(subscription) => subscription,
         Err(outcome @ (Outcome::UnknownSubscription | Outcome::WrongSignature)) if !is_json(&body) => {
             tracing::warn!(outcome = outcome.name(), "unsigned body that is not JSON");

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 const DEAD_LETTERS: &str = "pagerbridge-dead.fifo";
 
+const SOURCES: &str = "PAGERBRIDGE_WEBHOOK_SOURCES";
+
 /// Answers the three calls that are made of the AWS CLI.
 fn fake_cli(folder: &Path, stack: &Running) -> AwsCli {
     let queue = stack.environment.get("PAGERBRIDGE_QUEUE_URL").unwrap();
@@ -27,6 +29,7 @@ fn fake_cli(folder: &Path, stack: &Running) -> AwsCli {
             "Parameters": [
                 { "ParameterKey": "CustomDomainName", "ParameterValue": "bridge.example.com" },
                 { "ParameterKey": "CloseExecuteApi", "ParameterValue": "false" },
+                { "ParameterKey": "WebhookSources", "ParameterValue": stack.environment.get(SOURCES).map_or("", String::as_str) },
             ],
             "Outputs": [
                 { "OutputKey": "ReconcilerFunctionName", "OutputValue": "acme-reconciler" },
@@ -39,6 +42,8 @@ fn fake_cli(folder: &Path, stack: &Running) -> AwsCli {
         .environment
         .iter()
         .filter(|(name, _)| !name.starts_with("AWS_") || name.starts_with("AWS_ENDPOINT"))
+        // The reconciler is not told.
+        .filter(|(name, _)| *name != SOURCES)
         .map(|(name, value)| (name.clone(), json!(value)))
         .collect();
     variables.insert("PAGERBRIDGE_SECRET_ID".to_owned(), json!("pagerbridge-reconciler"));
@@ -185,7 +190,7 @@ async fn the_doctor_says_from_where_webhooks_may_come() {
     assert!(seen.starts_with("every address"), "{seen}");
 
     let mut config = LocalConfig::for_tests(Clock::manual(Clock::System.now()));
-    config.environment.insert("PAGERBRIDGE_WEBHOOK_SOURCES".to_owned(), "192.0.2.7,198.51.100.0/24".to_owned());
+    config.environment.insert(SOURCES.to_owned(), "192.0.2.7,198.51.100.0/24".to_owned());
     let stack = local::compose(config).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let found = look(&fake_cli(folder.path(), &stack)).await;

@@ -115,7 +115,7 @@ pub struct Config {
     pub public_url: Url,
     /// How long the audit, the delivery ledger and what is known of resolved incidents are kept.
     pub retention: SignedDuration,
-    /// From where webhooks may come.
+    /// From where webhooks may come. In a stack only webhook-ingest is told, so that a mistake in it stops no other function.
     pub webhook_sources: Sources,
     /// When a storm begins and ends, and what is late.
     pub storm: Rules,

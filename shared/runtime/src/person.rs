@@ -25,7 +25,7 @@ use crate::{App, Metric, OpenError, RefusesSecret, SecretValues};
 /// Refresh early, so that a token does not end between the check and its use.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
 
-/// A refresh takes one request; after this time a crashed refresher no longer blocks others.
+/// A refresh takes one request, or two within the same time; after this time a crashed refresher no longer blocks others.
 const LEASE: SignedDuration = SignedDuration::from_secs(10);
 
 /// With less time left no refresh begins: the caller would not live to see its end.
@@ -285,10 +285,18 @@ async fn refresh(
     patience: Duration,
 ) -> Result<SecretString, PersonError> {
     let refresh_token = old.refresh.as_ref().ok_or(PersonError::NeedsLink)?;
+    let until = Instant::now() + patience;
     // Whatever can fail here fails before PagerDuty has used up the token.
     let nonce = app.random.bytes()?;
-    let oauth = app.oauth.clone().with_timeout(patience);
+    let keys = app.secrets.values(app.clock.now()).await?;
+    let ring = keys.token_keys()?;
     let ask = async |values: &SecretValues| {
+        // A second request, with another client secret, has what the first one has left: the lease must outlast both.
+        let left = until.saturating_duration_since(Instant::now());
+        if left < LEAST_FOR_REFRESH {
+            return Err(PersonError::Busy);
+        }
+        let oauth = app.oauth.clone().with_timeout(left);
         Ok(oauth.refresh(values.pagerduty_client_secret()?, refresh_token, app.clock.now()).await?)
     };
     let grant = match app.with_secret(ask).await {
@@ -301,8 +309,7 @@ async fn refresh(
     // An answer without a new refresh token leaves the old one in force.
     let refresh = grant.refresh_token.or_else(|| old.refresh.clone());
     let tokens = Tokens { access: grant.access_token, refresh, expires_at: grant.expires_at };
-    let values = app.secrets.values(app.clock.now()).await?;
-    let sealed = tokens.seal(values.token_keys()?, &stored.link, nonce)?;
+    let sealed = tokens.seal(ring, &stored.link, nonce)?;
     match save(app, lease, &sealed).await? {
         Saved::Yes => Ok(tokens.access),
         Saved::Overtaken => {

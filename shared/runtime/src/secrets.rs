@@ -51,7 +51,8 @@ impl SecretValues {
         given(self.token_keys.as_ref(), "token_keys")
     }
 
-    /// Keys that webhook secrets are sealed with. Before they had keys of their own, those of the tokens served.
+    /// Keys that webhook secrets are sealed with. Before they had keys of their own, those of the tokens served, and those still open:
+    /// after a roll back the older version has sealed with them again.
     pub fn webhook_keys(&self) -> Result<&KeyRing, SecretError> {
         given(self.webhook_keys.as_ref().or(self.token_keys.as_ref()), "webhook_keys")
     }
@@ -151,7 +152,7 @@ struct Document {
     session_key: Option<SecretString>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct DocumentKey {
     id: String,
     key: SecretString,
@@ -271,11 +272,22 @@ fn parse(text: &str) -> Result<SecretValues, SecretError> {
     let ring = |keys: Option<Vec<DocumentKey>>, field| keys.map(|keys| ring(&keys, field)).transpose();
     // What the template makes empty is not there yet.
     let filled = |value: Option<SecretString>| value.filter(|value| !value.expose_secret().is_empty());
+    let webhook_keys = document.webhook_keys.map(|mut own| {
+        // The first one seals, so one of these never does.
+        if !own.is_empty() {
+            for key in document.token_keys.iter().flatten() {
+                if own.iter().all(|known| known.id != key.id) {
+                    own.push(key.clone());
+                }
+            }
+        }
+        own
+    });
     let values = SecretValues {
         teams_client_secret: filled(document.teams_client_secret),
         pagerduty_client_secret: filled(document.pagerduty_client_secret),
         token_keys: ring(document.token_keys, "token_keys")?,
-        webhook_keys: ring(document.webhook_keys, "webhook_keys")?,
+        webhook_keys: ring(webhook_keys, "webhook_keys")?,
         session_key: filled(document.session_key),
     };
     match values {
@@ -417,7 +429,9 @@ mod tests {
         assert_eq!(ring(&document(KEY)).unwrap(), r#"["k1"]"#);
         assert_eq!(ring(&keys("webhook_keys", "w1")).unwrap(), r#"["w1"]"#);
         let both = document(KEY).replacen('{', &keys("webhook_keys", "w1").replace("]}", "],"), 1);
-        assert_eq!(ring(&both).unwrap(), r#"["w1"]"#);
+        assert_eq!(ring(&both).unwrap(), r#"["w1", "k1"]"#, "the token keys only open");
+        let none = document(KEY).replacen('{', r#"{"webhook_keys":[],"#, 1);
+        assert!(matches!(parse(&none), Err(SecretError::KeyRing { field: "webhook_keys" })), "they never seal instead");
     }
 
     #[test]

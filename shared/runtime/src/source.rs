@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use lambda_http::request::RequestContext;
 
 /// The address of whoever has sent a request; `None`: not known.
@@ -37,8 +37,9 @@ pub struct Sources(Vec<IpNet>);
 impl Sources {
     /// Reads addresses (`192.0.2.1`) and ranges (`192.0.2.0/24`). The error is the number of the first entry that is neither.
     pub(crate) fn new(entries: &[String]) -> Result<Self, usize> {
-        let read =
-            |entry: &String| entry.parse().or_else(|_| entry.parse().map(|one: IpAddr| one.to_canonical().into()));
+        let read = |entry: &String| {
+            entry.parse().map(canonical).or_else(|_| entry.parse().map(|one: IpAddr| one.to_canonical().into()))
+        };
         let read = entries.iter().enumerate().map(|(index, entry)| read(entry).map_err(|_| index + 1));
         read.collect::<Result<_, _>>().map(Self)
     }
@@ -56,6 +57,15 @@ impl Sources {
         let is_on_it = |address: IpAddr| self.0.iter().any(|range| range.contains(&address.to_canonical()));
         self.0.is_empty() || source.0.is_some_and(is_on_it)
     }
+}
+
+/// A range of IPv4 addresses that are written as IPv6 ones, as what it is: every address is compared in that form. (A wider one
+/// than all of IPv4 stays one of IPv6, where nobody comes from.)
+fn canonical(range: IpNet) -> IpNet {
+    let IpNet::V6(wide) = range else { return range };
+    let four = wide.addr().to_ipv4_mapped();
+    let length = wide.prefix_len().checked_sub(96);
+    four.zip(length).and_then(|(four, length)| Ipv4Net::new(four, length).ok()).map_or(range, IpNet::V4)
 }
 
 #[cfg(test)]
@@ -92,12 +102,34 @@ mod tests {
     }
 
     #[test]
+    fn ipv4_ranges_that_are_written_as_ipv6_ones_are_ipv4_ranges() {
+        for (entry, address, expected) in [
+            ("::ffff:192.0.2.0/120", "192.0.2.7", true),
+            ("::ffff:192.0.2.0/120", "::ffff:192.0.2.7", true),
+            ("::ffff:192.0.2.0/120", "192.0.3.7", false),
+            ("::ffff:c000:207", "192.0.2.7", true),
+            ("::ffff:192.0.2.7/128", "192.0.2.8", false),
+            ("::ffff:0:0/96", "203.0.113.9", true),
+            ("::ffff:0:0/96", "2001:db8::1", false),
+            // All of IPv6, and no more.
+            ("::/0", "203.0.113.9", false),
+            ("::ffff:0:0/90", "203.0.113.9", false),
+        ] {
+            let list = sources(&[entry]).unwrap();
+            assert_eq!(list.admit(Source(Some(address.parse().unwrap()))), expected, "{address} of {entry}");
+        }
+    }
+
+    #[test]
     fn what_is_neither_an_address_nor_a_range_is_named_by_its_place() {
         for (list, expected) in [
             (&["192.0.2.7", "192.0.2.0/33"][..], 2),
             (&["pagerduty.com"], 1),
             (&["192.0.2"], 1),
             (&["192.0.2.7:443"], 1),
+            (&["2001:db8:/32"], 1),
+            (&["2001::db8::/32"], 1),
+            (&["1:2:3:4:5:6:7:8:9"], 1),
             (&["192.0.2.0/24", "2001:db8::/32", "192.0.2.0-192.0.2.9"], 3),
         ] {
             assert_eq!(sources(list), Err(expected), "{list:?}");

@@ -1,13 +1,15 @@
 //! Account links with their sealed tokens, and personal chats.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::{AccountId, ConversationId, EntraUserId, PdUserId, ServiceUrl, TeamsUserId, TenantId};
 use domain::linking::{AccountLink, WantedAction};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{Attributes, Condition, Item, data, key_of, number, or_skip, version};
+use crate::item::{Attributes, Condition, DATA, Item, data, key_of, number, or_skip, version, written};
 use crate::seal::Sealed;
 use crate::table::LONGEST_KEY;
+use crate::update::{Update, n};
 use crate::{Error, Saved, Store, keys};
 
 /// When a refresher's lease ends, in seconds since 1970; 0: nobody holds it.
@@ -214,10 +216,18 @@ impl Store {
 
     /// Stores the same tokens, sealed anew. `false`: they have changed meanwhile, or somebody refreshes them, who seals anew.
     pub async fn reseal_tokens(&self, stored: &StoredLink, sealed: &Sealed, now: Timestamp) -> Result<bool, Error> {
-        // As a lease that has run out may still be saved, it is left as one that nobody holds.
-        let idle = unchanged(&stored.link, stored.tokens_version, " AND lease_until < :now");
-        let item = link_item(&stored.link, sealed, stored.tokens_version)?;
-        self.put_if(item, idle.number(":now", i128::from(now.as_second()))).await
+        let StoredLink { link, tokens_version, .. } = stored;
+        let key = keys::link(&link.tenant, &link.user, &link.account);
+        let mut update = Update::default();
+        let path = format!("{}.{}", update.name(DATA), update.name("tokens"));
+        let sealed = update.value("sealed", written(&key.pk, sealed)?);
+        let linked_at = AttributeValue::S(link.linked_at.to_string());
+        let now = update.value("now", n(now.as_second()));
+        let idle = format!("{} < {now}", update.name(LEASE_UNTIL));
+        // As a lease that has run out may still be saved, it is left as one that nobody holds. That its refresh was begun stays noted.
+        let update = update.set_to(format!("{path} = {sealed}")).set(LEASE_UNTIL, n(0)).if_holds(idle);
+        let update = update.if_equal("version", n(*tokens_version)).if_equal(LINKED_AT, linked_at);
+        Ok(self.update(&key, update).await?.is_some())
     }
 
     /// Ends the lease without new tokens.

@@ -25,7 +25,7 @@ use secrecy::ExposeSecret;
 use store::seal::{KeyRing, TokenKey};
 use store::{
     Activated, Attempt, AuditEntry, Confirm, LockKey, Once, OnceKey, OpenIncident, PendingLink, PersonalChat, Proof,
-    Provisional, RefreshLease, Saved, Store, Subscription, Tokens, Unrefreshed, Via, secret_hash,
+    Provisional, RefreshLease, Saved, Store, StoredLink, Subscription, Tokens, Unrefreshed, Via, secret_hash,
 };
 
 use crate::fixtures::{LATER, T0, account, at, channel};
@@ -494,6 +494,42 @@ async fn a_refresh_that_was_begun_and_never_ended_is_remembered_until_there_are_
     assert_eq!(store.save_tokens(&late, &tokens("fresh")).await.unwrap(), Saved::Yes);
     assert!(!claim("f", 2, 21).await.repeats(), "of these tokens nothing is known to be lost");
     assert!(claim("g", 2, 40).await.repeats(), "as long as their refresher tells its end");
+}
+
+#[tokio::test]
+async fn sealing_anew_changes_nothing_but_the_seal() {
+    let (store, _) = table().await;
+    store.put_ticket("canary-ticket", &ticket()).await.unwrap();
+    make_link(&store, &pending("a"), T0).await;
+    let (link, lease) = (link(), SignedDuration::from_secs(10));
+    let claim =
+        async |holder, version, second| store.claim_refresh(&link, version, holder, at(second), lease).await.unwrap();
+    let known = async || store.link(&tenant(), &user(), &account()).await.unwrap().unwrap();
+    let read = known().await;
+    let lost = claim("a", 1, 0).await.unwrap();
+    assert!(!store.reseal_tokens(&read, &tokens("anew"), at(1)).await.unwrap(), "somebody refreshes them");
+    store.release_refresh(&lost, Unrefreshed::Unclear).await.unwrap();
+    assert!(store.reseal_tokens(&read, &tokens("anew"), at(2)).await.unwrap());
+    assert_eq!(known().await, StoredLink { tokens: known().await.tokens, ..read.clone() });
+    assert_eq!(Tokens::open(&ring(), &known().await.tokens, &link).unwrap().access.expose_secret(), "anew");
+    assert_eq!(store.links_of(&tenant(), &user()).await.unwrap().len(), 1);
+    let late = claim("b", 1, 3).await.unwrap();
+    assert!(late.repeats(), "an answer is still lost");
+
+    // Its lease has run out, and it may still be saved.
+    assert!(store.reseal_tokens(&read, &tokens("again"), at(30)).await.unwrap());
+    assert_eq!(store.save_tokens(&late, &tokens("fresh")).await.unwrap(), Saved::Yes);
+    assert!(!store.reseal_tokens(&read, &tokens("old"), at(31)).await.unwrap(), "there are newer ones");
+    store.delete_links(&tenant(), &user()).await.unwrap();
+    assert!(
+        !store.reseal_tokens(&known_as(&read, 2), &tokens("ghost"), at(32)).await.unwrap(),
+        "unlinked stays unlinked"
+    );
+    assert_eq!(store.link(&tenant(), &user(), &account()).await.unwrap(), None);
+}
+
+fn known_as(link: &StoredLink, tokens_version: u64) -> StoredLink {
+    StoredLink { tokens_version, ..link.clone() }
 }
 
 #[tokio::test]

@@ -8,11 +8,15 @@ use serde_json::Value;
 
 use super::AwsCli;
 
-/// The output that names the function whose environment is read; but for their secrets, all functions have the same one.
+/// The output that names the function whose environment is read; but for what only one of them is told, all functions have the
+/// same one.
 const FUNCTION: &str = "ReconcilerFunctionName";
 
 /// The output that names the secret with everything.
 const SECRET: &str = "SecretArn";
+
+/// The parameter that only webhook-ingest is told.
+const SOURCES: &str = "WebhookSources";
 
 /// A stack, with everything that its functions would work with.
 #[derive(Debug)]
@@ -46,7 +50,10 @@ impl Stack {
         let arguments = ["lambda", "get-function-configuration", "--function-name", function, "--output", "json"];
         let configuration = aws.json(&arguments).await?;
         let credentials = aws.json(&["configure", "export-credentials", "--format", "process"]).await?;
-        let environment = environment(&configuration, &credentials);
+        let mut environment = environment(&configuration, &credentials);
+        if let Some(sources) = parameters.get(SOURCES) {
+            environment.insert("PAGERBRIDGE_WEBHOOK_SOURCES".to_owned(), sources.clone());
+        }
         let mut config = Config::from_env(&|name| environment.get(name).cloned())
             .with_context(|| format!("the environment of {function} is not usable"))?;
         // The function's own has what that function needs.

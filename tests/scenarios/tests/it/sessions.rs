@@ -83,6 +83,28 @@ async fn whoever_logs_out_twice_is_logged_out_and_a_foreign_page_logs_nobody_out
 }
 
 #[tokio::test]
+async fn a_log_out_that_cannot_be_done_takes_the_cookie_away_all_the_same() {
+    let world = World::new().await;
+    let _platform = Platform::authorized(&world).await;
+    let page = AdminPage::open(&world, ADA).await;
+    world.stack.aws.refuse_dynamodb(true);
+    assert_eq!(log_out(&page).await, 503);
+    world.stack.aws.refuse_dynamodb(false);
+    assert!(page.browser.was_told_to_forget());
+
+    let page = AdminPage::open(&world, ADA).await;
+    world.change_secret(|document| document["session_key"] = json!("another-session-key")).await;
+    world.tick(SignedDuration::from_mins(6));
+    assert_eq!(log_out(&page).await, 403, "it may be a foreign page");
+    assert!(!page.browser.was_told_to_forget());
+    world.change_secret(|document| document["session_key"] = json!("")).await;
+    world.tick(SignedDuration::from_mins(6));
+    assert_eq!(log_out(&page).await, 503, "the cookie cannot be checked");
+    assert!(page.browser.was_told_to_forget());
+    world.finish();
+}
+
+#[tokio::test]
 async fn half_an_hour_without_a_request_ends_a_session() {
     let world = World::new().await;
     let _platform = Platform::authorized(&world).await;
