@@ -1,6 +1,9 @@
 // What every browser test needs: a quiet Chromium, and the local stack to look at.
 import { spawn } from "node:child_process";
+import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
+import { after, before } from "node:test";
+import axe from "axe-core";
 import { chromium } from "playwright-core";
 
 const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -19,6 +22,26 @@ export async function startStack() {
     if (line.trim().startsWith("http://")) return { address: line.trim(), stop: () => stack.kill("SIGINT") };
   }
   throw new Error("the local stack ended before it printed its address");
+}
+
+/** The local stack and a browser for all tests of a file: there as soon as the first one begins. */
+export function stackAndBrowser() {
+  const both = {};
+  before(async () => {
+    both.stack = await startStack();
+    both.browser = await launch();
+  });
+  after(async () => {
+    await both.browser?.close();
+    both.stack?.stop();
+  });
+  return both;
+}
+
+/** Fails with what axe objects to, and where. */
+export async function hasNoBarrier(page) {
+  const violations = await page.evaluate(`(async () => { ${axe.source}; return (await axe.run()).violations; })()`);
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), []);
 }
 
 /** Microsoft's script: where the page gets it, and the same bytes from npm. */

@@ -1,29 +1,19 @@
 // The local stack's page in a real browser: the round trip as a stranger makes it after the README's first command.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch, startStack, withTeamsJs } from "./chromium.mjs";
+import { test } from "node:test";
+import { stackAndBrowser, withTeamsJs } from "./chromium.mjs";
 
-let stack, browser;
-
-before(async () => {
-  stack = await startStack();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  stack?.stop();
-});
+const both = stackAndBrowser();
 
 /** A page that fails the test on any script error or refused resource. */
 async function open(options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
+  const context = await both.browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
   await withTeamsJs(context);
   const page = await context.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
   page.on("console", (message) => { if (message.type() === "error") errors.push(message.text()); });
-  await page.goto(stack.address);
+  await page.goto(both.stack.address);
   await page.waitForSelector("#service option", { state: "attached" });
   return { context, page, errors };
 }
@@ -146,7 +136,7 @@ test("an alert is sent as the form has it at first, and what is wrong with its d
   await page.click("#trigger [type=submit]");
   await page.waitForFunction((count) => document.querySelectorAll(".incident").length === count, before + 1);
   assert.match(await incidents.first().textContent(), /Checkout answers 5xx.*Payments · High urgency/s);
-  assert.equal(await page.inputValue("#image"), new URL("/demo/assets/graph.svg", stack.address).href);
+  assert.equal(await page.inputValue("#image"), new URL("/demo/assets/graph.svg", both.stack.address).href);
 
   await page.evaluate(() => { document.querySelector("#details").value = '{ "region": }'; });
   errors.length = 0;

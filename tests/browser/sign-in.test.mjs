@@ -2,28 +2,17 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import axe from "axe-core";
-import { launch, startStack, TEAMS_JS, withTeamsJs, withoutTeamsJs } from "./chromium.mjs";
+import { test } from "node:test";
+import { hasNoBarrier, stackAndBrowser, TEAMS_JS, withTeamsJs, withoutTeamsJs } from "./chromium.mjs";
 
-let stack, browser;
-
-before(async () => {
-  stack = await startStack();
-  browser = await launch();
-});
-
-after(async () => {
-  await browser?.close();
-  stack?.stop();
-});
+const both = stackAndBrowser();
 
 /** The demo's chat with the bot, as this person sees it. */
 async function chatOf(name, prepare) {
-  const context = await browser.newContext({ viewport: { width: 1360, height: 900 } });
+  const context = await both.browser.newContext({ viewport: { width: 1360, height: 900 } });
   await prepare(context);
   const page = await context.newPage();
-  await page.goto(stack.address);
+  await page.goto(both.stack.address);
   await page.waitForSelector("#service option", { state: "attached" });
   const [user] = await Promise.all([page.selectOption("#you", { label: name }), page.waitForResponse(/\/demo\/api\/state\?/)]);
   await page.waitForFunction((user) => document.querySelector("#you").value === user, user[0]);
@@ -55,11 +44,6 @@ async function openLogin({ context, page }, button, name) {
   await login.click(`main a:has-text("${name}")`);
   await login.waitForSelector("dl");
   return { login, errors };
-}
-
-async function hasNoBarrier(page) {
-  const violations = await page.evaluate(`(async () => { ${axe.source}; return (await axe.run()).violations; })()`);
-  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), []);
 }
 
 test("the script is the one that the page's digest names", async () => {

@@ -184,16 +184,16 @@ async fn keep(app: &App, link: &AccountLink, wanted: &WantedAction) -> Option<St
 /// at PagerDuty, and that may have been somebody else.
 async fn tell_others(app: &App, who: &Who, known: &Provisional, link: &AccountLink) {
     for tenant in &app.config.allowed_tenants {
-        let linked = match app.store.links_to(&link.account, tenant, &link.pd_user).await {
-            Ok(linked) => linked,
+        let others = match app.store.links_beside(link, tenant).await {
+            Ok(others) => others,
             Err(error) => {
                 tracing::error!(error = runtime::chain(&error), "who else is linked to a person is not known");
                 continue;
             }
         };
-        for other in linked.iter().filter(|other| (&other.tenant, &other.user) != (&link.tenant, &link.user)) {
-            let card = cards::linked_by_another(other, &link.teams_name, known.asked.upn.as_deref());
-            if let Err(error) = send_to(app, who, other, &card).await {
+        for other in others {
+            let card = cards::linked_by_another(&other, &link.teams_name, known.asked.upn.as_deref());
+            if let Err(error) = send_to(app, who, &other, &card).await {
                 tracing::warn!(error = runtime::chain(&error), user.id = %other.user, "not told of a second link");
             }
         }

@@ -45,8 +45,7 @@ pub(crate) async fn question(app: &App, pending: &PendingLink) -> Result<Questio
     let link = &pending.link;
     let mut others = Vec::new();
     for tenant in &app.config.allowed_tenants {
-        let linked = app.store.links_to(&link.account, tenant, &link.pd_user).await.map_err(table)?;
-        others.extend(linked.into_iter().filter(|known| (&known.tenant, &known.user) != (&link.tenant, &link.user)));
+        others.extend(app.store.links_beside(link, tenant).await.map_err(table)?);
     }
     Ok(Question::Link(LinkQuestion {
         teams: link.teams_name.clone(),

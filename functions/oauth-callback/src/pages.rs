@@ -163,7 +163,7 @@ pub(crate) fn waits(waiting: &Waiting) -> Response {
         }
         noscript { p { "Then load this page again." } }
     };
-    let place = if *in_teams { Place::BesideTeams } else { Place::Alone };
+    let scripts = if *in_teams { Scripts::WaitingInTeams } else { Scripts::Waiting };
     let framed = framed("One more step", &content);
     let main = html! {
         @if *in_teams {
@@ -172,7 +172,7 @@ pub(crate) fn waits(waiting: &Waiting) -> Response {
             main { (framed) }
         }
     };
-    document(StatusCode::OK, "One more step", &html! { (main) script { (PreEscaped(WAIT)) } }, Scripts::Waiting(place))
+    document(StatusCode::OK, "One more step", &html! { (main) script { (PreEscaped(WAIT)) } }, scripts)
 }
 
 fn by_number(teams: &str, number: Option<&Number>) -> Markup {
@@ -320,15 +320,9 @@ fn document(status: StatusCode, title: &str, body: &Markup, scripts: Scripts) ->
 enum Scripts {
     None,
     /// The script of the page that waits.
-    Waiting(Place),
-}
-
-/// Where the page that waits was opened.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// In Teams' sign-in window, so that it needs Microsoft's script.
-    BesideTeams,
-    Alone,
+    Waiting,
+    /// The same in Teams' sign-in window, with Microsoft's script.
+    WaitingInTeams,
 }
 
 fn headers(scripts: Scripts) -> [(HeaderName, String); 7] {
@@ -337,8 +331,8 @@ fn headers(scripts: Scripts) -> [(HeaderName, String); 7] {
     let _infallible = write!(policy, "; style-src '{}'", digest_of(STYLE));
     match scripts {
         Scripts::None => Ok(()),
-        Scripts::Waiting(Place::Alone) => write!(policy, "; script-src '{}'; connect-src 'self'", digest_of(WAIT)),
-        Scripts::Waiting(Place::BesideTeams) => {
+        Scripts::Waiting => write!(policy, "; script-src '{}'; connect-src 'self'", digest_of(WAIT)),
+        Scripts::WaitingInTeams => {
             write!(policy, "; script-src '{}' {TEAMS_JS}; connect-src 'self' {TEAMS_ORIGINS}", digest_of(WAIT))
         }
     }

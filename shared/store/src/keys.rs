@@ -371,6 +371,8 @@ mod tests {
             unreadable(&subscription_id, b),
             link(&tenant, &user, &AccountId::new(c.as_str()).unwrap()),
             personal_chat(&tenant, &user),
+            provisional(&tenant, &user, c),
+            waiting(a),
             ticket(a),
             attempt(a),
             pending(a),

@@ -123,7 +123,7 @@ impl Store {
     }
 
     /// All links of a tenant's people to this user of an account. One made a moment ago may be missing.
-    pub async fn links_to(
+    async fn links_to(
         &self,
         account: &AccountId,
         tenant: &TenantId,
@@ -134,6 +134,13 @@ impl Store {
         let links = found.iter().filter_map(|item| or_skip(stored(item)).ok().flatten()).map(|stored| stored.link);
         // The key of one user may begin with that of another.
         Ok(links.filter(|link| &link.pd_user == user && &link.tenant == tenant).collect())
+    }
+
+    /// The links of a tenant's other people to the PagerDuty user of `link`. One made a moment ago may be missing.
+    pub async fn links_beside(&self, link: &AccountLink, tenant: &TenantId) -> Result<Vec<AccountLink>, Error> {
+        let mut others = self.links_to(&link.account, tenant, &link.pd_user).await?;
+        others.retain(|other| (&other.tenant, &other.user) != (&link.tenant, &link.user));
+        Ok(others)
     }
 
     /// All links of a person.

@@ -382,14 +382,21 @@ impl<'g> Forge<'g> {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_token_that_is_not_for_this_bot_and_activity_is_refused_before_anything_is_read() {
+/// Somebody has written `help` in a channel, and Teams has not told the bot yet.
+async fn asked_for_help() -> (Ground, Value) {
     let ground = Ground::new().await;
     let teams = &ground.inside.teams;
     let ada = teams.add_user("Ada Wong");
     let team = ground.inside.add_team("Site Reliability").await.unwrap();
     let channel = teams.add_channel(&team, "alerts");
     let activity = teams.message_activity(&ada, &channel, "help").unwrap();
+    (ground, activity)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_not_for_this_bot_and_activity_is_refused_before_anything_is_read() {
+    let (ground, activity) = asked_for_help().await;
+    let teams = &ground.inside.teams;
     let mut forge = Forge::new(&ground, activity);
     let good = format!("Bearer {}", forge.good_token());
     forge.authorizations();
@@ -426,12 +433,8 @@ async fn a_token_that_is_not_for_this_bot_and_activity_is_refused_before_anythin
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_unknown_keys_cause_one_fetch_in_five_minutes() {
     const FLOOD: usize = 10_000;
-    let ground = Ground::new().await;
+    let (ground, activity) = asked_for_help().await;
     let teams = &ground.inside.teams;
-    let ada = teams.add_user("Ada Wong");
-    let team = ground.inside.add_team("Site Reliability").await.unwrap();
-    let channel = teams.add_channel(&team, "alerts");
-    let activity = teams.message_activity(&ada, &channel, "help").unwrap();
     let forge = Forge::new(&ground, activity);
     let claims = with(&forge.good.claims, "exp", json!(ground.inside.app.clock.now().as_second() + 7200)).to_string();
     let good = forge.sign(&forge.good.header.to_string(), &claims, Signer::Connector);
