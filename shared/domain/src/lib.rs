@@ -15,6 +15,7 @@ pub mod details;
 pub mod event;
 pub mod failure;
 pub mod forward;
+pub mod healing;
 pub mod ids;
 pub mod incident;
 pub mod ledger;

@@ -70,10 +70,18 @@ pub enum Metric {
     LogInsLost,
     /// PagerDuty's or Entra's token for the app itself could not be had.
     AppTokenFailures,
-    /// A run of the reconciler that ended well.
+    /// A run of the reconciler that ended well, short or full.
     ReconcilerRuns,
-    /// One that did not.
+    /// One that left something for the next one, or skipped what it could not read.
+    ReconcilerPartial,
+    /// One that another run kept from working.
+    ReconcilerSkipped,
+    /// One of which a part could not be done.
     ReconcilerFailures,
+    /// Seconds for which the part of the reconciler has not healed that has not for the longest time; 0: all do.
+    NotHealing,
+    /// A single incident, service or the like that the reconciler could not bring up to date and went past.
+    ElementsSkipped,
     /// A webhook subscription was found disabled.
     SubscriptionsDisabled,
     /// A webhook subscription was switched on again, or made anew.
@@ -116,6 +124,10 @@ impl Metric {
             Self::LogInsLost => "LogInsLost",
             Self::AppTokenFailures => "AppTokenFailures",
             Self::ReconcilerRuns => "ReconcilerRuns",
+            Self::ReconcilerPartial => "ReconcilerPartial",
+            Self::ReconcilerSkipped => "ReconcilerSkipped",
+            Self::NotHealing => "NotHealing",
+            Self::ElementsSkipped => "ElementsSkipped",
             Self::ReconcilerFailures => "ReconcilerFailures",
             Self::SubscriptionsDisabled => "SubscriptionsDisabled",
             Self::SubscriptionsReenabled => "SubscriptionsReenabled",
@@ -133,7 +145,7 @@ impl Metric {
     fn unit(self) -> &'static str {
         match self {
             Self::WebhookToCard => "Milliseconds",
-            Self::OldestUnfinished => "Seconds",
+            Self::OldestUnfinished | Self::NotHealing => "Seconds",
             _ => "Count",
         }
     }

@@ -137,6 +137,11 @@ pub(crate) fn account_of_app(client_id: &str) -> Key {
     Key { pk: format!("APP#{client_id}"), sk: "ACCOUNT".to_owned() }
 }
 
+/// What the reconciler knows about itself, be the account known or not.
+pub(crate) fn healing(client_id: &str) -> Key {
+    Key { pk: account_of_app(client_id).pk, sk: "HEALING".to_owned() }
+}
+
 pub(crate) fn team_of_account(account: &AccountId, team: &TeamId) -> Key {
     Key { pk: format!("ACCOUNT#{account}"), sk: format!("{TEAM}{team}") }
 }
@@ -358,6 +363,7 @@ mod tests {
             subscription_of(&account, &service),
             super::account(&account),
             account_of_app(a),
+            healing(a),
             round(&account),
             team_of_account(&account, &team),
             audit(&account, b, c),

@@ -1,6 +1,7 @@
-//! Where the reconciler is on its way through an account's services.
+//! Where the reconciler is on its way, and what it knows about itself.
 
 use domain::ids::AccountId;
+use domain::healing::Healing;
 use domain::round::Round;
 
 use crate::item::{Item, or_skip};
@@ -15,5 +16,15 @@ impl Store {
     /// Notes how far a round has come.
     pub async fn put_round(&self, account: &AccountId, round: &Round) -> Result<(), Error> {
         self.put(Item::new(keys::round(account), "round", round)?).await
+    }
+
+    /// What the reconciler has noted about itself; nothing, if that cannot be read.
+    pub async fn healing(&self, client_id: &str) -> Result<Healing, Error> {
+        Ok(or_skip(self.read_data(&keys::healing(client_id)).await)?.flatten().unwrap_or_default())
+    }
+
+    /// Notes what the reconciler knows about itself.
+    pub async fn put_healing(&self, client_id: &str, healing: &Healing) -> Result<(), Error> {
+        self.put(Item::new(keys::healing(client_id), "healing", healing)?).await
     }
 }
