@@ -143,7 +143,7 @@ async fn answer(app: &App, browser: Option<&str>, form: &Confirm) -> Result<Step
     pending.check(app, browser, &form.csrf).await?;
     match (form.choice, &pending) {
         (Choice::Link, Pending::Link(pending)) => link::confirm(app, browser, pending).await,
-        (Choice::Link, Pending::Team(pending)) => admin::confirm(app, browser, pending).await,
+        (Choice::Link, Pending::Team(pending)) => Box::pin(admin::confirm(app, browser, pending)).await,
         (Choice::Cancel, _) => pending.forget(app, browser).await.map(|()| Step::Cancelled),
     }
 }

@@ -6,7 +6,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extent {
-    /// Only what is unfinished here.
+    /// What is unfinished here, disabled subscriptions and the newest incidents; everything, if that is due.
+    Due,
+    /// The same without everything.
     Short,
     /// Everything.
     #[default]
@@ -39,8 +41,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_does_not_ask_for_a_short_run_gets_a_full_one() {
+    fn who_does_not_ask_for_less_gets_everything() {
         for (input, expected) in [
+            (r#"{"round":"due"}"#, Extent::Due),
             (r#"{"round":"short"}"#, Extent::Short),
             (r#"{"round":"full"}"#, Extent::Full),
             (r#"{"round":"longer"}"#, Extent::Full),

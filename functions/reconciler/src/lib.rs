@@ -1,53 +1,71 @@
 //! On a schedule: heals what the other functions could have missed.
 //!
-//! PagerDuty drops deliveries and disables subscriptions for a day, the table's index lags, processes end half-way. So every
-//! few minutes PagerDuty is asked what is true, and whatever differs here is brought about by the same functions that the
-//! webhooks and the commands use. A run does as much as its time allows; the next one goes on where it stopped.
+//! PagerDuty drops deliveries and disables subscriptions for a day, the table's index lags, processes end half-way. So every minute
+//! PagerDuty is asked what is true, and whatever differs here is brought about by the same functions that the webhooks and the
+//! commands use. Every fifth minute more is looked at.
 //!
-//! Every minute a short round wakes the channels in which something is unfinished: queue messages get lost, too.
+//! A run has parts. Each has its turn whatever became of the others, each goes past what it cannot read, and each notes how far it has
+//! come, page by page: the next run goes on from there, however this one ends. What a run has done it says in its [`Report`]; it fails
+//! as an invocation only if it dies.
 
+mod account;
+mod details;
 mod input;
 mod missed;
+mod observed;
+mod open;
+mod over;
+mod rate;
+mod report;
 mod subscriptions;
 mod tidying;
 mod unfinished;
 
-use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
-use domain::ids::{AccountId, ChannelId, ServiceId};
+use domain::healing::{Ended, Healing, Part};
+use domain::ids::{AccountId, TeamId};
 use domain::round::Round;
 use incidents::Connected;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{App, BotError, Lock, Metric};
 use setup::SetupError;
-use store::LockKey;
+use store::{LockKey, OpenIncident};
 use tokio::time::Instant;
 
 pub use crate::input::{Extent, Input};
+use crate::open::Looked;
+use crate::rate::Rate;
+pub use crate::report::Report;
 
-/// Kept free at the end of an invocation: a page of incidents that was begun is finished in this time.
-const RESERVE: Duration = Duration::from_secs(30);
+/// How long a run begins new work: the next one begins after a minute.
+const WORK: Duration = Duration::from_secs(45);
 
-/// Longer than an invocation: two at once would do everything twice.
-const LOCK: SignedDuration = SignedDuration::from_mins(5);
+/// Nobody works for longer than this, or the lock of a run that was killed would keep the next one from working.
+const LOCK: SignedDuration = SignedDuration::from_secs(50);
 
-/// How long waking channels may take: the next round begins after a minute.
-const WAKING: Duration = Duration::from_secs(45);
+/// Kept free at the end of an invocation: what was begun is finished in this time, or given up.
+const RESERVE: Duration = Duration::from_secs(10);
 
-/// Services whose incidents are asked for at once: their ids fit into one address.
-const SERVICES_AT_ONCE: usize = 25;
+/// How long waking channels may take: the rest needs time as well.
+const WAKING: Duration = Duration::from_secs(20);
 
-/// Why a run has not ended well. What it had done until then stays done.
+/// Why a part could not be done. What it had done until then stays done.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// PagerDuty, the table or the queue did not do it.
-    #[error("not everything could be reconciled")]
+    #[error("PagerDuty, the table or the queue did not do it")]
     Setup(#[source] SetupError),
-    /// The table or the queue is too slow.
-    #[error("not every channel was looked at in time")]
+    /// It took too long.
+    #[error("it took too long")]
     Slow,
+    /// A team belongs to an account, and the table does not say any more which account is PagerBridge's.
+    #[error("team {team} belongs to an account, and the app's own account is not known")]
+    NoAccount { team: TeamId },
+    /// Entra gives the bot no token.
+    #[error("the bot gets no token")]
+    BotToken(#[source] BotError),
 }
 
 impl<E: Into<SetupError>> From<E> for ReconcileError {
@@ -56,103 +74,170 @@ impl<E: Into<SetupError>> From<E> for ReconcileError {
     }
 }
 
-/// One run. `left` is the time until Lambda ends the invocation. What could not be looked at will be, by a later run.
-pub async fn run(app: &App, extent: Extent, left: Duration) -> Result<(), ReconcileError> {
+impl ReconcileError {
+    /// Whether the same may work a moment later.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Setup(error) => error.class().may_pass(),
+            Self::Slow => true,
+            Self::NoAccount { .. } | Self::BotToken(_) => false,
+        }
+    }
+}
+
+/// What the parts of a run work with.
+struct Run<'a> {
+    app: &'a App,
+    account: &'a AccountId,
+    /// New work is begun until then.
+    until: Timestamp,
+    /// A call that hangs is given up then.
+    end: Instant,
+    rate: Rate,
+    report: Report,
+}
+
+/// One run. `left` is the time until Lambda ends the invocation.
+pub async fn run(app: &App, extent: Extent, left: Duration) -> Report {
     let began = Instant::now();
-    let woken = Box::pin(unfinished::wake(app, left.min(WAKING))).await;
-    if let Err(error) = &woken {
-        tracing::error!(error = runtime::chain(error), "not every channel was looked at");
+    let mut report = Report::default();
+    let client = &app.config.pagerduty_client_id;
+    let healing = match app.store.healing(client).await {
+        Ok(healing) => healing,
+        Err(error) => {
+            tracing::error!(error = runtime::chain(&error), "what earlier runs have done is not known");
+            Healing::default()
+        }
+    };
+    let found = account::find(app).await.map(|account| (Ended::Well, account));
+    if let Some(account) = report.note(Part::Account, found).flatten() {
+        let woken = Box::pin(unfinished::wake(app, &account, left.min(WAKING))).await;
+        if let Some(skipped) = report.note(Part::Channels, woken) {
+            report.skipped += skipped;
+        }
+        let work = SignedDuration::try_from(left.saturating_sub(RESERVE).min(WORK)).unwrap_or_default();
+        let until = app.clock.now().checked_add(work).unwrap_or(Timestamp::MAX);
+        let end = began + left.saturating_sub(RESERVE / 2);
+        let run = Run { app, account: &account, until, end, rate: Rate::default(), report };
+        // Behind a pointer, or the compiler loses itself in the depth of its type.
+        let locked: Pin<Box<dyn Future<Output = Report> + Send + '_>> = Box::pin(locked(run, extent, &healing));
+        report = locked.await;
     }
-    match extent {
-        Extent::Short => woken,
-        Extent::Full => Box::pin(full(app, left.saturating_sub(began.elapsed()))).await.and(woken),
+    report.keep(app, healing).await;
+    report
+}
+
+async fn locked(mut run: Run<'_>, extent: Extent, healing: &Healing) -> Report {
+    let lock = match Lock::take(run.app, LockKey::Reconciler(run.account.clone()), LOCK).await {
+        Ok(Some(lock)) => lock,
+        Ok(None) => {
+            tracing::warn!("another run is at work");
+            run.report.parts.push((Part::Incidents, Ended::Skipped));
+            return run.report;
+        }
+        Err(error) => {
+            run.report.note::<()>(Part::Incidents, Err(error.into()));
+            return run.report;
+        }
+    };
+    Box::pin(reconcile(&mut run, extent, healing)).await;
+    lock.release(run.app).await;
+    run.report
+}
+
+async fn reconcile(run: &mut Run<'_>, extent: Extent, healing: &Healing) {
+    let (app, account, now) = (run.app, run.account, run.app.clock.now());
+    let (mut round, is_first) = match app.store.round(account).await {
+        Ok(Some(round)) => (round, false),
+        Ok(None) => (Round::first(now), true),
+        Err(error) => {
+            run.report.note::<()>(Part::Incidents, Err(error.into()));
+            return;
+        }
+    };
+    let is_full = match extent {
+        Extent::Full => true,
+        Extent::Due => is_first || round.is_due(now),
+        Extent::Short => false,
+    };
+    if is_full {
+        round.began_at = now;
+    }
+    // What has failed is tried again each minute.
+    let turn = |part: Part| is_full || healing.of(part).failing_since.is_some();
+    let connected = match tidying::connected(app, account).await {
+        Ok(connected) => Some(connected),
+        Err(error) => run.report.note::<Connected>(Part::Incidents, Err(error)),
+    };
+    if let Some(mut connected) = connected {
+        heal(run, &mut connected, &mut round, is_full, &turn).await;
+        run.save(&round).await;
+    }
+    if turn(Part::BotToken) {
+        let checked = in_time(run.end, check_bot_token(app)).await;
+        run.report.note(Part::BotToken, checked);
     }
 }
 
-async fn full(app: &App, left: Duration) -> Result<(), ReconcileError> {
-    let started = app.clock.now();
-    let work = SignedDuration::try_from(left.saturating_sub(RESERVE)).unwrap_or_default();
-    // Behind a pointer, or the compiler loses itself in the depth of its type.
-    let run: Pin<Box<dyn Future<Output = Result<(), ReconcileError>> + Send + '_>> =
-        Box::pin(locked(app, started.checked_add(work).unwrap_or(Timestamp::MAX)));
-    let done = run.await;
-    let figures =
-        [Metric::ReconcilerRuns.times(done.is_ok().into()), Metric::ReconcilerFailures.times(done.is_err().into())];
-    app.metrics.emit(&figures, app.clock.now());
-    if let Err(error) = &done {
-        tracing::error!(error = runtime::chain(error), "reconciler");
+async fn heal(
+    run: &mut Run<'_>,
+    connected: &mut Connected,
+    round: &mut Round,
+    is_full: bool,
+    turn: &(dyn Fn(Part) -> bool + Sync),
+) {
+    let end = run.end;
+    if turn(Part::Teams) {
+        let tidied = in_time(end, tidying::tidy(run, connected)).await;
+        run.report.note(Part::Teams, tidied);
     }
-    done
+    let mended = in_time(end, subscriptions::mend(run, connected, is_full)).await;
+    run.report.note(Part::Subscriptions, mended);
+    let looked = in_time(end, open::look(run, connected, round, is_full)).await;
+    let Some(Looked { here, gone }) = run.report.note(Part::Incidents, looked) else { return };
+    if turn(Part::Missed) || gone.is_some() || round.looked_to.is_some() {
+        let found = in_time(end, missed::find(run, connected, &here, gone.as_ref(), round, is_full)).await;
+        run.report.note(Part::Missed, found);
+    }
+    if is_full {
+        details::refresh(run, &here).await;
+    }
 }
 
-async fn locked(app: &App, deadline: Timestamp) -> Result<(), ReconcileError> {
-    let Some(account) = app.store.known_account_of_app(&app.config.pagerduty_client_id).await? else {
-        tracing::info!("nobody has authorized anything yet");
-        return Ok(());
-    };
-    let Some(lock) = Lock::take(app, LockKey::Reconciler(account.clone()), LOCK).await? else {
-        tracing::warn!("another run is going on");
-        return Ok(());
-    };
-    check_bot_token(app).await;
-    let done = Box::pin(reconcile(app, &account, deadline)).await;
-    lock.release(app).await;
-    done
+/// A part that hangs is given up, so that what the others have done is noted.
+async fn in_time<T>(
+    end: Instant,
+    part: impl Future<Output = Result<T, ReconcileError>> + Send,
+) -> Result<T, ReconcileError> {
+    tokio::time::timeout_at(end, Box::pin(part)).await.unwrap_or(Err(ReconcileError::Slow))
+}
+
+impl Run<'_> {
+    /// Whether there is time to begin something.
+    fn has_time(&self) -> bool {
+        self.app.clock.now() < self.until
+    }
+
+    /// Notes how far the run has come. If that fails, the next one does something twice.
+    async fn save(&self, round: &Round) {
+        if let Err(error) = self.app.store.put_round(self.account, round).await {
+            tracing::error!(error = runtime::chain(&error), "how far this run has come is not noted");
+        }
+    }
 }
 
 /// Whether Entra gives the bot a token is found out here, and not only when the next incident comes.
-async fn check_bot_token(app: &App) {
-    if let Err(BotError::Teams(error)) = app.bot().check().await {
-        tracing::error!(error = runtime::chain(&error), "the bot gets no token");
-        app.metrics.count(Metric::AppTokenFailures, app.clock.now());
-    }
-}
-
-/// Looks at everything, even if a part of it fails, and tells of the first failure.
-async fn reconcile(app: &App, account: &AccountId, deadline: Timestamp) -> Result<(), ReconcileError> {
-    let (connected, teams) = tidying::tidy(app, account).await?;
-    list_channels(app, account, &connected).await?;
-    let subscriptions = subscriptions::mend(app, account, &connected, deadline).await;
-    if let Err(error) = &subscriptions {
-        tracing::error!(error = runtime::chain(error), "subscriptions not all mended");
-    }
-    go_round(app, account, &connected, deadline).await?;
-    teams.and(subscriptions)
-}
-
-/// What may ever be marked is found by the short rounds.
-async fn list_channels(app: &App, account: &AccountId, connected: &Connected) -> Result<(), ReconcileError> {
-    let known: BTreeSet<ChannelId> = app.store.channels_of_account(account).await?.into_iter().collect();
-    let channels: BTreeSet<&ChannelId> = connected.services.values().flatten().map(|one| &one.channel).collect();
-    for channel in channels.into_iter().filter(|channel| !known.contains(*channel)) {
-        app.store.put_channel_of_account(account, channel).await?;
-    }
-    Ok(())
-}
-
-/// Goes through the services, from where the last run stopped.
-async fn go_round(
-    app: &App,
-    account: &AccountId,
-    connected: &Connected,
-    deadline: Timestamp,
-) -> Result<(), ReconcileError> {
-    let now = app.clock.now();
-    let mut round = app.store.round(account).await?.unwrap_or_else(|| Round::first(now));
-    let open = app.store.open_incidents(account).await?;
-    // Incidents that have moved to services that nobody has connected are followed until they are resolved.
-    let services: BTreeSet<&ServiceId> =
-        connected.services.keys().chain(open.iter().map(|open| &open.service)).collect();
-    let due: Vec<ServiceId> = services.into_iter().filter(|id| round.is_due(id)).cloned().collect();
-    for services in due.chunks(SERVICES_AT_ONCE) {
-        if app.clock.now() > deadline {
-            tracing::info!(after = round.after.as_ref().map(ServiceId::as_str), "the next run goes on");
-            return Ok(());
+async fn check_bot_token(app: &App) -> Result<(Ended, ()), ReconcileError> {
+    match app.bot().check().await {
+        Ok(()) => Ok((Ended::Well, ())),
+        Err(error) => {
+            app.metrics.count(Metric::AppTokenFailures, app.clock.now());
+            Err(ReconcileError::BotToken(error))
         }
-        missed::refresh(app, account, services, connected, &open, &round).await?;
-        round.after = services.last().cloned();
-        app.store.put_round(account, &round).await?;
     }
-    app.store.put_round(account, &round.next(now)).await?;
-    Ok(())
+}
+
+/// The ids of incidents that are open here.
+fn ids(here: &[OpenIncident]) -> std::collections::HashSet<&domain::ids::IncidentId> {
+    here.iter().map(|open| &open.id).collect()
 }

@@ -1,16 +1,21 @@
 //! Webhook subscriptions: each connected service has one that delivers here, and there are no others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use domain::healing::Ended;
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use incidents::Connected;
-use jiff::Timestamp;
-use pagerduty::rest::SubscriptionState;
+use pagerduty::rest::{ListedSubscription, SubscriptionState};
 use runtime::{App, Metric};
-use setup::OwnSubscriptions;
+use setup::{OwnSubscriptions, Seen, SetupError};
+use store::Subscription;
 use url::Url;
 
-use crate::ReconcileError;
+use crate::tidying::is_gone;
+use crate::{ReconcileError, Run};
+
+/// Requests that the subscriptions leave for the incidents.
+const KEPT: usize = 30;
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,49 +30,116 @@ enum Wrong {
     Orphan(ServiceId, SubscriptionId),
 }
 
-/// Puts right what is wrong, even if a part of it fails; gives the first failure.
+/// Looks at what PagerDuty lists, and puts right what is wrong, one after another. In a full round subscriptions that nobody needs go
+/// as well.
+///
+/// # Errors
+/// The first failure of which it is not known that it was the moment's alone: that service's events are lost.
 pub(crate) async fn mend(
-    app: &App,
-    account: &AccountId,
+    run: &mut Run<'_>,
     connected: &Connected,
-    deadline: Timestamp,
-) -> Result<(), ReconcileError> {
+    is_full: bool,
+) -> Result<(Ended, ()), ReconcileError> {
+    let (app, account) = (run.app, run.account);
     // Ours first: what is made between the two reads is in PagerDuty's list, and found in use under its lock.
-    let mut used = BTreeMap::new();
-    for service in connected.services.keys() {
-        let known = app.store.subscription_of_service(account, service).await?;
-        used.extend(known.map(|known| (service.clone(), known.id)));
-    }
+    let known = app.store.subscriptions_of_account(account).await?;
     let own = setup::own_subscriptions(app, account).await?;
-    let wrong = compare(&own, &used, connected.services.keys());
+    run.rate.spend(own.asked);
+    let alive = connected.services.iter().filter(|(_, connections)| !is_gone(connections)).map(|(service, _)| service);
+    let doubtful: BTreeSet<&ServiceId> = alive.filter(|service| is_doubtful(service, &own, &known)).collect();
+    let mut used = BTreeMap::new();
+    for service in &doubtful {
+        let subscription = app.store.subscription_of_service(account, service).await?;
+        used.extend(subscription.map(|known| ((*service).clone(), known.id)));
+    }
+    let others = |one: &ListedSubscription| {
+        let service = one.service.as_ref();
+        service.is_some_and(|id| doubtful.contains(id) || !connected.services.contains_key(id))
+    };
+    let own = OwnSubscriptions {
+        here: own.here.into_iter().filter(others).collect(),
+        elsewhere: own.elsewhere.into_iter().filter(others).collect(),
+        ..own
+    };
+    let mut wrong = compare(&own, &used, doubtful.iter().copied());
+    wrong.retain(|one| is_full || !matches!(one, Wrong::Orphan(..)));
     let disabled = wrong.iter().filter(|one| matches!(one, Wrong::Disabled(_))).count();
     let mut mended = Mended { disabled, ..Mended::default() };
-    let mut first = Ok(());
+    let (mut ended, mut first) = (Ended::Well, None);
     for one in wrong {
-        if app.clock.now() > deadline {
+        // The newest incidents are looked at in any case.
+        if !run.has_time() || run.rate.left() < KEPT + one.calls() {
+            tracing::info!("the next run goes on with the subscriptions");
+            ended = Ended::Partly;
             break;
         }
-        let done = match &one {
-            Wrong::Disabled(service) | Wrong::Missing(service) => {
-                tracing::error!(service.id = %service, what = one.name(), "webhook subscription does not deliver");
-                setup::mend_subscription(app, account, service, None).await.map(|()| mended.reenabled += 1)
+        run.rate.spend(one.calls());
+        match Box::pin(mend_one(app, account, &one, &mut mended)).await {
+            Ok(()) => {}
+            Err(SetupError::Busy) => ended = Ended::Partly,
+            Err(error) if is_deleted(run, connected, &one, &error).await => run.report.skipped += 1,
+            Err(error) => {
+                tracing::error!(error = runtime::chain(&error), what = one.name(), "webhook subscription not mended");
+                first = first.or(Some(error));
             }
-            Wrong::Elsewhere(service, url) => {
-                tracing::warn!(service.id = %service, host = url.host_str(), "webhook subscription delivers to an old address");
-                setup::mend_subscription(app, account, service, Some(url)).await.map(|()| mended.reenabled += 1)
-            }
-            Wrong::Orphan(service, id) => {
-                tracing::warn!(service.id = %service, subscription.id = %id, "webhook subscription that nobody needs");
-                setup::remove_orphan(app, account, service, id).await.map(|done| mended.removed += usize::from(done))
-            }
-        };
-        if let Err(error) = done {
-            tracing::error!(error = runtime::chain(&error), what = one.name(), "webhook subscription not mended");
-            first = first.and(Err(error.into()));
         }
     }
     mended.count(app);
-    first
+    first.map_or(Ok((ended, ())), |error| Err(error.into()))
+}
+
+async fn mend_one(app: &App, account: &AccountId, one: &Wrong, mended: &mut Mended) -> Result<(), SetupError> {
+    match one {
+        Wrong::Disabled(service) | Wrong::Missing(service) => {
+            tracing::error!(service.id = %service, what = one.name(), "webhook subscription does not deliver");
+            let seen = matches!(one, Wrong::Disabled(_)).then_some(Seen::Disabled);
+            setup::mend_subscription(app, account, service, seen).await?;
+            mended.reenabled += 1;
+        }
+        Wrong::Elsewhere(service, url) => {
+            tracing::warn!(service.id = %service, host = url.host_str(), "webhook subscription delivers to an old address");
+            setup::mend_subscription(app, account, service, Some(Seen::Elsewhere(url.clone()))).await?;
+            mended.reenabled += 1;
+        }
+        Wrong::Orphan(service, id) => {
+            tracing::warn!(service.id = %service, subscription.id = %id, "webhook subscription that nobody needs");
+            mended.removed += usize::from(setup::remove_orphan(app, account, service, id).await?);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a subscription could not be made since PagerDuty has deleted its service: its connections say so from now on, where people
+/// look for the reason that nothing arrives. PagerDuty's webhook of it may have been lost.
+async fn is_deleted(run: &mut Run<'_>, connected: &Connected, one: &Wrong, error: &SetupError) -> bool {
+    let (app, service) = match one {
+        Wrong::Missing(service) | Wrong::Disabled(service) if !error.class().may_pass() => (run.app, service),
+        _ => return false,
+    };
+    run.rate.spend(1);
+    let found = app.as_app().call(async |api, auth| api.service(auth, service).await).await;
+    if !found.is_err_and(|error| error.is_not_found()) {
+        return false;
+    }
+    tracing::warn!(service.id = %service, "service was deleted in PagerDuty");
+    for connection in connected.services.get(service).into_iter().flatten() {
+        if let Err(error) = app.store.mark_service_gone(connection, app.clock.now()).await {
+            tracing::error!(service.id = %service, error = runtime::chain(&error), "deleted service not noted");
+        }
+    }
+    true
+}
+
+/// Whether the lists do not show by themselves that a service has one subscription of ours that delivers here.
+fn is_doubtful(service: &ServiceId, own: &OwnSubscriptions, known: &[Subscription]) -> bool {
+    let of = |listed: &&ListedSubscription| listed.service.as_ref() == Some(service);
+    let mut here = own.here.iter().filter(of);
+    let is_ours = |id: &SubscriptionId| known.iter().any(|known| &known.id == id && &known.service == service);
+    let in_order = match (here.next(), here.next()) {
+        (Some(one), None) => one.state == SubscriptionState::Active && is_ours(&one.id),
+        _ => false,
+    };
+    !in_order || own.elsewhere.iter().any(|listed| of(&listed))
 }
 
 /// What is wrong. `own`: what PagerDuty knows of ours; `used`: which subscription each connected service uses.
@@ -98,6 +170,14 @@ fn compare<'c>(
 }
 
 impl Wrong {
+    /// How many requests it takes at most.
+    fn calls(&self) -> usize {
+        match self {
+            Self::Disabled(_) | Self::Orphan(..) => 1,
+            Self::Missing(_) | Self::Elsewhere(..) => 3,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Disabled(_) => "disabled",
@@ -128,10 +208,6 @@ impl Mended {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use pagerduty::rest::ListedSubscription;
-
     use super::*;
 
     fn service(id: &str) -> ServiceId {
@@ -168,7 +244,7 @@ mod tests {
                 vec![Wrong::Orphan(service("S1"), subscription("P0"))],
             ),
         ] {
-            let own = OwnSubscriptions { here: own.0, elsewhere: own.1 };
+            let own = OwnSubscriptions { here: own.0, elsewhere: own.1, asked: 1 };
             assert_eq!(compare(&own, &uses, &BTreeSet::from([service("S1")])), expected, "{name}");
         }
     }

@@ -35,11 +35,10 @@ const WEBHOOKS_AT_ONCE: usize = 50;
 
 /// The functions' time limits in the template.
 const SENDER_TIMEOUT: Duration = Duration::from_secs(60);
-const RECONCILER_TIMEOUT: Duration = Duration::from_secs(240);
+const RECONCILER_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The reconciler's schedules: a short round each time, a full one each fifth.
+/// The reconciler's schedule.
 const RECONCILED_EVERY: Duration = Duration::from_secs(60);
-const FULL_EVERY: u32 = 5;
 
 /// Lambda polls without a pause; the SDK's time limit allows a long poll of a second.
 const POLL_SECONDS: i32 = 1;
@@ -356,10 +355,9 @@ async fn reconcile(inside: Inside, mut works: watch::Receiver<bool>) {
         sleep_until(begun + RECONCILED_EVERY * number).await;
         until_it_works(&mut works).await;
         while runs.try_join_next().is_some() {}
-        let extent = if number % FULL_EVERY == 0 { Extent::Full } else { Extent::Short };
         let app = inside.app.clone();
         runs.spawn(async move {
-            let run = Box::pin(reconciler::run(&app, extent, RECONCILER_TIMEOUT));
+            let run = Box::pin(reconciler::run(&app, Extent::Due, RECONCILER_TIMEOUT));
             // It has logged what is wrong; the next run tries again.
             let _reported = timeout(RECONCILER_TIMEOUT, run).await;
         });

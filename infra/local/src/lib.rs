@@ -324,12 +324,14 @@ impl Running {
         self.settle().await
     }
 
-    /// One full round of the reconciler, as the schedule starts it.
-    ///
-    /// # Errors
-    /// What the function itself reports.
-    pub async fn reconcile(&self) -> Result<(), reconciler::ReconcileError> {
-        self.pump.reconcile(reconciler::Extent::Full).await
+    /// One full round of the reconciler, as somebody starts it by hand.
+    pub async fn reconcile(&self) -> reconciler::Report {
+        self.run_reconciler(reconciler::Extent::Full).await
+    }
+
+    /// One run of the reconciler.
+    pub async fn run_reconciler(&self, extent: reconciler::Extent) -> reconciler::Report {
+        self.pump.reconcile(extent).await
     }
 
     fn move_to(&self, time: Timestamp) {

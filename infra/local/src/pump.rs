@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
-use reconciler::Extent;
+use reconciler::{Extent, Report};
 use runtime::{App, AwsClients};
 use simulators::pagerduty::PagerDuty;
 use simulators::teams::Teams;
@@ -19,10 +19,9 @@ use crate::serve::Servers;
 /// As the function's timeout in the template.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The reconciler's, how often the schedules start it, and which of its runs are full ones.
-const RECONCILER_TIMEOUT: Duration = Duration::from_secs(240);
+/// The reconciler's, and how often the schedule starts it.
+const RECONCILER_TIMEOUT: Duration = Duration::from_secs(90);
 const RECONCILED_EVERY: Duration = Duration::from_secs(60);
-const FULL_EVERY: u32 = 5;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Pumping {
@@ -80,11 +79,11 @@ impl Pumping {
         Ok(messages.len())
     }
 
-    pub(crate) async fn reconcile(&self, extent: Extent) -> Result<(), reconciler::ReconcileError> {
-        reconciler::run(&self.reconciler, extent, RECONCILER_TIMEOUT).await
+    pub(crate) async fn reconcile(&self, extent: Extent) -> Report {
+        Box::pin(reconciler::run(&self.reconciler, extent, RECONCILER_TIMEOUT)).await
     }
 
-    /// When the schedule of short rounds comes next.
+    /// When the schedule comes next.
     pub(crate) fn next_run(&self) -> anyhow::Result<Timestamp> {
         Ok(self
             .app
@@ -123,11 +122,10 @@ impl Pumping {
         });
         let scheduled = self.clone();
         servers.run(async move {
-            for run in 1_u32.. {
+            loop {
                 tokio::time::sleep(RECONCILED_EVERY).await;
-                let extent = if run % FULL_EVERY == 0 { Extent::Full } else { Extent::Short };
                 // It has logged what is wrong; the next run tries again.
-                let _reported = scheduled.reconcile(extent).await;
+                let _reported = scheduled.reconcile(Extent::Due).await;
             }
         });
         let Some(pagerduty) = self.pagerduty.clone() else { return };

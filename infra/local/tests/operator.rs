@@ -5,6 +5,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use domain::healing::Ended;
 use domain::ids::{AccountId, ServiceId};
 use jiff::SignedDuration;
 use local::operator::{AwsCli, Finding, Stack, State, examine, redrive, reseal};
@@ -84,7 +85,7 @@ fn wrong(findings: &[Finding]) -> Vec<&'static str> {
 #[tokio::test]
 async fn the_doctor_finds_nothing_wrong_with_a_stack_that_is_in_order() {
     let (stack, _folder, aws) = started().await;
-    stack.reconcile().await.unwrap();
+    assert_eq!(stack.reconcile().await.ended(), Ended::Well);
     let findings = look(&aws).await;
     assert_eq!(wrong(&findings), Vec::<&str>::new(), "{findings:#?}");
     let looked: Vec<&str> = findings.iter().map(|finding| finding.what).collect();
@@ -122,13 +123,13 @@ async fn the_doctor_finds_each_thing_that_is_wrong_and_says_what_to_do() {
     };
     let found = look(&aws).await;
     assert_eq!(wrong(&found), ["reconciler"], "it has not run yet");
-    stack.reconcile().await.unwrap();
+    assert_eq!(stack.reconcile().await.ended(), Ended::Well);
 
     let pagerduty = stack.pagerduty.as_ref().unwrap();
     let service = stack.demo.as_ref().unwrap().channels[0].service.clone();
     pagerduty.disable(&pagerduty.subscriptions_of(&service)[0]);
     assert_eq!(wrong(&look(&aws).await), ["subscriptions"]);
-    stack.reconcile().await.unwrap();
+    assert_eq!(stack.reconcile().await.ended(), Ended::Well);
 
     stack.aws.refuse_dynamodb(true);
     let found = look(&aws).await;
@@ -175,7 +176,7 @@ async fn the_doctor_says_when_the_address_before_can_be_closed() {
     assert!(fix.contains("keep that address open"), "{fix}");
     assert!(!wrong(&found).contains(&"subscriptions"), "it delivers, only not here");
 
-    stack.reconcile().await.unwrap();
+    assert_eq!(stack.reconcile().await.ended(), Ended::Well);
     assert_eq!(pagerduty.subscriptions_of(service.as_str()).len(), 1);
     let found = look(&aws).await;
     let State::Fine(seen) = state(&found, "webhook addresses") else { panic!("{found:#?}") };

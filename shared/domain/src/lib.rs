@@ -6,6 +6,7 @@
 
 pub mod behind;
 pub mod budget;
+pub mod catch_up;
 pub mod cause;
 pub mod channel;
 pub mod connection;

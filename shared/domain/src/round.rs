@@ -1,63 +1,71 @@
-//! The reconciler's way through an account's services: where it is, and how far back it looks.
+//! Where the reconciler is: when its last full round began, how far it has looked back, and what a run could not finish.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::catch_up::{Hidden, Sweep};
 use crate::cause::{Cause, Occasion};
-use crate::ids::{CauseId, ServiceId};
+use crate::forward;
+use crate::ids::CauseId;
 use crate::incident::IncidentRecord;
 
-/// Rounds overlap: clocks differ, and PagerDuty lists an incident a moment after it began.
+/// Looks overlap: clocks differ, and PagerDuty lists an incident a moment after it began.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 
 /// How far back the first round looks for incidents that are closed already, and any round at most.
 const FIRST: SignedDuration = SignedDuration::from_hours(24);
 const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The schedule's interval three times: a round that began longer ago has got stuck.
+/// How often a full round is due. Less than five minutes, since a schedule's runs do not begin at the same second.
+const FULL_EVERY: SignedDuration = SignedDuration::from_secs(5 * 60 - 15);
+
+/// Three full rounds: one that began longer ago has got stuck.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(15);
 
-/// One way through all services.
+/// What one run leaves for the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
+    /// When the last full round began.
     pub began_at: Timestamp,
-    /// When the round before it began; `None` for the first one.
+    /// Up to when everything that was opened and is over has been looked for; `None`: nothing yet.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub before: Option<Timestamp>,
-    /// The last service that was done, in the order of ids; `None`: none yet.
-    pub after: Option<ServiceId>,
+    /// How far this look has come, if a run could not finish it.
+    #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
+    pub looked_to: Option<Timestamp>,
+    /// The way through all open incidents, if it takes more than one run.
+    #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Sweep>,
+    /// Incidents that PagerDuty does not show.
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub hidden: Hidden,
 }
 
 impl Round {
     /// The first one ever.
     #[must_use]
     pub fn first(now: Timestamp) -> Self {
-        Self { began_at: now, before: None, after: None }
+        Self { began_at: now, before: None, looked_to: None, sweep: None, hidden: Hidden::default() }
     }
 
-    /// Whether a service has yet to be done.
+    /// Whether the next full round is to begin.
     #[must_use]
-    pub fn is_due(&self, service: &ServiceId) -> bool {
-        self.after.as_ref().is_none_or(|after| service > after)
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        now.duration_since(self.began_at) >= FULL_EVERY
     }
 
-    /// Since when incidents may have been missed.
-    #[must_use]
-    pub fn since(&self) -> Timestamp {
-        let back = |from: Timestamp, by| from.checked_sub(by).unwrap_or(Timestamp::MIN);
-        let earliest = back(self.began_at, LONGEST);
-        self.before.map_or_else(|| back(self.began_at, FIRST), |before| back(before, OVERLAP).max(earliest))
-    }
-
-    /// Whether the next one should have begun by now.
+    /// Whether the next one should have begun long ago.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         now.duration_since(self.began_at) > OVERDUE
     }
 
-    /// The one after this one, which `now` begins.
+    /// Since when incidents may have come and gone unseen.
     #[must_use]
-    pub fn next(&self, now: Timestamp) -> Self {
-        Self { began_at: now, before: Some(self.began_at), after: None }
+    pub fn since(&self, now: Timestamp) -> Timestamp {
+        let back = |from: Timestamp, by| from.checked_sub(by).unwrap_or(Timestamp::MIN);
+        let since = self.before.map_or_else(|| back(now, FIRST), |before| back(before, OVERLAP));
+        self.looked_to.unwrap_or(since).max(back(now, LONGEST))
     }
 }
 
@@ -65,7 +73,7 @@ impl Round {
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(1);
 
 /// The schedule's interval, in seconds.
-const SLOT: i64 = 300;
+const SLOT: i64 = 60;
 
 /// The cause of what a run brings about: the same for two runs at the same time, and another one in the next.
 #[must_use]
@@ -79,7 +87,7 @@ pub fn looks_again(record: &IncidentRecord, now: Timestamp) -> bool {
     record.snapshot.as_ref().is_some_and(|known| now.duration_since(known.version.at) >= ON_ITS_WAY)
 }
 
-/// The schedule's interval.
+/// How often everything is looked at, in seconds.
 const EVERY: i64 = 5 * 60;
 
 /// So many of all, other ones each time: over some rounds everything gets its turn, whatever came of it before.
@@ -107,7 +115,7 @@ mod tests {
     }
 
     use super::*;
-    use crate::ids::{AccountId, IncidentId};
+    use crate::ids::{AccountId, IncidentId, ServiceId};
     use crate::incident::{Asked, ServiceRef, Snapshot, Status, Urgency};
 
     #[test]

@@ -21,7 +21,7 @@ pub async fn one(app: &App, id: &IncidentId) -> Result<Option<Answer>, AsAppErro
     }
 }
 
-/// A page of the incidents of some services; their ids must fit into one address.
+/// A page of the incidents of some services (of all, if none is given); their ids must fit into one address.
 pub async fn page(
     app: &App,
     services: &[ServiceId],
@@ -29,16 +29,4 @@ pub async fn page(
     offset: u32,
 ) -> Result<Page<RestIncident>, AsAppError> {
     app.as_app().call(async |api, auth| api.incidents(auth, services, which, offset).await).await
-}
-
-/// All incidents of some services, page by page, as far as PagerDuty's paging reaches.
-pub async fn all(app: &App, services: &[ServiceId], which: Which) -> Result<Vec<Answer>, AsAppError> {
-    let (mut found, mut offset) = (Vec::new(), Some(0));
-    while let Some(start) = offset {
-        let asked = Asked::at(app.clock.now());
-        let next = page(app, services, which, start).await?;
-        found.extend(next.items.into_iter().map(|incident| Answer { incident, asked }));
-        offset = next.next;
-    }
-    Ok(found)
 }

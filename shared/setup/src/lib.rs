@@ -29,6 +29,6 @@ pub use people::{admin, rank_of};
 pub use services::{find_services, service};
 pub use session::{SESSION_COOKIE, SESSION_IDLE, SESSION_LIFETIME};
 pub use subscription::{
-    OwnSubscriptions, SubscriptionEnd, end_unused, mend_subscription, own_subscriptions, remove_orphan,
+    OwnSubscriptions, Seen, SubscriptionEnd, end_unused, mend_subscription, own_subscriptions, remove_orphan,
     reseal_subscription, subscription_state,
 };

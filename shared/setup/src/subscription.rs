@@ -33,6 +33,17 @@ pub struct OwnSubscriptions {
     pub here: Vec<ListedSubscription>,
     /// Made before PagerBridge moved: they deliver to an address that it had before.
     pub elsewhere: Vec<ListedSubscription>,
+    /// How many requests the list has taken.
+    pub asked: usize,
+}
+
+/// What PagerDuty's list says is wrong with a service's subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It is switched off.
+    Disabled,
+    /// It delivers to an address that PagerBridge had before.
+    Elsewhere(Url),
 }
 
 /// PagerDuty's list of our webhook subscriptions. Those that deliver elsewhere are ours if the table knows them.
@@ -42,7 +53,8 @@ pub async fn own_subscriptions(app: &App, account: &AccountId) -> Result<OwnSubs
     let known: BTreeSet<SubscriptionId> = known.into_iter().map(|subscription| subscription.id).collect();
     let (mut own, mut offset) = (OwnSubscriptions::default(), Some(0));
     while let Some(start) = offset {
-        let page = app.as_app().call(async |api, auth| api.subscriptions(auth, start).await).await?;
+        let page = Box::pin(app.as_app().call(async |api, auth| api.subscriptions(auth, start).await)).await?;
+        own.asked += 1;
         for listed in page.items {
             if listed.url == ours {
                 own.here.push(listed);
@@ -61,7 +73,7 @@ pub async fn subscription_state(app: &App, id: &SubscriptionId) -> Result<Subscr
 }
 
 /// Sees to it that a connected service has a subscription that delivers here: one that is disabled is switched on, one that is
-/// gone or delivers elsewhere is made anew. `elsewhere`: where it delivers to, by PagerDuty's list, if that is not here.
+/// gone or delivers elsewhere is made anew. `seen`: what PagerDuty's list says, so that it is not asked once more.
 ///
 /// # Errors
 /// [`SetupError::Busy`] if somebody else changes the same service.
@@ -69,14 +81,13 @@ pub async fn mend_subscription(
     app: &App,
     account: &AccountId,
     service: &ServiceId,
-    elsewhere: Option<&Url>,
+    seen: Option<Seen>,
 ) -> Result<(), SetupError> {
     let (worker, account, service) = (app.clone(), account.clone(), service.clone());
-    let elsewhere = elsewhere.map(Url::to_string);
     let mend = async move {
         let app = &worker;
         let mend = async |lock: &ServiceLock| {
-            let made = subscribe(app, lock, elsewhere.as_deref()).await?;
+            let made = subscribe(app, lock, seen.as_ref()).await?;
             // The last connection may have gone meanwhile.
             if let Some(made) = made
                 && !app.store.is_connected(&account, &service).await?
@@ -140,11 +151,11 @@ pub async fn remove_orphan(
     one_at_a_time(app, account, service, remove).await
 }
 
-/// Makes the service's webhook subscription, unless it has one that delivers here. Gives the one that was made. `elsewhere`: as above.
+/// Makes the service's webhook subscription, unless it has one that delivers here. Gives the one that was made. `seen`: as above.
 pub(crate) async fn subscribe(
     app: &App,
     lock: &ServiceLock,
-    elsewhere: Option<&str>,
+    seen: Option<&Seen>,
 ) -> Result<Option<Subscription>, SetupError> {
     let ServiceLock { account, service, .. } = lock;
     let now = app.clock.now();
@@ -152,10 +163,14 @@ pub(crate) async fn subscribe(
     let known = app.store.subscription_of_service(account, service).await?;
     // PagerBridge has moved to another address since, and PagerDuty cannot change a subscription's. The new one is made first: for
     // a moment both deliver, and never none.
-    let delivers_to = known.as_ref().and_then(|known| known.url.as_deref().or(elsewhere));
+    let listed = match seen {
+        Some(Seen::Elsewhere(url)) => Some(url.as_str()),
+        Some(Seen::Disabled) | None => None,
+    };
+    let delivers_to = known.as_ref().and_then(|known| known.url.as_deref().or(listed));
     let elsewhere = delivers_to.is_some_and(|address| address != url.as_str());
     if let Some(known) = known.as_ref().filter(|_| !elsewhere)
-        && still_delivers(app, known).await?
+        && still_delivers(app, known, seen).await?
     {
         return Ok(None);
     }
@@ -209,13 +224,23 @@ async fn create(app: &App, service: &ServiceId, url: &Url) -> Result<CreatedSubs
 
 /// Whether a known subscription can be used again. One that PagerDuty has disabled is switched on, one that somebody has
 /// deleted there is forgotten here.
-async fn still_delivers(app: &App, known: &Subscription) -> Result<bool, SetupError> {
-    match subscription_state(app, &known.id).await? {
-        SubscriptionState::Active => Ok(true),
+async fn still_delivers(app: &App, known: &Subscription, seen: Option<&Seen>) -> Result<bool, SetupError> {
+    let state = match seen {
+        Some(Seen::Disabled) => SubscriptionState::Disabled,
+        Some(Seen::Elsewhere(_)) | None => subscription_state(app, &known.id).await?,
+    };
+    let state = match state {
         SubscriptionState::Disabled => {
-            app.as_app().call(async |api, auth| api.enable_subscription(auth, &known.id).await).await?;
-            Ok(true)
+            let enabling = app.as_app().call(async |api, auth| api.enable_subscription(auth, &known.id).await);
+            match Box::pin(enabling).await {
+                Err(error) if error.is_not_found() => SubscriptionState::Gone,
+                enabled => enabled.map(|()| SubscriptionState::Active)?,
+            }
         }
+        state => state,
+    };
+    match state {
+        SubscriptionState::Active | SubscriptionState::Disabled => Ok(true),
         SubscriptionState::Gone => {
             app.store.delete_subscription(known).await?;
             Ok(false)

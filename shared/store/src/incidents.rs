@@ -126,7 +126,7 @@ impl Store {
             }
             open
         };
-        Ok(self.open_index(&keys::open_incidents(account)).await?.iter().filter_map(open).collect())
+        self.open_index(&keys::open_incidents(account), open).await
     }
 
     /// The record and all cards of an incident, in one read; without those that cannot be read.

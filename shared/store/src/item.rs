@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -324,10 +325,14 @@ impl Store {
         all(query, (INDEX_PK, pk), (INDEX_SK, prefix)).await
     }
 
-    /// The slim entries of open incidents; one that was opened a moment ago may be missing.
-    pub(crate) async fn open_index(&self, pk: &str) -> Result<Vec<Attributes>, Error> {
+    /// The slim entries of open incidents, each read as it comes; one that was opened a moment ago may be missing.
+    pub(crate) async fn open_index<T>(
+        &self,
+        pk: &str,
+        read: impl Fn(&Attributes) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
         let query = self.client.query().table_name(&self.table).index_name(OPEN_INDEX);
-        all(query, (OPEN_PK, pk), (OPEN_SK, None)).await
+        all_read(query, (OPEN_PK, pk), (OPEN_SK, None), |item| read(&item)).await
     }
 
     /// The newest `limit` items of a partition whose sort keys come before `before`; none if no key can be like that, since it
@@ -349,10 +354,20 @@ impl Store {
 }
 
 async fn all(
-    query: aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder,
+    query: QueryFluentBuilder,
+    partition: (&str, &str),
+    prefix: (&str, Option<&str>),
+) -> Result<Vec<Attributes>, Error> {
+    all_read(query, partition, prefix, Some).await
+}
+
+/// Page by page, so that only what was read of the items is kept.
+async fn all_read<T>(
+    query: QueryFluentBuilder,
     (pk_name, pk): (&str, &str),
     (sk_name, prefix): (&str, Option<&str>),
-) -> Result<Vec<Attributes>, Error> {
+    read: impl Fn(Attributes) -> Option<T>,
+) -> Result<Vec<T>, Error> {
     let mut condition = format!("{pk_name} = :pk");
     let mut values = HashMap::from([(":pk".to_owned(), AttributeValue::S(pk.to_owned()))]);
     if let Some(prefix) = prefix {
@@ -370,7 +385,7 @@ async fn all(
             .send()
             .await
             .map_err(|error| Error::call("Query", error))?;
-        found.extend(page.items.unwrap_or_default());
+        found.extend(page.items.unwrap_or_default().into_iter().filter_map(&read));
         start = page.last_evaluated_key.filter(|key| !key.is_empty());
         if start.is_none() {
             return Ok(found);

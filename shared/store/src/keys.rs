@@ -137,6 +137,15 @@ pub(crate) fn account_of_app(client_id: &str) -> Key {
     Key { pk: format!("APP#{client_id}"), sk: "ACCOUNT".to_owned() }
 }
 
+/// What a page of a way through the open incidents has shown.
+pub(crate) fn swept(account_id: &AccountId, began_at: Timestamp, page: u32) -> Key {
+    Key { pk: account(account_id).pk, sk: format!("{}{page:06}", swept_by(began_at)) }
+}
+
+pub(crate) fn swept_by(began_at: Timestamp) -> String {
+    format!("SWEPT#{}#", began_at.as_second())
+}
+
 /// What the reconciler knows about itself, be the account known or not.
 pub(crate) fn healing(client_id: &str) -> Key {
     Key { pk: account_of_app(client_id).pk, sk: "HEALING".to_owned() }
@@ -365,6 +374,7 @@ mod tests {
             account_of_app(a),
             healing(a),
             round(&account),
+            swept(&account, Timestamp::UNIX_EPOCH, 7),
             team_of_account(&account, &team),
             audit(&account, b, c),
             ledger(&account, b, c, a),

@@ -1,11 +1,18 @@
 //! Where the reconciler is on its way, and what it knows about itself.
 
-use domain::ids::AccountId;
-use domain::healing::Healing;
-use domain::round::Round;
+use std::collections::BTreeSet;
 
-use crate::item::{Item, or_skip};
+use domain::catch_up::Sweep;
+use domain::healing::Healing;
+use domain::ids::{AccountId, IncidentId};
+use domain::round::Round;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::item::{Item, or_skip, readable};
 use crate::{Error, Store, keys};
+
+/// A way through the open incidents that takes longer begins anew.
+const KEEP_SWEPT: SignedDuration = SignedDuration::from_hours(6);
 
 impl Store {
     /// The round that is going on; `None`: there was none yet, or it cannot be read and begins anew.
@@ -16,6 +23,19 @@ impl Store {
     /// Notes how far a round has come.
     pub async fn put_round(&self, account: &AccountId, round: &Round) -> Result<(), Error> {
         self.put(Item::new(keys::round(account), "round", round)?).await
+    }
+
+    /// Keeps which incidents a page of a way through the open ones has shown, for as long as the way may take.
+    pub async fn put_swept(&self, account: &AccountId, sweep: &Sweep, shown: &[IncidentId]) -> Result<(), Error> {
+        let key = keys::swept(account, sweep.began_at, sweep.pages);
+        let expires = sweep.began_at.checked_add(KEEP_SWEPT).unwrap_or(Timestamp::MAX);
+        self.put(Item::new(key, "swept", &shown)?.expires(expires)).await
+    }
+
+    /// Which incidents a way through the open ones has come by.
+    pub async fn swept(&self, account: &AccountId, sweep: &Sweep) -> Result<BTreeSet<IncidentId>, Error> {
+        let pages = self.partition(&keys::account(account).pk, Some(&keys::swept_by(sweep.began_at))).await?;
+        Ok(readable::<Vec<IncidentId>>(&pages).into_iter().flatten().collect())
     }
 
     /// What the reconciler has noted about itself; nothing, if that cannot be read.

@@ -292,7 +292,7 @@ async fn routes(app: &App, http: &reqwest::Client) -> Finding {
 }
 
 async fn subscriptions(stack: &Stack, account: &AccountId) -> Vec<Finding> {
-    let own = match setup::own_subscriptions(&stack.app, account).await {
+    let own = match Box::pin(setup::own_subscriptions(&stack.app, account)).await {
         Ok(own) => own,
         Err(error) => return vec![unknown("subscriptions", chain(&error))],
     };

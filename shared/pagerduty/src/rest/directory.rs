@@ -17,14 +17,41 @@ const MOST_ON_CALL: u32 = 5 * PAGE;
 /// Which incidents are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// Those that are not resolved.
+    /// Those that are not resolved, the oldest first.
     Open,
-    /// Those that were opened in this time, whatever became of them.
-    Created {
-        since: Timestamp,
-        /// Until then; PagerDuty takes at most six months at once.
-        until: Timestamp,
-    },
+    /// The same, the newest first.
+    Newest,
+    /// The same, of those that were opened in this time. PagerDuty takes at most six months at once.
+    NewestOf { since: Timestamp, until: Timestamp },
+    /// Those that are resolved, of those that were opened in this time, the oldest first.
+    Over { since: Timestamp, until: Timestamp },
+}
+
+impl Which {
+    fn query(self) -> Vec<(&'static str, String)> {
+        let times = |since: Timestamp, until: Timestamp| [("since", since.to_string()), ("until", until.to_string())];
+        // PagerDuty leaves out what is older than a month otherwise, however open it is (REST docs, "List incidents").
+        let ever = || ("date_range", "all".to_owned());
+        let sorted = |order: &str| ("sort_by", format!("created_at:{order}"));
+        let with = |statuses: &[Status]| statuses.iter().map(|one| ("statuses[]", name_of(*one).to_owned())).collect();
+        let mut pairs: Vec<_> = match self {
+            Self::Open | Self::Newest | Self::NewestOf { .. } => with(&[Status::Triggered, Status::Acknowledged]),
+            Self::Over { .. } => with(&[Status::Resolved]),
+        };
+        match self {
+            Self::Open => pairs.extend([ever(), sorted("asc")]),
+            Self::Newest => pairs.extend([ever(), sorted("desc")]),
+            Self::NewestOf { since, until } => {
+                pairs.extend(times(since, until));
+                pairs.push(sorted("desc"));
+            }
+            Self::Over { since, until } => {
+                pairs.extend(times(since, until));
+                pairs.push(sorted("asc"));
+            }
+        }
+        pairs
+    }
 }
 
 /// A webhook subscription in PagerDuty's list.
@@ -213,7 +240,7 @@ impl Api {
         Ok(Page { items, next: model::next(&answer, offset, limit) })
     }
 
-    /// Up to 100 incidents of these services, the oldest first, from `offset` on.
+    /// Up to 100 incidents of these services (of all, if none is given), from `offset` on.
     pub async fn incidents(
         &self,
         auth: Auth<'_>,
@@ -221,19 +248,9 @@ impl Api {
         which: Which,
         offset: u32,
     ) -> Result<Page<RestIncident>, ApiError> {
-        let (size, start) = (PAGE.to_string(), offset.to_string());
-        let (since, until) = match which {
-            Which::Open => (String::new(), String::new()),
-            Which::Created { since, until } => (since.to_string(), until.to_string()),
-        };
-        let mut pairs = vec![("limit", size.as_str()), ("offset", start.as_str()), ("sort_by", "created_at:asc")];
-        match which {
-            // PagerDuty leaves out what is older than a month otherwise, however open it is (REST docs, "List incidents").
-            Which::Open => {
-                pairs.extend([("statuses[]", "triggered"), ("statuses[]", "acknowledged"), ("date_range", "all")]);
-            }
-            Which::Created { .. } => pairs.extend([("since", since.as_str()), ("until", until.as_str())]),
-        }
+        let (size, start, which) = (PAGE.to_string(), offset.to_string(), which.query());
+        let mut pairs = vec![("limit", size.as_str()), ("offset", start.as_str())];
+        pairs.extend(which.iter().map(|(key, value)| (*key, value.as_str())));
         pairs.extend(services.iter().map(|service| ("service_ids[]", service.as_str())));
         let answer = self.call(Method::GET, &["incidents"], &pairs, auth, None).await?;
         let items = list(&answer, "incidents", model::rest_incident)?;

@@ -1,10 +1,8 @@
 //! What was missed is found: the reconciler asks PagerDuty what is true.
 
 use domain::ids::ServiceId;
-use domain::round::Round;
 use jiff::SignedDuration;
 use runtime::Metric;
-use simulators::pagerduty::Fault;
 
 use crate::platform::Platform;
 use crate::world::World;
@@ -270,34 +268,6 @@ async fn a_team_that_came_back_keeps_what_it_has_got_since() {
     world.settle_all().await;
     assert!(platform.posts().last().unwrap().summary().contains("Still delivered"));
     assert!(store.teams_of_account(&account).await.unwrap().iter().any(|team| team.team == installation.team));
-    world.finish();
-}
-
-#[tokio::test]
-async fn a_run_that_fails_or_stops_half_way_is_continued_by_the_next() {
-    let world = World::new().await;
-    let services = world.add_services(30).await;
-    for service in &services {
-        world.trigger_in(service, "DB down").await;
-    }
-    world.take_undelivered();
-    world.pagerduty().fail_next_at("GET /incidents", 1, &Fault::RateLimited(Some(30)));
-    world.stack.reconcile().await.unwrap_err();
-    assert_eq!(world.counted(Metric::ReconcilerFailures), 1.0);
-    world.advance(SignedDuration::from_secs(31)).await;
-
-    // The last run's time was over in the middle of the list.
-    let account = crate::world::account();
-    let mut order: Vec<String> = services.clone();
-    order.sort();
-    let middle = ServiceId::new(order[14].as_str()).unwrap();
-    let round = Round { after: Some(middle), ..Round::first(world.stack.app.clock.now()) };
-    world.stack.app.store.put_round(&account, &round).await.unwrap();
-    let with_card = || order.iter().filter(|service| world.cards_in(service).len() == 1).cloned().collect::<Vec<_>>();
-    world.reconcile().await;
-    assert_eq!(with_card(), order[15..]);
-    world.reconcile().await;
-    assert_eq!(with_card(), order);
     world.finish();
 }
 

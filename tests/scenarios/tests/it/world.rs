@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex};
 
 use domain::deed::DeedKind;
+use domain::healing::Ended;
 use domain::ids::{AccountId, ChannelId, EntraUserId, IncidentId, ServiceId, TenantId};
 use domain::plan::{CardKey, CardRecord};
 use jiff::{SignedDuration, Timestamp};
@@ -106,7 +107,8 @@ impl World {
 
     /// One run of the reconciler, and what follows from it.
     pub(crate) async fn reconcile(&self) {
-        self.stack.reconcile().await.unwrap();
+        let report = self.stack.reconcile().await;
+        assert!(report.ended() <= Ended::Partly, "{report:?}");
         self.settle_all().await;
     }
 
