@@ -309,7 +309,6 @@ class Template(unittest.TestCase):
     def test_timeouts_fit_each_other(self):
         timeout = {name: function["Timeout"] for name, function in self.functions.items()}
         queue = self.resources["Queue"]["Properties"]
-        full_round, _ = self.rounds()["full"]
         aws = [seconds("shared/runtime/src/aws.rs", f"{name}_TIMEOUT") for name in ("ATTEMPT", "OPERATION")]
         webhook = seconds("functions/webhook-ingest/src/lib.rs", "BUDGET")
         click = seconds("functions/bot-messages/src/lib.rs", "CLICK_BUDGET")
@@ -331,12 +330,6 @@ class Template(unittest.TestCase):
                 seconds("functions/notification-sender/src/lib.rs", "STEP_BUDGET"),
                 sender,
             ],
-            [
-                seconds("functions/reconciler/src/lib.rs", "RESERVE"),
-                timeout["ReconcilerFunction"],
-                full_round,
-            ],
-            [timeout["ReconcilerFunction"], seconds("functions/reconciler/src/lib.rs", "LOCK")],
         ):
             self.assertEqual(ladder, sorted(set(ladder)))
         # What a message has begun is held until the function has surely ended.
@@ -347,25 +340,29 @@ class Template(unittest.TestCase):
         for integration in self.of_type("AWS::ApiGatewayV2::Integration").values():
             self.assertLess(timeout[integration["IntegrationUri"]["Fn::GetAtt"][0]], API_LIMIT)
 
-    def test_the_reconciler_looks_for_what_is_unfinished_every_minute_and_for_everything_every_five(self):
+    def test_the_reconciler_runs_every_minute_and_sees_for_itself_what_is_due(self):
         rounds = self.rounds()
-        self.assertEqual({name: interval for name, (interval, _) in rounds.items()}, {"short": 60, "full": 300})
+        self.assertEqual({name: interval for name, (interval, _) in rounds.items()}, {"due": 60})
+        work, lock, reserve = (seconds("functions/reconciler/src/lib.rs", name) for name in ("WORK", "LOCK", "RESERVE"))
+        # A run that was killed keeps no other one from working, and one that hangs has time to note what it has done.
+        self.assertEqual(sorted([work, lock, 60]), [work, lock, 60])
+        self.assertGreater(self.functions["ReconcilerFunction"]["Timeout"], work + 2 * reserve)
         for interval, schedule in rounds.values():
             self.assertEqual(schedule["State"], {"Fn::If": ["RunsReconciler", "ENABLED", "DISABLED"]})
             # The next one does the same.
             self.assertEqual(schedule["RetryPolicy"]["MaximumRetryAttempts"], 0)
             self.assertLessEqual(schedule["RetryPolicy"]["MaximumEventAgeInSeconds"], interval)
-        # Else a full round would keep the short ones away.
+        # Else a run that hangs would keep the next ones away.
         self.assertNotIn("ReservedConcurrentExecutions", self.functions["ReconcilerFunction"])
 
     def test_the_alarms_see_each_round(self):
         alarms = self.of_type("AWS::CloudWatch::Alarm")
-        full_round, _ = self.rounds()["full"]
-        self.assertGreaterEqual(alarms["ReconcilerSilentAlarm"]["Period"], 3 * full_round)
-        self.assertGreaterEqual(alarms["ParkedAlarm"]["Period"], full_round)
-        # Also if only the full rounds run.
+        interval, _ = self.rounds()["due"]
+        self.assertGreater(alarms["ReconcilerSilentAlarm"]["Period"], interval)
+        self.assertGreaterEqual(alarms["ParkedAlarm"]["Period"], interval)
+        # What is tried every five minutes shows in every sixth minute only.
         late = alarms["OldestUnfinishedAlarm"]
-        self.assertGreater(late["Period"] * late["EvaluationPeriods"], (late["DatapointsToAlarm"] - 1) * full_round)
+        self.assertGreater(late["Period"] * late["EvaluationPeriods"], (late["DatapointsToAlarm"] - 1) * 6 * interval)
 
     def test_a_sender_gets_one_channel(self):
         sender = self.functions["NotificationSenderFunction"]

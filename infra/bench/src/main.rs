@@ -1,6 +1,6 @@
 //! `cargo run --release -p bench -- …`
 
-use bench::{adversarial, calls, shapes};
+use bench::{adversarial, calls, healing, shapes};
 use clap::Parser;
 use peak_alloc::PeakAlloc;
 
@@ -23,6 +23,15 @@ enum Command {
         #[arg(long)]
         shape: Option<String>,
     },
+    /// What the reconciler takes to make cards true again, in virtual time: a table as for storms.
+    Healing {
+        /// The part of a shape's incidents.
+        #[arg(long, default_value_t = 1.0)]
+        scale: f64,
+        /// Only the shapes whose names begin like this.
+        #[arg(long)]
+        shape: Option<String>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -30,6 +39,11 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Calls => runtime(false)?.block_on(calls::measure()),
         Command::Adversarial => runtime(true)?.block_on(adversarial::measure(&MEMORY)),
-        Command::Storm { scale, shape } => shapes::print_all(scale, shape.as_deref(), || runtime(true)),
+        Command::Storm { scale, shape } => {
+            shapes::print_all(shapes::SHAPES, scale, shape.as_deref(), || runtime(true))
+        }
+        Command::Healing { scale, shape } => {
+            shapes::print_all(healing::SHAPES, scale, shape.as_deref(), || runtime(true))
+        }
     }
 }

@@ -9,7 +9,7 @@ use simulators::teams::Fault;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::print;
+use crate::{healing, print};
 use crate::stats::{Stats, seconds};
 use crate::virtual_stack::{Case, Place, VirtualStack};
 
@@ -32,7 +32,7 @@ pub struct Row {
     pub wrong: usize,
 }
 
-type Outcome = Pin<Box<dyn Future<Output = anyhow::Result<Row>>>>;
+pub(crate) type Outcome = Pin<Box<dyn Future<Output = anyhow::Result<Row>>>>;
 
 /// Something that happens to the stack.
 #[derive(Debug, Clone, Copy)]
@@ -41,14 +41,14 @@ pub struct Shape {
     pub what: &'static str,
     /// What has to be reached.
     pub floor: &'static str,
-    run: fn(f64) -> Outcome,
+    pub(crate) run: fn(f64) -> Outcome,
 }
 
 impl Shape {
     /// The shape with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        SHAPES.iter().copied().find(|shape| shape.name == name)
+        SHAPES.iter().chain(healing::SHAPES).copied().find(|shape| shape.name == name)
     }
 
     /// Lets it happen, in a runtime with a paused clock that nothing else uses.
@@ -121,8 +121,13 @@ pub const SHAPES: &[Shape] = &[
 ///
 /// # Errors
 /// There is no such shape, or a stand-in refuses.
-pub fn print_all(scale: f64, name: Option<&str>, runtime: impl Fn() -> io::Result<Runtime>) -> anyhow::Result<()> {
-    let wanted: Vec<_> = SHAPES.iter().filter(|shape| shape.name.starts_with(name.unwrap_or_default())).collect();
+pub fn print_all(
+    shapes: &[Shape],
+    scale: f64,
+    name: Option<&str>,
+    runtime: impl Fn() -> io::Result<Runtime>,
+) -> anyhow::Result<()> {
+    let wanted: Vec<_> = shapes.iter().filter(|shape| shape.name.starts_with(name.unwrap_or_default())).collect();
     anyhow::ensure!(!wanted.is_empty(), "there is no such shape");
     print(&format!("scale {scale}\n\n| shape | what happens | floor | measured |\n| --- | --- | --- | --- |"));
     for shape in wanted {

@@ -63,6 +63,8 @@ fn counts(value: &Value) -> Option<Counted> {
 struct Seen {
     /// When each incident first had a card of its own.
     cards: BTreeMap<u64, Timestamp>,
+    /// What each such card says of itself now.
+    summaries: BTreeMap<u64, String>,
     /// What each storm's card counts now.
     storms: BTreeMap<String, Counted>,
     /// How many incidents were shown from when on.
@@ -94,6 +96,7 @@ impl Shown {
             seen.storms.insert(message.id.clone(), counted);
         } else if let Some(number) = own_card(card) {
             seen.cards.entry(number).or_insert(at);
+            seen.summaries.insert(number, message.summary.clone().unwrap_or_default());
         }
         let counted: u64 = seen.storms.values().map(|storm| storm.all()).sum();
         seen.totals.push((at, counted + seen.cards.len() as u64));
@@ -112,6 +115,12 @@ impl Shown {
     #[must_use]
     pub fn own_card_at(&self, channel: &str, number: u64) -> Option<Timestamp> {
         self.board().get(channel)?.cards.get(&number).copied()
+    }
+
+    /// What the incident's own card says of itself now.
+    #[must_use]
+    pub fn own_card(&self, channel: &str, number: u64) -> Option<String> {
+        self.board().get(channel)?.summaries.get(&number).cloned()
     }
 
     /// How many incidents have a card of their own there, and what the storms' cards count.

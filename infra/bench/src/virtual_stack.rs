@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::ids::{AccountId, ChannelId};
+use domain::ids::{AccountId, ChannelId, IncidentId};
+use domain::incident::Status;
 use jiff::Timestamp;
 use local::inside::{Delays, Inside};
 use reconciler::Extent;
@@ -222,6 +223,30 @@ impl VirtualStack {
             rows.abs_diff(usize::try_from(counted.triggered + counted.acknowledged).unwrap_or(usize::MAX))
         };
         places.iter().map(of).sum()
+    }
+
+    /// Whether the incident's channel shows more incidents than it has cards: it may be one of those.
+    #[must_use]
+    pub fn is_row(&self, case: &Case) -> bool {
+        let (_, counted) = self.shown.now(&case.channel);
+        counted.triggered + counted.acknowledged > 0
+    }
+
+    /// How many of these the table does not know as PagerDuty does.
+    ///
+    /// # Errors
+    /// The table does not answer.
+    pub async fn unknown(&self, cases: &[Case]) -> anyhow::Result<usize> {
+        let account = AccountId::new(local::ACCOUNT)?;
+        let mut unknown = 0;
+        for case in cases {
+            let stored = self.inside.app.store.record(&account, &IncidentId::new(case.id.as_str())?).await?;
+            let status = stored.as_ref().and_then(|stored| stored.record.state()).map(|state| state.status);
+            let there = self.inside.pagerduty.incident(&case.id).context("no incident")?;
+            let there: Option<Status> = there.get("status").cloned().and_then(|it| serde_json::from_value(it).ok());
+            unknown += usize::from(status != there);
+        }
+        Ok(unknown)
     }
 
     /// How long each took until it had a card of its own.

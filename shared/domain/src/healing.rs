@@ -97,8 +97,8 @@ pub struct Healing {
     parts: BTreeMap<String, Lately>,
 }
 
-/// One failure may be the moment's: a part that fails for longer does not heal.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(90);
+/// One failure may be the moment's: a part that fails in the next run as well does not heal.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(45);
 
 /// Every part is tried every five minutes at least: one of which nothing was heard for so long has got stuck.
 const SILENCE: SignedDuration = SignedDuration::from_mins(15);
@@ -156,8 +156,8 @@ mod tests {
             ("done", vec![(0, Well)], 900, None),
             ("done in part", vec![(0, Partly)], 900, None),
             ("silent", vec![(0, Well)], 901, Some(0)),
-            ("one failure", vec![(0, Well), (60, Failed)], 120, None),
-            ("fails again", vec![(0, Well), (60, Failed), (120, Failed)], 151, Some(60)),
+            ("one failure", vec![(0, Well), (60, Failed)], 105, None),
+            ("fails again", vec![(0, Well), (60, Failed), (120, Failed)], 120, Some(60)),
             ("fails from the beginning", vec![(0, Failed), (60, Failed), (120, Failed)], 120, Some(0)),
             ("healed", vec![(60, Failed), (120, Failed), (180, Well)], 300, None),
             ("skipped says nothing", vec![(60, Failed), (120, Skipped)], 151, Some(60)),

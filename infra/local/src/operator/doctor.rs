@@ -84,18 +84,18 @@ pub async fn examine(stack: &Stack) -> Vec<Finding> {
         table(app).await,
         queue(app).await,
         dead_letters(stack).await,
-        secret(app).await,
+        Box::pin(secret(app)).await,
         bot_token(app).await,
         bot_keys(app).await,
-        app_token(app).await,
+        Box::pin(app_token(app)).await,
     ];
     findings.extend(public_url(app).await);
     findings.push(sources(app));
     let account = app.store.known_account_of_app(&app.config.pagerduty_client_id).await;
     match account {
         Ok(Some(account)) => {
-            findings.extend(subscriptions(stack, &account).await);
-            findings.push(connections(app, &account).await);
+            findings.extend(Box::pin(subscriptions(stack, &account)).await);
+            findings.push(Box::pin(connections(app, &account)).await);
             findings.push(unfinished(app, &account).await);
             findings.push(reconciler(app, &account).await);
         }
@@ -311,7 +311,7 @@ fn addresses(stack: &Stack, own: &OwnSubscriptions) -> Finding {
                 own.elsewhere.len(),
                 hosts.into_iter().collect::<Vec<_>>().join(", ")
             ),
-            "keep that address open: the reconciler moves them within five minutes; check that it runs, and its log for \
+            "keep that address open: the reconciler moves them within a minute or two; check that it runs, and its log for \
              'webhook subscription not mended'",
         );
     }
@@ -353,7 +353,7 @@ async fn delivering(app: &App, account: &AccountId, own: &OwnSubscriptions) -> F
         Ok((_, disabled, missing)) => wrong(
             what,
             format!("disabled: {}; missing: {}", listing(&disabled), listing(&missing)),
-            "the reconciler mends them within five minutes: check that it runs, and why PagerDuty gave up; see \
+            "the reconciler mends them within a minute or two: check that it runs, and why PagerDuty gave up; see \
              'SubscriptionDisabledAlarm' in operations.md",
         ),
         Err(error) => unknown(what, chain(&error)),

@@ -25,6 +25,7 @@ mod guide;
 mod guide_commands;
 mod guide_trouble;
 mod headers;
+mod healing;
 mod hostile;
 mod impostor;
 mod incidents;

@@ -613,7 +613,7 @@ async fn how_long_the_oldest_thing_waits_is_told_every_minute() {
     world.advance(MINUTE * 3).await;
     assert!(world.counted(Metric::OldestUnfinished) - before >= 60.0 + 120.0 - 10.0, "1, 2 and 3 minutes");
     assert_eq!(world.counted(Metric::Unfinished), 3.0, "one card in each of three runs");
-    assert_eq!(world.counted(Metric::ReconcilerRuns), 0.0, "short rounds are none");
+    assert_eq!(world.counted(Metric::ReconcilerRuns), 3.0);
     world.finish();
 }
 

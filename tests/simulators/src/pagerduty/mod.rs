@@ -29,6 +29,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::Router;
+use jiff::Timestamp;
 use serde_json::Value;
 
 pub use alerts::{NewAlert, Severity};
@@ -144,6 +145,12 @@ impl PagerDuty {
     /// Returns the unknown requests and forgets them: for tests that provoke one.
     pub fn take_unknown_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().passing.unknown)
+    }
+
+    /// Every REST request since the last time that this was asked, with the time at which it came.
+    #[must_use]
+    pub fn take_asked(&self) -> Vec<(Timestamp, String)> {
+        std::mem::take(&mut self.lock().passing.asked)
     }
 
     /// Lets the next `times` REST calls fail.

@@ -288,6 +288,8 @@ pub(super) struct Passing {
     pub(super) unknown: Vec<String>,
     pub(super) faults: Faults,
     pub(super) duplicates: usize,
+    /// Every REST request, and when it came.
+    pub(super) asked: Vec<(Timestamp, String)>,
     pub(super) deliveries: Vec<Delivery>,
     /// Subscription and resource of every delivery that is on its way.
     pub(super) on_the_way: BTreeSet<(String, String)>,

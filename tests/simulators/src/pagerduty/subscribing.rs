@@ -42,6 +42,15 @@ impl PagerDuty {
         self.with_subscription("disable", subscription, |known| known.disabled_until = Some(until));
     }
 
+    /// From now on nobody sees the incident: it is in no list, and not found by its id.
+    pub fn hide(&self, incident: &str) {
+        self.act("hide", |state| {
+            let known = state.incidents.iter().position(|known| known.id == incident);
+            state.incidents.remove(known.ok_or_else(|| incident.to_owned())?);
+            Ok(String::new())
+        });
+    }
+
     fn with_subscription(&self, what: &str, subscription: &str, change: impl FnOnce(&mut Subscription)) {
         self.act(what, |state| {
             change(state.subscription_mut(subscription).ok_or_else(|| subscription.to_owned())?);

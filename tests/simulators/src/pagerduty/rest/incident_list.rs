@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use super::incidents::INCLUDES;
 use super::listing::sort_by;
@@ -49,8 +48,7 @@ pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {
     let mut found: Vec<&Incident> = state.incidents.iter().filter(matches).collect();
     // By number if nothing is said.
     sort_by(call, &mut found, order)?;
-    let found: Vec<Value> = found.into_iter().map(|incident| state.rest_incident_with(incident, &includes)).collect();
-    call.page("incidents", &found)
+    call.page_of("incidents", &found, |incident| state.rest_incident_with(incident, &includes))
 }
 
 /// `None`: all incidents there ever were.

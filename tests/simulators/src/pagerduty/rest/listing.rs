@@ -56,13 +56,18 @@ impl Call<'_> {
 
     /// One page of everything that was found, under the list's key.
     pub(super) fn page(&self, key: &str, found: &[Value]) -> Answer {
+        self.page_of(key, found, Value::clone)
+    }
+
+    /// The same of a long list, of which only the page is written.
+    pub(super) fn page_of<T>(&self, key: &str, found: &[T], written: impl Fn(&T) -> Value) -> Answer {
         let limit = self.number("limit")?.unwrap_or(USUAL_PAGE).clamp(1, LARGEST_PAGE);
         let offset = self.number("offset")?.unwrap_or(0);
         if offset + limit > LAST {
             return Err(invalid("offset and limit may not exceed 10000 together"));
         }
         let total = self.flag("total")?.then_some(found.len());
-        let page: Vec<&Value> = found.iter().skip(offset).take(limit).collect();
+        let page: Vec<Value> = found.iter().skip(offset).take(limit).map(written).collect();
         let more = found.len() > offset + limit;
         ok(json!({ key: page, "limit": limit, "offset": offset, "more": more, "total": total }))
     }

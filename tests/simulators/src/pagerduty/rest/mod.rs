@@ -192,6 +192,8 @@ impl PagerDuty {
     pub(super) fn rest(&self, incoming: &Incoming<'_>) -> Option<Reply> {
         let (operation, id) = OPERATIONS.iter().find_map(|known| known.id_in(incoming).map(|id| (known, id)))?;
         let mut state = self.lock();
+        let (at, line) = (state.passing.now, format!("{} {}", incoming.method, incoming.uri));
+        state.passing.asked.push((at, line));
         let fault = state.passing.faults.next(&operation.name());
         if let Some(failing) = fault.as_ref().and_then(Reply::failing) {
             return Some(failing);
