@@ -82,7 +82,8 @@ async fn closed(
         };
         let shown: Vec<_> =
             page.items.iter().map(|incident| (incident.id.clone(), incident.snapshot.created_at)).collect();
-        let found: Vec<RestIncident> = page.items.into_iter().filter(|incident| wanted.contains(&incident.id)).collect();
+        let found: Vec<RestIncident> =
+            page.items.into_iter().filter(|incident| wanted.contains(&incident.id)).collect();
         let found = found.into_iter().map(|incident| Answer { incident, asked }).collect();
         tally = tally.and(run.observe(found, connected).await?);
         missing.shown(span, &shown, page.next.is_some());

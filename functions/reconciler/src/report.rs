@@ -27,7 +27,12 @@ impl Report {
         let (ended, brought) = match result {
             Ok((ended, brought)) => (ended, Some(brought)),
             Err(error) => {
-                tracing::error!(part = part.name(), ended = name(Ended::Failed), error = runtime::chain(&error), "part");
+                tracing::error!(
+                    part = part.name(),
+                    ended = name(Ended::Failed),
+                    error = runtime::chain(&error),
+                    "part"
+                );
                 (Ended::Failed, None)
             }
         };

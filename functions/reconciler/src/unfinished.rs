@@ -56,11 +56,7 @@ pub(crate) async fn wake(app: &App, account: &AccountId, time: Duration) -> Resu
     }
 }
 
-async fn look(
-    app: &App,
-    account: &AccountId,
-    channel: ChannelId,
-) -> Result<Unfinished, (ChannelId, ReconcileError)> {
+async fn look(app: &App, account: &AccountId, channel: ChannelId) -> Result<Unfinished, (ChannelId, ReconcileError)> {
     look_into(app, account, &channel).await.map_err(|error| (channel, error))
 }
 

@@ -233,7 +233,8 @@ async fn a_day(scale: f64) -> anyhow::Result<Row> {
     }
     let enabled = began.elapsed();
     let resolved = until_true(&stack, &known, "resolved").await;
-    let open: Vec<Case> = cases.iter().enumerate().filter(|(number, _)| number % 2 == 1).map(|(_, case)| case.clone()).collect();
+    let open: Vec<Case> =
+        cases.iter().enumerate().filter(|(number, _)| number % 2 == 1).map(|(_, case)| case.clone()).collect();
     let shown = until_shown(&stack, &open).await;
     let took = resolved.and(shown).map(|_| began.elapsed().saturating_sub(enabled));
     let left = stack.settle(&places, PATIENCE).await?;

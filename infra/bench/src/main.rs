@@ -39,9 +39,7 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Calls => runtime(false)?.block_on(calls::measure()),
         Command::Adversarial => runtime(true)?.block_on(adversarial::measure(&MEMORY)),
-        Command::Storm { scale, shape } => {
-            shapes::print_all(shapes::SHAPES, scale, shape.as_deref(), || runtime(true))
-        }
+        Command::Storm { scale, shape } => shapes::print_all(shapes::SHAPES, scale, shape.as_deref(), || runtime(true)),
         Command::Healing { scale, shape } => {
             shapes::print_all(healing::SHAPES, scale, shape.as_deref(), || runtime(true))
         }

@@ -9,9 +9,9 @@ use simulators::teams::Fault;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::{healing, print};
 use crate::stats::{Stats, seconds};
 use crate::virtual_stack::{Case, Place, VirtualStack};
+use crate::{healing, print};
 
 /// How long after the last incident it is waited for what is not shown yet.
 const PATIENCE: Duration = Duration::from_secs(900);

@@ -71,7 +71,7 @@ async fn started() -> (Running, tempfile::TempDir, AwsCli) {
 }
 
 async fn look(aws: &AwsCli) -> Vec<Finding> {
-    examine(&Stack::find(aws, "acme").await.unwrap()).await
+    Box::pin(examine(&Stack::find(aws, "acme").await.unwrap())).await
 }
 
 fn state<'f>(findings: &'f [Finding], what: &str) -> &'f State {

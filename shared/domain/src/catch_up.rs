@@ -220,7 +220,12 @@ mod tests {
     }
 
     /// What a list of PagerDuty shows of incidents that were opened then.
-    fn list(all: &[(IncidentId, Timestamp)], span: Span, size: usize, newest: bool) -> (Vec<(IncidentId, Timestamp)>, bool) {
+    fn list(
+        all: &[(IncidentId, Timestamp)],
+        span: Span,
+        size: usize,
+        newest: bool,
+    ) -> (Vec<(IncidentId, Timestamp)>, bool) {
         let mut found: Vec<_> =
             all.iter().filter(|(_, opened)| span.since <= *opened && *opened <= span.until).cloned().collect();
         found.sort_by_key(|(_, opened)| *opened);
@@ -235,9 +240,8 @@ mod tests {
     fn incidents() -> impl Strategy<Value = Vec<(IncidentId, Timestamp)>> {
         // Some in the same seconds, some years apart.
         let ages = prop_oneof![0_i64..20, 0_i64..5_000, (0_i64..8).prop_map(|age| age * 120 * DAY)];
-        prop::collection::vec(ages, 0..60).prop_map(|ages| {
-            ages.into_iter().enumerate().map(|(number, age)| (id(number), at(NOW - age))).collect()
-        })
+        prop::collection::vec(ages, 0..60)
+            .prop_map(|ages| ages.into_iter().enumerate().map(|(number, age)| (id(number), at(NOW - age))).collect())
     }
 
     proptest! {
@@ -288,7 +292,8 @@ mod tests {
 
     #[test]
     fn a_thousand_missing_ones_take_as_many_lists_as_they_have_pages() {
-        let all: Vec<_> = (0..1_100).map(|number| (id(number), at(NOW - 2_000 + i64::try_from(number).unwrap()))).collect();
+        let all: Vec<_> =
+            (0..1_100).map(|number| (id(number), at(NOW - 2_000 + i64::try_from(number).unwrap()))).collect();
         let mut missing = Missing::new(all.iter().map(|(id, opened)| (id.clone(), Some(*opened))));
         let mut asked = 0;
         while let Some(span) = missing.span(at(NOW)) {

@@ -374,10 +374,7 @@ async fn everything_of_the_version_before_is_read_whole() {
     let installation = store.installation(&team()).await.unwrap().unwrap();
     assert_eq!((installation.account, installation.added_at), (Some(account()), None));
     assert_eq!(store.channel(&team(), &channel()).await.unwrap().unwrap().kind, ChannelKind::Private);
-    assert_eq!(
-        store.round(&account()).await.unwrap(),
-        Some(Round::first(T0))
-    );
+    assert_eq!(store.round(&account()).await.unwrap(), Some(Round::first(T0)));
     let (lines, _) = store.ledger(&account(), "2026-11-23", None, 9, T0).await.unwrap();
     let told = lines.iter().map(|(line, _)| (line.occasion, line.progress)).collect::<Vec<_>>();
     assert_eq!(told, [(Occasion::Restored, Progress::Coalesced)]);

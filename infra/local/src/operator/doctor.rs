@@ -85,11 +85,11 @@ pub async fn examine(stack: &Stack) -> Vec<Finding> {
         queue(app).await,
         dead_letters(stack).await,
         Box::pin(secret(app)).await,
-        bot_token(app).await,
+        Box::pin(bot_token(app)).await,
         bot_keys(app).await,
         Box::pin(app_token(app)).await,
     ];
-    findings.extend(public_url(app).await);
+    findings.extend(Box::pin(public_url(app)).await);
     findings.push(sources(app));
     let account = app.store.known_account_of_app(&app.config.pagerduty_client_id).await;
     match account {

@@ -63,7 +63,7 @@ impl Command {
         match self {
             Self::Doctor(which) => {
                 let stack = Stack::find(&AwsCli::new(&which), &which.stack).await?;
-                let findings = examine(&stack).await;
+                let findings = Box::pin(examine(&stack)).await;
                 print(&format!("{}\n", stack.heading()));
                 findings.iter().for_each(|finding| print(&finding.to_string()));
                 let wrong = findings.iter().filter(|finding| finding.is_wrong()).count();

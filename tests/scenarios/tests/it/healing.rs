@@ -21,7 +21,8 @@ fn asked(world: &World) -> Vec<String> {
 
 /// Lists of open incidents, and of those that are over.
 fn lists(asked: &[String]) -> (usize, usize) {
-    let with = |part: &str| asked.iter().filter(|line| line.starts_with("GET /incidents?") && line.contains(part)).count();
+    let with =
+        |part: &str| asked.iter().filter(|line| line.starts_with("GET /incidents?") && line.contains(part)).count();
     (with("created_at%3Adesc"), with("=resolved"))
 }
 
@@ -192,10 +193,8 @@ async fn a_run_that_finds_another_one_at_work_is_counted_apart() {
 
 #[tokio::test]
 async fn each_part_has_its_turn_whatever_becomes_of_the_others() {
-    for (operation, fails) in [
-        ("GET /webhook_subscriptions", Part::Subscriptions),
-        ("GET /incidents", Part::Incidents),
-    ] {
+    for (operation, fails) in [("GET /webhook_subscriptions", Part::Subscriptions), ("GET /incidents", Part::Incidents)]
+    {
         let world = World::new().await;
         let incident = world.trigger("Payments", "Lost").await;
         world.take_undelivered();
@@ -307,7 +306,12 @@ async fn an_account_that_is_not_known_any_more_is_a_failure_and_one_that_never_w
     world.stack.run_reconciler(Extent::Due).await;
     assert!(world.counted(Metric::NotHealing) >= 60.0, "told with its age");
 
-    let empty = local::compose(local::LocalConfig { demo: false, ..local::LocalConfig::for_tests(runtime::Clock::manual(crate::world::START)) }).await.unwrap();
+    let empty = local::compose(local::LocalConfig {
+        demo: false,
+        ..local::LocalConfig::for_tests(runtime::Clock::manual(crate::world::START))
+    })
+    .await
+    .unwrap();
     assert_eq!(empty.run_reconciler(Extent::Due).await.ended(), Ended::Well, "nobody has authorized anything yet");
     world.finish();
 }

@@ -81,6 +81,14 @@ impl Function {
         Self { name, events, process: Mutex::new(process), printed, readers }
     }
 
+    /// The most memory that the process has ever had, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let id = self.process.lock().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Ends the process, so that everything that it has printed is there to be read.
     pub(crate) fn end(&self) {
         self.process.lock().unwrap().kill().unwrap();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::SignedDuration;
 use local::{LocalConfig, Running};
 use runtime::Clock;
 use serde_json::{Value, json};
@@ -126,6 +127,39 @@ async fn the_release_binaries_do_the_round_trip() {
         }
     }
     world.finish();
+}
+
+/// `cargo test -p scenarios --test it -- --ignored --nocapture ten_thousand` prints the figure.
+#[tokio::test]
+#[ignore = "takes minutes; its figure is in infra/docs/reliability.md"]
+async fn ten_thousand_open_incidents_fit_into_64_mb() {
+    const INCIDENTS: usize = 10_200;
+    let stack = local::compose(LocalConfig::for_tests(Clock::manual(world::START))).await.unwrap();
+    let reconciler = Function::start("reconciler", &stack.environment).await;
+    let world = World::of(stack);
+    reconciler.invoke(json!({ "round": "full" })).await;
+    let idle = reconciler.peak_memory();
+    for number in 0..INCIDENTS {
+        world.trigger("Payments", &format!("Disk {number} of the cluster in the north is nearly full")).await;
+        world.tick(SignedDuration::from_millis(200));
+    }
+    world.take_undelivered();
+    let (began, mut runs) = (std::time::Instant::now(), 0);
+    let known = async || world.stack.app.store.open_incidents(&world::account()).await.unwrap().len();
+    while known().await < INCIDENTS && runs < 12 {
+        runs += 1;
+        reconciler.invoke(json!({ "round": "full" })).await;
+    }
+    let known = known().await;
+    // All of them are known now, and looked at once more.
+    reconciler.invoke(json!({ "round": "full" })).await;
+    reconciler.invoke(json!({ "round": "full" })).await;
+    let peak = reconciler.peak_memory();
+    let took = began.elapsed().as_secs();
+    println!("{known} of {INCIDENTS} known after {runs} runs and {took} s; {idle} KiB before, {peak} KiB at most");
+    assert_eq!(known, INCIDENTS);
+    assert!(peak < 64 * 1024, "{peak} KiB");
+    drop(world.take_undelivered());
 }
 
 /// PagerDuty's deliveries and the event source mapping, until both are idle.

@@ -295,7 +295,7 @@ async fn everything_of_theirs(world: &World) -> Vec<Theirs> {
     ] {
         let known = world.pagerduty().snapshot();
         let mark = if account == local::ACCOUNT { MARK_OF_TENANT } else { MARK };
-        let mut place = theirs::plant(world, name, tenant, account, mark).await;
+        let mut place = Box::pin(theirs::plant(world, name, tenant, account, mark)).await;
         let mut partitions = new();
         if account == local::ACCOUNT {
             // The service is in the admin's own PagerDuty: whoever may see it there may connect it as well.
@@ -329,7 +329,7 @@ async fn who_names_what_is_not_theirs_gets_nothing_and_moves_nothing() {
     world.stack.aws.watch(std::time::Duration::ZERO);
     world.link(ADA).await;
     let page = AdminPage::open(&world, ADA).await;
-    let ours = theirs::plant(&world, "own", TENANT, local::ACCOUNT, "own").await;
+    let ours = Box::pin(theirs::plant(&world, "own", TENANT, local::ACCOUNT, "own")).await;
     world.settle_all().await;
     let all = Box::pin(everything_of_theirs(&world)).await;
     for theirs in &all {
