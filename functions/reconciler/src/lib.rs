@@ -110,6 +110,9 @@ pub async fn run(app: &App, extent: Extent, left: Duration) -> Report {
         }
     };
     let found = account::find(app).await.map(|account| (Ended::Well, account));
+    if matches!(found, Ok((_, None))) {
+        tracing::info!("nobody has authorized anything yet");
+    }
     if let Some(account) = report.note(Part::Account, found).flatten() {
         let woken = Box::pin(unfinished::wake(app, &account, left.min(WAKING))).await;
         if let Some(skipped) = report.note(Part::Channels, woken) {

@@ -239,7 +239,7 @@ async fn dead_letters_are_found_and_moved_back() {
     send.message_group_id("g").message_deduplication_id("1").send().await.unwrap();
     stack.settle_all().await.unwrap();
     let deployed = Stack::find(&aws, "acme").await.unwrap();
-    assert!(wrong(&examine(&deployed).await).contains(&"dead letters"));
+    assert!(wrong(&Box::pin(examine(&deployed)).await).contains(&"dead letters"));
     assert_eq!(redrive(&deployed, true).await.unwrap(), "1 messages are in the dead-letter queue.");
     assert_eq!(stack.aws.depth(DEAD_LETTERS).unwrap().visible, 1, "a dry run moves nothing");
     assert!(redrive(&deployed, false).await.unwrap().starts_with("Moving 1 messages back."));
@@ -258,7 +258,7 @@ async fn what_waits_for_long_and_what_is_parked_is_found() {
         // The operator's own clock is the present time, which the stack's is ahead of.
         let mut deployed = Stack::find(&aws, "acme").await.unwrap();
         deployed.app.clock = stack.app.clock.clone();
-        let State::Wrong { seen, fix } = state(&examine(&deployed).await, "unfinished").clone() else {
+        let State::Wrong { seen, fix } = state(&Box::pin(examine(&deployed)).await, "unfinished").clone() else {
             panic!("nothing was found")
         };
         (seen, fix)
