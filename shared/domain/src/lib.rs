@@ -27,5 +27,6 @@ pub mod round;
 pub mod routing;
 mod status;
 pub mod storm;
+pub mod twins;
 pub mod wake_up;
 pub mod zone;
