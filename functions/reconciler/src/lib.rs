@@ -8,6 +8,8 @@
 
 mod input;
 mod missed;
+mod news;
+mod rate;
 mod subscriptions;
 mod tidying;
 mod unfinished;
@@ -17,8 +19,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use domain::ids::{AccountId, ChannelId, ServiceId};
-use domain::round::Round;
-use incidents::Connected;
+use domain::round::{self, Round};
+use incidents::{Connected, What, observe, read};
 use jiff::{SignedDuration, Timestamp};
 use runtime::{App, BotError, Lock, Metric};
 use setup::SetupError;
@@ -26,6 +28,7 @@ use store::LockKey;
 use tokio::time::Instant;
 
 pub use crate::input::{Extent, Input};
+use crate::rate::Rate;
 
 /// Kept free at the end of an invocation: a page of incidents that was begun is finished in this time.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -117,6 +120,7 @@ async fn reconcile(app: &App, account: &AccountId, deadline: Timestamp) -> Resul
         tracing::error!(error = runtime::chain(error), "subscriptions not all mended");
     }
     go_round(app, account, &connected, deadline).await?;
+    Box::pin(hear_news(app, account, &connected, deadline)).await?;
     teams.and(subscriptions)
 }
 
@@ -127,6 +131,30 @@ async fn list_channels(app: &App, account: &AccountId, connected: &Connected) ->
     for channel in channels.into_iter().filter(|channel| !known.contains(*channel)) {
         app.store.put_channel_of_account(account, channel).await?;
     }
+    Ok(())
+}
+
+/// Looks into PagerDuty's log for what nobody has told, and asks for incidents of which it tells more than is known.
+async fn hear_news(
+    app: &App,
+    account: &AccountId,
+    connected: &Connected,
+    deadline: Timestamp,
+) -> Result<(), ReconcileError> {
+    let mut rate = Rate::of_a_run();
+    let open = app.store.open_incidents(account).await?;
+    let caught = news::catch_up(app, account, connected, &open, &mut rate, deadline).await?;
+    app.metrics.emit(&[Metric::ElementsSkipped.times(caught.skipped)], app.clock.now());
+    for id in caught.changed.keys() {
+        if app.clock.now() > deadline || !rate.take() {
+            break;
+        }
+        if let Some(answer) = read::one(app, id).await? {
+            let cause = round::cause(app.clock.now());
+            Box::pin(observe(app, account, What::Found(answer, connected), &cause)).await?;
+        }
+    }
+    news::tell(app, account, connected, caught.changed).await;
     Ok(())
 }
 

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod incident;
 pub mod ledger;
 pub mod linking;
+pub mod news;
 pub mod permission;
 pub mod plan;
 pub mod proof;

@@ -60,7 +60,8 @@ impl IncidentRecord {
         let told = told.filter(|told| told.twin.is_some() || !is_forgotten(told.entry.at, &self.found));
         let alone = alone.filter(|told| !is_forgotten(told.entry.at, &self.log));
         let mut all: Vec<Told<'_>> = told.chain(alone).collect();
-        all.sort_by_key(|told| told.entry);
+        // Within a second the log has no order that is documented, and an end comes last.
+        all.sort_by_key(|told| (told.entry.at, told.entry.what.status() == Some(Status::Resolved), told.entry));
         all.split_off(all.len().saturating_sub(LOG_LIMIT))
     }
 
@@ -298,6 +299,18 @@ mod tests {
         assert_eq!(shown(&known(note("x"))), ["log:Q1", "log:Q2"]);
         let webhook = merged([given("E1", 100), record("log:Q2", 101_000, None, Happening::Reopened)]);
         assert_eq!(shown(&webhook), ["E1", "log:Q2"], "webhooks tell of what people must hear");
+    }
+
+    #[test]
+    fn within_a_second_of_the_log_the_end_comes_last() {
+        let one = |id: &str, what| record(id, 10_000, None, what);
+        let both = merged([
+            one("log:Q1", Happening::Resolved { merged_into: None }),
+            one("log:Q2", Happening::Acknowledged),
+            one("log:Q3", note("fixed")),
+        ]);
+        assert_eq!(shown(&both), ["log:Q2", "log:Q3", "log:Q1"]);
+        assert_eq!(both.found_to_be(Status::Resolved, None).unwrap().id.as_str(), "log:Q1");
     }
 
     #[test]

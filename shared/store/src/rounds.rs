@@ -1,7 +1,8 @@
 //! Where the reconciler is on its way, and what it knows about itself.
 
-use domain::ids::AccountId;
 use domain::healing::Healing;
+use domain::ids::AccountId;
+use domain::news::Reading;
 use domain::round::Round;
 
 use crate::item::{Item, or_skip};
@@ -16,6 +17,16 @@ impl Store {
     /// Notes how far a round has come.
     pub async fn put_round(&self, account: &AccountId, round: &Round) -> Result<(), Error> {
         self.put(Item::new(keys::round(account), "round", round)?).await
+    }
+
+    /// How far PagerDuty's log has been read; `None`: it never was, or that cannot be read and it is read anew.
+    pub async fn reading(&self, account: &AccountId) -> Result<Option<Reading>, Error> {
+        Ok(or_skip(self.read_data(&keys::reading(account)).await)?.flatten())
+    }
+
+    /// Notes how far PagerDuty's log has been read.
+    pub async fn put_reading(&self, account: &AccountId, reading: &Reading) -> Result<(), Error> {
+        self.put(Item::new(keys::reading(account), "reading", reading)?).await
     }
 
     /// What the reconciler has noted about itself; nothing, if that cannot be read.

@@ -35,6 +35,7 @@ mod log_ins;
 mod many;
 mod metrics;
 mod news;
+mod news_from_the_log;
 mod platform;
 mod proof;
 mod reconciling;

@@ -293,6 +293,8 @@ async fn a_run_that_fails_or_stops_half_way_is_continued_by_the_next() {
     let middle = ServiceId::new(order[14].as_str()).unwrap();
     let round = Round { after: Some(middle), ..Round::first(world.stack.app.clock.now()) };
     world.stack.app.store.put_round(&account, &round).await.unwrap();
+    // The log would tell of the others.
+    world.pagerduty().fail_next_at("GET /log_entries", 2, &Fault::Status(403));
     let with_card = || order.iter().filter(|service| world.cards_in(service).len() == 1).cloned().collect::<Vec<_>>();
     world.reconcile().await;
     assert_eq!(with_card(), order[15..]);
