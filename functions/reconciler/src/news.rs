@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::failure::Class;
 use domain::healing::Ended;
 use domain::ids::{AccountId, IncidentId, ServiceId};
 use domain::incident::{Happening, IncidentEvent, IncidentRecord, Status, is_future};
@@ -87,15 +88,19 @@ pub(crate) async fn catch_up(
         let Reading { since, until, offset, .. } = reading;
         let page = app.as_app().call(async |api, auth| api.log_entries(auth, since, until, offset).await).await;
         let page = match page {
+            // What cannot be read of so much may be read of less.
+            Err(AsAppError::PagerDuty(error @ ApiError::Unreadable { .. })) => {
+                tracing::error!(%since, %until, offset, error = runtime::chain(&error), "page of PagerDuty's log cannot be read");
+                caught.skipped += 1;
+                caught.ended = Ended::Partly;
+                LogPage { lines: Vec::new(), unreadable: 0, next: None, is_cut_off: true }
+            }
             Err(error) if is_refused(&error) => {
                 tracing::warn!(error = runtime::chain(&error), "PagerDuty does not show the account's log");
                 return Box::pin(read_in_turns(app, account, connected, open, rate, deadline)).await;
             }
             page => page?,
         };
-        if page.is_cut_off {
-            tracing::warn!(%since, %until, "more happened than PagerDuty lists at once");
-        }
         let after = match page.next {
             Some(next) => After::Page(next),
             None if page.is_cut_off => After::TooMuch,
@@ -135,7 +140,7 @@ pub(crate) async fn of_incident(
     id: &IncidentId,
     rate: &mut Rate,
     caught: &mut Caught,
-) -> Result<(), ReconcileError> {
+) -> Result<(), AsAppError> {
     let since = app.clock.now().checked_sub(OWN_LOG).unwrap_or(Timestamp::MIN);
     let mut offset = Some(0);
     while let Some(start) = offset {
@@ -158,15 +163,24 @@ async fn read_in_turns(
     rate: &mut Rate,
     deadline: Timestamp,
 ) -> Result<Caught, ReconcileError> {
-    let mut caught = Caught { ended: Ended::Partly, ..Caught::nothing() };
+    let mut caught = Caught::nothing();
+    if open.len() > LOGS_AT_ONCE {
+        caught.ended = Ended::Partly;
+    }
     for known in round::share(open, LOGS_AT_ONCE, app.clock.now()) {
         if app.clock.now() > deadline {
+            caught.ended = Ended::Partly;
             break;
         }
-        if let Err(error) = of_incident(app, account, connected, &known.id, rate, &mut caught).await {
-            // It may be the one that nobody may see; what stops all of them stops the other parts of the run as well.
-            tracing::warn!(incident.id = %known.id, error = runtime::chain(&error), "its log cannot be read");
-            caught.skipped += 1;
+        match of_incident(app, account, connected, &known.id, rate, &mut caught).await {
+            Ok(()) => {}
+            // It may be the one that nobody may see.
+            Err(error) if matches!(error.class(), Class::Forbidden | Class::Gone | Class::Invalid | Class::Bug) => {
+                tracing::error!(incident.id = %known.id, error = runtime::chain(&error), "its log cannot be read");
+                caught.skipped += 1;
+                caught.ended = Ended::Partly;
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(caught)

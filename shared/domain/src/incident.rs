@@ -15,8 +15,11 @@ use crate::forward::{self, Stored};
 use crate::ids::{AccountId, EventId, IncidentId, PdUserId, PriorityId, ServiceId};
 pub use crate::status::Status;
 
-/// How many log entries a record keeps of either kind: the newest ones.
+/// How many log entries a record keeps: the newest ones.
 pub const LOG_LIMIT: usize = 30;
+
+/// How many it keeps of PagerDuty's own log: the table refuses an item above 400 KB.
+pub const FOUND_LIMIT: usize = 20;
 
 /// Orders two observations of the same fact: the later one wins, the event id breaks ties.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -352,7 +355,7 @@ pub struct IncidentRecord {
     /// The newest [`LOG_LIMIT`] entries, oldest first; what a newer version has logged that this one does not know is left out.
     #[serde(default, deserialize_with = "forward::known_ones")]
     pub log: BTreeSet<LogEntry>,
-    /// The same, of what was found in PagerDuty's own log. What is in both is in [`Self::happenings`] once. Apart from the others,
+    /// The newest [`FOUND_LIMIT`] of what was found in PagerDuty's own log. What is in both is in [`Self::happenings`] once. Apart from the others,
     /// so that an earlier version does not take the two for two.
     #[serde(default, deserialize_with = "forward::known_ones", skip_serializing_if = "BTreeSet::is_empty")]
     pub found: BTreeSet<LogEntry>,
@@ -498,9 +501,11 @@ impl IncidentRecord {
         self.snapshot = self.snapshot.max(other.snapshot);
         self.status_change = self.status_change.max(other.status_change);
         self.details = self.details.max(other.details);
-        for (known, others) in [(&mut self.log, other.log), (&mut self.found, other.found)] {
+        for (known, others, limit) in
+            [(&mut self.log, other.log, LOG_LIMIT), (&mut self.found, other.found, FOUND_LIMIT)]
+        {
             known.extend(others);
-            while known.len() > LOG_LIMIT {
+            while known.len() > limit {
                 known.pop_first();
             }
         }
@@ -645,7 +650,7 @@ mod tests {
                 let before = known.snapshot.as_ref().map(|s| s.version.clone());
                 known = known.merge(record);
                 prop_assert!(known.snapshot.as_ref().map(|s| s.version.clone()) >= before);
-                prop_assert!(known.log.len() <= LOG_LIMIT && known.found.len() <= LOG_LIMIT);
+                prop_assert!(known.log.len() <= LOG_LIMIT && known.found.len() <= FOUND_LIMIT);
                 prop_assert!(known.happenings().len() <= LOG_LIMIT);
             }
         }

@@ -51,7 +51,9 @@ impl Reading {
     }
 
     fn new(since: Timestamp, now: Timestamp) -> Self {
-        Self { since, until: now.checked_add(SECOND).unwrap_or(now), offset: 0, is_done: false }
+        let whole = |at: Timestamp| Timestamp::from_second(at.as_second()).unwrap_or(at);
+        let until = whole(now).checked_add(SECOND).unwrap_or(now);
+        Self { since: whole(since), until, offset: 0, is_done: false }
     }
 
     /// The same after a page.
@@ -63,7 +65,7 @@ impl Reading {
             After::TooMuch => {
                 let half = self.until.duration_since(self.since).as_secs() / 2;
                 let until = self.since.checked_add(SignedDuration::from_secs(half)).unwrap_or(self.until);
-                // So much in one second is more than anybody can be told.
+                // What cannot be had of a second is left out: what comes after it can.
                 if half == 0 { Self { is_done: true, ..self } } else { Self { until, offset: 0, ..self } }
             }
         }
@@ -78,11 +80,10 @@ impl Reading {
         if self.until >= began {
             return None;
         }
-        let since = self.until.checked_sub(SECOND).unwrap_or(self.until);
+        let rest = Self::new(self.until, began);
         // Where so much happens, it goes on in steps.
-        let step = self.until.duration_since(self.since).saturating_add(SECOND).saturating_mul(2);
-        let Self { until, .. } = Self::new(since, began);
-        Some(Self { since, until: since.checked_add(step).unwrap_or(until).min(until), offset: 0, is_done: false })
+        let step = self.until.duration_since(self.since).max(SECOND).saturating_mul(2);
+        Some(Self { until: rest.since.checked_add(step).unwrap_or(rest.until).min(rest.until), ..rest })
     }
 }
 
@@ -131,14 +132,43 @@ mod tests {
         assert_eq!((done.is_done, done.next(at(0))), (true, None));
         let half = begun.after(After::TooMuch);
         assert_eq!(half, reading(-900, -450, 0, false));
-        assert_eq!(half.after(After::Nothing).next(at(0)), Some(reading(-451, 1, 0, false)));
+        assert_eq!(half.after(After::Nothing).next(at(0)), Some(reading(-450, 1, 0, false)));
         let quarter = half.after(After::TooMuch).after(After::Nothing);
-        assert_eq!(quarter.next(at(0)), Some(reading(-676, -224, 0, false)), "in steps");
-        let second = reading(-1, 0, 9_900, false).after(After::TooMuch);
-        assert!(second.is_done, "it goes on all the same");
+        assert_eq!(quarter.next(at(0)), Some(reading(-675, -225, 0, false)), "in steps");
+        let second = reading(-9, -8, 9_900, false).after(After::TooMuch);
+        assert_eq!(second.next(at(0)), Some(reading(-8, -6, 0, false)), "it goes on all the same");
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        /// Whatever cannot be read, it costs no more than the second before it and the one after it.
+        #[test]
+        fn a_second_that_cannot_be_read_stops_nothing(poison in prop::collection::btree_set(0_i64..600, 0..6)) {
+            let began = at(600);
+            let mut reading = Reading::new(at(0), began);
+            let mut read = std::collections::BTreeSet::new();
+            for calls in 0.. {
+                prop_assert!(calls < 1_000);
+                let (first, last) = (reading.since.as_second(), reading.until.as_second());
+                let inside = (first..=last).map(|second| second - at(0).as_second());
+                let after = if poison.iter().any(|bad| inside.clone().any(|second| second == *bad)) {
+                    After::TooMuch
+                } else {
+                    read.extend(inside);
+                    After::Nothing
+                };
+                match reading.after(after).next(began) {
+                    Some(next) => reading = next,
+                    None => break,
+                }
+            }
+            let is_near = |second: i64| (second - 1..=second + 1).any(|near| poison.contains(&near));
+            for second in (0..=600).filter(|second| !is_near(*second)) {
+                prop_assert!(read.contains(&second), "{}", second);
+            }
+        }
+
         /// Whatever there is when, each second is read to its end, in few times as many calls as there are pages.
         #[test]
         fn no_second_is_left_out(bursts in prop::collection::btree_map(0_i64..3_600, 1_usize..400, 0..300)) {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::EventId;
-use crate::incident::{Actor, Happening, IncidentRecord, LOG_LIMIT, LogEntry, Status};
+use crate::incident::{Actor, FOUND_LIMIT, Happening, IncidentRecord, LOG_LIMIT, LogEntry, Status};
 
 /// How far apart the two times of one happening may be.
 const APART: SignedDuration = SignedDuration::from_secs(5);
@@ -57,8 +57,8 @@ impl IncidentRecord {
         let alone = alone.filter(|entry| self.happened_by_itself(entry)).map(|entry| Told { entry, twin: None });
         let told = log.iter().enumerate().map(|(index, entry)| Told { entry, twin: twin(index).copied() });
         // Of a time that the other side does not remember any more nobody knows whether it was told there.
-        let told = told.filter(|told| told.twin.is_some() || !is_forgotten(told.entry.at, &self.found));
-        let alone = alone.filter(|told| !is_forgotten(told.entry.at, &self.log));
+        let told = told.filter(|told| told.twin.is_some() || !is_forgotten(told.entry.at, &self.found, FOUND_LIMIT));
+        let alone = alone.filter(|told| !is_forgotten(told.entry.at, &self.log, LOG_LIMIT));
         let mut all: Vec<Told<'_>> = told.chain(alone).collect();
         // Within a second the log has no order that is documented, and an end comes last.
         all.sort_by_key(|told| (told.entry.at, told.entry.what.status() == Some(Status::Resolved), told.entry));
@@ -120,8 +120,8 @@ fn pairs(log: &[&LogEntry], found: &[&LogEntry]) -> Vec<(usize, usize)> {
 }
 
 /// Whether a list that is full may have had entries of this time.
-fn is_forgotten(at: Timestamp, list: &BTreeSet<LogEntry>) -> bool {
-    let oldest = list.first().filter(|_| list.len() >= LOG_LIMIT);
+fn is_forgotten(at: Timestamp, list: &BTreeSet<LogEntry>, limit: usize) -> bool {
+    let oldest = list.first().filter(|_| list.len() >= limit);
     oldest.is_some_and(|oldest| at < oldest.at.checked_add(APART).unwrap_or(Timestamp::MAX))
 }
 
@@ -339,7 +339,7 @@ mod tests {
         /// Whatever comes of the two, and in whatever order, each happening is shown once, and as the webhook tells it.
         #[test]
         fn each_happening_is_shown_once(
-            happened in prop::collection::vec((0_i64..20, 0_i64..999, any::<bool>(), any::<bool>()), 1..25),
+            happened in prop::collection::vec((0_i64..20, 0_i64..999, any::<bool>(), any::<bool>()), 1..FOUND_LIMIT),
             seed in any::<prop::sample::Index>(),
         ) {
             let mut second = 1_000;

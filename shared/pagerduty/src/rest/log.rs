@@ -191,7 +191,8 @@ fn words(row: &Value) -> String {
     let inner =
         parts.iter().flat_map(|part| ["content", "message", "body", "details", "summary"].map(|key| text(part, key)));
     let outer = ["note", "content", "message"].map(|key| text(row, key));
-    let found = outer.into_iter().chain(inner).flatten().next();
+    let described = row.get("event_details").and_then(|details| text(details, "description"));
+    let found = outer.into_iter().chain(inner).flatten().next().or(described);
     bounded(found.unwrap_or_default().trim_end(), MAX_TEXT)
 }
 

@@ -212,6 +212,20 @@ async fn after_a_failure_the_next_run_reads_on() {
 }
 
 #[tokio::test]
+async fn a_page_that_cannot_be_read_is_asked_for_in_parts() {
+    let (world, incident) = with_card().await;
+    world.pagerduty().add_note(&incident, &world.pagerduty_user("Ada Wong"), "looking into it");
+    world.take_undelivered();
+    world.advance(FIVE_MINUTES).await;
+    let odd = Fault::Answer(200, "<html>busy</html>".to_owned());
+    world.pagerduty().fail_next_at("GET /log_entries", 3, &odd);
+    world.reconcile().await;
+    assert_eq!(world.only_card("Payments").replies(), ["Note by Ada Wong: looking into it"]);
+    assert_eq!(world.counted(Metric::ElementsSkipped), 3.0);
+    world.finish();
+}
+
+#[tokio::test]
 async fn what_was_found_days_later_is_on_the_card_and_told_to_nobody() {
     let (world, incident) = with_card().await;
     world.reconcile().await;
