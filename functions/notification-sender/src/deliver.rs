@@ -212,7 +212,8 @@ impl Delivery<'_> {
                 self.told.delivered = Some(DeliveryOutcome::Posted);
                 saved.possible_doubles += u32::from(doubtful);
                 saved.posted_as(activity, self.version, digest(&card), now);
-                saved.mark_announced(&self.record.log, self.record);
+                saved.mark_all_announced(self.record);
+                saved.note_hearing(self.facts.connection.as_ref());
                 self.nobody_asked(&mut saved);
                 self.card = Some(saved);
                 return Continue(());

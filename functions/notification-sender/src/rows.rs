@@ -109,7 +109,8 @@ fn row_of(item: &Behind, look: &Look, storm: &StormId) -> Option<(Row, CardRecor
     let row = Row::of(record, *version, look.facts.listed == Listed::Over, item.marked.at)?;
     let mut card = look.facts.card.clone().or_else(|| unposted(item, &look.facts))?;
     card.folded(row.folded(storm), *version);
-    card.mark_announced(&record.log, record);
+    card.mark_all_announced(record);
+    card.note_hearing(look.facts.connection.as_ref());
     Some((row, card))
 }
 

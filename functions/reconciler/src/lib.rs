@@ -12,20 +12,23 @@ mod account;
 mod details;
 mod input;
 mod missed;
+mod news;
 mod observed;
 mod open;
 mod over;
+mod plan;
 mod rate;
 mod report;
 mod subscriptions;
 mod tidying;
 mod unfinished;
 
+use std::collections::{BTreeMap, HashSet};
 use std::pin::Pin;
 use std::time::Duration;
 
 use domain::healing::{Ended, Healing, Part};
-use domain::ids::{AccountId, TeamId};
+use domain::ids::{AccountId, IncidentId, TeamId};
 use domain::round::Round;
 use incidents::Connected;
 use jiff::{SignedDuration, Timestamp};
@@ -35,7 +38,9 @@ use store::{LockKey, OpenIncident};
 use tokio::time::Instant;
 
 pub use crate::input::{Extent, Input};
+use crate::news::Log;
 use crate::open::Looked;
+use crate::plan::Plan;
 use crate::rate::Rate;
 pub use crate::report::Report;
 
@@ -173,7 +178,7 @@ async fn reconcile(run: &mut Run<'_>, extent: Extent, healing: &Healing) {
         Err(error) => run.report.note::<Connected>(Part::Incidents, Err(error)),
     };
     if let Some(mut connected) = connected {
-        heal(run, &mut connected, &mut round, is_full, &turn).await;
+        heal(run, &mut connected, &mut round, (extent, is_full), &turn).await;
         run.save(&round).await;
     }
     if turn(Part::BotToken) {
@@ -186,7 +191,7 @@ async fn heal(
     run: &mut Run<'_>,
     connected: &mut Connected,
     round: &mut Round,
-    is_full: bool,
+    (extent, is_full): (Extent, bool),
     turn: &(dyn Fn(Part) -> bool + Sync),
 ) {
     let end = run.end;
@@ -196,13 +201,51 @@ async fn heal(
     }
     let mended = in_time(end, subscriptions::mend(run, connected, is_full)).await;
     run.report.note(Part::Subscriptions, mended);
-    let looked = in_time(end, open::look(run, connected, round, is_full)).await;
-    let Some(Looked { here, gone }) = run.report.note(Part::Incidents, looked) else { return };
-    if turn(Part::Missed) || gone.is_some() || round.looked_to.is_some() {
-        let found = in_time(end, missed::find(run, connected, &here, gone.as_ref(), round, is_full)).await;
+    // Before PagerDuty is asked: what is opened in between is in its list and not here, and not the other way round.
+    let here = match run.app.store.open_incidents(run.account).await {
+        Ok(here) => here,
+        Err(error) => {
+            run.report.note::<()>(Part::Incidents, Err(error.into()));
+            return;
+        }
+    };
+    let plan = Plan::of(round, extent, turn(Part::News), run.app.clock.now());
+    let mut heard = BTreeMap::new();
+    let mut log = Log::Unknown;
+    if plan == Plan::Everything {
+        let caught = in_time(end, news::catch_up(run, connected, &here)).await.map(|caught| (caught.ended, caught));
+        if let Some(caught) = run.report.note(Part::News, caught) {
+            run.report.skipped += caught.skipped;
+            (log, heard) = (caught.log, caught.changed);
+        }
+        round.is_quiet = log == Log::Quiet;
+        if extent != Extent::Full && round.is_quiet && round.is_small {
+            // Nothing has happened since these were looked at last.
+            return;
+        }
+    }
+    let mut looked = Looked { gone: None, seen: HashSet::new() };
+    if plan != Plan::WhatIsOver {
+        let look = in_time(end, open::look(run, connected, &here, round, is_full)).await;
+        match run.report.note(Part::Incidents, look) {
+            Some(found) => looked = found,
+            None => return,
+        }
+    }
+    let wanted = heard.iter().filter(|(id, _)| !looked.seen.contains(*id)).map(|(id, heard)| (id.clone(), heard.at));
+    let wanted = missed::Wanted {
+        gone: looked.gone.as_ref(),
+        heard: wanted.collect(),
+        over: plan == Plan::WhatIsOver || is_full && log == Log::Unknown || round.looked_to.is_some(),
+    };
+    if !wanted.is_nothing() || turn(Part::Missed) {
+        let found = in_time(end, missed::find(run, connected, &here, &wanted, round)).await;
         run.report.note(Part::Missed, found);
     }
-    if is_full {
+    if !heard.is_empty() {
+        news::tell(run, connected, heard).await;
+    }
+    if plan == Plan::Everything {
         details::refresh(run, &here).await;
     }
 }
@@ -241,6 +284,6 @@ async fn check_bot_token(app: &App) -> Result<(Ended, ()), ReconcileError> {
 }
 
 /// The ids of incidents that are open here.
-fn ids(here: &[OpenIncident]) -> std::collections::HashSet<&domain::ids::IncidentId> {
+fn ids(here: &[OpenIncident]) -> HashSet<&IncidentId> {
     here.iter().map(|open| &open.id).collect()
 }

@@ -27,46 +27,72 @@ const AT_ONCE: usize = 16;
 /// An index may be behind the table, and an incident of this second may not be in a list yet.
 const FRESH: SignedDuration = SignedDuration::from_secs(15);
 
-/// Finds what was missed: incidents that are not open any more (`gone`) and, in a full round, those that came and went unseen.
+/// What is looked for.
+#[derive(Debug)]
+pub(crate) struct Wanted<'g> {
+    /// Incidents that are open here and not in PagerDuty.
+    pub(crate) gone: Option<&'g Gone>,
+    /// Incidents of which PagerDuty's log tells and that no list has shown, with when they were opened as far as it says so.
+    pub(crate) heard: BTreeMap<IncidentId, Option<Timestamp>>,
+    /// Whether those are looked for that came and went unseen.
+    pub(crate) over: bool,
+}
+
+impl Wanted<'_> {
+    pub(crate) fn is_nothing(&self) -> bool {
+        !self.over && self.heard.is_empty() && self.gone.is_none_or(|gone| gone.ids.is_empty())
+    }
+}
+
+/// Finds what was missed.
 pub(crate) async fn find(
     run: &mut Run<'_>,
     connected: &Connected,
     here: &[OpenIncident],
-    gone: Option<&Gone>,
+    wanted: &Wanted<'_>,
     round: &mut Round,
-    is_full: bool,
 ) -> Result<(Ended, ()), ReconcileError> {
-    let mut ended = Ended::Well;
-    if let Some(gone) = gone {
-        let open: BTreeSet<&IncidentId> = here.iter().map(|open| &open.id).collect();
-        round.hidden.keep(|id| open.contains(id));
-        ended = ended.max(closed(run, connected, here, gone, round).await?);
-    }
-    if is_full || round.looked_to.is_some() {
+    let open: BTreeSet<&IncidentId> = here.iter().map(|open| &open.id).collect();
+    round.hidden.keep(|id| open.contains(id));
+    let mut ended = in_lists(run, connected, here, wanted, round).await?;
+    if wanted.over {
         ended = ended.max(over::look(run, connected, round).await?);
     }
     Ok((ended, ()))
 }
 
-async fn closed(
+async fn in_lists(
     run: &mut Run<'_>,
     connected: &Connected,
     here: &[OpenIncident],
-    gone: &Gone,
+    Wanted { gone, heard, .. }: &Wanted<'_>,
     round: &mut Round,
 ) -> Result<Ended, ReconcileError> {
     let now = run.app.clock.now();
-    let wanted: Vec<&IncidentId> = gone.ids.iter().filter(|id| !round.hidden.waits(id, now)).take(MOST).collect();
-    if wanted.is_empty() {
+    let gone = gone.iter().flat_map(|gone| gone.ids.iter().map(|id| (id, Some(gone.as_of))));
+    let gone = gone.filter(|(id, _)| !round.hidden.waits(id, now) && !heard.contains_key(*id));
+    let ids: BTreeMap<&IncidentId, Option<Timestamp>> =
+        heard.keys().map(|id| (id, None)).chain(gone.take(MOST)).collect();
+    let mut all = opened(run, ids).await?;
+    for (id, opened) in &mut all {
+        *opened = opened.or_else(|| heard.get(id).copied().flatten());
+    }
+    if all.is_empty() {
         return Ok(Ended::Well);
     }
-    tracing::info!(incidents = wanted.len(), "open here and not in PagerDuty");
-    let mut missing = Missing::new(opened(run, &wanted, gone.as_of).await?);
+    tracing::info!(incidents = all.len(), "looked for in lists of what is over");
+    let wanted: BTreeSet<IncidentId> = all.iter().map(|(id, _)| id.clone()).collect();
+    let mut missing = Missing::new(all);
     let services: BTreeMap<&IncidentId, &ServiceId> = here.iter().map(|open| (&open.id, &open.service)).collect();
     let of: BTreeSet<ServiceId> = wanted.iter().filter_map(|id| services.get(id)).map(|id| (*id).clone()).collect();
-    let of: Vec<ServiceId> = of.into_iter().collect();
+    // What only the log tells of may be of any service that is connected.
+    let others = connected.services.keys().filter(|_| !heard.is_empty()).cloned();
+    let of: Vec<ServiceId> = of.into_iter().chain(others).collect::<BTreeSet<_>>().into_iter().collect();
     let (mut of, mut tally) = (narrowing(&of), Tally::default());
-    let wanted: BTreeSet<&IncidentId> = wanted.into_iter().collect();
+    let known: BTreeSet<&IncidentId> = here.iter().map(|open| &open.id).collect();
+    let matters = |incident: &RestIncident| {
+        known.contains(&incident.id) || connected.services.contains_key(&incident.snapshot.service.id)
+    };
     while let Some(span) = missing.span(now) {
         if !run.has_time() || !run.rate.take() {
             return Ok(Ended::Partly);
@@ -82,35 +108,36 @@ async fn closed(
         };
         let shown: Vec<_> =
             page.items.iter().map(|incident| (incident.id.clone(), incident.snapshot.created_at)).collect();
-        let found: Vec<RestIncident> =
-            page.items.into_iter().filter(|incident| wanted.contains(&incident.id)).collect();
-        let found = found.into_iter().map(|incident| Answer { incident, asked }).collect();
+        let found = page.items.into_iter().filter(|one| wanted.contains(&one.id) && matters(one));
+        let found = found.map(|incident| Answer { incident, asked }).collect();
         tally = tally.and(run.observe(found, connected).await?);
         missing.shown(span, &shown, page.next.is_some());
     }
-    let alone = one_by_one(run, connected, missing.unlisted(), round).await?;
+    let alone = one_by_one(run, connected, missing.unlisted(), &matters, round).await?;
     Ok(tally.ended().max(alone))
 }
 
-/// When each was opened, as far as that is known; without those that are too young to be missed.
+/// When each was opened, as far as the table knows it. Of those that were open at a time (`as_of`), without what is too young to be
+/// missed.
 async fn opened(
     run: &mut Run<'_>,
-    wanted: &[&IncidentId],
-    as_of: Timestamp,
+    wanted: BTreeMap<&IncidentId, Option<Timestamp>>,
 ) -> Result<Vec<(IncidentId, Option<Timestamp>)>, ReconcileError> {
     let (app, account) = (run.app, run.account);
-    let wanted: Vec<IncidentId> = wanted.iter().map(|id| (*id).clone()).collect();
-    let reading = wanted.into_iter().map(|id| async move {
+    let wanted: Vec<(IncidentId, Option<Timestamp>)> =
+        wanted.into_iter().map(|(id, as_of)| (id.clone(), as_of)).collect();
+    let reading = wanted.into_iter().map(|(id, as_of)| async move {
         let record = app.store.record(account, &id).await;
-        (id, record)
+        (id, as_of, record)
     });
     let mut reading = stream::iter(reading).buffer_unordered(AT_ONCE);
     let (mut known, mut failed) = (Vec::new(), None);
-    while let Some((id, record)) = reading.next().await {
+    while let Some((id, as_of, record)) = reading.next().await {
         match record {
             Ok(record) => {
                 let opened = record.as_ref().and_then(|stored| stored.record.state()?.created_at);
-                if opened.is_none_or(|opened| as_of.duration_since(opened) > FRESH) {
+                let is_fresh = as_of.zip(opened).is_some_and(|(as_of, opened)| as_of.duration_since(opened) <= FRESH);
+                if !is_fresh {
                     known.push((id, opened));
                 }
             }
@@ -133,6 +160,7 @@ async fn one_by_one(
     run: &mut Run<'_>,
     connected: &Connected,
     unlisted: &[IncidentId],
+    matters: &(dyn Fn(&RestIncident) -> bool + Sync),
     round: &mut Round,
 ) -> Result<Ended, ReconcileError> {
     let mut ended = Ended::Well;
@@ -141,6 +169,7 @@ async fn one_by_one(
             return Ok(Ended::Partly);
         }
         match read::one(run.app, id).await {
+            Ok(Some(answer)) if !matters(&answer.incident) => {}
             Ok(Some(answer)) => ended = ended.max(run.observe(vec![answer], connected).await?.ended()),
             Ok(None) => {
                 tracing::warn!(incident.id = %id, "PagerDuty does not show this incident any more");

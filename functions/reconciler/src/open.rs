@@ -18,10 +18,10 @@ use crate::{ReconcileError, Run, ids};
 /// What a look has found out.
 #[derive(Debug)]
 pub(crate) struct Looked {
-    /// What was open here before PagerDuty was asked.
-    pub(crate) here: Vec<OpenIncident>,
-    /// What of that is not open in PagerDuty; `None`: not all of PagerDuty's list was seen.
+    /// What is open here and not in PagerDuty; `None`: not all of PagerDuty's list was seen.
     pub(crate) gone: Option<Gone>,
+    /// Incidents that were on a page of this look.
+    pub(crate) seen: HashSet<IncidentId>,
 }
 
 /// What is open here and not there.
@@ -33,27 +33,29 @@ pub(crate) struct Gone {
 }
 
 /// Looks at the newest open incidents and, in a full round, at all of them: from where the last run stopped.
+///
+/// `here`: what is open here, read before.
 pub(crate) async fn look(
     run: &mut Run<'_>,
     connected: &Connected,
+    here: &[OpenIncident],
     round: &mut Round,
     is_full: bool,
 ) -> Result<(Ended, Looked), ReconcileError> {
     let (app, account, began_at) = (run.app, run.account, run.app.clock.now());
-    // Before PagerDuty is asked: what is opened in between is in its list and not here, and not the other way round.
-    let here = app.store.open_incidents(account).await?;
-    let services = services_of(connected, &here);
+    let services = services_of(connected, here);
     let services = narrowing(&services);
     let Some((services, first)) = newest(run, services).await? else {
-        return Ok((Ended::Partly, Looked { here, gone: None }));
+        return Ok((Ended::Partly, Looked { gone: None, seen: HashSet::new() }));
     };
     let mut seen: HashSet<IncidentId> = first.items.iter().map(|incident| incident.id.clone()).collect();
     let last = opened(&first.items).min();
     let is_all = first.next.is_none();
-    let mut tally = take(run, first, began_at, connected, &here).await?;
+    let mut tally = take(run, first, began_at, connected, here).await?;
+    round.is_small = is_all;
     if is_all {
         round.sweep = None;
-        return Ok((tally.ended(), Looked { gone: Some(gone(&here, &seen, began_at)), here }));
+        return Ok((tally.ended(), Looked { gone: Some(gone(here, &seen, began_at)), seen }));
     }
     let begins = round.sweep.is_none();
     if begins && is_full {
@@ -62,13 +64,13 @@ pub(crate) async fn look(
         round.sweep = Some(sweep);
     }
     let Some(mut sweep) = round.sweep.clone() else {
-        return Ok((tally.ended(), Looked { here, gone: None }));
+        return Ok((tally.ended(), Looked { gone: None, seen }));
     };
     loop {
         let calls = if sweep.oldest.is_none() { 2 } else { 1 };
         if !run.has_time() || !run.rate.take_many(calls) {
             tracing::info!(pages = sweep.pages, "the next run goes on");
-            return Ok((Ended::Partly, Looked { here, gone: None }));
+            return Ok((Ended::Partly, Looked { gone: None, seen }));
         }
         let oldest = match sweep.oldest {
             Some(oldest) => oldest,
@@ -82,7 +84,8 @@ pub(crate) async fn look(
         let page = read::page(app, services, which, span.offset).await?;
         let (times, more): (Vec<Timestamp>, bool) = (opened(&page.items).collect(), page.next.is_some());
         let shown: Vec<IncidentId> = page.items.iter().map(|incident| incident.id.clone()).collect();
-        tally = tally.and(take(run, page, asked_at, connected, &here).await?);
+        tally = tally.and(take(run, page, asked_at, connected, here).await?);
+        seen.extend(shown.iter().cloned());
         app.store.put_swept(account, &sweep, &shown).await?;
         let after = sweep.clone().after(&times, more, oldest);
         round.sweep.clone_from(&after);
@@ -91,7 +94,7 @@ pub(crate) async fn look(
         sweep = next;
     }
     seen.extend(app.store.swept(account, &sweep).await?);
-    Ok((tally.ended(), Looked { gone: Some(gone(&here, &seen, sweep.began_at)), here }))
+    Ok((tally.ended(), Looked { gone: Some(gone(here, &seen, sweep.began_at)), seen }))
 }
 
 /// The services whose incidents matter: those that are connected, and those to which incidents have moved that are open here.

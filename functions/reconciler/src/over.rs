@@ -1,4 +1,5 @@
-//! Incidents that were opened and resolved while nothing was delivered: the channel gets a line of each.
+//! Incidents that were opened and resolved while nothing was delivered: the channel gets a line of each. They are listed together
+//! with those of their time that are open still, so that this look is enough where nothing else is asked.
 
 use domain::healing::Ended;
 use domain::ids::ServiceId;
@@ -11,7 +12,7 @@ use runtime::AsAppError;
 use crate::open::is_about_services;
 use crate::{ReconcileError, Run};
 
-/// Goes through what is over, from where the last look has come to.
+/// Goes through what was opened, from where the last look has come to.
 pub(crate) async fn look(run: &mut Run<'_>, connected: &Connected, round: &mut Round) -> Result<Ended, ReconcileError> {
     let services: Vec<ServiceId> = connected.services.keys().cloned().collect();
     let (app, now) = (run.app, run.app.clock.now());
@@ -25,7 +26,7 @@ pub(crate) async fn look(run: &mut Run<'_>, connected: &Connected, round: &mut R
             return Ok(Ended::Partly);
         }
         let asked = Asked::at(app.clock.now());
-        let page = match read::page(app, of, Which::Over { since, until: now }, offset).await {
+        let page = match read::page(app, of, Which::Created { since, until: now }, offset).await {
             Err(AsAppError::PagerDuty(error)) if !of.is_empty() && is_about_services(&error) => {
                 of = &[];
                 continue;

@@ -79,14 +79,18 @@ fn lose_webhooks(stack: &VirtualStack) {
     drop(stack.inside.pagerduty.take_pending());
 }
 
+/// What happens after this comes at another second of the minute each time, and at a full round as well as between two.
+fn another_second(number: usize) -> Duration {
+    Duration::from_secs(60 + (number as u64 * 7) % 60)
+}
+
 async fn lost_triggers(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
     let place = stack.add_place("lost").await?;
     let count = count(60.0, scale);
     let mut delays = Vec::new();
     for number in 0..count {
-        // Each time at another second of the minute, and at a full round as well as between two.
-        sleep(Duration::from_secs(61)).await;
+        sleep(another_second(number)).await;
         let case = stack.trigger(&place, &format!("Disk {number} is full"), "high")?;
         lose_webhooks(&stack);
         stack.wait_for(std::slice::from_ref(&case), PATIENCE).await;
@@ -105,8 +109,8 @@ async fn disabled(scale: f64) -> anyhow::Result<Row> {
     let subscription = pagerduty.subscriptions_of(&place.service).into_iter().next().context("no subscription")?;
     let count = count(60.0, scale);
     let mut delays = Vec::new();
-    for _ in 0..count {
-        sleep(Duration::from_secs(61)).await;
+    for number in 0..count {
+        sleep(another_second(number)).await;
         pagerduty.disable(&subscription);
         let began = Instant::now();
         while pagerduty.is_disabled(&subscription) && began.elapsed() < PATIENCE {

@@ -260,7 +260,10 @@ fn ended(state: &Snapshot, record: &IncidentRecord) -> Plain {
     if let Some(into) = state.merged_into.as_deref() {
         line = line.own(", merged into ").append(&reference(into));
     }
-    if let Some(first) = record.log.iter().find(|entry| matches!(entry.what, Happening::Acknowledged)) {
+    let happened = record.happenings().into_iter().map(|told| told.entry);
+    if let Some(first) =
+        happened.filter(|entry| matches!(entry.what, Happening::Acknowledged)).min_by_key(|entry| entry.at)
+    {
         line = after(add_by(line.own(", acknowledged"), first.by.as_ref()), state, first.at);
     }
     add_facts(line, state)
@@ -374,7 +377,8 @@ pub(crate) fn literal(text: Plain) -> Element {
 /// The newest entries, newest first. That it was opened, the head says.
 fn log(view: &IncidentView<'_>, lines: usize) -> Vec<Element> {
     let day = view.record.state().and_then(|state| state.created_at);
-    let entries = view.record.log.iter().rev().filter(|entry| !matches!(entry.what, Happening::Triggered));
+    let happened = view.record.happenings().into_iter().rev().map(|told| told.entry);
+    let entries = happened.filter(|entry| !matches!(entry.what, Happening::Triggered));
     let line = |entry: &LogEntry| {
         let when = Own::from("").clock_in(entry.at, day, view.zone).own(" · ");
         let when = TextRun { is_subtle: true, size: Some(Size::Small), ..TextRun::new(when) };

@@ -98,7 +98,7 @@ ids! {
     ConversationId,
     /// A person's Entra object id (`aadObjectId`), stable across bots.
     EntraUserId,
-    /// One PagerDuty webhook event (`event.id`).
+    /// One PagerDuty webhook event (`event.id`), or an entry of its log ([`EventId::of_log`]).
     EventId,
     /// A PagerDuty incident.
     IncidentId,
@@ -159,6 +159,22 @@ impl ChannelId {
     #[must_use]
     pub fn is_general(&self, team: &TeamId) -> bool {
         self.0 == team.0
+    }
+}
+
+/// No webhook's id begins like this.
+const OF_LOG: &str = "log:";
+
+impl EventId {
+    /// Of an entry of PagerDuty's log, which has another id than the webhook that tells the same.
+    pub fn of_log(entry: &str) -> Result<Self, InvalidId> {
+        Self::new(format!("{OF_LOG}{entry}"))
+    }
+
+    /// Whether PagerDuty's log told of it.
+    #[must_use]
+    pub fn is_of_log(&self) -> bool {
+        self.0.starts_with(OF_LOG)
     }
 }
 

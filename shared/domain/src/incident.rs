@@ -18,6 +18,9 @@ pub use crate::status::Status;
 /// How many log entries a record keeps: the newest ones.
 pub const LOG_LIMIT: usize = 30;
 
+/// How many it keeps of PagerDuty's own log: the table refuses an item above 400 KB.
+pub const FOUND_LIMIT: usize = 20;
+
 /// Orders two observations of the same fact: the later one wins, the event id breaks ties.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
@@ -352,13 +355,17 @@ pub struct IncidentRecord {
     /// The newest [`LOG_LIMIT`] entries, oldest first; what a newer version has logged that this one does not know is left out.
     #[serde(default, deserialize_with = "forward::known_ones")]
     pub log: BTreeSet<LogEntry>,
+    /// The newest [`FOUND_LIMIT`] of what was found in PagerDuty's own log. What is in both is in [`Self::happenings`] once. Apart from the others,
+    /// so that an earlier version does not take the two for two.
+    #[serde(default, deserialize_with = "forward::known_ones", skip_serializing_if = "BTreeSet::is_empty")]
+    pub found: BTreeSet<LogEntry>,
 }
 
 /// Counts how often a stored record has really changed; the card remembers which one it shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RecordVersion(pub u64);
 
-/// What one webhook event tells about one incident.
+/// What one webhook event, or an entry of PagerDuty's log, tells about one incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncidentEvent {
     pub id: EventId,
@@ -376,14 +383,27 @@ impl IncidentRecord {
     /// A record that knows nothing yet: the neutral element of [`Self::merge`].
     #[must_use]
     pub fn empty(account: AccountId, id: IncidentId) -> Self {
-        Self { account, id, snapshot: None, status_change: None, details: None, log: BTreeSet::new() }
+        Self {
+            account,
+            id,
+            snapshot: None,
+            status_change: None,
+            details: None,
+            log: BTreeSet::new(),
+            found: BTreeSet::new(),
+        }
     }
 
-    /// What one webhook event alone tells. Without a time of its own it is logged as of `received_at`; its state then counts as
+    /// What one event alone tells. An entry of PagerDuty's log tells no more than that it happened; who brought the incident into
+    /// its status is looked up there only if nobody else has said it ([`Self::in_status_since`]). Without a time of its own it is logged as of `received_at`; its state then counts as
     /// the incident's first, so that an old event that is delivered late hides nothing.
     #[must_use]
     pub fn from_event(account: AccountId, event: IncidentEvent, received_at: Timestamp) -> Self {
         let at = event.occurred_at.unwrap_or(received_at);
+        if event.id.is_of_log() {
+            let entry = event.what.map(|what| LogEntry { at, id: event.id, by: event.by, what });
+            return Self { found: entry.into_iter().collect(), ..Self::empty(account, event.incident) };
+        }
         let began_at = event.snapshot.as_ref().and_then(|snapshot| snapshot.created_at);
         let stamp = event.occurred_at.or(began_at).unwrap_or(Timestamp::UNIX_EPOCH);
         let version = Version { at: stamp, by: event.id.as_str().to_owned() };
@@ -398,6 +418,7 @@ impl IncidentRecord {
             status_change,
             details: None,
             log: entry.into_iter().collect(),
+            found: BTreeSet::new(),
         }
     }
 
@@ -427,6 +448,7 @@ impl IncidentRecord {
             status_change: changed,
             details: None,
             log: BTreeSet::new(),
+            found: BTreeSet::new(),
         }
     }
 
@@ -437,13 +459,16 @@ impl IncidentRecord {
         Self { details: Some(Stamped { version, value: details }), ..Self::empty(account, id) }
     }
 
-    /// Whether both tell the same, whenever and by whomever they were told.
+    /// Whether both tell the same, whenever and by whomever they were told: an entry of PagerDuty's log whose webhook is known adds
+    /// nothing.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
         let state = |record: &Self| record.state().cloned();
         let change = |record: &Self| record.status_change.as_ref().map(|change| change.value.clone());
         let details = |record: &Self| record.details().cloned().unwrap_or_default();
-        self.log == other.log
+        let happened =
+            |record: &Self| record.happenings().into_iter().map(|told| told.entry.clone()).collect::<Vec<_>>();
+        happened(self) == happened(other)
             && state(self) == state(other)
             && change(self) == change(other)
             && details(self) == details(other)
@@ -465,7 +490,7 @@ impl IncidentRecord {
     #[must_use]
     pub fn is_as_of(&self, time: Timestamp) -> bool {
         self.snapshot.as_ref().is_none_or(|state| state.version.at <= time)
-            && self.log.iter().all(|entry| entry.at <= time)
+            && self.entries().all(|entry| entry.at <= time)
     }
 
     /// Merges what two observations of the same incident know. The later value of each field wins; the logs are united
@@ -476,9 +501,13 @@ impl IncidentRecord {
         self.snapshot = self.snapshot.max(other.snapshot);
         self.status_change = self.status_change.max(other.status_change);
         self.details = self.details.max(other.details);
-        self.log.extend(other.log);
-        while self.log.len() > LOG_LIMIT {
-            self.log.pop_first();
+        for (known, others, limit) in
+            [(&mut self.log, other.log, LOG_LIMIT), (&mut self.found, other.found, FOUND_LIMIT)]
+        {
+            known.extend(others);
+            while known.len() > limit {
+                known.pop_first();
+            }
         }
         self
     }
@@ -492,9 +521,13 @@ impl IncidentRecord {
     /// Who brought the incident into the status that it has now, and when; `None` if that is not known.
     #[must_use]
     pub fn in_status_since(&self) -> Option<(Timestamp, Option<&Actor>)> {
-        let state = self.state()?;
-        let change = self.status_change.as_ref()?;
-        (change.value.status == state.status).then_some((change.version.at, change.value.by.as_ref()))
+        let status = self.state()?.status;
+        let change = self.status_change.as_ref().filter(|change| change.value.status == status);
+        match change.map(|change| (change.version.at, change.value.by.as_ref())) {
+            Some((at, None)) => Some((at, self.found_to_be(status, Some(at)).and_then(|entry| entry.by.as_ref()))),
+            None => self.found_to_be(status, None).map(|entry| (entry.at, entry.by.as_ref())),
+            known => known,
+        }
     }
 }
 
@@ -551,7 +584,14 @@ mod tests {
         }
     }
 
-    /// Events whose ids may repeat (redelivery), whose seconds collide, and whose number exceeds the log's limit.
+    /// What PagerDuty's log says of the event.
+    fn of_log(second: i64, id: u16, kind: u8) -> IncidentRecord {
+        let id_of_entry = EventId::of_log(&format!("Q{id}")).unwrap();
+        let entry = IncidentEvent { id: id_of_entry, snapshot: None, ..event(second, id, kind) };
+        IncidentRecord::from_event(account(), entry, Timestamp::UNIX_EPOCH)
+    }
+
+    /// Events and, of some of them, twins in PagerDuty's log: events whose ids may repeat (redelivery), whose seconds collide, and whose number exceeds the log's limit.
     fn records() -> impl Strategy<Value = Vec<IncidentRecord>> {
         prop::collection::vec((0_i64..50, 0_u16..60, any::<u8>(), 0_i64..5), 0..80).prop_map(|events| {
             let record = |(second, id, kind, late): (i64, u16, u8, i64)| {
@@ -560,8 +600,11 @@ mod tests {
                     let at = Timestamp::from_second(second).unwrap();
                     return IncidentRecord::from_details(account(), incident(), details, at);
                 }
-                if kind < 200 {
+                if kind < 100 {
                     return IncidentRecord::from_event(account(), event(second, id, kind), Timestamp::UNIX_EPOCH);
+                }
+                if kind < 200 {
+                    return of_log(second + late - 2, id, kind);
                 }
                 let at = Timestamp::from_second(second).unwrap();
                 let asked =
@@ -607,7 +650,8 @@ mod tests {
                 let before = known.snapshot.as_ref().map(|s| s.version.clone());
                 known = known.merge(record);
                 prop_assert!(known.snapshot.as_ref().map(|s| s.version.clone()) >= before);
-                prop_assert!(known.log.len() <= LOG_LIMIT);
+                prop_assert!(known.log.len() <= LOG_LIMIT && known.found.len() <= FOUND_LIMIT);
+                prop_assert!(known.happenings().len() <= LOG_LIMIT);
             }
         }
 
@@ -783,6 +827,42 @@ mod tests {
         assert_eq!(read, rest(named(None)));
         assert_eq!(serde_json::from_value::<IncidentRecord>(written).unwrap(), rest(named(Some("PPRIO1"))));
         assert_eq!(read.merge(rest(named(Some("PPRIO1")))), rest(named(Some("PPRIO1"))));
+    }
+
+    #[test]
+    fn who_did_it_is_looked_up_in_pagerdutys_log_if_nobody_else_has_said_it() {
+        let rest = |second, status, by: Option<&str>| {
+            let at = Timestamp::from_second(second).unwrap();
+            let by = by.map(|name| Actor { user: None, name: name.to_owned() });
+            let changed = (status != Status::Triggered).then_some((at, by));
+            let asked = Asked::at(Timestamp::from_second(second + 60).unwrap());
+            IncidentRecord::from_rest(account(), incident(), at, snapshot(status, "t"), changed, asked)
+        };
+        let webhook =
+            |second, id, kind| IncidentRecord::from_event(account(), event(second, id, kind), Timestamp::UNIX_EPOCH);
+        use Status::{Acknowledged, Resolved, Triggered};
+        for (name, known, expected) in [
+            ("a webhook says it", vec![webhook(10, 1, 1), of_log(11, 2, 1)], Some((10, Some("user 1")))),
+            ("an answer says it", vec![rest(10, Acknowledged, Some("Eve")), of_log(10, 2, 1)], Some((10, Some("Eve")))),
+            (
+                "an answer without a name",
+                vec![rest(10, Acknowledged, None), of_log(11, 2, 1)],
+                Some((10, Some("user 2"))),
+            ),
+            ("another acknowledgement", vec![rest(10, Acknowledged, None), of_log(20, 2, 1)], Some((10, None))),
+            (
+                "nothing but the log",
+                vec![webhook(10, 1, 1), rest(20, Triggered, None), of_log(19, 2, 0)],
+                Some((19, Some("user 2"))),
+            ),
+            ("the log is behind", vec![rest(20, Triggered, None), of_log(10, 2, 0), of_log(15, 1, 1)], None),
+            ("the log is ahead", vec![webhook(10, 1, 1), of_log(20, 2, 2)], Some((10, Some("user 1")))),
+            ("it was another status", vec![rest(10, Resolved, None), of_log(10, 2, 1)], Some((10, None))),
+        ] {
+            let record = merge_all(&known);
+            let said = record.in_status_since().map(|(at, by)| (at.as_second(), by.map(|by| by.name.as_str())));
+            assert_eq!(said, expected, "{name}");
+        }
     }
 
     #[test]

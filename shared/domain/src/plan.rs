@@ -13,9 +13,16 @@ use crate::forward;
 use crate::ids::{AccountId, ActivityId, ChannelId, EventId, IncidentId, PdUserId, TeamId, TenantId};
 use crate::incident::{Actor, IncidentRecord, LogEntry, RecordVersion, Snapshot, Status};
 use crate::storm::Folded;
+use crate::twins::Told;
 
 /// A card that people keep deleting is posted anew at most this often.
 const REPOST_EVERY: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is found in PagerDuty's log later than this is not told any more: the card shows it.
+const NEWS_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+/// The log has whole seconds: what it says may be so much later.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// Which card.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +54,9 @@ pub struct CardRecord {
     /// When the newest announced status change happened; an older one that arrives late is not announced.
     #[serde(default, deserialize_with = "forward::or_none")]
     pub announced_status_at: Option<Timestamp>,
+    /// Since when its channel hears of the service: what is found to have happened before is not told. `None`: see its connection.
+    #[serde(default, deserialize_with = "forward::or_none", skip_serializing_if = "Option::is_none")]
+    pub hears_since: Option<Timestamp>,
     /// Who was called by name, of those who have the incident.
     #[serde(default, deserialize_with = "forward::known_ones", skip_serializing_if = "BTreeSet::is_empty")]
     pub called: BTreeSet<PdUserId>,
@@ -168,6 +178,7 @@ impl CardRecord {
             shown: None,
             announced: BTreeSet::new(),
             announced_status_at: None,
+            hears_since: None,
             called: BTreeSet::new(),
             doubt: None,
             possible_doubles: 0,
@@ -301,6 +312,7 @@ impl CardRecord {
         self.frozen = Some(since);
         // Whatever it shows, it is another card when it is kept true again.
         self.shown = None;
+        self.hears_since = None;
         self.repeat = None;
     }
 
@@ -332,7 +344,8 @@ impl CardRecord {
         self.called.retain(|user| state.assignees.iter().any(|person| person.user.as_ref() == Some(user)));
     }
 
-    /// Notes that these entries need no reply any more, and forgets those that the record no longer keeps.
+    /// Notes that these entries need no reply any more, nor others that tell the same, and forgets those that the record no longer
+    /// keeps.
     pub fn mark_announced<'a>(&mut self, entries: impl IntoIterator<Item = &'a LogEntry>, record: &IncidentRecord) {
         for entry in entries {
             self.announced.insert(entry.id.clone());
@@ -340,7 +353,24 @@ impl CardRecord {
                 self.announced_status_at = self.announced_status_at.max(Some(entry.at));
             }
         }
-        self.announced.retain(|id| record.log.iter().any(|entry| &entry.id == id));
+        let happenings = record.happenings();
+        let announced: Vec<Told<'_>> = happenings.into_iter().filter(|told| self.has_announced(*told)).collect();
+        self.announced.extend(announced.into_iter().flat_map(Told::ids).cloned());
+        self.announced.retain(|id| record.entries().any(|entry| &entry.id == id));
+    }
+
+    /// Notes that its thread has been told everything that is known.
+    pub fn mark_all_announced(&mut self, record: &IncidentRecord) {
+        self.mark_announced(record.entries(), record);
+    }
+
+    fn has_announced(&self, told: Told<'_>) -> bool {
+        told.ids().any(|id| self.announced.contains(id))
+    }
+
+    /// Notes since when its channel hears of the service, if nobody has noted it yet.
+    pub fn note_hearing(&mut self, connection: Option<&Connection>) {
+        self.hears_since = self.hears_since.or(connection.map(|connection| connection.created_at));
     }
 }
 
@@ -394,7 +424,9 @@ pub fn plan(
     if (card.rendered < version && !parked) || again_at.is_some_and(|then| then <= now) {
         return Step::Edit(activity.clone(), size);
     }
-    let news: Vec<LogEntry> = record.log.iter().filter(|entry| is_news(entry, card)).cloned().collect();
+    let hears_since = card.hears_since.or(connection.map(|connection| connection.created_at));
+    let happened = record.happenings().into_iter().filter(|told| is_news(*told, card, hears_since, now));
+    let news: Vec<LogEntry> = happened.map(|told| told.entry.clone()).collect();
     if !news.is_empty() {
         return Step::Reply(activity.clone(), news);
     }
@@ -413,14 +445,22 @@ pub(crate) fn going_since(freeze: Option<Timestamp>, connection: Option<&Connect
     freeze.filter(|since| connection.is_none_or(|connection| connection.created_at <= *since))
 }
 
-fn is_news(entry: &LogEntry, card: &CardRecord) -> bool {
-    let overtaken = entry.what.status().is_some() && card.announced_status_at.is_some_and(|newest| entry.at < newest);
-    entry.what.is_noticeable() && !card.announced.contains(&entry.id) && !overtaken
+/// What is old is no news if it had to be looked for. A webhook that comes late is told, unless that was the case before it came.
+fn is_news(told: Told<'_>, card: &CardRecord, hears_since: Option<Timestamp>, now: Timestamp) -> bool {
+    let Told { entry, .. } = told;
+    let latest = if entry.id.is_of_log() { entry.at.checked_add(SECOND).unwrap_or(entry.at) } else { entry.at };
+    let overtaken = entry.what.status().is_some() && card.announced_status_at.is_some_and(|newest| latest < newest);
+    let is_old = told.by_log().is_some_and(|found| {
+        now.duration_since(found.at) > NEWS_FOR
+            || hears_since.is_some_and(|since| found.at.checked_add(SECOND).is_ok_and(|at| at <= since))
+    });
+    entry.what.is_noticeable() && !card.has_announced(told) && !overtaken && !is_old
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::connection::{Filter, Health};
@@ -885,6 +925,144 @@ mod tests {
             unreachable!("the note is told")
         };
         assert_eq!(news.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["E3"]);
+    }
+
+    /// A happening of the given number, as a webhook tells it and as PagerDuty's log does.
+    fn twins(number: u8, second: i64, same_words: bool) -> [IncidentRecord; 2] {
+        let (what, status) = match number % 4 {
+            0 => (Happening::Acknowledged, Some(Status::Acknowledged)),
+            1 => (Happening::Resolved { merged_into: None }, Some(Status::Resolved)),
+            2 => (Happening::Reassigned { to: vec![format!("P{number}")] }, None),
+            _ if same_words => (Happening::Note { content: "same".to_owned() }, None),
+            _ => (Happening::Note { content: format!("note {number}") }, None),
+        };
+        let mut webhook = event(second, &format!("W{number}"), what.clone(), status);
+        webhook.log = webhook.log.into_iter().map(|entry| LogEntry { at: entry.at + MILLIS, ..entry }).collect();
+        [webhook, event(second, &format!("log:Q{number}"), what, None)]
+    }
+
+    const MILLIS: SignedDuration = SignedDuration::from_millis(437);
+
+    /// What the thread is told, one reply after the other, if the sender comes after each of these.
+    fn told_by(known: &[IncidentRecord], now: Timestamp) -> Vec<Vec<LogEntry>> {
+        let connection = connection(Filter::All, Health::Healthy);
+        let mut record = triggered();
+        let (mut card, mut replies) = (posted(&record, 1), Vec::new());
+        for (version, one) in (2..).zip(known) {
+            record = record.merge(one.clone());
+            card.rendered = RecordVersion(version);
+            let step = plan(&record, RecordVersion(version), Some(&card), Some(&connection), None, now);
+            if let Step::Reply(_, news) = step {
+                card.mark_announced(&news, &record);
+                replies.push(news);
+            }
+        }
+        replies
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        /// Whichever of the two comes, in whatever order with all others, however often, with the sender in between.
+        #[test]
+        fn what_a_webhook_and_the_log_tell_is_told_once(
+            happened in prop::collection::vec((any::<bool>(), any::<bool>()), 1..8),
+            same_words in any::<bool>(),
+            apart in 6_i64..60,
+            order in prop::collection::vec(any::<prop::sample::Index>(), 1..40),
+        ) {
+            let all: Vec<[IncidentRecord; 2]> =
+                (0_u8..).zip(&happened).map(|(number, _)| twins(4 * number + 3, 100 + apart * i64::from(number), same_words)).collect();
+            let known: Vec<IncidentRecord> = all.iter().zip(&happened).flat_map(|([webhook, log], (one, other))| {
+                // At least one of the two comes.
+                let (one, other) = (*one || !*other, *other);
+                one.then(|| webhook.clone()).into_iter().chain(other.then(|| log.clone()))
+            }).collect();
+            let mut shuffled: Vec<IncidentRecord> = order.iter().map(|index| index.get(&known).clone()).collect();
+            shuffled.extend(known);
+            let told: Vec<LogEntry> = told_by(&shuffled, at(3_600)).into_iter().flatten().collect();
+            prop_assert_eq!(told.len(), happened.len(), "{:?}", told);
+        }
+    }
+
+    #[test]
+    fn of_a_webhook_and_its_twin_in_the_log_the_first_is_told() {
+        for number in 0..4 {
+            let [webhook, log] = twins(number, 100, false);
+            for (known, expected) in [
+                (vec![&webhook, &log], "W"),
+                (vec![&log, &webhook], "log:Q"),
+                (vec![&log, &log, &webhook, &log, &webhook], "log:Q"),
+            ] {
+                let known: Vec<_> = known.into_iter().cloned().collect();
+                let replies = told_by(&known, at(200));
+                let told: Vec<_> = replies.iter().flatten().map(|entry| entry.id.as_str().to_owned()).collect();
+                assert_eq!(told, [format!("{expected}{number}")], "{known:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_of_the_same_words_within_a_second_are_told_twice_whatever_comes_first() {
+        let one = |id: &str, millis: i64| {
+            let mut record = event(100, id, Happening::Note { content: "same".to_owned() }, None);
+            let later = SignedDuration::from_millis(millis);
+            record.log = record.log.into_iter().map(|entry| LogEntry { at: entry.at + later, ..entry }).collect();
+            record
+        };
+        let all = [one("W1", 200), one("W2", 700), one("log:Q1", 0), one("log:Q2", 0)];
+        for order in [[0, 1, 2, 3], [0, 2, 3, 1], [2, 3, 0, 1], [2, 0, 3, 1], [3, 1, 0, 2], [1, 3, 2, 0]] {
+            let known: Vec<_> = order.into_iter().filter_map(|index: usize| all.get(index).cloned()).collect();
+            assert_eq!(told_by(&known, at(200)).into_iter().flatten().count(), 2, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_missed_is_told_in_one_reply_and_what_is_old_in_none() {
+        let note = |second, id: &str| event(second, id, Happening::Note { content: id.to_owned() }, None);
+        let day = 24 * 3_600;
+        let connected_at = at(1_000);
+        let connection = Connection { created_at: connected_at, ..connection(Filter::All, Health::Healthy) };
+        let found = triggered()
+            .merge(note(998, "log:before"))
+            .merge(note(1_001, "log:first"))
+            .merge(note(2_000, "log:second"))
+            .merge(note(3_000, "W1"));
+        let card = posted(&triggered(), 2);
+        let told = |card: &CardRecord, connection: Option<&Connection>, now: i64| {
+            let step = plan(&found, RecordVersion(2), Some(card), connection, None, at(now));
+            let Step::Reply(_, news) = step else { unreachable!("{step:?}") };
+            news.into_iter().map(|entry| entry.id.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&card, Some(&connection), 3_000), ["log:first", "log:second", "W1"]);
+        assert_eq!(told(&card, Some(&connection), 1_002 + day), ["log:second", "W1"], "a day later");
+        let noted = CardRecord { hears_since: Some(connected_at), ..card.clone() };
+        assert_eq!(told(&noted, None, 3_000), ["log:first", "log:second", "W1"], "moved to a service of nobody");
+        // A late webhook of what was too old when it was found.
+        let both = found.clone().merge(note(998, "W0"));
+        let step = plan(&both, RecordVersion(2), Some(&noted), None, None, at(2 * day));
+        let Step::Reply(_, news) = step else { unreachable!("a webhook is told, however late") };
+        assert_eq!(news.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>(), ["W0", "W1"], "two different notes");
+    }
+
+    #[test]
+    fn a_late_webhook_of_what_was_old_when_it_was_found_is_not_told() {
+        let [webhook, log] = twins(3, 100, false);
+        let now = at(100 + 25 * 3_600);
+        assert!(told_by(&[log, webhook.clone()], now).is_empty());
+        assert_eq!(told_by(&[webhook], now).len(), 1, "a webhook alone is told, however late");
+    }
+
+    #[test]
+    fn a_change_found_in_the_second_of_a_told_one_is_told() {
+        let acknowledged = event(100, "W1", Happening::Acknowledged, Some(Status::Acknowledged));
+        let mut acknowledged = acknowledged;
+        acknowledged.log =
+            acknowledged.log.into_iter().map(|entry| LogEntry { at: entry.at + MILLIS, ..entry }).collect();
+        let resolved = event(100, "log:Q2", Happening::Resolved { merged_into: None }, None);
+        assert_eq!(told_by(&[acknowledged.clone(), resolved], at(200)).len(), 2);
+        let before = event(99, "log:Q2", Happening::Resolved { merged_into: None }, None);
+        assert_eq!(told_by(&[acknowledged, before], at(200)).len(), 1, "overtaken");
     }
 
     #[test]

@@ -39,13 +39,20 @@ pub struct Round {
     /// Incidents that PagerDuty does not show.
     #[serde(default, deserialize_with = "forward::or_default")]
     pub hidden: Hidden,
+    /// Whether PagerDuty's log had nothing to tell the last time.
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub is_quiet: bool,
+    /// Whether all open incidents were on one page the last time.
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub is_small: bool,
 }
 
 impl Round {
     /// The first one ever.
     #[must_use]
     pub fn first(now: Timestamp) -> Self {
-        Self { began_at: now, before: None, looked_to: None, sweep: None, hidden: Hidden::default() }
+        let hidden = Hidden::default();
+        Self { began_at: now, before: None, looked_to: None, sweep: None, hidden, is_quiet: false, is_small: false }
     }
 
     /// Whether the next full round is to begin.

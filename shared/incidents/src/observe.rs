@@ -36,6 +36,8 @@ pub enum What<'a> {
     Answer(Answer),
     /// PagerDuty answered somebody who looks for what was missed.
     Found(Answer, &'a Connected),
+    /// PagerDuty's log tells of these, whatever webhooks have told; of one incident, which is known here.
+    News(&'a IncidentId, &'a [IncidentEvent], &'a Connected),
     /// Nothing, but these connections were broken for a while: whoever of them wants the incident is to look at it.
     Restored(&'a IncidentRecord, &'a [Connection]),
     /// Nothing: these channels are to look again at what is known.
@@ -58,7 +60,7 @@ pub struct Connected {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
     pub record: IncidentRecord,
-    /// Whether what was looked for ([`What::Found`]) was not known.
+    /// Whether what was looked for ([`What::Found`], [`What::News`]) was not known.
     pub healed: bool,
     /// Whether only PagerDuty can tell what is true now; see [`crate::refresh`].
     pub doubtful: bool,
@@ -132,6 +134,18 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
             if taken.learned {
                 app.metrics.count(Metric::IncidentsMerged, cause.at);
             }
+            Ok(Observed { record: taken.stored.record, healed: taken.learned, doubtful: false, marked: taken.marked })
+        }
+        What::News(id, events, connected) => {
+            let told = |_: &IncidentItems| {
+                let all = events.iter().cloned();
+                let all = all.map(|event| IncidentRecord::from_event(account.clone(), event, cause.at));
+                (all.fold(IncidentRecord::empty(account.clone(), id.clone()), IncidentRecord::merge), cause.clone())
+            };
+            let stale = |stored: &StoredRecord, connections: &[Connection], cards: &[CardRecord]| {
+                routing::stale_channels(&stored.record, stored.version, connections, cards, &connected.teams)
+            };
+            let taken = Box::pin(take_in(app, account, id, told, Concerned::Known(connected), stale)).await?;
             Ok(Observed { record: taken.stored.record, healed: taken.learned, doubtful: false, marked: taken.marked })
         }
         What::Restored(record, connections) => {

@@ -79,7 +79,8 @@ pub(crate) fn happening(event_type: EventType, data: &Value) -> Option<Happening
     })
 }
 
-fn listed(names: impl Iterator<Item = String>) -> Vec<String> {
+/// As many names as an entry of the log keeps.
+pub(crate) fn listed(names: impl Iterator<Item = String>) -> Vec<String> {
     names.take(MAX_LISTED).map(|name| bounded(&name, MAX_LISTED_NAME)).collect()
 }
 

@@ -7,6 +7,7 @@ mod context;
 mod details;
 mod directory;
 mod error;
+mod log;
 mod model;
 mod reopened;
 
@@ -26,6 +27,7 @@ pub use self::directory::{
 };
 pub use self::error::ApiError;
 pub(crate) use self::error::retry_after;
+pub use self::log::{Change, LogLine, LogPage};
 pub use self::model::{CreatedSubscription, NewIncident, NewSubscription, Note, Page, RestIncident, Role, User};
 pub use self::reopened::Resolved;
 pub use crate::events::SUBSCRIPTION_SCOPES;

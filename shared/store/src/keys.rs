@@ -132,6 +132,11 @@ pub(crate) fn round(account_id: &AccountId) -> Key {
     Key { pk: account(account_id).pk, sk: "ROUND".to_owned() }
 }
 
+/// How far PagerDuty's log has been read.
+pub(crate) fn reading(account_id: &AccountId) -> Key {
+    Key { pk: account(account_id).pk, sk: "NEWS".to_owned() }
+}
+
 /// The account that a PagerDuty app belongs to.
 pub(crate) fn account_of_app(client_id: &str) -> Key {
     Key { pk: format!("APP#{client_id}"), sk: "ACCOUNT".to_owned() }
@@ -375,6 +380,7 @@ mod tests {
             healing(a),
             round(&account),
             swept(&account, Timestamp::UNIX_EPOCH, 7),
+            reading(&account),
             team_of_account(&account, &team),
             audit(&account, b, c),
             ledger(&account, b, c, a),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use domain::catch_up::Sweep;
 use domain::healing::Healing;
 use domain::ids::{AccountId, IncidentId};
+use domain::news::Reading;
 use domain::round::Round;
 use jiff::{SignedDuration, Timestamp};
 
@@ -36,6 +37,16 @@ impl Store {
     pub async fn swept(&self, account: &AccountId, sweep: &Sweep) -> Result<BTreeSet<IncidentId>, Error> {
         let pages = self.partition(&keys::account(account).pk, Some(&keys::swept_by(sweep.began_at))).await?;
         Ok(readable::<Vec<IncidentId>>(&pages).into_iter().flatten().collect())
+    }
+
+    /// How far PagerDuty's log has been read; `None`: it never was, or that cannot be read and it is read anew.
+    pub async fn reading(&self, account: &AccountId) -> Result<Option<Reading>, Error> {
+        Ok(or_skip(self.read_data(&keys::reading(account)).await)?.flatten())
+    }
+
+    /// Notes how far PagerDuty's log has been read.
+    pub async fn put_reading(&self, account: &AccountId, reading: &Reading) -> Result<(), Error> {
+        self.put(Item::new(keys::reading(account), "reading", reading)?).await
     }
 
     /// What the reconciler has noted about itself; nothing, if that cannot be read.

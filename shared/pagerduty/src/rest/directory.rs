@@ -25,6 +25,8 @@ pub enum Which {
     NewestOf { since: Timestamp, until: Timestamp },
     /// Those that are resolved, of those that were opened in this time, the oldest first.
     Over { since: Timestamp, until: Timestamp },
+    /// Those that were opened in this time, whatever became of them, the oldest first.
+    Created { since: Timestamp, until: Timestamp },
 }
 
 impl Which {
@@ -37,6 +39,7 @@ impl Which {
         let mut pairs: Vec<_> = match self {
             Self::Open | Self::Newest | Self::NewestOf { .. } => with(&[Status::Triggered, Status::Acknowledged]),
             Self::Over { .. } => with(&[Status::Resolved]),
+            Self::Created { .. } => Vec::new(),
         };
         match self {
             Self::Open => pairs.extend([ever(), sorted("asc")]),
@@ -45,7 +48,7 @@ impl Which {
                 pairs.extend(times(since, until));
                 pairs.push(sorted("desc"));
             }
-            Self::Over { since, until } => {
+            Self::Over { since, until } | Self::Created { since, until } => {
                 pairs.extend(times(since, until));
                 pairs.push(sorted("asc"));
             }

@@ -36,6 +36,7 @@ mod log_ins;
 mod many;
 mod metrics;
 mod news;
+mod news_from_the_log;
 mod platform;
 mod proof;
 mod reconciling;

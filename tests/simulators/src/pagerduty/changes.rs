@@ -99,10 +99,12 @@ impl State {
             merged_into: None,
             notes: Vec::new(),
             log: vec![entry],
+            noise: Vec::new(),
             pending_actions: None,
             requests: Vec::new(),
             context: BTreeMap::new(),
         });
+        self.note_first_assignment(&id, at);
         let data = self.incident(&id).map(|incident| self.incident_data(incident)).unwrap_or_default();
         let (agent, client) = (&opening.agent, opening.client);
         self.announce_with(&id, &Happening { event_type: "incident.triggered", agent, at, client, data });
@@ -213,9 +215,12 @@ impl State {
         if self.incident(id).is_none_or(|incident| incident.priority == priority) {
             return;
         }
+        let old = self.incident(id).and_then(|incident| incident.priority.clone());
+        let changed = field("priority", priority.as_deref(), old.as_deref());
         self.change(id, agent, "priority_change", "incident.priority_updated", None, |incident, _| {
             incident.priority = priority;
         });
+        self.say_of_the_last(id, "priority_change", &changed);
     }
 
     pub(super) fn assign(&mut self, id: &str, agent: &Agent, users: Vec<String>) {
@@ -246,15 +251,21 @@ impl State {
     }
 
     pub(super) fn move_to_service(&mut self, id: &str, agent: &Agent, service: &str) {
+        let old = self.incident(id).map(|incident| incident.service.clone());
+        let changed = field("service", Some(service), old.as_deref());
         self.change(id, agent, "service_change", "incident.service_updated", None, |incident, _| {
             service.clone_into(&mut incident.service);
         });
+        self.say_of_the_last(id, "service_change", &changed);
     }
 
     pub(super) fn change_type(&mut self, id: &str, agent: &Agent, incident_type: &str) {
+        let old = self.incident(id).map(|incident| incident.incident_type.clone());
+        let changed = field("incident_type", Some(incident_type), old.as_deref());
         self.change(id, agent, "type_change", "incident.incident_type.changed", None, |incident, _| {
             incident_type.clone_into(&mut incident.incident_type);
         });
+        self.say_of_the_last(id, "type_change", &changed);
     }
 
     pub(super) fn set_conference(&mut self, id: &str, agent: &Agent, conference: Conference) {
@@ -331,7 +342,8 @@ impl State {
         let incident = self.incident_mut(id)?;
         let before = incident.status;
         change(incident, at);
-        if ["assign", "escalate", "delegate", "reopen"].contains(&kind) {
+        let assigns = ["assign", "escalate", "delegate", "reopen"].contains(&kind);
+        if assigns {
             entry.assignees = Some(incident.assignments.iter().map(|one| one.user.clone()).collect());
         }
         incident.log.push(entry);
@@ -340,12 +352,41 @@ impl State {
             incident.status_changed_at = at;
             incident.status_changed_by = agent.clone();
         }
+        if assigns {
+            self.notify_assignees(id, at);
+        }
         Some(at)
+    }
+
+    /// Its escalation policy gives a new incident to somebody, of which the log has a row of its own.
+    fn note_first_assignment(&mut self, id: &str, at: Timestamp) {
+        let entry = self.entry("assign", &Agent::Integration, at, None);
+        let Some(incident) = self.incident_mut(id).filter(|known| !known.assignments.is_empty()) else { return };
+        let assignees = Some(incident.assignments.iter().map(|one| one.user.clone()).collect());
+        incident.noise.push(LogEntry { assignees, channel: Some(json!({ "type": "auto" })), ..entry });
+        self.notify_assignees(id, at);
+    }
+
+    fn say_of_the_last(&mut self, id: &str, kind: &str, channel: &Value) {
+        let log = self.incident_mut(id).map(|incident| incident.log.as_mut_slice()).unwrap_or_default();
+        let last = log.iter_mut().rev().find(|entry| entry.kind.strip_suffix("_log_entry") == Some(kind));
+        last.into_iter().for_each(|entry| entry.channel = Some(channel.clone()));
+    }
+
+    /// Whoever gets an incident is notified, which the log tells and no webhook.
+    fn notify_assignees(&mut self, id: &str, at: Timestamp) {
+        let users =
+            self.incident(id).map(|known| known.assignments.iter().map(|one| one.user.clone()).collect::<Vec<_>>());
+        for user in users.unwrap_or_default() {
+            let entry = self.entry("notify", &Agent::Integration, at, None);
+            let Some(incident) = self.incident_mut(id) else { return };
+            incident.noise.push(LogEntry { user: Some(user), channel: Some(json!({ "type": "auto" })), ..entry });
+        }
     }
 
     pub(super) fn entry(&mut self, kind: &str, agent: &Agent, at: Timestamp, note: Option<String>) -> LogEntry {
         let (id, kind, agent) = (self.ids.long(), format!("{kind}_log_entry"), agent.clone());
-        LogEntry { id, kind, agent, at, note, channel: None, assignees: None }
+        LogEntry { id, kind, agent, at, note, channel: None, assignees: None, user: None, more: None }
     }
 }
 
@@ -356,6 +397,12 @@ pub(super) fn has_acknowledged(incident: &Incident, agent: &Agent) -> bool {
             Agent::User(user) => incident.acknowledgements.iter().any(|known| known.user == *user),
             Agent::Integration | Agent::Nobody => true,
         }
+}
+
+/// openapi: `Channel`, its `changeset`: services and the like go by their ids.
+fn field(name: &str, value: Option<&str>, old: Option<&str>) -> Value {
+    let change = json!({ "id": "PFIELD2", "name": name, "value": value, "namespace": "incidents", "old_value": old });
+    json!({ "type": "website", "changeset": { "application_fields": [change] } })
 }
 
 /// openapi: `WebTriggerChannel`.

@@ -114,6 +114,12 @@ pub(super) struct LogEntry {
     /// Who has the incident since then, where that is what the entry tells.
     #[serde(default)]
     pub(super) assignees: Option<Vec<String>>,
+    /// Who was notified.
+    #[serde(default)]
+    pub(super) user: Option<String>,
+    /// What a test says of the row besides, or instead.
+    #[serde(default)]
+    pub(super) more: Option<Value>,
 }
 
 /// Somebody was asked to help.
@@ -184,6 +190,9 @@ pub(super) struct Incident {
     pub(super) merged_into: Option<String>,
     pub(super) notes: Vec<Note>,
     pub(super) log: Vec<LogEntry>,
+    /// What REST lists besides: who got it at first, and who was told of it how.
+    #[serde(default)]
+    pub(super) noise: Vec<LogEntry>,
     /// Set by a test instead of what follows from policy and service.
     #[serde(default)]
     pub(super) pending_actions: Option<Value>,

@@ -206,9 +206,9 @@ async fn what_a_person_writes_comes_back_with_the_first_entry_only() {
         let whole = world.get(&format!("{path}?include[]=first_trigger_log_entries")).await;
         assert_eq!(whole.at("/incident/first_trigger_log_entry/channel"), &channel);
         let log = world.get(&format!("{path}/log_entries?include[]=channels")).await;
-        assert_eq!(log.at("/log_entries/0/channel"), &channel);
+        assert_eq!(log.at("/log_entries/2/channel"), &channel, "before whoever got it and was told");
         let log = world.get(&format!("{path}/log_entries")).await;
-        assert_eq!(log.at("/log_entries/0/channel"), &json!({ "type": "web_trigger" }));
+        assert_eq!(log.at("/log_entries/2/channel"), &json!({ "type": "web_trigger" }));
         assert_eq!(world.get(&format!("{path}?include[]=body")).await.error(), (400, 2001), "not documented");
     }
     world.finish();

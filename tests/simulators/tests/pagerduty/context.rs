@@ -210,13 +210,17 @@ async fn the_log_tells_who_got_an_incident() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|entry| json!([entry["type"], entry["assignees"][0]["summary"]]))
+        .map(|entry| json!([entry["type"], entry["assignees"][0]["summary"], entry["user"]["summary"]]))
         .collect();
     let expected = json!([
-        ["assign_log_entry", "Ada Wong"],
-        ["acknowledge_log_entry", null],
-        ["escalate_log_entry", "Ben Okafor"],
-        ["trigger_log_entry", null],
+        ["notify_log_entry", null, "Ada Wong"],
+        ["assign_log_entry", "Ada Wong", null],
+        ["acknowledge_log_entry", null, null],
+        ["notify_log_entry", null, "Ben Okafor"],
+        ["escalate_log_entry", "Ben Okafor", null],
+        ["notify_log_entry", null, "Ada Wong"],
+        ["assign_log_entry", "Ada Wong", null],
+        ["trigger_log_entry", null, null],
     ]);
     assert_eq!(json!(told), expected);
     world.finish();

@@ -168,9 +168,12 @@ async fn the_same_key_again_brings_the_alert_up_to_date() {
     }
     assert_eq!(incident["title"], "Disk full");
     let log = world.get(&format!("{path}/log_entries?include[]=channels")).await;
-    assert_eq!(log.each("/log_entries", "type"), ["trigger_log_entry", "trigger_log_entry"]);
+    assert_eq!(
+        log.each("/log_entries", "type"),
+        ["trigger_log_entry", "notify_log_entry", "assign_log_entry", "trigger_log_entry"]
+    );
     assert_eq!(log.at("/log_entries/0/channel/details"), &json!({ "free": 1 }));
-    assert_eq!(log.at("/log_entries/1/channel/details"), &json!({}), "the first entry tells what was said first");
+    assert_eq!(log.at("/log_entries/3/channel/details"), &json!({}), "the first entry tells what was said first");
     world.finish();
 }
 

@@ -46,6 +46,7 @@ async fn every_operation_answers_in_its_documented_shape() {
         &format!("/incidents/{target}/business_services/impacts"),
         &format!("/incidents/{target}/notes"),
         &format!("/incidents/{target}/log_entries?include[]=channels"),
+        "/log_entries?include[]=channels",
     ] {
         assert_eq!(world.get(path).await.status, 200, "{path}");
     }
@@ -367,10 +368,10 @@ async fn notes_and_the_log_tell_what_was_done() {
     assert_eq!(notes.each("/notes", "content"), ["on it"]);
     assert_eq!(notes.text("/notes/0/user/summary"), "Ben Okafor");
     assert_eq!(notes.text("/notes/0/created_at"), "2026-11-23T04:00:00-05:00", "in the account's time zone");
-    let all = ["resolve", "urgency_change", "annotate", "acknowledge", "trigger"];
+    let all = ["resolve", "urgency_change", "annotate", "acknowledge", "notify", "assign", "trigger"];
     for (query, expected) in [
         ("", &all[..]),
-        ("is_overview=true", &["resolve", "acknowledge", "trigger"]),
+        ("is_overview=true", &["resolve", "acknowledge", "assign", "trigger"]),
         ("since=2026-11-23T09:01:00Z", &all[..2]),
         ("until=2026-11-23T09:01:00Z", &all[2..]),
         ("limit=1&offset=2", &all[2..3]),
@@ -382,6 +383,32 @@ async fn notes_and_the_log_tell_what_was_done() {
     let log = world.get(&format!("/incidents/{incident}/log_entries")).await;
     assert_eq!(log.text("/log_entries/0/agent/type"), "service_reference", "a tool goes by the service");
     assert_eq!(log.text("/log_entries/2/note"), "on it");
+    world.finish();
+}
+
+#[tokio::test]
+async fn the_accounts_log_has_what_happened_to_all_incidents_whoever_is_told() {
+    let world = World::new().await;
+    let one = world.pagerduty.trigger(&world.service, "DB down", "high");
+    world.advance(SignedDuration::from_mins(1));
+    let other = world.pagerduty.trigger(&world.service, "DB slow", "low");
+    world.advance(SignedDuration::from_mins(1));
+    world.pagerduty.add_note(&one, &world.ben, "on it");
+    world.pagerduty.acknowledge(&other, &world.ada);
+    let got = world.get("/log_entries?since=2026-11-23T09:02:00Z").await;
+    assert_eq!(got.each("/log_entries", "type"), ["acknowledge_log_entry", "annotate_log_entry"], "the newest first");
+    assert_eq!(got.text("/log_entries/1/incident/id"), one);
+    assert_eq!(got.text("/log_entries/1/created_at"), "2026-11-23T09:02:00Z", "whole seconds");
+    assert_eq!(got.text("/log_entries/1/service/id"), world.service);
+    let until = world.get("/log_entries?until=2026-11-23T09:00:30Z&limit=2").await;
+    assert_eq!((until.each("/log_entries", "type").len(), until.at("/more")), (2, &json!(true)));
+    assert_eq!(world.get("/log_entries?limit=100&offset=9900").await.status, 200);
+    assert_eq!(world.get("/log_entries?limit=100&offset=9901").await.error(), (400, 2001));
+    let priority = world.pagerduty.add_priority("P1");
+    world.pagerduty.set_priority(&one, &world.ada, Some(&priority));
+    let got = world.get("/log_entries?include[]=channels&limit=1").await;
+    assert_eq!(got.text("/log_entries/0/type"), "field_value_change_log_entry");
+    assert_eq!(got.text("/log_entries/0/channel/changeset/application_fields/0/value"), priority);
     world.finish();
 }
 

@@ -85,6 +85,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/incidents/{id}/related_change_events", "incidents.read", context::CHANGES, context::changes),
     get("/incidents/{id}/outlier_incident", "incidents.read", context::OUTLIER, context::outlier),
     get("/incidents/{id}/business_services/impacts", "incidents.read", context::IMPACTS, context::impacts),
+    list("/log_entries", "incidents.read", notes::ACCOUNTS_LOG_PARAMETERS, notes::accounts_log),
     list("/priorities", "priorities.read", &[], services::priorities),
     list("/escalation_policies", "escalation_policies.read", escalation::PARAMETERS, escalation::list),
     list("/oncalls", "oncalls.read", escalation::ONCALL_PARAMETERS, escalation::oncalls),

@@ -8,6 +8,8 @@ use crate::pagerduty::model::{Agent, Incident, LogEntry, Note, State};
 use crate::pagerduty::references::{local_seconds, seconds, with};
 
 pub(super) const LOG_PARAMETERS: &[&str] = &["since", "until", "is_overview", "time_zone", INCLUDE];
+pub(super) const ACCOUNTS_LOG_PARAMETERS: &[&str] =
+    &["since", "until", "is_overview", "time_zone", "team_ids[]", INCLUDE];
 
 const MOST_NOTES: usize = 2000;
 const LOG_INCLUDES: &[&str] = &["incidents", "services", "channels", "teams"];
@@ -41,25 +43,49 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Answer {
 
 /// Newest first.
 pub(super) fn log(state: &mut State, call: &Call<'_>) -> Answer {
-    let with_channels = call.many_of(INCLUDE, LOG_INCLUDES)?.contains(&"channels");
-    let overview = call.flag("is_overview")?;
-    let (since, until) = (call.time("since")?, call.time("until")?);
     let incident = state.incident(call.id).ok_or_else(not_found)?;
-    let is_important =
-        |entry: &LogEntry| entry.kind.strip_suffix("_log_entry").is_some_and(|kind| OVERVIEW.contains(&kind));
-    let matches = |entry: &&LogEntry| {
-        since.is_none_or(|since| entry.at >= since)
-            && until.is_none_or(|until| entry.at <= until)
-            && (!overview || is_important(entry))
+    state.log_of(call, &[incident])
+}
+
+/// The same of all incidents there ever were. No webhook has to do with it.
+pub(super) fn accounts_log(state: &mut State, call: &Call<'_>) -> Answer {
+    let teams = call.many("team_ids[]");
+    let is_theirs = |incident: &&Incident| {
+        teams.is_empty() || state.teams_of(&incident.service).iter().any(|id| teams.contains(&id.as_str()))
     };
-    let told = |entry: &LogEntry| {
-        if with_channels { state.whole_log_entry(incident, entry) } else { state.rest_log_entry(incident, entry) }
-    };
-    let entries: Vec<Value> = incident.log.iter().rev().filter(matches).map(told).collect();
-    call.page("log_entries", &entries)
+    state.log_of(call, &state.incidents.iter().filter(is_theirs).collect::<Vec<_>>())
 }
 
 impl State {
+    fn log_of(&self, call: &Call<'_>, incidents: &[&Incident]) -> Answer {
+        let with_channels = call.many_of(INCLUDE, LOG_INCLUDES)?.contains(&"channels");
+        let overview = call.flag("is_overview")?;
+        let (since, until) = (call.time("since")?, call.time("until")?);
+        let is_important =
+            |entry: &LogEntry| entry.kind.strip_suffix("_log_entry").is_some_and(|kind| OVERVIEW.contains(&kind));
+        let matches = |entry: &LogEntry| {
+            since.is_none_or(|since| entry.at >= since)
+                && until.is_none_or(|until| entry.at <= until)
+                && (!overview || is_important(entry))
+        };
+        let rows = incidents.iter().flat_map(|incident| {
+            let rows = incident.noise.iter().rev().chain(incident.log.iter().rev());
+            rows.map(move |entry| (*incident, entry))
+        });
+        let mut found: Vec<(&Incident, &LogEntry)> = rows.filter(|(_, entry)| matches(entry)).collect();
+        found.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.at));
+        let told = |(incident, entry): (&Incident, &LogEntry)| {
+            let row = if with_channels {
+                self.whole_log_entry(incident, entry)
+            } else {
+                self.rest_log_entry(incident, entry)
+            };
+            entry.more.iter().fold(row, |row, more| with(row, more.clone()))
+        };
+        let entries: Vec<Value> = found.into_iter().map(told).collect();
+        call.page("log_entries", &entries)
+    }
+
     pub(in crate::pagerduty) fn rest_note(&self, incident: &Incident, note: &Note) -> Value {
         let agent = self.agent_in_rest(&note.agent, &incident.service);
         let is_person = matches!(note.agent, Agent::User(_));
@@ -100,6 +126,9 @@ impl State {
         if let Some(assignees) = &entry.assignees {
             let assignees: Vec<Value> = assignees.iter().map(|user| self.user_reference(user)).collect();
             value = with(value, json!({ "assignees": assignees }));
+        }
+        if let Some(user) = &entry.user {
+            value = with(value, json!({ "user": self.user_reference(user) }));
         }
         if entry.kind == "trigger_log_entry" {
             let said = entry.channel.as_ref().and_then(|channel| text(channel, "summary"));
