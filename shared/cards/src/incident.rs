@@ -261,7 +261,9 @@ fn ended(state: &Snapshot, record: &IncidentRecord) -> Plain {
         line = line.own(", merged into ").append(&reference(into));
     }
     let happened = record.happenings().into_iter().map(|told| told.entry);
-    if let Some(first) = happened.filter(|entry| matches!(entry.what, Happening::Acknowledged)).min_by_key(|entry| entry.at) {
+    if let Some(first) =
+        happened.filter(|entry| matches!(entry.what, Happening::Acknowledged)).min_by_key(|entry| entry.at)
+    {
         line = after(add_by(line.own(", acknowledged"), first.by.as_ref()), state, first.at);
     }
     add_facts(line, state)
