@@ -327,8 +327,14 @@ mod tests {
                 .map(|n| record(&format!("E{n}"), n * 10_000 + 400, None, note(&format!("note {n}"))))
         };
         let known = merged(webhooks(1));
-        let of_the_forgotten = record("log:Q0", 0, None, note("note 0"));
-        assert_eq!(known.clone().merge(of_the_forgotten.clone()).happenings(), known.happenings());
+        for second in [0, 12] {
+            let of_the_forgotten = record("log:Q0", second * 1000, None, note("note 0"));
+            assert_eq!(known.clone().merge(of_the_forgotten).happenings(), known.happenings(), "{second}");
+        }
+        let found = (1_i64..).take(FOUND_LIMIT).map(|n| record(&format!("log:Q{n}"), n * 10_000, None, note("same")));
+        let found = merged(found);
+        let late = record("E0", 400, None, note("note 0"));
+        assert_eq!(found.clone().merge(late).happenings(), found.happenings(), "it was found, and told, before those");
         let (alone, lost) = (merged(webhooks(1).skip(1)), record("log:Q0", 5_000, None, note("lost")));
         assert!(shown(&alone.merge(lost)).contains(&"log:Q0"), "where there is room it was never told");
     }

@@ -27,7 +27,7 @@ fn seen(world: &World) -> (String, Vec<String>, usize) {
 
 #[tokio::test]
 async fn what_was_lost_is_in_the_thread_and_on_the_card_after_one_run() {
-    let (world, incident) = with_card().await;
+    let (world, incident) = Box::pin(with_card()).await;
     let (pagerduty, ada, ben) =
         (world.pagerduty(), world.pagerduty_user("Ada Wong"), world.pagerduty_user("Ben Okafor"));
     let p1 = pagerduty.add_priority("P1");
@@ -76,7 +76,7 @@ async fn what_was_lost_is_in_the_thread_and_on_the_card_after_one_run() {
 async fn the_late_webhook_of_what_was_found_changes_nothing() {
     // The reply to the first is posted before or after the webhooks come.
     for settled in [true, false] {
-        let (world, incident) = with_card().await;
+        let (world, incident) = Box::pin(with_card()).await;
         let (pagerduty, ada, ben) =
             (world.pagerduty(), world.pagerduty_user("Ada Wong"), world.pagerduty_user("Ben Okafor"));
         pagerduty.acknowledge(&incident, &ben);
@@ -108,7 +108,7 @@ async fn the_late_webhook_of_what_was_found_changes_nothing() {
 
 #[tokio::test]
 async fn what_webhooks_have_told_is_not_found_again() {
-    let (world, incident) = with_card().await;
+    let (world, incident) = Box::pin(with_card()).await;
     let (pagerduty, ada, ben) =
         (world.pagerduty(), world.pagerduty_user("Ada Wong"), world.pagerduty_user("Ben Okafor"));
     let p1 = pagerduty.add_priority("P1");
@@ -136,7 +136,7 @@ async fn what_webhooks_have_told_is_not_found_again() {
 
 #[tokio::test]
 async fn two_notes_with_the_same_words_are_told_twice() {
-    let (world, incident) = with_card().await;
+    let (world, incident) = Box::pin(with_card()).await;
     let (pagerduty, ada) = (world.pagerduty(), world.pagerduty_user("Ada Wong"));
     pagerduty.add_note(&incident, &ada, "still down");
     world.settle_all().await;
@@ -157,7 +157,7 @@ async fn two_notes_with_the_same_words_are_told_twice() {
 
 #[tokio::test]
 async fn a_row_that_cannot_be_read_costs_itself() {
-    let (world, incident) = with_card().await;
+    let (world, incident) = Box::pin(with_card()).await;
     let (pagerduty, ada) = (world.pagerduty(), world.pagerduty_user("Ada Wong"));
     pagerduty.add_note(&incident, &ada, "the first");
     pagerduty.write_log(&incident, &ada, "annotate", json!({ "created_at": null, "note": "timeless" }));
@@ -181,7 +181,7 @@ async fn a_row_that_cannot_be_read_costs_itself() {
 #[tokio::test]
 async fn where_the_accounts_log_is_refused_the_open_incidents_own_logs_are_read() {
     for status in [403, 404, 400] {
-        let (world, incident) = with_card().await;
+        let (world, incident) = Box::pin(with_card()).await;
         let ada = world.pagerduty_user("Ada Wong");
         world.pagerduty().add_note(&incident, &ada, "looking into it");
         world.take_undelivered();
@@ -195,7 +195,7 @@ async fn where_the_accounts_log_is_refused_the_open_incidents_own_logs_are_read(
 
 #[tokio::test]
 async fn after_a_failure_the_next_run_reads_on() {
-    let (world, incident) = with_card().await;
+    let (world, incident) = Box::pin(with_card()).await;
     let ada = world.pagerduty_user("Ada Wong");
     world.pagerduty().add_note(&incident, &ada, "looking into it");
     world.take_undelivered();
@@ -214,7 +214,7 @@ async fn after_a_failure_the_next_run_reads_on() {
 
 #[tokio::test]
 async fn a_page_that_cannot_be_read_is_asked_for_in_parts() {
-    let (world, incident) = with_card().await;
+    let (world, incident) = Box::pin(with_card()).await;
     world.pagerduty().add_note(&incident, &world.pagerduty_user("Ada Wong"), "looking into it");
     world.take_undelivered();
     world.advance(FIVE_MINUTES).await;
@@ -228,7 +228,7 @@ async fn a_page_that_cannot_be_read_is_asked_for_in_parts() {
 
 #[tokio::test]
 async fn what_was_found_days_later_is_on_the_card_and_told_to_nobody() {
-    let (world, incident) = with_card().await;
+    let (world, incident) = Box::pin(with_card()).await;
     world.reconcile().await;
     world.pagerduty().add_note(&incident, &world.pagerduty_user("Ada Wong"), "looking into it");
     let late = world.take_undelivered();
@@ -296,7 +296,7 @@ async fn what_happened_before_a_service_was_connected_is_not_told() {
 
 #[tokio::test]
 async fn one_that_came_and_went_is_asked_for_and_its_news_are_kept() {
-    let (world, _) = with_card().await;
+    let (world, _) = Box::pin(with_card()).await;
     let (pagerduty, ben) = (world.pagerduty(), world.pagerduty_user("Ben Okafor"));
     world.reconcile().await;
     world.advance(FIVE_MINUTES).await;
@@ -321,7 +321,7 @@ async fn one_that_came_and_went_is_asked_for_and_its_news_are_kept() {
 #[tokio::test]
 async fn a_story_is_told_once_whichever_webhooks_are_lost_or_late() {
     for seed in 0..8_usize {
-        let (world, incident) = with_card().await;
+        let (world, incident) = Box::pin(with_card()).await;
         let (pagerduty, ada, ben) =
             (world.pagerduty(), world.pagerduty_user("Ada Wong"), world.pagerduty_user("Ben Okafor"));
         let mut late: Vec<Pending> = Vec::new();
