@@ -326,6 +326,35 @@ impl Happening {
         self.event_type().row().noticeable
     }
 
+    /// Whether PagerDuty sends the whole incident along. Such an event without it was not legible, and what it changed has to be
+    /// asked for.
+    #[must_use]
+    pub fn brings_state(&self) -> bool {
+        match self {
+            Self::Triggered
+            | Self::Acknowledged
+            | Self::Unacknowledged
+            | Self::Reopened
+            | Self::Resolved { .. }
+            | Self::Escalated { .. }
+            | Self::Delegated { .. }
+            | Self::Reassigned { .. }
+            | Self::PriorityChanged { .. }
+            | Self::ServiceChanged { .. }
+            | Self::TypeChanged { .. } => true,
+            Self::Note { .. }
+            | Self::StatusUpdate { .. }
+            | Self::ResponderAdded { .. }
+            | Self::ResponderReplied { .. }
+            | Self::ConferenceBridge { .. }
+            | Self::CustomFields { .. }
+            | Self::Roles { .. }
+            | Self::Task { .. }
+            | Self::ActionInvocation { .. }
+            | Self::Workflow { .. } => false,
+        }
+    }
+
     /// The status that this brings the incident into, if it is a status change at all.
     #[must_use]
     pub fn status(&self) -> Option<Status> {

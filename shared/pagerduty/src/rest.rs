@@ -184,7 +184,7 @@ impl Api {
         let status = answer.status();
         if status.is_success() {
             let bytes = answer.bytes().await.map_err(|error| ApiError::no_answer(error.into()))?;
-            return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
+            return Ok(::wire::read(&bytes).unwrap_or(Value::Null));
         }
         let after = error::retry_after(answer.headers());
         // The status alone says what to do, should the body break off.
