@@ -66,7 +66,7 @@ impl Mender<'_> {
                 ('}' | ']', _) => {
                     self.end(next == '}', place)?;
                     if self.open.is_empty() {
-                        return Ok(self.mended);
+                        return self.last();
                     }
                     Place::Next
                 }
@@ -123,6 +123,11 @@ impl Mender<'_> {
         self.fill(&ended, place);
         self.mended.push(if is_object { '}' } else { ']' });
         Ok(())
+    }
+
+    /// What follows the document is left out. A second one is not: which of them is meant?
+    fn last(self) -> Result<String, NotJson> {
+        if self.rest.as_str().contains(['{', '[']) { Err(NotJson) } else { Ok(self.mended) }
     }
 
     fn comma(&mut self, place: Place) -> Place {

@@ -36,7 +36,7 @@ fn what_cannot_be_read_costs_itself() {
         ("a key alone", br#"{"a","b":1,"c"}"#, json!({ "a": null, "b": 1, "c": null })),
         ("superfluous commas", br#"[,1,,2,]"#, json!([1, 2])),
         ("superfluous commas in an object", br#"{,"a":1,,"b":2,}"#, json!({ "a": 1, "b": 2 })),
-        ("something behind it", b"{\"a\":1}\n\0}{\"a\":2}", json!({ "a": 1 })),
+        ("something behind it", b"{\"a\":1}\n\0}],0\r\n", json!({ "a": 1 })),
         ("the same key twice", br#"{"a":1,"a":2,}"#, json!({ "a": 2 })),
     ];
     for (name, document, expected) in table {
@@ -59,6 +59,8 @@ fn what_says_not_where_things_belong_is_no_json() {
         "[\"\\ud83d",
         "[1",
         "[1}",
+        "{\"a\":1}{\"a\":2}",
+        "[1]\0[2]",
         "{\"a\":1]",
         "[1 2]",
         "[1:2]",
