@@ -111,6 +111,7 @@ pub struct Actor {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServiceRef {
     pub id: ServiceId,
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub name: String,
 }
 
@@ -151,9 +152,11 @@ mod stored_priority {
 /// Everything that an `incident` object says, as one value: events carry it whole, so it is replaced whole.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The number that people use, as in "#1234".
+    /// The number that people use, as in "#1234"; 0 if it was not legible.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub number: u64,
     /// Free text by whoever or whatever opened the incident: untrusted.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub title: String,
     pub status: Status,
     #[serde(deserialize_with = "forward::or_unknown")]
@@ -167,6 +170,7 @@ pub struct Snapshot {
     /// Who has it now; empty once it is resolved.
     #[serde(default, deserialize_with = "forward::known_ones")]
     pub assignees: Vec<Actor>,
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub html_url: String,
     #[serde(default, deserialize_with = "forward::or_none")]
     pub created_at: Option<Timestamp>,
@@ -502,7 +506,12 @@ impl IncidentRecord {
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         debug_assert_eq!((&self.account, &self.id), (&other.account, &other.id), "records of two incidents");
+        // An incident keeps its number for ever; 0 is one that was not legible.
+        let number = [&self, &other].into_iter().filter_map(|record| Some(record.state()?.number)).max();
         self.snapshot = self.snapshot.max(other.snapshot);
+        if let (Some(state), Some(number)) = (self.snapshot.as_mut().filter(|state| state.value.number == 0), number) {
+            state.value.number = number;
+        }
         self.status_change = self.status_change.max(other.status_change);
         self.details = self.details.max(other.details);
         self.log.extend(other.log);

@@ -222,7 +222,7 @@ impl Api {
             request = request.query(query);
         }
         // An address that no header can carry is left out: a person's token says who acts.
-        if let Some(from) = from.and_then(|email| HeaderValue::try_from(email).ok()) {
+        if let Some(from) = from.filter(|email| !email.is_empty()).and_then(|email| HeaderValue::try_from(email).ok()) {
             request = request.header("From", from);
         }
         Ok(match body {

@@ -1,7 +1,7 @@
 //! Where the reconciler is on its way, and what it knows about itself.
 
-use domain::ids::AccountId;
 use domain::healing::Healing;
+use domain::ids::AccountId;
 use domain::round::Round;
 
 use crate::item::{Item, or_skip};
