@@ -139,7 +139,7 @@ pub fn parse(body: &[u8]) -> Result<Received, Unreadable> {
     })?;
     let event = envelope.get("event").filter(|event| event.is_object()).ok_or(Unreadable::Missing("event"))?;
     let data = event.get("data").unwrap_or(&Value::Null);
-    let event_type = match text(event, "event_type") {
+    let event_type = match text(event, "event_type").filter(|name| !name.contains(char::REPLACEMENT_CHARACTER)) {
         Some(event_type) => event_type,
         None if is_whole(data) => "incident.unreadable",
         None => return Err(Unreadable::Missing("event type")),
