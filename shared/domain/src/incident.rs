@@ -589,6 +589,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_number_that_was_not_legible_hides_none_that_was() {
+        let numbered = |second: i64, number: u64| {
+            let mut event = event(second, 1, 0);
+            event.snapshot.as_mut().unwrap().number = number;
+            IncidentRecord::from_event(account(), event, Timestamp::from_second(second).unwrap())
+        };
+        let number = |record: &IncidentRecord| record.state().unwrap().number;
+        for (older, newer, expected) in [(7, 0, 7), (0, 7, 7), (7, 7, 7), (0, 0, 0)] {
+            let (older, newer) = (numbered(1, older), numbered(2, newer));
+            let merged = older.clone().merge(newer.clone());
+            assert_eq!((number(&merged), &merged), (expected, &newer.merge(older)));
+        }
+    }
+
     /// Events whose ids may repeat (redelivery), whose seconds collide, and whose number exceeds the log's limit.
     fn records() -> impl Strategy<Value = Vec<IncidentRecord>> {
         prop::collection::vec((0_i64..50, 0_u16..60, any::<u8>(), 0_i64..5), 0..80).prop_map(|events| {
