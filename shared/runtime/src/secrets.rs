@@ -429,7 +429,11 @@ mod tests {
     fn an_editors_byte_order_mark_is_no_mistake_and_anything_else_is() {
         let marked = parse(&format!("\u{feff}{}", document(KEY))).unwrap();
         assert_eq!(marked.session_key().unwrap().expose_secret(), "canary-s");
-        for text in [document(&format!("{KEY}\\ud83d")), format!("{},", document(KEY)), document(KEY).replace("\"k1\"", "1e999")] {
+        for text in [
+            document(&format!("{KEY}\\ud83d")),
+            format!("{},", document(KEY)),
+            document(KEY).replace("\"k1\"", "1e999"),
+        ] {
             assert!(parse(&text).is_err(), "the operator is told: {text}");
         }
     }

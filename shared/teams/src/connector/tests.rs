@@ -529,7 +529,7 @@ async fn what_is_not_legible_in_an_answer_costs_itself() {
     let thread = format!("{CHANNEL};messageid=1793437200000");
     for answer in [
         format!("{{\"id\":\"{thread}\",\"activityId\":null,\"text\":\"\\ude00\"}}"),
-        format!("\u{feff}{{\"activityId\":\"1793437200000\",\"name\":\"DB \\ud83d\"}}"),
+        "\u{feff}{\"activityId\":\"1793437200000\",\"name\":\"DB \\ud83d\"}".to_owned(),
         "{\"activityId\":\"1793437200000\",\"n\":1e999,\"id\":7}\0".to_owned(),
     ] {
         let server = teams({

@@ -234,7 +234,7 @@ async fn a_note_with_half_an_emoji_is_written_with_the_rest() {
     let opened =
         world.click_with("Ada Wong", &world.only_card("Payments"), "Add note", json!({ "note": "marked" })).await;
     assert_eq!(opened.status(), 200);
-    let sent = world.teams().deliveries().into_iter().map(|delivery| delivery.activity).last().unwrap();
+    let sent = world.teams().deliveries().into_iter().map(|delivery| delivery.activity).next_back().unwrap();
     let mut again = sent.clone();
     again["id"] = json!("1795424499999");
     let body = garbled(&again.to_string(), "marked", br"looking at it \ud83d");
@@ -251,8 +251,8 @@ async fn a_member_whose_name_is_half_an_emoji_joins() {
     let world = World::new().await;
     let bob = world.teams().add_user("Bob");
     world.teams().add_member(&world.demo().team, &bob).await.unwrap();
-    let joined = world.teams().deliveries().into_iter().map(|delivery| delivery.activity);
-    let joined = joined.filter(|activity| activity["type"] == "conversationUpdate").last().unwrap();
+    let mut sent = world.teams().deliveries().into_iter().map(|delivery| delivery.activity);
+    let joined = sent.rfind(|activity| activity["type"] == "conversationUpdate").unwrap();
     for name in [
         &br#"{"membersAdded":[{"id":"29:x","name":"\ud83d"},7],"#[..],
         b"{\"membersAdded\":[1e999,null],",
