@@ -1,5 +1,5 @@
 //! One part of a stored item that cannot be read costs itself: each in turn is made illegible.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod fixtures;
 mod support;
