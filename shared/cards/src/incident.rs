@@ -84,8 +84,7 @@ pub fn incident(view: &IncidentView<'_>) -> Card {
 #[must_use]
 pub fn incident_fallback(record: &IncidentRecord) -> Card {
     let Some(state) = record.state() else { return unknown(Vec::new()) };
-    let title =
-        Plain::from("#").number(state.number).own(" ").foreign_or(&state.title, SUMMARY_TITLE_LIMIT, "(no title)");
+    let title = Plain::from("").incident(state.number).foreign_or(&state.title, SUMMARY_TITLE_LIMIT, "(no title)");
     let body = vec![
         Element::TextBlock(TextBlock::heading(facts(state))),
         Element::TextBlock(TextBlock::new(title)),
@@ -100,8 +99,8 @@ pub fn incident_fallback(record: &IncidentRecord) -> Card {
 pub fn incident_left(record: &IncidentRecord, since: Timestamp) -> Card {
     let state = record.state();
     let name = || match state {
-        Some(state) => Plain::from("PagerDuty incident #").number(state.number),
-        None => Plain::from("PagerDuty incident"),
+        Some(state) if state.number != 0 => Plain::from("PagerDuty incident #").number(state.number),
+        Some(_) | None => Plain::from("PagerDuty incident"),
     };
     let body = vec![literal(name()), Element::TextBlock(TextBlock::new(text::no_longer_updated(since)))];
     let link = state.and_then(|state| Link::pagerduty(&state.html_url));
@@ -111,7 +110,9 @@ pub fn incident_left(record: &IncidentRecord, since: Timestamp) -> Card {
 }
 
 pub(crate) fn spoken(state: &Snapshot) -> Own {
-    Own::from("PagerDuty incident #").number(state.number).own(": ").own(word(state.status).1).own(".")
+    let name = Own::from("PagerDuty incident");
+    let name = if state.number == 0 { name } else { name.own(" #").number(state.number) };
+    name.own(": ").own(word(state.status).1).own(".")
 }
 
 fn render(view: &IncidentView<'_>, room: Room) -> Card {
@@ -147,9 +148,8 @@ fn unknown(log: Vec<Element>) -> Card {
 
 /// As in "#1234 DB down (triggered, high) on Payments".
 fn summary(state: &Snapshot) -> String {
-    Plain::from("#")
-        .number(state.number)
-        .own(" ")
+    Plain::from("")
+        .incident(state.number)
         .foreign_or(&state.title, SUMMARY_TITLE_LIMIT, "(no title)")
         .own(" (")
         .own(word(state.status).1)
@@ -174,8 +174,16 @@ pub fn incident_line(state: &Snapshot) -> Line {
     let people = if people.is_empty() { "nobody".to_owned() } else { people.join(", ") };
     let (status, urgency) = (word(state.status).1, urgency(state.urgency));
     Line {
-        name: format!("#{} {}", state.number, state.title),
+        name: if state.number == 0 { state.title.clone() } else { format!("#{} {}", state.number, state.title) },
         about: format!("{status}, {urgency} urgency, {}, assigned to {people}", state.service.name),
+    }
+}
+
+/// What a tap on an incident's name does.
+pub(crate) fn opening(number: u64) -> Own {
+    match number {
+        0 => Own::from("Open the incident in PagerDuty"),
+        _ => Own::from("Open incident ").number(number).own(" in PagerDuty"),
     }
 }
 
@@ -205,12 +213,9 @@ pub(crate) fn header(view: &IncidentView<'_>, state: &Snapshot) -> Element {
     };
     let color = Some(tone(state.status));
     let head = TextBlock { weight: Some(Weight::Bolder), color, ..TextBlock::new(head) };
-    let title = Plain::from("#").number(state.number).own(" ").foreign_or(&state.title, TITLE_LIMIT, "(no title)");
+    let title = Plain::from("").incident(state.number).foreign_or(&state.title, TITLE_LIMIT, "(no title)");
     let title = TextBlock { size: Some(Size::Large), max_lines: Some(TITLE_LINES), ..TextBlock::heading(title) };
-    let opens = Link::pagerduty(&state.html_url).map(|url| {
-        let title = Own::from("Open incident ").number(state.number).own(" in PagerDuty");
-        Opens { title, url }
-    });
+    let opens = Link::pagerduty(&state.html_url).map(|url| Opens { title: opening(state.number), url });
     let title = vec![Element::TextBlock(title)];
     let title = Container { spacing: Some(Spacing::Small), select_action: opens, ..Container::new(title) };
     let about = match state.status {

@@ -35,7 +35,7 @@ pub fn deed_form(form: &DeedForm<'_>) -> AdaptiveCard {
     let (number, title) = form.name.unzip();
     let about = match number {
         Some(number) => {
-            Plain::from("#").number(number).own(" ").foreign_or(title.unwrap_or_default(), TITLE_LIMIT, "(no title)")
+            Plain::from("").incident(number).foreign_or(title.unwrap_or_default(), TITLE_LIMIT, "(no title)")
         }
         None => Plain::from("PagerDuty incident"),
     };

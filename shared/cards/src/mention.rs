@@ -50,7 +50,7 @@ pub fn call(people: &[Called], number: u64) -> Call {
             None => marked.push(name),
         }
     }
-    let yours = Plain::from("– incident #").number(number).own(" is assigned to you.").into_literal();
+    let yours = Plain::from("– incident ").incident(number).own("is assigned to you.").into_literal();
     Call { text: format!("{} {yours}", marked.join(", ")), mentions, plain: format!("{} {yours}", plain.join(", ")) }
 }
 

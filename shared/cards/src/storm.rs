@@ -11,7 +11,7 @@ use domain::storm::{Kind, OfService, Row, SHOWN, Storm};
 use jiff::Timestamp;
 
 use crate::data::{OpensDialog, StormData, StormDialog};
-use crate::incident::{duration, tone, word};
+use crate::incident::{duration, opening, tone, word};
 use crate::link::Link;
 use crate::log::listed;
 use crate::schema::{
@@ -318,12 +318,9 @@ fn most_urgent(storm: &Storm, stage: Stage, most: usize) -> Vec<Element> {
 
 /// An incident on two lines: its name, and under it how it is. A tap opens it in PagerDuty.
 pub(crate) fn row(row: &Row, title_limit: usize) -> Element {
-    let opens = Link::pagerduty(&row.url).map(|url| {
-        let title = Own::from("Open incident ").number(row.number).own(" in PagerDuty");
-        Opens { title, url }
-    });
-    let number = TextRun::new(Plain::from("#").number(row.number).own(" "));
-    let number = TextRun { color: opens.is_some().then_some(Tone::Accent), ..number };
+    let opens = Link::pagerduty(&row.url).map(|url| Opens { title: opening(row.number), url });
+    let number = (row.number != 0).then(|| TextRun::new(Plain::from("").incident(row.number)));
+    let number = number.map(|number| TextRun { color: opens.is_some().then_some(Tone::Accent), ..number });
     let title = Plain::from("").foreign_or(&row.title, title_limit, "(no title)");
     let title = TextRun { weight: Some(Weight::Bolder), ..TextRun::new(title) };
     let status = TextRun::new(word(row.status).0);
@@ -331,7 +328,7 @@ pub(crate) fn row(row: &Row, title_limit: usize) -> Element {
     let status = TextRun { size: Some(Size::Small), ..status };
     let how = TextRun { size: Some(Size::Small), is_subtle: true, ..TextRun::new(how(row)) };
     let items = vec![
-        Element::RichTextBlock(RichTextBlock { inlines: vec![number, title], spacing: None }),
+        Element::RichTextBlock(RichTextBlock { inlines: number.into_iter().chain([title]).collect(), spacing: None }),
         Element::RichTextBlock(RichTextBlock::new(vec![status, how], Spacing::None)),
     ];
     Element::Container(Container { spacing: Some(Spacing::Small), select_action: opens, ..Container::new(items) })

@@ -133,7 +133,7 @@ fn position(list: &StormList<'_>) -> Own {
 
 fn pick(rows: &[Row]) -> Element {
     let choices = rows.iter().map(|row| Choice {
-        title: Plain::from("#").number(row.number).own(" ").foreign_or(&row.title, CHOICE_LIMIT, "(no title)"),
+        title: Plain::from("").incident(row.number).foreign_or(&row.title, CHOICE_LIMIT, "(no title)"),
         value: row.incident.to_string(),
     });
     choice_set(storm_input::PICK, "Show one as its own card", choices.collect(), None)
@@ -347,8 +347,7 @@ pub fn storm_answer(answer: &StormAnswer<'_>) -> AdaptiveCard {
         answer.results.iter().filter(|result| result.outcome != StormOutcome::Acknowledged).collect();
     others.sort_by_key(|result| rank(&result.outcome));
     body.extend(others.iter().take(NAMED).map(|result| {
-        let name =
-            Plain::from("#").number(result.number).own(" ").foreign_or(&result.title, CHOICE_LIMIT, "(no title)");
+        let name = Plain::from("").incident(result.number).foreign_or(&result.title, CHOICE_LIMIT, "(no title)");
         let name = TextRun { weight: Some(Weight::Bolder), ..TextRun::new(name) };
         let why = TextRun { is_subtle: true, ..TextRun::new(Plain::from(": ").append(&why(&result.outcome))) };
         Element::RichTextBlock(RichTextBlock::new(vec![name, why], Spacing::Small))

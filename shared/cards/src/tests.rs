@@ -376,6 +376,22 @@ fn toasts_and_search_show_what_matters() {
     assert_eq!(incident(&record).summary, format!("#1234 {title} (resolved, low) on Payments"));
 }
 
+#[test]
+fn a_number_that_was_not_legible_is_left_out_and_so_is_nothing_else() {
+    let mut record = triggered();
+    state(&mut record).number = 0;
+    state(&mut record).title = "DB \u{fffd} down".to_owned();
+    assert_eq!(incident(&record).summary, "DB \u{fffd} down (triggered, high) on Payments");
+    let shown = [incident(&record), crate::incident_fallback(&record), crate::incident_left(&record, at("10:00:00"))];
+    for card in &shown {
+        let json = serde_json::to_string(card).unwrap();
+        assert!(!json.contains("#0") && !json.contains("incident 0"), "{json}");
+    }
+    assert_eq!(crate::incident_line(record.state().unwrap()).name, "DB \u{fffd} down");
+    assert_eq!(crate::text::done(domain::deed::DeedKind::Resolve, Some(0)), "Resolved.");
+    assert_eq!(crate::text::own_card(0), "The incident gets its own card in the channel in a moment.");
+}
+
 /// The head line of a card.
 fn head(record: &IncidentRecord) -> String {
     json(&incident(record))["body"][0]["items"][0]["text"].as_str().unwrap().to_owned()

@@ -83,7 +83,7 @@ pub fn done(kind: DeedKind, number: Option<u64>) -> String {
     };
     let line = Plain::from(what);
     let line = match (number, kind) {
-        (None, _) => line,
+        (None | Some(0), _) => line,
         (Some(number), DeedKind::AddNote) => line.own(" to #").number(number),
         (Some(number), DeedKind::Acknowledge | DeedKind::Resolve) => line.own(" #").number(number),
     };
@@ -264,7 +264,8 @@ pub const STORM_GONE: &str = "This incident is not in this list any more.";
 /// The chosen incident will have its own card.
 #[must_use]
 pub fn own_card(number: u64) -> String {
-    Plain::from("#").number(number).own(" gets its own card in the channel in a moment.").into_message()
+    let name = if number == 0 { Plain::from("The incident ") } else { Plain::from("").incident(number) };
+    name.own("gets its own card in the channel in a moment.").into_message()
 }
 
 /// These incidents are being acknowledged already.

@@ -149,7 +149,7 @@ pub fn trigger_form(form: &TriggerForm) -> AdaptiveCard {
 #[must_use]
 pub fn trigger_done(number: u64, title: &str, url: &str) -> AdaptiveCard {
     let text =
-        Plain::from("Incident #").number(number).own(" was created: ").foreign_or(title, NAME_LIMIT, "(no title)");
+        Plain::from("Incident ").incident(number).own("was created: ").foreign_or(title, NAME_LIMIT, "(no title)");
     let open = Link::pagerduty(url).map(|url| Action::open("Open in PagerDuty", url));
     notice("Incident created", vec![text], open.into_iter().collect()).content
 }

@@ -218,6 +218,11 @@ impl Plain {
         self
     }
 
+    /// An incident's number and a space, as in "#1234 "; nothing for 0, since then it was not legible.
+    pub(crate) fn incident(self, number: u64) -> Self {
+        if number == 0 { self } else { self.own("#").number(number).own(" ") }
+    }
+
     /// How many of something, as in "1,412".
     pub(crate) fn count(mut self, count: u64) -> Self {
         self.0.push_str(&grouped(count));

@@ -15,12 +15,13 @@ pub struct Connection {
     pub account: AccountId,
     pub service: ServiceId,
     /// The service's name when it was connected.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub service_name: String,
     pub channel: ChannelId,
     /// The team that the channel belongs to.
     pub team: TeamId,
     pub tenant: TenantId,
-    #[serde(deserialize_with = "forward::or_unknown")]
+    #[serde(default = "forward::unknown", deserialize_with = "forward::or_unknown")]
     pub filter: Filter,
     /// In which zone its cards write times.
     #[serde(default, deserialize_with = "forward::or_unknown")]
@@ -28,8 +29,9 @@ pub struct Connection {
     #[serde(default, deserialize_with = "forward::or_unknown")]
     pub mentions: Mentions,
     /// Whether the channel can still be reached.
-    #[serde(deserialize_with = "forward::or_unknown")]
+    #[serde(default = "forward::unknown", deserialize_with = "forward::or_unknown")]
     pub health: Health,
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub created_at: Timestamp,
     /// The name of the person who made it, where that is known.
     #[serde(default, deserialize_with = "forward::or_none")]
@@ -143,7 +145,7 @@ impl Stored for Health {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastDelivery {
     pub at: Timestamp,
-    #[serde(deserialize_with = "forward::or_unknown")]
+    #[serde(default = "forward::unknown", deserialize_with = "forward::or_unknown")]
     pub outcome: DeliveryOutcome,
     /// Why Teams refused it; a short code.
     #[serde(default, deserialize_with = "forward::or_none")]
@@ -192,7 +194,7 @@ pub struct Channel {
     /// As Teams shows it; Teams gives no name for the General channel.
     #[serde(default, deserialize_with = "forward::or_none")]
     pub name: Option<String>,
-    #[serde(deserialize_with = "forward::or_unknown")]
+    #[serde(default = "forward::unknown", deserialize_with = "forward::or_unknown")]
     pub kind: ChannelKind,
     /// Whether it was deleted; a deleted channel can be restored for 30 days.
     #[serde(default, deserialize_with = "forward::or_default")]
@@ -286,7 +288,9 @@ pub struct Account {
     /// PagerDuty's id; the subdomain can change, this does not.
     pub id: AccountId,
     /// The subdomain when it was last seen.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub subdomain: String,
     /// Where people open the account in a browser, without a path.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub web: String,
 }

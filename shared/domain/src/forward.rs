@@ -13,6 +13,12 @@ pub trait Stored {
     const UNKNOWN: Self;
 }
 
+/// The same for a field that is not there.
+#[must_use]
+pub fn unknown<T: Stored>() -> T {
+    T::UNKNOWN
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Part<T> {

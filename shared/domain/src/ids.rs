@@ -1,7 +1,8 @@
 //! The registry of ids. Every id is a distinct type, so that a service id can never be passed as an incident id.
 //!
 //! PagerDuty's and Teams' ids are opaque strings (event ids may be ULIDs, UUIDs or 38-digit numbers). They become parts of
-//! `DynamoDB` keys, so an empty, over-long or unprintable one is refused at the door.
+//! `DynamoDB` keys, so an empty, over-long or unprintable one is refused at the door, and so is one that could not be read whole:
+//! two that differ in what was unreadable must not become the same.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ pub enum InvalidId {
     /// Longer than [`MAX_ID_BYTES`].
     #[error("{kind} is longer than {MAX_ID_BYTES} bytes")]
     TooLong { kind: &'static str },
-    /// Contains white space, a control character or the key separator `#`.
+    /// Contains white space, a control character, the key separator `#`, or U+FFFD, which stands for what could not be read.
     #[error("{kind} contains {found:?}, which no id may contain")]
     BadCharacter { kind: &'static str, found: char },
 }
@@ -29,7 +30,8 @@ fn check(kind: &'static str, text: &str) -> Result<(), InvalidId> {
     if text.len() > MAX_ID_BYTES {
         return Err(InvalidId::TooLong { kind });
     }
-    match text.chars().find(|c| c.is_whitespace() || c.is_control() || *c == '#') {
+    match text.chars().find(|c| c.is_whitespace() || c.is_control() || matches!(*c, '#' | char::REPLACEMENT_CHARACTER))
+    {
         Some(found) => Err(InvalidId::BadCharacter { kind, found }),
         None => Ok(()),
     }
@@ -201,6 +203,7 @@ mod tests {
             ("P1#P2", InvalidId::BadCharacter { kind: "IncidentId", found: '#' }),
             ("P1 P2", InvalidId::BadCharacter { kind: "IncidentId", found: ' ' }),
             ("P1\n", InvalidId::BadCharacter { kind: "IncidentId", found: '\n' }),
+            ("P\u{fffd}", InvalidId::BadCharacter { kind: "IncidentId", found: '\u{fffd}' }),
         ] {
             assert_eq!(IncidentId::new(text), Err(expected), "{text:?}");
         }

@@ -114,6 +114,7 @@ pub struct Actor {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServiceRef {
     pub id: ServiceId,
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub name: String,
 }
 
@@ -154,9 +155,11 @@ mod stored_priority {
 /// Everything that an `incident` object says, as one value: events carry it whole, so it is replaced whole.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The number that people use, as in "#1234".
+    /// The number that people use, as in "#1234"; 0 if it was not legible.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub number: u64,
     /// Free text by whoever or whatever opened the incident: untrusted.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub title: String,
     pub status: Status,
     #[serde(deserialize_with = "forward::or_unknown")]
@@ -170,6 +173,7 @@ pub struct Snapshot {
     /// Who has it now; empty once it is resolved.
     #[serde(default, deserialize_with = "forward::known_ones")]
     pub assignees: Vec<Actor>,
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub html_url: String,
     #[serde(default, deserialize_with = "forward::or_none")]
     pub created_at: Option<Timestamp>,
@@ -327,6 +331,35 @@ impl Happening {
     #[must_use]
     pub fn is_noticeable(&self) -> bool {
         self.event_type().row().noticeable
+    }
+
+    /// Whether PagerDuty sends the whole incident along. Such an event without it was not legible, and what it changed has to be
+    /// asked for.
+    #[must_use]
+    pub fn brings_state(&self) -> bool {
+        match self {
+            Self::Triggered
+            | Self::Acknowledged
+            | Self::Unacknowledged
+            | Self::Reopened
+            | Self::Resolved { .. }
+            | Self::Escalated { .. }
+            | Self::Delegated { .. }
+            | Self::Reassigned { .. }
+            | Self::PriorityChanged { .. }
+            | Self::ServiceChanged { .. }
+            | Self::TypeChanged { .. } => true,
+            Self::Note { .. }
+            | Self::StatusUpdate { .. }
+            | Self::ResponderAdded { .. }
+            | Self::ResponderReplied { .. }
+            | Self::ConferenceBridge { .. }
+            | Self::CustomFields { .. }
+            | Self::Roles { .. }
+            | Self::Task { .. }
+            | Self::ActionInvocation { .. }
+            | Self::Workflow { .. } => false,
+        }
     }
 
     /// The status that this brings the incident into, if it is a status change at all.
@@ -498,7 +531,12 @@ impl IncidentRecord {
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         debug_assert_eq!((&self.account, &self.id), (&other.account, &other.id), "records of two incidents");
+        // An incident keeps its number for ever; 0 is one that was not legible.
+        let number = [&self, &other].into_iter().filter_map(|record| Some(record.state()?.number)).max();
         self.snapshot = self.snapshot.max(other.snapshot);
+        if let (Some(state), Some(number)) = (self.snapshot.as_mut().filter(|state| state.value.number == 0), number) {
+            state.value.number = number;
+        }
         self.status_change = self.status_change.max(other.status_change);
         self.details = self.details.max(other.details);
         for (known, others, limit) in
@@ -584,6 +622,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_number_that_was_not_legible_hides_none_that_was() {
+        let numbered = |second: i64, number: u64| {
+            let mut event = event(second, 1, 0);
+            event.snapshot.as_mut().unwrap().number = number;
+            IncidentRecord::from_event(account(), event, Timestamp::from_second(second).unwrap())
+        };
+        let number = |record: &IncidentRecord| record.state().unwrap().number;
+        for (older, newer, expected) in [(7, 0, 7), (0, 7, 7), (7, 7, 7), (0, 0, 0)] {
+            let (older, newer) = (numbered(1, older), numbered(2, newer));
+            let merged = older.clone().merge(newer.clone());
+            assert_eq!((number(&merged), &merged), (expected, &newer.merge(older)));
+        }
+    }
+
     /// What PagerDuty's log says of the event.
     fn of_log(second: i64, id: u16, kind: u8) -> IncidentRecord {
         let id_of_entry = EventId::of_log(&format!("Q{id}")).unwrap();
@@ -591,7 +644,8 @@ mod tests {
         IncidentRecord::from_event(account(), entry, Timestamp::UNIX_EPOCH)
     }
 
-    /// Events and, of some of them, twins in PagerDuty's log: events whose ids may repeat (redelivery), whose seconds collide, and whose number exceeds the log's limit.
+    /// Events and, of some of them, twins in PagerDuty's log: ids may repeat (redelivery), seconds collide, and there are more than
+    /// the logs hold.
     fn records() -> impl Strategy<Value = Vec<IncidentRecord>> {
         prop::collection::vec((0_i64..50, 0_u16..60, any::<u8>(), 0_i64..5), 0..80).prop_map(|events| {
             let record = |(second, id, kind, late): (i64, u16, u8, i64)| {

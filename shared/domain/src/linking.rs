@@ -33,11 +33,14 @@ pub struct AccountLink {
     /// The Teams user.
     pub user: EntraUserId,
     /// As Teams shows the user.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub teams_name: String,
     pub account: AccountId,
     pub pd_user: PdUserId,
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub pd_name: String,
     /// The PagerDuty user's address; sent as `From` with every write.
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub pd_email: String,
     pub linked_at: Timestamp,
 }

@@ -56,6 +56,7 @@ impl Rules {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub incident: IncidentId,
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub number: u64,
     /// At most [`TITLE`] characters of it.
     #[serde(default, deserialize_with = "forward::or_default")]

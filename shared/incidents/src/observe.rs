@@ -12,7 +12,7 @@ use domain::cause::Cause;
 use domain::connection::Connection;
 use domain::failure::Class;
 use domain::ids::{AccountId, ChannelId, IncidentId, ServiceId, TeamId};
-use domain::incident::{IncidentEvent, IncidentRecord, RecordVersion};
+use domain::incident::{Happening, IncidentEvent, IncidentRecord, RecordVersion};
 use domain::ledger::LedgerEntry;
 use domain::plan::CardRecord;
 use domain::round;
@@ -99,6 +99,7 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
     match what {
         What::Event(event) => {
             let timeless = event.occurred_at.is_none();
+            let stateless = event.snapshot.is_none() && event.what.as_ref().is_some_and(Happening::brings_state);
             let id = event.incident.clone();
             let known_service = event.snapshot.as_ref().map(|state| state.service.id.clone());
             let of_event = |known: &IncidentItems| {
@@ -117,7 +118,7 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
             let taken = if taken.stored.gap { Box::pin(fill_gap(app, account, taken, cause)).await? } else { taken };
             let (record, version) = (taken.stored.record, taken.stored.version.0);
             tracing::info!(incident.id = %record.id, event.id = %cause.id, channels = taken.marked, version, "merged");
-            let doubtful = timeless || record.is_ambiguous();
+            let doubtful = timeless || stateless || record.is_ambiguous();
             Ok(Observed { record, healed: false, doubtful, marked: taken.marked })
         }
         What::Answer(answer) => {

@@ -263,7 +263,8 @@ impl OAuth {
     }
 
     /// Who an id token is about. Its signature is not checked: it came straight from the token endpoint over TLS, which
-    /// `OpenID` Connect Core 3.1.3.7 accepts instead. Issuer, audience and expiry are.
+    /// `OpenID` Connect Core 3.1.3.7 accepts instead. Issuer, audience and expiry are. A claim that is not legible is none: what
+    /// is compared is compared whole, and no id has U+FFFD in it.
     ///
     /// # Errors
     /// [`OAuthError::WrongIdentity`] or [`OAuthError::Unreadable`].
@@ -271,7 +272,7 @@ impl OAuth {
         let claims =
             id_token.expose_secret().split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
         let claims: Value =
-            claims.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or(OAuthError::Unreadable("id token"))?;
+            claims.and_then(|bytes| ::wire::read(&bytes).ok()).ok_or(OAuthError::Unreadable("id token"))?;
         let own_issuer = format!("{}/global/oauth/anonymous", self.base.as_str().trim_end_matches('/'));
         let issuer = text(&claims, "iss").ok_or(OAuthError::WrongIdentity("issuer"))?;
         if !ISSUERS.contains(&issuer) && issuer != own_issuer {
@@ -315,10 +316,10 @@ impl OAuth {
         }
         if status.is_success() {
             let bytes = answer.bytes().await.map_err(|error| OAuthError::no_answer(error.into()))?;
-            return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
+            return Ok(::wire::read(&bytes).unwrap_or(Value::Null));
         }
         let bytes = answer.bytes().await.unwrap_or_default();
-        let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        let body = ::wire::read(&bytes).unwrap_or(Value::Null);
         let error = text(&body, "error").filter(|word| is_error_word(word)).unwrap_or("unknown").to_owned();
         Err(OAuthError::Refused { status: status.as_u16(), error })
     }
@@ -330,7 +331,9 @@ fn is_error_word(word: &str) -> bool {
 }
 
 fn grant(answer: &Value, now: Timestamp) -> Result<Grant, OAuthError> {
-    let secret = |key: &str| text(answer, key).map(SecretString::from);
+    // Tokens are visible ASCII (RFC 6749, A). What is not was damaged on its way, and would be refused wherever it is sent.
+    let is_token = |token: &&str| token.bytes().all(|byte| byte.is_ascii_graphic());
+    let secret = |key: &str| text(answer, key).filter(is_token).map(SecretString::from);
     let seconds =
         answer.get("expires_in").and_then(|seconds| seconds.as_i64().or_else(|| seconds.as_str()?.parse().ok()));
     let lifetime = seconds.map_or(ASSUMED_LIFETIME, SignedDuration::from_secs);

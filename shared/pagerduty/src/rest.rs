@@ -186,7 +186,7 @@ impl Api {
         let status = answer.status();
         if status.is_success() {
             let bytes = answer.bytes().await.map_err(|error| ApiError::no_answer(error.into()))?;
-            return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
+            return Ok(::wire::read(&bytes).unwrap_or(Value::Null));
         }
         let after = error::retry_after(answer.headers());
         // The status alone says what to do, should the body break off.
@@ -224,7 +224,7 @@ impl Api {
             request = request.query(query);
         }
         // An address that no header can carry is left out: a person's token says who acts.
-        if let Some(from) = from.and_then(|email| HeaderValue::try_from(email).ok()) {
+        if let Some(from) = from.filter(|email| !email.is_empty()).and_then(|email| HeaderValue::try_from(email).ok()) {
             request = request.header("From", from);
         }
         Ok(match body {

@@ -4,10 +4,11 @@
 //! answered with a refusal disable a subscription for a day. So only a body that is no event at all is an error here.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use domain::event::EventType;
 use domain::ids::{EventId, ServiceId};
-use domain::incident::IncidentEvent;
+use domain::incident::{Happening, IncidentEvent};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -57,8 +58,11 @@ pub fn verify(secrets: &[SecretString], header: Option<&str>, body: &[u8]) -> Re
 /// The header value that PagerDuty would send for this body.
 #[must_use]
 pub fn sign(secret: &SecretString, body: &[u8]) -> String {
-    let hex: String = tag(secret, body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("v1={hex}")
+    format!("v1={}", hex(tag(secret, body).as_ref()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The secret's characters are the key as they are, although they look like base64 (webhook docs, "Signatures").
@@ -125,53 +129,68 @@ pub enum Unreadable {
     Missing(&'static str),
 }
 
-/// Reads a body leniently: unknown types and fields are fine, and so are the nulls and gaps of real deliveries.
+/// Reads a body leniently: unknown types and fields are fine, and so are the nulls and gaps of real deliveries. What cannot be read
+/// costs itself: an event without a legible id gets one of its body, which is the same when it is delivered again; one without a
+/// legible type tells the state that it carries.
 pub fn parse(body: &[u8]) -> Result<Received, Unreadable> {
-    if !::wire::is_bearable(body) {
-        return Err(Unreadable::TooManyParts);
-    }
-    let envelope: Value = serde_json::from_slice(body).map_err(|_| Unreadable::NotJson)?;
+    let envelope = ::wire::read_bearable(body).map_err(|error| match error {
+        ::wire::Unreadable::NotJson(_) => Unreadable::NotJson,
+        ::wire::Unreadable::TooManyParts => Unreadable::TooManyParts,
+    })?;
     let event = envelope.get("event").filter(|event| event.is_object()).ok_or(Unreadable::Missing("event"))?;
-    let event_type = text(event, "event_type").ok_or(Unreadable::Missing("event type"))?;
-    let kind = EventType::from_name(event_type);
     let data = event.get("data").unwrap_or(&Value::Null);
+    let event_type = match text(event, "event_type").filter(|name| !name.contains(char::REPLACEMENT_CHARACTER)) {
+        Some(event_type) => event_type,
+        None if is_whole(data) => "incident.unreadable",
+        None => return Err(Unreadable::Missing("event type")),
+    };
+    let kind = EventType::from_name(event_type);
+    let id = || event_id(event, body);
     let received = match event_type.split_once('.') {
         Some(("pagey", "ping")) => Some(Received::Ping),
-        Some(("incident", _)) => incident_event(event, kind, data)?.map(Received::Incident),
-        Some(("service", _)) => service_event(event, kind, data)?.map(Received::Service),
+        Some(("incident", _)) => incident_event(event, id, kind, data)?.map(Received::Incident),
+        Some(("service", _)) => service_event(id, kind, data)?.map(Received::Service),
         _ => None,
     };
     Ok(received.unwrap_or_else(|| Received::Unknown { event_type: wire::bounded(event_type, MAX_EVENT_TYPE) }))
 }
 
-/// `None` for a type that we do not know and that does not carry a readable incident.
-fn incident_event(event: &Value, kind: Option<EventType>, data: &Value) -> Result<Option<IncidentEvent>, Unreadable> {
-    let what = kind.and_then(|kind| events::happening(kind, data));
-    let known = what.is_some();
-    let whole = text(data, "type") == Some("incident");
-    if !known && !whole {
-        return Ok(None);
-    }
-    let read = || {
-        Ok(IncidentEvent {
-            id: event_id(event)?,
-            occurred_at: wire::time(event, "occurred_at"),
-            incident: events::incident_of(data).ok_or(Unreadable::Missing("incident id"))?,
-            by: event.get("agent").and_then(wire::actor),
-            snapshot: match wire::snapshot(data) {
-                None if whole => return Err(Unreadable::Missing("incident")),
-                snapshot => snapshot.filter(|_| whole),
-            },
-            what,
-        })
-    };
-    match read() {
-        Err(reason) if known => Err(reason),
-        event => Ok(event.ok()),
-    }
+fn is_whole(data: &Value) -> bool {
+    text(data, "type") == Some("incident")
 }
 
-fn service_event(event: &Value, kind: Option<EventType>, data: &Value) -> Result<Option<ServiceEvent>, Unreadable> {
+/// `None` for a type that we do not know and that does not carry a readable incident. Of a type that we know, an incident whose
+/// state cannot be read is a reference: see [`domain::incident::Happening::brings_state`].
+fn incident_event(
+    event: &Value,
+    id: impl Fn() -> Result<EventId, Unreadable>,
+    kind: Option<EventType>,
+    data: &Value,
+) -> Result<Option<IncidentEvent>, Unreadable> {
+    let what = kind.and_then(|kind| events::happening(kind, data));
+    let brought = what.as_ref().and_then(Happening::status);
+    let snapshot = is_whole(data).then(|| wire::snapshot(data, brought)).flatten();
+    if what.is_none() && snapshot.is_none() {
+        return Ok(None);
+    }
+    let Some(incident) = events::incident_of(data) else {
+        return what.map_or(Ok(None), |_| Err(Unreadable::Missing("incident id")));
+    };
+    Ok(Some(IncidentEvent {
+        id: id()?,
+        occurred_at: wire::time(event, "occurred_at"),
+        incident,
+        by: event.get("agent").and_then(wire::actor),
+        snapshot,
+        what,
+    }))
+}
+
+fn service_event(
+    id: impl Fn() -> Result<EventId, Unreadable>,
+    kind: Option<EventType>,
+    data: &Value,
+) -> Result<Option<ServiceEvent>, Unreadable> {
     let change = match kind {
         Some(EventType::ServiceCreated) => ServiceChange::Created,
         Some(EventType::ServiceUpdated) => ServiceChange::Updated { name: wire::label(data) },
@@ -182,10 +201,12 @@ fn service_event(event: &Value, kind: Option<EventType>, data: &Value) -> Result
     // Only custom field values wrap the service; a `service` of anything else has its own id.
     let service = data.get("service").filter(|service| service.is_object()).unwrap_or(data);
     let service = text(service, "id").and_then(|id| ServiceId::new(id).ok());
-    Ok(Some(ServiceEvent { id: event_id(event)?, service: service.ok_or(Unreadable::Missing("service id"))?, change }))
+    Ok(Some(ServiceEvent { id: id()?, service: service.ok_or(Unreadable::Missing("service id"))?, change }))
 }
 
 /// Event ids may be ULIDs, UUIDs or 38-digit numbers: they are taken as they are.
-fn event_id(event: &Value) -> Result<EventId, Unreadable> {
-    text(event, "id").and_then(|id| EventId::new(id).ok()).ok_or(Unreadable::Missing("event id"))
+fn event_id(event: &Value, body: &[u8]) -> Result<EventId, Unreadable> {
+    let own = text(event, "id").and_then(|id| EventId::new(id).ok());
+    let of_body = || EventId::new(hex(digest(&SHA256, body).as_ref())).map_err(|_| Unreadable::Missing("event id"));
+    own.map_or_else(of_body, Ok)
 }

@@ -99,6 +99,11 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
     ["number", "incident_number"].iter().find_map(|key| text_or_number(value, key)?.parse().ok())
 }
 
+/// REST's summaries begin with the number, as in `[#1234] Disk full`.
+fn number_in_summary(value: &Value) -> Option<u64> {
+    text(value, "summary")?.strip_prefix("[#")?.split_once(']')?.0.parse().ok()
+}
+
 /// Whether an address is kept: half of an over-long one leads nowhere.
 pub(crate) fn is_whole(url: &&str) -> bool {
     url.len() <= MAX_LINK_BYTES
@@ -114,15 +119,16 @@ pub(crate) fn link(value: &Value) -> Option<&str> {
     text(value, "html_url").filter(is_whole)
 }
 
-/// A whole incident object, from a webhook or from REST. `None` if what a card cannot do without is missing.
-pub(crate) fn snapshot(value: &Value) -> Option<Snapshot> {
+/// A whole incident object, from a webhook or from REST. `None` if what a card cannot do without is missing: its service, and its
+/// status, unless it is known from elsewhere (`brought`).
+pub(crate) fn snapshot(value: &Value, brought: Option<Status>) -> Option<Snapshot> {
     // Webhooks have `assignees`, REST wraps each in an assignment.
     let assigned = items(value, "assignments").iter().filter_map(|assignment| assignment.get("assignee"));
     let title = text(value, "title").or_else(|| text(value, "summary")).unwrap_or("(no title)");
     Some(Snapshot {
-        number: number(value)?,
+        number: number(value).or_else(|| number_in_summary(value)).unwrap_or_default(),
         title: bounded(title, MAX_TITLE),
-        status: status(value)?,
+        status: status(value).or(brought)?,
         urgency: urgency(value),
         priority: value.get("priority").and_then(priority),
         service: service(value.get("service")?)?,

@@ -268,6 +268,8 @@ impl Secrets {
 
 fn parse(text: &str) -> Result<SecretValues, SecretError> {
     // The parser's own message could quote a value, so it is dropped.
+    // Written by the operator, some of whose editors begin a file with a byte order mark; anything else has to be put right.
+    let text = text.trim_start_matches('\u{feff}');
     let document: Document = serde_json::from_str(text).map_err(|_| SecretError::Shape)?;
     let ring = |keys: Option<Vec<DocumentKey>>, field| keys.map(|keys| ring(&keys, field)).transpose();
     // What the template makes empty is not there yet.
@@ -421,6 +423,19 @@ mod tests {
         assert_eq!(values.session_key().unwrap().expose_secret(), "canary-s");
         assert_eq!(format!("{:?}", values.token_keys().unwrap()), r#"["k1"]"#);
         assert!(!format!("{values:?}").contains("canary"));
+    }
+
+    #[test]
+    fn an_editors_byte_order_mark_is_no_mistake_and_anything_else_is() {
+        let marked = parse(&format!("\u{feff}{}", document(KEY))).unwrap();
+        assert_eq!(marked.session_key().unwrap().expose_secret(), "canary-s");
+        for text in [
+            document(&format!("{KEY}\\ud83d")),
+            format!("{},", document(KEY)),
+            document(KEY).replace("\"k1\"", "1e999"),
+        ] {
+            assert!(parse(&text).is_err(), "the operator is told: {text}");
+        }
     }
 
     #[test]

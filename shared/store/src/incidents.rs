@@ -1,5 +1,6 @@
 //! Incident records and, beside them in the same partition, their cards.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::{AccountId, IncidentId, ServiceId};
 use domain::incident::{IncidentRecord, RecordVersion, Status};
 use domain::plan::CardRecord;
@@ -35,8 +36,12 @@ pub struct OpenIncident {
 impl StoredRecord {
     pub(crate) fn read(item: &Attributes) -> Result<Self, Error> {
         let record: IncidentRecord = data(item)?;
-        let has_state = || item.get(DATA)?.as_m().ok()?.get("snapshot").map(|state| !state.is_null());
-        let gap = record.snapshot.is_none() && has_state().unwrap_or_default();
+        let stored = || item.get(DATA)?.as_m().ok()?.get("snapshot").filter(|state| !state.is_null());
+        let gap = match record.state() {
+            None => stored().is_some(),
+            // What people know it by cannot be read, though the rest can.
+            Some(state) => state.title.is_empty() && stored().is_some_and(|stored| !has_title(stored)),
+        };
         let is_open = record.state().is_some_and(|state| state.status != Status::Resolved);
         let unlisted = is_open && !item.contains_key(OPEN_PK);
         Ok(Self { record, version: RecordVersion(version(item)), gap, unlisted })
@@ -204,6 +209,11 @@ impl IncidentItems {
         let gap = self.known.as_ref().map_or(self.item.is_some(), |known| known.gap);
         Merged::New(StoredRecord { record: merged, version, gap, unlisted: false })
     }
+}
+
+fn has_title(snapshot: &AttributeValue) -> bool {
+    let title = || snapshot.as_m().ok()?.get("value")?.as_m().ok()?.get("title")?.as_s().ok();
+    title().is_some()
 }
 
 fn is_record(item: &Attributes) -> bool {

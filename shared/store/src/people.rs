@@ -1,6 +1,7 @@
 //! Account links with their sealed tokens, and personal chats.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::forward;
 use domain::ids::{AccountId, ConversationId, EntraUserId, PdUserId, ServiceUrl, TeamsUserId, TenantId};
 use domain::linking::{AccountLink, WantedAction};
 use jiff::{SignedDuration, Timestamp};
@@ -68,6 +69,7 @@ pub struct PersonalChat {
     pub conversation: ConversationId,
     pub service_url: ServiceUrl,
     /// The person as the bot knows them.
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub teams_user: Option<TeamsUserId>,
 }
 

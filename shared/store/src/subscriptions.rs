@@ -1,8 +1,10 @@
 //! PagerDuty webhook subscriptions with their sealed secrets, and signed events that nobody could read.
 
+use domain::forward;
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::item::{Condition, DATA, Item, or_skip, readable, written};
 use crate::seal::Sealed;
@@ -22,11 +24,25 @@ pub struct Subscription {
     pub account: AccountId,
     pub service: ServiceId,
     /// The secrets that a delivery may be signed with, sealed with the subscription's id; several while one is replaced.
+    #[serde(deserialize_with = "legible")]
     pub secrets: Vec<Sealed>,
+    #[serde(default, deserialize_with = "forward::or_default")]
     pub created_at: Timestamp,
     /// Where its deliveries go; PagerDuty cannot change that later. `None`: not noted.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "forward::or_none")]
     pub url: Option<String>,
+}
+
+/// Those of the secrets that can be read. If that is none, the subscription is of no use, and another one has to be made.
+fn legible<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Sealed>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Secret(#[serde(deserialize_with = "forward::or_none")] Option<Sealed>);
+
+    let stored = Vec::<Secret>::deserialize(from)?;
+    let was_empty = stored.is_empty();
+    let secrets: Vec<Sealed> = stored.into_iter().filter_map(|Secret(secret)| secret).collect();
+    if secrets.is_empty() && !was_empty { Err(D::Error::custom("no secret is legible")) } else { Ok(secrets) }
 }
 
 #[derive(Serialize)]

@@ -6,6 +6,7 @@
 mod inbound;
 mod text;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use domain::ids::{ActivityId, ChannelId, ConversationId, EntraUserId, ServiceUrl, TeamId, TeamsUserId, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -16,7 +17,8 @@ pub use self::inbound::{Click, Inbound};
 #[derive(Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Activity {
-    /// The same when Teams sends an activity again. A system activity without one gets `unidentified`.
+    /// The same when Teams sends an activity again: one that is not legible is made of the whole. A system activity without one gets
+    /// `unidentified`.
     pub id: ActivityId,
     pub kind: ActivityKind,
     /// When it happened, by Teams' clock. `None`: Teams did not say it legibly.
@@ -133,6 +135,7 @@ impl Activity {
         let id = text_at(document, "/id").and_then(|id| ActivityId::new(id).ok());
         let id = match (&kind, id) {
             (_, Some(id)) => id,
+            (ActivityKind::Message | ActivityKind::Invoke, None) if document.get("id").is_some() => of_whole(document)?,
             (ActivityKind::Message | ActivityKind::Invoke, None) => return None,
             (_, None) => ActivityId::new("unidentified").ok()?,
         };
@@ -205,7 +208,7 @@ impl Conversation {
     fn read(document: &Value) -> Option<Self> {
         let id = ConversationId::new(text_at(document, "/conversation/id")?).ok()?;
         Some(Self {
-            kind: ConversationKind::read(text_at(document, "/conversation/conversationType"), &id),
+            kind: ConversationKind::read(legible_at(document, "/conversation/conversationType"), &id),
             id,
             tenant: text_at(document, "/conversation/tenantId").and_then(|id| TenantId::new(id).ok()),
         })
@@ -260,6 +263,16 @@ impl Mention {
 /// A text that is there and not empty.
 fn text_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// The same if all of it is legible.
+fn legible_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    text_at(value, pointer).filter(|text| !text.contains(char::REPLACEMENT_CHARACTER))
+}
+
+fn of_whole(document: &Value) -> Option<ActivityId> {
+    let digest = digest(&SHA256, document.to_string().as_bytes());
+    ActivityId::new(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()).ok()
 }
 
 fn owned_at(value: &Value, pointer: &str) -> Option<String> {

@@ -161,10 +161,10 @@ impl BotAuth {
         let key = self.keys.find(&token.kid, now).await.map_err(AuthError::KeysUnavailable)?;
         let key = key.ok_or(Unauthorized::UnknownKey)?;
         let claims = token.verify(&key.decoding, key.issuer)?;
-        if !::wire::is_bearable(body) {
-            return Err(BadBody::TooManyParts.into());
-        }
-        let document: Value = serde_json::from_slice(body).map_err(|_| BadBody::NotJson)?;
+        let document = ::wire::read_bearable(body).map_err(|error| match error {
+            ::wire::Unreadable::NotJson(_) => BadBody::NotJson,
+            ::wire::Unreadable::TooManyParts => BadBody::TooManyParts,
+        })?;
         self.admit(&document, &claims, &key)
     }
 

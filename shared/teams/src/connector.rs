@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use url::Url;
 
 pub use self::error::{Answer, ConnectorError};
-use self::message::{ChannelData, Created, Listed, Member, Message, NewConversation, Ref};
+use self::message::{ChannelData, Created, Message, NewConversation, Ref};
 pub use self::token::{TokenError, TokenSource};
 use crate::auth::TrustedHosts;
 use crate::wire;
@@ -184,8 +184,11 @@ impl Connector {
                 return Err(ConnectorError::NoId(Answer { status, code: String::new(), operation }));
             }
         };
-        let listed: Listed = serde_json::from_slice(&body).unwrap_or_default();
-        Ok(listed.conversations.into_iter().filter_map(|channel| channel.into_channel(team)).collect())
+        let unreadable = || ConnectorError::NoId(Answer { status, code: String::new(), operation });
+        // Half a list would hide channels.
+        let listed = ::wire::read(&body).map_err(|_| unreadable())?;
+        let listed = listed.get("conversations").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        Ok(listed.iter().filter_map(|channel| message::channel(channel, team)).collect())
     }
 
     /// The sign-in name (UPN) of somebody in a chat, which no other user of the tenant can take; `None`: Teams does not say it.
@@ -206,8 +209,7 @@ impl Connector {
             Err(wire::ReadError::Broken(error)) => return Err(ConnectorError::NoAnswer(error)),
             Err(wire::ReadError::TooLarge) => return Ok(None),
         };
-        let member: Member = serde_json::from_slice(&body).unwrap_or_default();
-        Ok(member.upn_of(user))
+        Ok(message::upn(&wire::json(&body), user))
     }
 
     /// Opens the chat between the bot and a person, or finds the one that there is.
@@ -327,8 +329,7 @@ async fn created<T>(response: Response, id: impl Fn(Created) -> Option<T>) -> Re
         Err(wire::ReadError::Broken(error)) => return Err(ConnectorError::NoAnswer(error)),
         Err(wire::ReadError::TooLarge) => return Err(ConnectorError::NoId(answer)),
     };
-    let created: Created = serde_json::from_slice(&body).unwrap_or_default();
-    id(created).ok_or(ConnectorError::NoId(answer))
+    id(Created::read(&wire::json(&body))).ok_or(ConnectorError::NoId(answer))
 }
 
 async fn refusal(of: &Method, response: Response, now: Timestamp) -> ConnectorError {
@@ -336,7 +337,7 @@ async fn refusal(of: &Method, response: Response, now: Timestamp) -> ConnectorEr
     let operation = operation(&response);
     let after = wire::retry_after(response.headers(), now);
     let body = wire::read(response, MAX_ANSWER_BYTES).await.unwrap_or_default();
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let body = wire::json(&body);
     let text = |pointer| body.pointer(pointer).and_then(Value::as_str);
     let blocked = [text("/subCode"), text("/error/subCode")].into_iter().flatten().find(|code| *code == WRITES_BLOCKED);
     let code = blocked.or(text("/error/code")).unwrap_or_default();

@@ -157,6 +157,10 @@ impl RsaKey {
         (encode(&der[9..265]), encode(&der[der.len() - 3..]))
     }
 
+    pub(crate) fn rs256(&self, message: &str) -> Vec<u8> {
+        self.sign(&RSA_PKCS1_SHA256, message)
+    }
+
     fn sign(&self, algorithm: &'static dyn RsaEncoding, message: &str) -> Vec<u8> {
         let mut signature = vec![0; self.0.public_modulus_len()];
         self.0.sign(algorithm, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();

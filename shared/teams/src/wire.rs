@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde_json::Value;
 
 /// Longest error code that we repeat, in characters.
 const MAX_CODE_CHARS: usize = 64;
@@ -30,6 +31,16 @@ pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// What an answer says, read leniently; null if it is no JSON.
+pub(crate) fn json(body: &[u8]) -> Value {
+    ::wire::read(body).unwrap_or_default()
+}
+
+/// A text of an answer.
+pub(crate) fn text(value: &Value, key: &str) -> Option<String> {
+    value.get(key)?.as_str().map(str::to_owned)
 }
 
 /// A foreign error code, safe to log: letters, digits, `_`, `-` and `.` only, and not long.

@@ -9,7 +9,7 @@ mod json;
 use reqwest::{Client, Request, RequestBuilder, Response};
 
 pub use crate::inside::Inside;
-pub use crate::json::is_bearable;
+pub use crate::json::{NotJson, Unreadable, read, read_bearable};
 
 /// A way out. Cloning is cheap; all clones share connections.
 #[derive(Debug, Clone)]

@@ -55,6 +55,13 @@ pub fn documents(bytes: usize) -> Vec<(&'static str, Vec<u8>)> {
         ("a text of line breaks", quoted("\\n")),
         ("a text of marks", quoted("<at>x</at>&amp;")),
         ("a text that does not end", format!("\"{}", "a".repeat(bytes))),
+        ("a text of control characters", quoted("\u{1}")),
+        ("a text of escapes that are none", quoted("\\x")),
+        ("many texts of half pairs", list("\"\\ud83d\"")),
+        ("many numbers that do not fit", list("1e999")),
+        ("many words that are none", list("NaN")),
+        ("many towers", list(&format!("{}{}", "[".repeat(200), "]".repeat(200)))),
+        ("many keys without a value", object(&|number| format!("\"{number:x}\""))),
         ("white space", format!("{}0", " ".repeat(bytes))),
         ("commas", ",".repeat(bytes)),
         ("colons", ":".repeat(bytes)),
@@ -64,6 +71,7 @@ pub fn documents(bytes: usize) -> Vec<(&'static str, Vec<u8>)> {
     let mut documents: Vec<(&'static str, Vec<u8>)> =
         texts.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
     documents.push(("bytes that are no text", vec![0xff; bytes]));
+    documents.push(("a text of bytes that are none", [b"\"", vec![0xff; bytes].as_slice(), b"\""].concat()));
     documents.push(("zeros", vec![0; bytes]));
     documents
 }

@@ -14,6 +14,8 @@ use crate::wire::{self, text};
 /// Where a list of those on call ends: 5 pages, far more than a message can show.
 const MOST_ON_CALL: u32 = 5 * PAGE;
 
+const MAX_LOGGED_ID: usize = 40;
+
 /// Which incidents are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
@@ -148,8 +150,8 @@ impl Api {
         let mut pairs = vec![("limit", size.as_str()), ("offset", start.as_str()), ("sort_by", "name")];
         pairs.extend(searched(query));
         let answer = self.call(Method::GET, &["services"], &pairs, auth, None).await?;
-        let items = list(&answer, "services", wire::service)?;
-        Ok(Page { items, next: model::next(&answer, offset, limit) })
+        let Rows { items, skipped } = rows(&answer, "services", wire::service)?;
+        Ok(Page { items, skipped, next: model::next(&answer, offset, limit) })
     }
 
     /// One person.
@@ -239,8 +241,8 @@ impl Api {
         pairs.extend(services.iter().map(|service| ("service_ids[]", service.as_str())));
         pairs.extend(assigned_to.map(|user| ("user_ids[]", user.as_str())));
         let answer = self.call(Method::GET, &["incidents"], &pairs, auth, None).await?;
-        let items = list(&answer, "incidents", model::rest_incident)?;
-        Ok(Page { items, next: model::next(&answer, offset, limit) })
+        let Rows { items, skipped } = rows(&answer, "incidents", model::rest_incident)?;
+        Ok(Page { items, skipped, next: model::next(&answer, offset, limit) })
     }
 
     /// Up to 100 incidents of these services (of all, if none is given), from `offset` on.
@@ -256,8 +258,8 @@ impl Api {
         pairs.extend(which.iter().map(|(key, value)| (*key, value.as_str())));
         pairs.extend(services.iter().map(|service| ("service_ids[]", service.as_str())));
         let answer = self.call(Method::GET, &["incidents"], &pairs, auth, None).await?;
-        let items = list(&answer, "incidents", model::rest_incident)?;
-        Ok(Page { items, next: model::next(&answer, offset, PAGE) })
+        let Rows { items, skipped } = rows(&answer, "incidents", model::rest_incident)?;
+        Ok(Page { items, skipped, next: model::next(&answer, offset, PAGE) })
     }
 
     /// Up to 100 webhook subscriptions of the account, whoever made them, from `offset` on.
@@ -265,8 +267,8 @@ impl Api {
         let (size, start) = (PAGE.to_string(), offset.to_string());
         let pairs = [("limit", size.as_str()), ("offset", start.as_str())];
         let answer = self.call(Method::GET, &["webhook_subscriptions"], &pairs, auth, None).await?;
-        let items = list(&answer, "webhook_subscriptions", listed_subscription)?;
-        Ok(Page { items, next: model::next(&answer, offset, PAGE) })
+        let Rows { items, skipped } = rows(&answer, "webhook_subscriptions", listed_subscription)?;
+        Ok(Page { items, skipped, next: model::next(&answer, offset, PAGE) })
     }
 
     /// Whether a subscription still delivers.
@@ -328,6 +330,28 @@ pub(super) fn list<T>(
 ) -> Result<Vec<T>, ApiError> {
     let entries = answer.get(key).and_then(Value::as_array).ok_or(ApiError::Unreadable { what: key })?;
     Ok(entries.iter().filter_map(read).collect())
+}
+
+/// A list of which somebody draws conclusions from what is not in it.
+struct Rows<T> {
+    items: Vec<T>,
+    skipped: usize,
+}
+
+/// As [`list`]. What cannot be read is counted, and its id is in the log.
+fn rows<T>(answer: &Value, key: &'static str, read: impl Fn(&Value) -> Option<T>) -> Result<Rows<T>, ApiError> {
+    let read_or_log = |entry: &Value| {
+        let item = read(entry);
+        if item.is_none() {
+            let id = wire::bounded(text(entry, "id").unwrap_or("none"), MAX_LOGGED_ID);
+            tracing::error!(list = key, entry.id = id, "an entry of PagerDuty's list cannot be read");
+        }
+        Some(item)
+    };
+    let entries = list(answer, key, read_or_log)?;
+    let found = entries.len();
+    let items: Vec<T> = entries.into_iter().flatten().collect();
+    Ok(Rows { skipped: found - items.len(), items })
 }
 
 fn service(answer: &Value) -> Result<Service, ApiError> {

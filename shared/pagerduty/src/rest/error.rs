@@ -135,7 +135,7 @@ pub(super) fn refusal(status: u16, after: Option<Duration>, body: &[u8]) -> ApiE
     if status == 429 {
         return ApiError::RateLimited { after };
     }
-    let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let body = ::wire::read(body).unwrap_or(Value::Null);
     let error = body.get("error").unwrap_or(&body);
     let code = error.get("code").and_then(Value::as_u64).and_then(|code| u32::try_from(code).ok());
     let sentences = match error {

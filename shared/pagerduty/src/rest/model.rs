@@ -48,7 +48,7 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestIncident {
     pub id: IncidentId,
-    /// When it last changed; whole seconds.
+    /// When it last changed, or the newest time before that if PagerDuty did not say it legibly; whole seconds.
     pub updated_at: Timestamp,
     pub snapshot: Snapshot,
     /// When it came into its status, and who brought it there. `None` for a triggered incident: there PagerDuty repeats
@@ -145,6 +145,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page starts; `None` at the end, and where PagerDuty gives no more (10,000 entries).
     pub next: Option<u32>,
+    /// How many entries could not be read. That one is not among `items` does not mean that PagerDuty does not know it.
+    pub skipped: usize,
 }
 
 pub(super) fn user(answer: &Value) -> Result<User, ApiError> {
@@ -152,8 +154,9 @@ pub(super) fn user(answer: &Value) -> Result<User, ApiError> {
         Some(User {
             id: PdUserId::new(text(value, "id")?).ok()?,
             name: wire::name(value)?,
-            email: text(value, "email")?.to_owned(),
-            role: match text(value, "role")? {
+            // People are told apart by it, so that half of one is none.
+            email: text(value, "email").filter(|email| !email.contains(char::REPLACEMENT_CHARACTER))?.to_owned(),
+            role: match text(value, "role").unwrap_or_default() {
                 "owner" => Role::Owner,
                 "admin" => Role::Admin,
                 "user" => Role::User,
@@ -175,11 +178,13 @@ pub(super) fn incident(answer: &Value) -> Result<RestIncident, ApiError> {
 }
 
 pub(super) fn rest_incident(value: &Value) -> Option<RestIncident> {
-    let snapshot = wire::snapshot(value)?;
+    let snapshot = wire::snapshot(value, None)?;
     let changed_at = wire::time(value, "last_status_change_at");
+    // Too early a time is harmless: an answer is newer than all that was known when it was asked for.
+    let updated_at = wire::time(value, "updated_at").or(changed_at).or(snapshot.created_at);
     Some(RestIncident {
         id: IncidentId::new(text(value, "id")?).ok()?,
-        updated_at: wire::time(value, "updated_at").or(changed_at)?,
+        updated_at: updated_at.unwrap_or(Timestamp::UNIX_EPOCH),
         status_changed: changed_at
             .filter(|_| snapshot.status != Status::Triggered)
             .map(|at| (at, value.get("last_status_change_by").and_then(wire::actor))),
@@ -192,9 +197,15 @@ pub(super) fn note(answer: &Value) -> Note {
     Note { id: text(note, "id").map(str::to_owned), created_at: wire::time(note, "created_at") }
 }
 
-/// Where the page after this one starts.
+/// Where the page after this one starts. Whether there is one is said by `more`; where that is not legible, a full page has another.
 pub(super) fn next(answer: &Value, offset: u32, limit: u32) -> Option<u32> {
     let next = offset.saturating_add(limit);
-    let more = answer.get("more").and_then(Value::as_bool) == Some(true);
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let is_full = || {
+        answer
+            .as_object()
+            .is_some_and(|parts| parts.values().filter_map(Value::as_array).any(|list| list.len() >= size))
+    };
+    let more = answer.get("more").and_then(Value::as_bool).unwrap_or_else(is_full);
     (more && next.saturating_add(limit) <= LAST).then_some(next)
 }

@@ -150,7 +150,7 @@ async fn services_are_found_page_by_page() {
         ("tick", 0, 25, vec![&ticketing], None),
     ] {
         let page = world.api.find_services(world.as_app(), query, offset, limit).await.unwrap();
-        assert_eq!(page, Page { items: items.into_iter().cloned().collect(), next });
+        assert_eq!(page, Page { items: items.into_iter().cloned().collect(), next, skipped: 0 });
     }
     world.finish();
 }

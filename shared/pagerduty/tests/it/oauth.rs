@@ -150,11 +150,35 @@ async fn an_answer_that_can_be_used_is_used() {
         let grant = refresh_answered(reply(200, with(tokens(), &changes))).await.unwrap();
         assert_eq!(grant.expires_at, at(expires_at), "{changes}");
     }
+    for answer in [
+        b"\xef\xbb\xbf{\"access_token\":\"pdus+_0\",\"expires_in\":600}".to_vec(),
+        br#"{"access_token":"pdus+_0","name":"Mira \ud83d","expires_in":600}"#.to_vec(),
+        b"{\"access_token\":\"pdus+_0\",\"name\":\"Mira \xff\",\"expires_in\":600}\0".to_vec(),
+        br#"{"access_token":"pdus+_0","id_token":"\ud83d","refresh_token":"half \ude00","expires_in":600}"#.to_vec(),
+    ] {
+        let grant = refresh_answered(Reply::Bytes(answer.clone())).await.unwrap();
+        let text = String::from_utf8_lossy(&answer);
+        assert_eq!(
+            (exposed(Some(&grant.access_token)), grant.expires_at),
+            (Some("pdus+_0"), at("2026-11-23T09:10:00Z")),
+            "{text}"
+        );
+        assert_eq!((exposed(grant.refresh_token.as_ref()), exposed(grant.id_token.as_ref())), (None, None), "{text}");
+    }
     let bare = without(without(without(tokens(), "refresh_token"), "id_token"), "scope");
     let grant = refresh_answered(reply(200, bare)).await.unwrap();
     assert_eq!((exposed(grant.refresh_token.as_ref()), exposed(grant.id_token.as_ref())), (None, None));
     assert_eq!(grant.scopes, BTreeSet::new());
-    for answer in ["", "<html>", "[]", "{}", "{\"access_token\":null,\"expires_in\":60}"] {
+    for answer in [
+        "",
+        "<html>",
+        "[]",
+        "{}",
+        "{\"access_token\":null,\"expires_in\":60}",
+        // A token of which a part is lost is none.
+        "{\"access_token\":\"pdus+\\ud83d\"}",
+        "{\"access_token\":\"pdus+_0\"",
+    ] {
         let error = refresh_answered(reply(200, answer)).await.unwrap_err();
         assert!(matches!(error, OAuthError::Unreadable("access_token")), "{answer}: {error:?}");
         assert_eq!(error.class(), Class::Bug);
@@ -326,6 +350,32 @@ fn an_id_token_for_others_is_refused() {
         let error = identity_service().identity(&id_token(&with(claims(), &changes)), now()).unwrap_err();
         assert_eq!(error.to_string(), format!("the id token has a wrong {wrong}"), "{changes}");
         assert_eq!(error.class(), Class::Invalid);
+    }
+}
+
+#[test]
+fn a_claim_that_is_not_legible_is_none() {
+    let token = |claims: String| SecretString::from(format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims)));
+    let with_claim = |claim: &str| {
+        let whole = claims().to_string();
+        token(format!("{{{claim},{}", &whole[1..]))
+    };
+    for claim in [r#""name":"Mira \ud83d""#, r#""updated_at":1e999"#, "\"given\":\"a\0b\""] {
+        assert_eq!(identity_service().identity(&with_claim(claim), now()).unwrap(), mira(), "{claim}");
+    }
+    let damaged = |old: &str, new: &str| {
+        let whole = claims().to_string();
+        assert!(whole.contains(old));
+        identity_service().identity(&token(whole.replacen(old, new, 1)), now()).unwrap_err().to_string()
+    };
+    for (old, new, expected) in [
+        ("\"PMIRA01\"", "\"PMIRA\\ud83d\"", "PagerDuty's OAuth answered without a usable user_id"),
+        ("\"PACCOUNT\"", "\"\\ude00\"", "PagerDuty's OAuth answered without a usable account_id"),
+        (CLIENT, &format!("{CLIENT}\\ud83d"), "the id token has a wrong audience"),
+        ("\"exp\":", "\"exp\":1e999,\"was\":", "the id token has a wrong expiry"),
+        ("\"iss\":\"", "\"iss\":\"\\ud83d", "the id token has a wrong issuer"),
+    ] {
+        assert_eq!(damaged(old, new), expected);
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use crate::fixtures::*;
+use crate::rest::rest_incident;
 use crate::server::{Reply, Server, hangs_up, http, limited, nowhere, reply};
 
 const TOKEN: &str = "pdus+_0ABCDEF";
@@ -201,8 +202,10 @@ async fn what_was_never_asked_may_be_asked_again() {
 
 #[tokio::test]
 async fn a_success_that_cannot_be_read_is_ours_to_repair() {
+    let whole = rest_incident("resolved").to_string();
+    let cut = &whole[..whole.len() - 1];
     for answer in
-        ["", "<html>", "{}", "[]", "{\"incident\":null}", "{\"incident\":{\"id\":\"Q1\",\"status\":\"resolved\"}}"]
+        ["", "<html>", "{}", "[]", "{\"incident\":null}", "{\"incident\":{\"id\":\"Q1\",\"status\":\"resolved\"}}", cut]
     {
         let error = fail(reply(200, answer)).await;
         assert!(matches!(error, ApiError::Unreadable { what: "incident" }), "{answer}: {error:?}");
@@ -211,6 +214,13 @@ async fn a_success_that_cannot_be_read_is_ours_to_repair() {
     let server = Server::start([reply(200, "{\"user\":{\"id\":\"P1\"}}"), reply(200, "{}"), reply(200, "{}")]).await;
     let (api, token) = (Api::new(http().into(), server.base.clone()), SecretString::from(TOKEN));
     assert!(matches!(api.me(&token).await, Err(ApiError::Unreadable { what: "user" })));
+    let illegible = reply(
+        200,
+        "{\"user\":{\"id\":\"P1\",\"name\":\"Mira\",\"email\":\"mira\\ud83d@x.example\",\"role\":\"user\"}}",
+    );
+    let server = Server::start([illegible]).await;
+    let of_nobody = Api::new(http().into(), server.base.clone()).me(&token).await;
+    assert!(matches!(of_nobody, Err(ApiError::Unreadable { what: "user" })), "people are told apart by their address");
     assert!(matches!(api.services(Auth::App(&token), "", 0).await, Err(ApiError::Unreadable { what: "services" })));
 }
 

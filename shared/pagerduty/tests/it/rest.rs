@@ -267,6 +267,70 @@ async fn an_incident_is_opened() {
 }
 
 #[tokio::test]
+async fn an_incident_is_read_with_what_is_legible() {
+    let whole = rest_incident("acknowledged").to_string();
+    let known = || expected(Status::Acknowledged);
+    let titled = |title: &str| {
+        let known = known();
+        RestIncident { snapshot: Snapshot { title: title.to_owned(), ..known.snapshot.clone() }, ..known }
+    };
+    let of = |time: &str| RestIncident { updated_at: at(time), ..known() };
+    let bare = || RestIncident { status_changed: None, ..of("2026-11-20T08:15:29Z") };
+    for (name, changes, answer) in [
+        (
+            "half an emoji",
+            vec![("Box office cannot print tickets\",\"type", "Box \\ud83d\",\"type")],
+            titled("Box \u{fffd}"),
+        ),
+        (
+            "no title",
+            vec![("\"title\":\"", "\"title\":1e999,\"was\":\"")],
+            titled("[#4711] Box office cannot print tickets"),
+        ),
+        ("no number but in the summary", vec![("\"incident_number\":4711", "\"incident_number\":1e999")], known()),
+        ("no time of the change", vec![("\"updated_at\":\"", "\"updated_at\":\"\\ud83d")], of("2026-11-20T08:20:04Z")),
+        (
+            "nor of the status",
+            vec![
+                ("\"updated_at\":\"", "\"updated_at\":\"?"),
+                ("\"last_status_change_at\":\"", "\"last_status_change_at\":\"?"),
+            ],
+            bare(),
+        ),
+        (
+            "something deep",
+            vec![("{\"incident\":", &format!("{{\"deep\":{}{},\"incident\":", "[".repeat(500), "]".repeat(500)))],
+            known(),
+        ),
+    ] {
+        let body = changes.iter().fold(whole.clone(), |body, (old, new)| {
+            assert!(body.contains(old), "{name}: {body}");
+            body.replacen(old, new, 1)
+        });
+        let server = Server::start([reply(200, body)]).await;
+        let read = api(&server).incident(Auth::App(&token()), &incident_id()).await;
+        assert_eq!(read.unwrap(), answer, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_read_are_counted_and_no_page_is_lost() {
+    let row = |id: &str, service: &Value| {
+        with(rest_incident("acknowledged")["incident"].take(), &json!({ "id": id, "service": service }))
+    };
+    let service = reference("service", SERVICE, "Ticketing");
+    for (more, next) in
+        [(json!(true), Some(100)), (json!(false), None), (Value::Null, Some(100)), (json!("?"), Some(100))]
+    {
+        let mut rows: Vec<Value> = (0..97).map(|n| row(&format!("Q{n}"), &service)).collect();
+        rows.extend([row("Q97", &Value::Null), row("Q\u{fffd}", &service), json!(7)]);
+        let server = Server::start([reply(200, json!({ "incidents": rows, "more": more }))]).await;
+        let page = api(&server).open_incidents(Auth::App(&token()), &[], None, 100).await.unwrap();
+        assert_eq!((page.items.len(), page.skipped, page.next), (97, 3, next), "{more}");
+    }
+}
+
+#[tokio::test]
 async fn services_come_in_pages() {
     let list = |more: Value| {
         json!({
@@ -301,7 +365,7 @@ async fn services_come_in_pages() {
     ] {
         let server = Server::start([reply(200, answer)]).await;
         let page = api(&server).services(Auth::App(&token()), query, offset).await.unwrap();
-        assert_eq!(page, Page { items: items(), next }, "{line}");
+        assert_eq!(page, Page { items: items(), next, skipped: 1 }, "{line}");
         assert_request(&server.call(), line, None);
     }
 }

@@ -38,7 +38,13 @@ impl Call {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
-    Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
+    Answer {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: String,
+    },
+    /// A success that need not be text.
+    Bytes(Vec<u8>),
     Silence,
 }
 
@@ -98,11 +104,15 @@ async fn answer(request: Request, script: Arc<Mutex<Script>>) -> Response<Body> 
         script.calls.push(Call { line: format!("{} {}", parts.method, parts.uri), headers: parts.headers, body });
         script.replies.pop_front().expect("an answer for every request")
     };
-    let Reply::Answer { status, headers, body } = reply else { return std::future::pending().await };
+    let (status, headers, body) = match reply {
+        Reply::Answer { status, headers, body } => (status, headers, Body::from(body)),
+        Reply::Bytes(body) => (200, Vec::new(), Body::from(body)),
+        Reply::Silence => return std::future::pending().await,
+    };
     let response = headers
         .into_iter()
         .fold(Response::builder().status(status), |response, (name, value)| response.header(name, value));
-    response.body(Body::from(body)).unwrap()
+    response.body(body).unwrap()
 }
 
 /// An address where nobody listens.

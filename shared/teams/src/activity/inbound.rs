@@ -106,7 +106,7 @@ impl Activity {
 
     fn click(&self) -> Option<Click> {
         let action = self.value.get("action")?;
-        if action.get("type").is_some_and(|kind| kind != "Action.Execute") {
+        if action.get("type").and_then(Value::as_str).is_some_and(|kind| kind != "Action.Execute") {
             return None;
         }
         let trigger = self.value.get("trigger").and_then(Value::as_str).unwrap_or_default();

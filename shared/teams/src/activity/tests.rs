@@ -253,8 +253,22 @@ fn a_conversation_is_what_it_says_or_looks_like() {
 fn a_system_activity_without_an_id_is_still_read() {
     for (kind, id) in [("conversationUpdate", Some("unidentified")), ("typing", Some("unidentified")), ("invoke", None)]
     {
-        let activity = read(&in_channel(&json!({ "type": kind, "id": null })));
-        assert_eq!(activity.map(|activity| activity.id.to_string()).as_deref(), id, "{kind}");
+        let mut document = in_channel(&json!({ "type": kind }));
+        document.as_object_mut().unwrap().remove("id");
+        assert_eq!(read(&document).map(|activity| activity.id.to_string()).as_deref(), id, "{kind}");
+    }
+}
+
+#[test]
+fn an_id_that_is_not_legible_is_made_of_the_whole() {
+    for kind in ["message", "invoke"] {
+        for id in [Value::Null, json!(7), json!(""), json!("17\u{fffd}"), json!({})] {
+            let of = |at: &str| read(&in_channel(&json!({ "type": kind, "id": id, "timestamp": at }))).unwrap().id;
+            let first = of("2026-11-23T09:00:00Z");
+            assert_eq!(of("2026-11-23T09:00:00Z"), first, "{kind} {id}: sent again, it is the same");
+            assert_ne!(of("2026-11-23T09:00:01Z"), first, "{kind} {id}");
+            assert_eq!(first.as_str().len(), 64);
+        }
     }
 }
 

@@ -11,8 +11,6 @@ use std::time::Duration;
 use ::wire::{Wire, WireError};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::DecodingKey;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
@@ -115,16 +113,20 @@ impl KeyCache {
     }
 
     async fn fetch(&self) -> Result<HashMap<String, Arc<Key>>, KeysError> {
-        let metadata: Metadata = self.document(self.metadata_url.clone()).await?;
-        let keys_url = keys_url(&self.metadata_url, &metadata.jwks_uri).ok_or(KeysError::BadAddress)?;
-        let named = metadata.issuer.as_deref().unwrap_or_default();
+        let metadata = self.document(self.metadata_url.clone()).await?.value;
+        let jwks_uri = text(&metadata, "jwks_uri").ok_or(KeysError::Unreadable)?;
+        let keys_url = keys_url(&self.metadata_url, jwks_uri).ok_or(KeysError::BadAddress)?;
+        let named = text(&metadata, "issuer").unwrap_or_default();
         let issuer = ISSUERS.into_iter().find(|known| *known == named).unwrap_or(PUBLIC_ISSUER);
-        let set: KeySet = self.document(keys_url).await?;
-        let keys: HashMap<_, _> = set.keys.into_iter().filter_map(|key| usable(key, issuer)).collect();
+        let set = self.document(keys_url).await?;
+        let keys = set.value.get("keys").and_then(Value::as_array).ok_or(KeysError::Unreadable)?;
+        // In a document that had to be mended, a null may stand for a limit that the key had.
+        let whole = keys.iter().filter(|key| !set.is_mended || !has_nulls(key));
+        let keys: HashMap<_, _> = whole.filter_map(|key| usable(key, issuer)).collect();
         if keys.is_empty() { Err(KeysError::NoKeys) } else { Ok(keys) }
     }
 
-    async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<T, KeysError> {
+    async fn document(&self, url: Url) -> Result<Document, KeysError> {
         let response = self.http.send(self.http.client().get(url)).await.map_err(KeysError::NoAnswer)?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(KeysError::Status(response.status().as_u16()));
@@ -133,7 +135,13 @@ impl KeyCache {
             ReadError::Broken(error) => KeysError::NoAnswer(error),
             ReadError::TooLarge => KeysError::Unreadable,
         })?;
-        serde_json::from_slice(&body).map_err(|_| KeysError::Unreadable)
+        match serde_json::from_slice(&body) {
+            Ok(value) => Ok(Document { value, is_mended: false }),
+            Err(_) => {
+                let value = ::wire::read(&body).map_err(|_| KeysError::Unreadable)?;
+                Ok(Document { value, is_mended: true })
+            }
+        }
     }
 }
 
@@ -153,37 +161,38 @@ fn keys_url(metadata_url: &Url, jwks_uri: &str) -> Option<Url> {
     (url.scheme() == "https" || plain_http).then_some(url)
 }
 
-#[derive(Deserialize)]
-struct Metadata {
-    issuer: Option<String>,
-    jwks_uri: String,
+/// A document, and whether some of it was not legible.
+struct Document {
+    value: Value,
+    is_mended: bool,
 }
 
-#[derive(Deserialize)]
-struct KeySet {
-    /// Read one by one: a key of a kind that we do not know must not spoil the others.
-    keys: Vec<Value>,
+fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key)?.as_str()
 }
 
-#[derive(Deserialize)]
-struct JsonKey {
-    kid: Option<String>,
-    kty: Option<String>,
-    #[serde(rename = "use")]
-    usage: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    endorsements: Option<Vec<String>>,
+fn has_nulls(key: &Value) -> bool {
+    key.as_object().is_some_and(|fields| fields.values().any(Value::is_null))
 }
 
-fn usable(key: Value, issuer: &'static str) -> Option<(String, Arc<Key>)> {
-    let key: JsonKey = serde_json::from_value(key).ok()?;
-    let for_signatures = key.kty.as_deref() == Some("RSA") && key.usage.is_none_or(|usage| usage == "sig");
-    if !for_signatures {
+/// Keys are read one by one: one of a kind that we do not know must not spoil the others. One whose use or channels are not legible
+/// is not used.
+fn usable(key: &Value, issuer: &'static str) -> Option<(String, Arc<Key>)> {
+    let for_signatures = match key.get("use") {
+        None | Some(Value::Null) => true,
+        Some(usage) => usage == "sig",
+    };
+    if !for_signatures || text(key, "kty") != Some("RSA") {
         return None;
     }
-    let decoding = DecodingKey::from_rsa_components(&key.n?, &key.e?).ok()?;
-    Some((key.kid?, Arc::new(Key { decoding, endorsements: key.endorsements.unwrap_or_default(), issuer })))
+    let endorsements = match key.get("endorsements") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(listed) => {
+            listed.as_array()?.iter().map(|channel| channel.as_str().map(str::to_owned)).collect::<Option<_>>()?
+        }
+    };
+    let decoding = DecodingKey::from_rsa_components(text(key, "n")?, text(key, "e")?).ok()?;
+    Some((text(key, "kid")?.to_owned(), Arc::new(Key { decoding, endorsements, issuer })))
 }
 
 #[cfg(test)]

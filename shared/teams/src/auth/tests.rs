@@ -377,10 +377,15 @@ fn activity_corpus() -> Vec<(&'static str, Sent, &'static str)> {
         ("empty body", with_body(""), "BadBody(NotJson)"),
         ("no JSON", with_body("type=message"), "BadBody(NotJson)"),
         ("half a body", with_body(&activity().to_string().into_bytes()[..100]), "BadBody(NotJson)"),
-        ("not UTF-8", with_body(b"{\"type\":\"\xff\"}".to_vec()), "BadBody(NotJson)"),
+        ("not UTF-8", with_body(b"{\"type\":\"\xff\"}".to_vec()), "Forbidden(OtherChannel)"),
         ("two bodies", with_body(format!("{0}{0}", activity())), "BadBody(NotJson)"),
-        ("a deep body", with_body(deep), "BadBody(TooManyParts)"),
-        ("a body that is too deep", with_body(format!("{}{}", "[".repeat(200), "]".repeat(200))), "BadBody(NotJson)"),
+        ("a deep body", with_body(deep), "BadBody(NotAnActivity)"),
+        ("a wide body", with_body(format!("[{}]", vec!["[]"; 5_000].join(","))), "BadBody(TooManyParts)"),
+        (
+            "a body that is only deep",
+            with_body(format!("{}{}", "[".repeat(200), "]".repeat(200))),
+            "BadBody(NotAnActivity)",
+        ),
         ("a list", with_body("[]"), "BadBody(NotAnActivity)"),
         ("null", with_body("null"), "BadBody(NotAnActivity)"),
         ("no type", with_activity(&without(activity(), "type")), "BadBody(NotAnActivity)"),
@@ -446,6 +451,83 @@ async fn what_teams_may_send_is_accepted() {
         let verified = verified.unwrap_or_else(|error| panic!("{name}: {error:?}"));
         assert_eq!(verified.activity().tenant.as_str(), TENANT, "{name}");
         assert_eq!(verified.into_activity().text, "help", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_legible_costs_its_own_field() {
+    let server = key_server().await;
+    let auth = auth(&server);
+    let whole = activity().to_string();
+    let replaced = |old: &str, new: &[u8]| {
+        let (before, after) = whole.split_once(old).unwrap();
+        with_body([before.as_bytes(), new, after.as_bytes()].concat())
+    };
+    let deep = format!("{{\"value\":{}{},", "[".repeat(300), "]".repeat(300));
+    for (name, sent, person) in [
+        ("half an emoji in a name", replaced("\"Kim\"", br#""Kim \ud83d""#), Some("Kim \u{fffd}")),
+        ("bad UTF-8 in a name", replaced("\"Kim\"", b"\"Kim \xff\""), Some("Kim \u{fffd}")),
+        ("a number instead of a name", replaced("\"Kim\"", b"1e999"), None),
+        ("half an emoji in the activity's id", replaced("1793437200000", br"17\ud83d"), Some("Kim")),
+        ("a byte order mark", with_body(format!("\u{feff}{whole}")), Some("Kim")),
+        ("something behind it", with_body(format!("{whole}\0\n")), Some("Kim")),
+        ("a tower", replaced("{", deep.as_bytes()), Some("Kim")),
+    ] {
+        let verified = auth.check(sent.authorization.as_deref(), &sent.body, now()).await;
+        let activity = verified.unwrap_or_else(|error| panic!("{name}: {error:?}")).into_activity();
+        assert_eq!(activity.text, "help", "{name}");
+        assert_eq!(activity.from.unwrap().name.as_deref(), person, "{name}");
+    }
+    for (name, sent, expected) in [
+        ("the tenant", replaced(TENANT, br"\ud83d"), "Forbidden(ConflictingTenants)"),
+        ("the address", replaced("/amer/", br"/amer/\ud83d"), "Forbidden(ServiceUrlMismatch)"),
+        ("the channel", replaced("msteams", br"msteams\ud83d"), "Forbidden(OtherChannel)"),
+        ("the conversation", replaced("a:1chat", br"a:\ud83d"), "BadBody(NotAnActivity)"),
+    ] {
+        let error = auth.check(sent.authorization.as_deref(), &sent.body, now()).await.unwrap_err();
+        assert_eq!(format!("{error:?}"), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_read_as_strictly_as_ever() {
+    let server = key_server().await;
+    let auth = auth(&server);
+    let whole = claims().to_string();
+    let check = async |claims: &str| {
+        let signed = format!("{}.{}", encode(header().to_string().as_bytes()), encode(claims.as_bytes()));
+        let sent = with_token(&format!("{signed}.{}", encode(&connector_key().rs256(&signed))));
+        auth.check(sent.authorization.as_deref(), &sent.body, now()).await
+    };
+    assert!(check(&whole).await.is_ok(), "it is the claim that spoils it");
+    for claims in [
+        whole.replacen("{", "{\"x\":NaN,", 1),
+        whole.replacen("{", "{\"x\":\"\0\",", 1),
+        whole.replacen(APP, &format!("{APP}\\ud83d"), 1),
+        whole.replacen("\"exp\":", "\"exp\":1e999,\"x\":", 1),
+        format!("\u{feff}{whole}"),
+        format!("{whole}\0"),
+    ] {
+        let error = check(&claims).await.unwrap_err();
+        assert_eq!(format!("{error:?}"), "Unauthorized(Malformed)", "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_legible_costs_itself_and_no_limit_of_another() {
+    let server = Server::start(|_| reply(500, "")).await;
+    let document = metadata(&server.base).to_string();
+    let keys = json!({ "keys": [key("good", json!(["msteams"])), key("spoilt", json!(["webchat"])), key("unlimited", Value::Null)] });
+    let keys = keys.to_string().replacen("[\"webchat\"]", "1e999", 1).replacen("MIIC", "\\ud83d", 1);
+    let mut served = publishes(Value::Null, |_| Value::Null);
+    server.become_scripted(move |call: &Call| match call.path.as_str() {
+        "/openid" => reply(200, format!("\u{feff}{document}\0")),
+        "/keys" => reply(200, &keys),
+        _ => served(call),
+    });
+    let auth = auth(&server);
+    for (kid, expected) in [("good", 200), ("spoilt", 401), ("unlimited", 200)] {
+        assert_eq!(status_at(&auth, kid, now()).await, expected, "{kid}");
     }
 }
 

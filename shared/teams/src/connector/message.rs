@@ -6,9 +6,11 @@
 use cards::{Call, Card, Mention};
 use domain::connection::{Channel, ChannelKind};
 use domain::ids::{ChannelId, EntraUserId, TeamId};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::reply::CARD_TYPE;
+use crate::wire::text;
 
 /// Anything with an id.
 #[derive(Debug, Serialize)]
@@ -123,14 +125,17 @@ pub(super) struct ChannelData<'a> {
 }
 
 /// What a creation answers: the message's id, or the conversation's id and perhaps its first message's.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub(super) struct Created {
     pub(super) id: Option<String>,
     pub(super) activity_id: Option<String>,
 }
 
 impl Created {
+    pub(super) fn read(answer: &Value) -> Self {
+        Self { id: text(answer, "id"), activity_id: text(answer, "activityId") }
+    }
+
     /// The id of the first message of a new post. Where it is not given, it is the thread's number.
     pub(super) fn first_message(self) -> Option<String> {
         let of_thread = |id: String| id.split_once(";messageid=").map(|(_, number)| number.to_owned());
@@ -138,46 +143,21 @@ impl Created {
     }
 }
 
-/// Somebody in a conversation.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Member {
-    aad_object_id: Option<String>,
-    object_id: Option<String>,
-    user_principal_name: Option<String>,
+/// The sign-in name of somebody in a conversation, if this is that user. The name of the Entra id's field varies between the endpoints.
+/// People are told apart by it, so that half of one is none.
+pub(super) fn upn(member: &Value, user: &EntraUserId) -> Option<String> {
+    let id = text(member, "aadObjectId").or_else(|| text(member, "objectId"))?;
+    let is_whole = |upn: &String| !upn.trim().is_empty() && !upn.contains(char::REPLACEMENT_CHARACTER);
+    text(member, "userPrincipalName").filter(|upn| is_whole(upn) && id.eq_ignore_ascii_case(user.as_str()))
 }
 
-impl Member {
-    /// The sign-in name, if this is that user. The name of the Entra id's field varies between the endpoints.
-    pub(super) fn upn_of(self, user: &EntraUserId) -> Option<String> {
-        let id = self.aad_object_id.or(self.object_id)?;
-        self.user_principal_name.filter(|upn| !upn.trim().is_empty() && id.eq_ignore_ascii_case(user.as_str()))
-    }
-}
-
-/// A team's channels.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Listed {
-    #[serde(default)]
-    pub(super) conversations: Vec<ListedChannel>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ListedChannel {
-    id: Option<String>,
-    name: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-impl ListedChannel {
-    pub(super) fn into_channel(self, team: &TeamId) -> Option<Channel> {
-        let kind = match self.kind.as_deref() {
-            Some(kind) if kind.eq_ignore_ascii_case("private") => ChannelKind::Private,
-            Some(kind) if kind.eq_ignore_ascii_case("shared") => ChannelKind::Shared,
-            Some(_) | None => ChannelKind::Standard,
-        };
-        let id = ChannelId::new(self.id?).ok()?;
-        Some(Channel { id, team: team.clone(), name: self.name, kind, deleted: false })
-    }
+/// One of a team's channels.
+pub(super) fn channel(listed: &Value, team: &TeamId) -> Option<Channel> {
+    let kind = match text(listed, "type") {
+        Some(kind) if kind.eq_ignore_ascii_case("private") => ChannelKind::Private,
+        Some(kind) if kind.eq_ignore_ascii_case("shared") => ChannelKind::Shared,
+        Some(_) | None => ChannelKind::Standard,
+    };
+    let id = ChannelId::new(text(listed, "id")?).ok()?;
+    Some(Channel { id, team: team.clone(), name: text(listed, "name"), kind, deleted: false })
 }

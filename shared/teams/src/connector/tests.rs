@@ -523,3 +523,64 @@ async fn neither_token_nor_secret_is_shown_for_debugging() {
     let shown = format!("{:?} {:?}", caller.connector, caller.auth());
     assert!(!shown.contains("token-1") && !shown.contains("s3cret"), "{shown}");
 }
+
+#[tokio::test]
+async fn what_is_not_legible_in_an_answer_costs_itself() {
+    let thread = format!("{CHANNEL};messageid=1793437200000");
+    for answer in [
+        format!("{{\"id\":\"{thread}\",\"activityId\":null,\"text\":\"\\ude00\"}}"),
+        "\u{feff}{\"activityId\":\"1793437200000\",\"name\":\"DB \\ud83d\"}".to_owned(),
+        "{\"activityId\":\"1793437200000\",\"n\":1e999,\"id\":7}\0".to_owned(),
+    ] {
+        let server = teams({
+            let answer = answer.clone();
+            move |_| reply(201, &answer)
+        })
+        .await;
+        assert_eq!(caller(&server).post().await.unwrap().as_str(), "1793437200000", "{answer}");
+    }
+    // It is there, and nobody knows under which name.
+    for answer in ["{\"activityId\":\"17\\ud83d\"}", "{\"id\":\"1\"", "{\"activityId\":1e999}"] {
+        let server = teams(move |_| reply(201, answer)).await;
+        let error = caller(&server).post().await.unwrap_err();
+        assert_eq!((kind(&error).as_str(), error.class()), ("NoId", Class::Unclear), "{answer}");
+    }
+    let refused = r#"{"error":{"code":"MessageSizeTooBig","message":"\ud83d"},"n":1e999}"#;
+    let server = teams(move |_| reply(413, refused)).await;
+    assert_eq!(caller(&server).post().await.unwrap_err().reason(), "MessageSizeTooBig");
+}
+
+#[tokio::test]
+async fn a_list_of_channels_is_read_channel_by_channel_or_not_at_all() {
+    let team = TeamId::new("19:team@thread.tacv2").unwrap();
+    let whole = r#"{"conversations":[{"id":"19:a@thread.tacv2","name":"A \ud83d"},{"id":"19:\ude00","name":"B"},7,{"id":"19:c@thread.tacv2","name":1e999}]}"#;
+    let listed = async |answer: &str| {
+        let answer = answer.to_owned();
+        let server = teams(move |_| reply(200, &answer)).await;
+        let caller = caller(&server);
+        caller.connector.channels(&caller.auth(), &caller.service_url, &team).await
+    };
+    let channels = listed(whole).await.unwrap();
+    let names: Vec<_> = channels.iter().map(|channel| (channel.id.as_str(), channel.name.as_deref())).collect();
+    assert_eq!(names, [("19:a@thread.tacv2", Some("A \u{fffd}")), ("19:c@thread.tacv2", None)]);
+    for cut in [whole.len() - 1, 60, 0] {
+        assert_eq!(kind(&listed(&whole[..cut]).await.unwrap_err()), "NoId", "{cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_token_is_none_and_anything_beside_it_may_be() {
+    for (answer, usable) in [
+        ("\u{feff}{\"token_type\":\"Bearer\",\"expires_in\":3599,\"access_token\":\"t\"}", true),
+        ("{\"token_type\":\"Bearer\",\"expires_in\":1e999,\"access_token\":\"t\",\"x\":\"\\ud83d\"}", true),
+        ("{\"token_type\":\"Bearer\",\"access_token\":\"t\\ud83d\"}", false),
+        ("{\"token_type\":\"Bearer\",\"access_token\":\"t\"", false),
+    ] {
+        let server = Server::start(move |call| match call.path.as_str() {
+            TOKEN => reply(200, answer),
+            _ => reply(201, json!({ "activityId": "1793437200000" })),
+        })
+        .await;
+        assert_eq!(caller(&server).post().await.is_ok(), usable, "{answer}");
+    }
+}

@@ -7,7 +7,6 @@ use ::wire::{Wire, WireError};
 use domain::failure::Class;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -129,37 +128,34 @@ impl TokenSource {
             wire::ReadError::TooLarge => TokenError::Unreadable,
         })?;
         if status != reqwest::StatusCode::OK {
-            let Complaint { error, error_codes } = serde_json::from_slice(&body).unwrap_or_default();
+            let complaint = wire::json(&body);
+            let numbers = complaint.get("error_codes").and_then(Value::as_array);
             return Err(TokenError::Refused {
                 status: status.as_u16(),
-                code: wire::code(&error),
-                numbers: error_codes,
+                code: wire::code(&wire::text(&complaint, "error").unwrap_or_default()),
+                numbers: numbers.into_iter().flatten().filter_map(Value::as_u64).collect(),
             });
         }
-        let granted: Granted = serde_json::from_slice(&body).map_err(|_| TokenError::Unreadable)?;
-        let usable =
-            granted.token_type.eq_ignore_ascii_case("bearer") && !granted.access_token.expose_secret().is_empty();
-        if usable { Ok(granted) } else { Err(TokenError::Unreadable) }
+        Granted::read(&wire::json(&body)).ok_or(TokenError::Unreadable)
     }
 }
 
-#[derive(Deserialize)]
 struct Granted {
     access_token: SecretString,
-    token_type: String,
-    /// Seconds; Entra's older endpoint writes it as a string.
-    #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<i64>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Complaint {
-    error: String,
-    error_codes: Vec<u64>,
-}
-
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(value.as_i64().or_else(|| value.as_str()?.parse().ok()))
+impl Granted {
+    /// A bearer token is visible ASCII (RFC 6750, 2.1): what is not was damaged on its way.
+    fn read(answer: &Value) -> Option<Self> {
+        let is_token = |token: &String| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        let access_token = wire::text(answer, "access_token").filter(is_token)?;
+        let token_type = wire::text(answer, "token_type")?;
+        let seconds = answer.get("expires_in");
+        token_type.eq_ignore_ascii_case("bearer").then(|| Self {
+            access_token: access_token.into(),
+            // Entra's older endpoint writes it as a string.
+            expires_in: seconds.and_then(|seconds| seconds.as_i64().or_else(|| seconds.as_str()?.parse().ok())),
+        })
+    }
 }

@@ -31,6 +31,7 @@ mod impostor;
 mod incidents;
 mod lambda;
 mod ledger;
+mod lenient;
 mod linking;
 mod log_ins;
 mod many;

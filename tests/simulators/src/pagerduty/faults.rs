@@ -16,6 +16,8 @@ pub enum Fault {
     DropAnswerAfterApplying,
     /// Done as asked, but the answer takes this long.
     Slow(Duration),
+    /// Done as asked, but in the answer's body the first of these texts is replaced by these bytes; an empty text is its beginning.
+    Garbled(Vec<(String, Vec<u8>)>),
     /// The connection closes and nothing was done.
     NoAnswer,
     /// Nothing was done and no answer ever comes; the caller must give up by itself.

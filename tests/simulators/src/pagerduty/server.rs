@@ -37,6 +37,7 @@ pub(super) enum Reply {
     Page(StatusCode, String),
     Redirect(String),
     Slow(Duration, Box<Reply>),
+    Garbled(Vec<(String, Vec<u8>)>, Box<Reply>),
     Close,
     Hang,
 }
@@ -49,7 +50,7 @@ impl Reply {
     /// The answer of an operation that fails as ordered; `None` for a fault that strikes only afterwards.
     pub(super) fn failing(fault: &Fault) -> Option<Self> {
         Some(match fault {
-            Fault::DropAnswerAfterApplying | Fault::Slow(_) => return None,
+            Fault::DropAnswerAfterApplying | Fault::Slow(_) | Fault::Garbled(_) => return None,
             Fault::NoAnswer => Self::Close,
             Fault::Hang => Self::Hang,
             Fault::Answer(status, body) => Self::Verbatim(status_of(*status), body.clone()),
@@ -74,6 +75,7 @@ impl Reply {
         match fault {
             Some(Fault::DropAnswerAfterApplying) => Self::Close,
             Some(Fault::Slow(time)) => Self::Slow(*time, Box::new(self)),
+            Some(Fault::Garbled(changes)) => Self::Garbled(changes.clone(), Box::new(self)),
             _ => self,
         }
     }
@@ -102,6 +104,7 @@ async fn respond(reply: Reply) -> Response {
             tokio::time::sleep(time).await;
             return Box::pin(respond(*reply)).await;
         }
+        Reply::Garbled(changes, reply) => return garbled(Box::pin(respond(*reply)).await, &changes).await,
         Reply::Close => return closed(),
         Reply::Hang => std::future::pending().await,
     };
@@ -113,6 +116,19 @@ async fn respond(reply: Reply) -> Response {
         headers.insert("ratelimit-reset", HeaderValue::from(rate.reset_seconds));
     }
     response
+}
+
+async fn garbled(response: Response, changes: &[(String, Vec<u8>)]) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let mut body = to_bytes(body, usize::MAX).await.unwrap_or_default().to_vec();
+    for (text, bytes) in changes {
+        let found = (0..body.len()).find(|at| body.get(*at..).is_some_and(|rest| rest.starts_with(text.as_bytes())));
+        if let Some(at) = found {
+            body.splice(at..at + text.len(), bytes.iter().copied());
+        }
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(body))
 }
 
 /// The body fails before the first byte is flushed, so the server closes the connection without an answer.

@@ -32,6 +32,19 @@ impl Teams {
     /// # Errors
     /// The bot does not answer.
     pub async fn send_flawed(&self, activity: Value, flaw: Flaw) -> Result<HttpAnswer, Mistake> {
+        let body = activity.to_string().into_bytes();
+        self.send_body(activity, body, flaw).await
+    }
+
+    /// Sends an activity whose body is not quite its JSON.
+    ///
+    /// # Errors
+    /// The bot does not answer.
+    pub async fn send_bytes(&self, activity: Value, body: Vec<u8>) -> Result<HttpAnswer, Mistake> {
+        self.send_body(activity, body, Flaw::None).await
+    }
+
+    async fn send_body(&self, activity: Value, body: Vec<u8>, flaw: Flaw) -> Result<HttpAnswer, Mistake> {
         let service_url = text_of(&activity, "/serviceUrl").to_owned();
         let authorization = self.keys().authorization(&self.options().app_id, &service_url, self.now(), flaw)?;
         let (bot, budget) = {
@@ -45,7 +58,7 @@ impl Teams {
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
             .header("x-ms-conversation-id", text_of(&activity, "/conversation/id"))
             .header("x-ms-tenant-id", text_of(&activity, "/conversation/tenantId"))
-            .body(activity.to_string());
+            .body(body);
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
