@@ -7,6 +7,7 @@
 //! Every minute a short round wakes the channels in which something is unfinished: queue messages get lost, too.
 
 mod input;
+mod kept;
 mod missed;
 mod subscriptions;
 mod tidying;
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
+use domain::healing::Ended;
 use domain::ids::{AccountId, ChannelId, ServiceId};
 use domain::round::Round;
 use incidents::Connected;
@@ -116,8 +118,16 @@ async fn reconcile(app: &App, account: &AccountId, deadline: Timestamp) -> Resul
     if let Err(error) = &subscriptions {
         tracing::error!(error = runtime::chain(error), "subscriptions not all mended");
     }
+    let kept = kept::look_again(app, account, deadline).await;
+    match &kept {
+        Ok(looked) if looked.ended() == Ended::Partly => {
+            tracing::warn!(skipped = looked.skipped, more = looked.more, "kept webhooks not all looked at");
+        }
+        Ok(looked) => tracing::info!(read = looked.read, done = looked.done, "kept webhooks"),
+        Err(error) => tracing::error!(error = runtime::chain(error), "kept webhooks not looked at"),
+    }
     go_round(app, account, &connected, deadline).await?;
-    teams.and(subscriptions)
+    teams.and(subscriptions).and(kept.map(drop).map_err(ReconcileError::from))
 }
 
 /// What may ever be marked is found by the short rounds.

@@ -10,13 +10,16 @@ use secrecy::SecretString;
 use store::Subscription;
 use tokio::sync::Mutex;
 
-use crate::answer::{self, Outcome};
+use crate::answer::{self, Ended};
 
 /// One that was read longer ago is read anew beside what is done with its event.
 const FRESH_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// One that was read longer ago is read anew first.
 const CACHE_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// How often in a minute a request without a signature has the table read. Whoever sends one pays nothing for it.
+const READS_WITHOUT_SIGNATURE: u32 = 120;
 
 /// A subscription whose webhook secrets are open.
 #[derive(Debug)]
@@ -30,15 +33,34 @@ pub(crate) struct Known {
 pub(crate) struct Subscriptions {
     app: App,
     cached: Arc<Mutex<HashMap<SubscriptionId, Arc<Known>>>>,
+    without_signature: Arc<Mutex<Reads>>,
+}
+
+/// How often the table was read in a minute.
+#[derive(Debug, Default)]
+struct Reads {
+    minute: i64,
+    taken: u32,
+}
+
+impl Reads {
+    fn take(&mut self, now: Timestamp) -> bool {
+        let minute = now.as_second().div_euclid(60);
+        if self.minute != minute {
+            *self = Self { minute, taken: 0 };
+        }
+        self.taken = self.taken.saturating_add(1);
+        self.taken <= READS_WITHOUT_SIGNATURE
+    }
 }
 
 impl Subscriptions {
     pub(crate) fn new(app: App) -> Self {
-        Self { app, cached: Arc::default() }
+        Self { app, cached: Arc::default(), without_signature: Arc::default() }
     }
 
     /// The subscription, from the cache unless `fresh` is asked for. `None`: the table does not know it.
-    pub(crate) async fn find(&self, id: &SubscriptionId, fresh: bool) -> Result<Option<Arc<Known>>, Outcome> {
+    pub(crate) async fn find(&self, id: &SubscriptionId, fresh: bool) -> Result<Option<Arc<Known>>, Ended> {
         let now = self.app.clock.now();
         let mut cached = self.cached.lock().await;
         if !fresh
@@ -57,6 +79,19 @@ impl Subscriptions {
         Ok(Some(known))
     }
 
+    /// Whether the table knows it, for whoever brings no signature. What it does not know is not remembered: it may be made a moment
+    /// later. So that a flood of made-up ids costs little, it is only asked so often.
+    pub(crate) async fn knows(&self, id: &SubscriptionId) -> Result<bool, Ended> {
+        if self.cached.lock().await.contains_key(id) {
+            return Ok(true);
+        }
+        if !self.without_signature.lock().await.take(self.app.clock.now()) {
+            return Err(Ended::NotLookedUp);
+        }
+        let found = self.app.store.subscription(id).await.map_err(|error| answer::table_failed(&error))?;
+        Ok(found.is_some())
+    }
+
     /// Reads a subscription anew if it is not fresh any more. What cannot be read now stays as it is known.
     pub(crate) async fn renew(&self, id: &SubscriptionId) {
         let now = self.app.clock.now();
@@ -67,7 +102,7 @@ impl Subscriptions {
         }
     }
 
-    async fn open(&self, subscription: &Subscription, now: Timestamp) -> Result<Vec<SecretString>, Outcome> {
+    async fn open(&self, subscription: &Subscription, now: Timestamp) -> Result<Vec<SecretString>, Ended> {
         let id = subscription.id.as_str();
         let each = |values: &SecretValues| {
             let ring = values.webhook_keys()?;
@@ -89,11 +124,11 @@ impl Subscriptions {
         };
         let opened: Vec<SecretString> = opened.map_err(|error| {
             tracing::error!(error = runtime::chain(&error), "secret cannot be read");
-            Outcome::SecretsDown
+            Ended::SecretsDown
         })?;
         if opened.is_empty() {
             tracing::error!(subscription.id = id, "no webhook secret of the subscription can be opened");
-            return Err(Outcome::SecretsDown);
+            return Err(Ended::SecretsDown);
         }
         Ok(opened)
     }

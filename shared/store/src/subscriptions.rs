@@ -1,7 +1,7 @@
-//! PagerDuty webhook subscriptions with their sealed secrets, and signed events that nobody could read.
+//! PagerDuty webhook subscriptions with their sealed secrets.
 
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::item::{Condition, DATA, Item, or_skip, readable, written};
@@ -11,9 +11,6 @@ use crate::{Error, Store, keys};
 
 /// Whose id a service's pointer holds, beside its data: conditions read it.
 const IN_USE: &str = "subscription_id";
-
-/// How long an unreadable event waits for somebody to look at it.
-const KEEP_UNREADABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// A webhook subscription of ours at PagerDuty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,13 +24,6 @@ pub struct Subscription {
     /// Where its deliveries go; PagerDuty cannot change that later. `None`: not noted.
     #[serde(default)]
     pub url: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Unreadable<'a> {
-    body: &'a serde_dynamo::AttributeValue,
-    reason: &'a str,
-    at: Timestamp,
 }
 
 impl Store {
@@ -97,25 +87,6 @@ impl Store {
     /// A subscription, by the id in PagerDuty's header.
     pub async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, Error> {
         self.read_data(&keys::subscription(id)).await
-    }
-
-    /// Keeps a signed event that could not be read, for two weeks.
-    pub async fn put_unreadable(
-        &self,
-        subscription: &SubscriptionId,
-        webhook_id: &str,
-        body: &[u8],
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let body = serde_dynamo::AttributeValue::B(body.to_vec());
-        let item = Item::new(
-            keys::unreadable(subscription, webhook_id),
-            "unreadable",
-            &Unreadable { body: &body, reason, at: now },
-        )?
-        .expires(now.checked_add(KEEP_UNREADABLE).unwrap_or(Timestamp::MAX));
-        self.put(item).await
     }
 }
 

@@ -53,5 +53,6 @@ mod story;
 mod times;
 mod trouble;
 mod unfinished;
+mod unread;
 mod webhooks;
 mod world;
