@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::ids::SubscriptionId;
 use jiff::{SignedDuration, Timestamp};
@@ -15,8 +16,11 @@ use crate::answer::{self, Ended};
 /// One that was read longer ago is read anew beside what is done with its event.
 const FRESH_FOR: SignedDuration = SignedDuration::from_mins(1);
 
-/// One that was read longer ago is read anew first.
+/// One that was read longer ago is read anew first, if the table does not take its time.
 const CACHE_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long that may take.
+const RENEWING: Duration = Duration::from_millis(50);
 
 /// How often in a minute a request without a signature has the table read. Whoever sends one pays nothing for it.
 const READS_WITHOUT_SIGNATURE: u32 = 120;
@@ -63,20 +67,31 @@ impl Subscriptions {
     pub(crate) async fn find(&self, id: &SubscriptionId, fresh: bool) -> Result<Option<Arc<Known>>, Ended> {
         let now = self.app.clock.now();
         let mut cached = self.cached.lock().await;
-        if !fresh
-            && let Some(known) = cached.get(id)
-            && now.duration_since(known.read_at) < CACHE_FOR
-        {
-            return Ok(Some(Arc::clone(known)));
-        }
-        let found = self.app.store.subscription(id).await.map_err(|error| answer::table_failed(&error))?;
-        let Some(subscription) = found else {
-            cached.remove(id);
-            return Ok(None);
+        let known = cached.get(id).filter(|_| !fresh).cloned();
+        let read = match known {
+            Some(known) if now.duration_since(known.read_at) < CACHE_FOR => return Ok(Some(known)),
+            // What is known serves as long as the table takes its time.
+            Some(known) => match tokio::time::timeout(RENEWING, self.read(id, now)).await {
+                Ok(read) => read?,
+                Err(_) => {
+                    tracing::warn!(subscription.id = %id, "subscription not read anew in time");
+                    return Ok(Some(known));
+                }
+            },
+            None => self.read(id, now).await?,
         };
-        let known = Arc::new(Known { secrets: self.open(&subscription, now).await?, subscription, read_at: now });
-        cached.insert(id.clone(), Arc::clone(&known));
-        Ok(Some(known))
+        let read = read.map(Arc::new);
+        match &read {
+            Some(known) => cached.insert(id.clone(), Arc::clone(known)),
+            None => cached.remove(id),
+        };
+        Ok(read)
+    }
+
+    async fn read(&self, id: &SubscriptionId, now: Timestamp) -> Result<Option<Known>, Ended> {
+        let found = self.app.store.subscription(id).await.map_err(|error| answer::table_failed(&error))?;
+        let Some(subscription) = found else { return Ok(None) };
+        Ok(Some(Known { secrets: self.open(&subscription, now).await?, subscription, read_at: now }))
     }
 
     /// Whether the table knows it, for whoever brings no signature. What it does not know is not remembered: it may be made a moment
