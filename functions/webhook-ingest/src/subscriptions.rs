@@ -66,8 +66,8 @@ impl Subscriptions {
     /// The subscription, from the cache unless `fresh` is asked for. `None`: the table does not know it.
     pub(crate) async fn find(&self, id: &SubscriptionId, fresh: bool) -> Result<Option<Arc<Known>>, Ended> {
         let now = self.app.clock.now();
-        let mut cached = self.cached.lock().await;
-        let known = cached.get(id).filter(|_| !fresh).cloned();
+        // Nobody waits for what somebody else reads.
+        let known = self.cached.lock().await.get(id).filter(|_| !fresh).cloned();
         let read = match known {
             Some(known) if now.duration_since(known.read_at) < CACHE_FOR => return Ok(Some(known)),
             // What is known serves as long as the table takes its time.
@@ -81,6 +81,7 @@ impl Subscriptions {
             None => self.read(id, now).await?,
         };
         let read = read.map(Arc::new);
+        let mut cached = self.cached.lock().await;
         match &read {
             Some(known) => cached.insert(id.clone(), Arc::clone(known)),
             None => cached.remove(id),

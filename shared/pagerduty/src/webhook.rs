@@ -205,3 +205,19 @@ fn service_event(event: &Value, kind: Option<EventType>, data: &Value) -> Result
 fn event_id(event: &Value) -> Result<EventId, Unreadable> {
     text(event, "id").and_then(|id| EventId::new(id).ok()).ok_or(Unreadable::Missing("event id"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_reader_sorts_behind() {
+        let this = reader();
+        let parts: Vec<&str> = this.split('.').collect();
+        assert!(parts.len() == 4 && parts.iter().all(|part| part.len() == 5), "{this}");
+        let version: Vec<u32> = parts.iter().filter_map(|part| part.parse().ok()).collect();
+        let release = version[..3].iter().map(u32::to_string).collect::<Vec<_>>().join(".");
+        assert_eq!((release.as_str(), version[3]), (env!("CARGO_PKG_VERSION"), u32::from(READING)));
+        assert!("00000.00000.99999.99999" < this.as_str() && this.as_str() < "00000.00010.00000.00000");
+    }
+}
