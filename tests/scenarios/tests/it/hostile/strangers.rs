@@ -400,5 +400,8 @@ async fn who_names_what_is_not_theirs_gets_nothing_and_moves_nothing() {
         let card = message.card.as_ref().map(Value::to_string).unwrap_or_default();
         assert!(!card.contains(MARK), "{card}");
     }
-    println!("{COUNT} requests of {} kinds: {statuses:?}; looked {looked} times whose a team or subscription is", wishes.len());
+    println!(
+        "{COUNT} requests of {} kinds: {statuses:?}; looked {looked} times whose a team or subscription is",
+        wishes.len()
+    );
 }
