@@ -11,6 +11,7 @@
 mod account;
 mod details;
 mod input;
+mod kept;
 mod missed;
 mod news;
 mod observed;
@@ -181,6 +182,12 @@ async fn reconcile(run: &mut Run<'_>, extent: Extent, healing: &Healing) {
         heal(run, &mut connected, &mut round, (extent, is_full), &turn).await;
         run.save(&round).await;
     }
+    if turn(Part::Kept) {
+        let looked = in_time(run.end, look_at_kept(app, account, run.until)).await;
+        if let Some(skipped) = run.report.note(Part::Kept, looked) {
+            run.report.skipped += skipped;
+        }
+    }
     if turn(Part::BotToken) {
         let checked = in_time(run.end, check_bot_token(app)).await;
         run.report.note(Part::BotToken, checked);
@@ -270,6 +277,15 @@ impl Run<'_> {
             tracing::error!(error = runtime::chain(&error), "how far this run has come is not noted");
         }
     }
+}
+
+/// Webhooks that an earlier version could not read; gives how many were gone past.
+async fn look_at_kept(app: &App, account: &AccountId, until: Timestamp) -> Result<(Ended, usize), ReconcileError> {
+    let looked = kept::look_again(app, account, until).await?;
+    if looked.read > 0 || looked.done > 0 {
+        tracing::info!(read = looked.read, done = looked.done, "kept webhooks");
+    }
+    Ok((looked.ended(), looked.skipped))
 }
 
 /// Whether Entra gives the bot a token is found out here, and not only when the next incident comes.

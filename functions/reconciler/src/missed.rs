@@ -108,9 +108,10 @@ async fn in_lists(
         };
         let shown: Vec<_> =
             page.items.iter().map(|incident| (incident.id.clone(), incident.snapshot.created_at)).collect();
+        run.report.skipped += page.skipped;
         let found = page.items.into_iter().filter(|one| wanted.contains(&one.id) && matters(one));
         let found = found.map(|incident| Answer { incident, asked }).collect();
-        tally = tally.and(run.observe(found, connected).await?);
+        tally = tally.and(run.observe(found, connected).await?).without(page.skipped);
         missing.shown(span, &shown, page.next.is_some());
     }
     let alone = one_by_one(run, connected, missing.unlisted(), &matters, round).await?;

@@ -23,6 +23,11 @@ impl Tally {
         if self.failed == 0 { Ended::Well } else { Ended::Partly }
     }
 
+    /// With rows of the same list that could not be read.
+    pub(crate) fn without(self, rows: usize) -> Self {
+        Self { failed: self.failed + rows, ..self }
+    }
+
     pub(crate) fn and(self, other: Self) -> Self {
         Self { failed: self.failed + other.failed, may_pass: self.may_pass || other.may_pass }
     }

@@ -83,11 +83,12 @@ pub(crate) async fn look(
         let which = Which::NewestOf { since: span.since, until: span.until };
         let page = read::page(app, services, which, span.offset).await?;
         let (times, more): (Vec<Timestamp>, bool) = (opened(&page.items).collect(), page.next.is_some());
+        let rows = page.items.len() + page.skipped;
         let shown: Vec<IncidentId> = page.items.iter().map(|incident| incident.id.clone()).collect();
         tally = tally.and(take(run, page, asked_at, connected, here).await?);
         seen.extend(shown.iter().cloned());
         app.store.put_swept(account, &sweep, &shown).await?;
-        let after = sweep.clone().after(&times, more, oldest);
+        let after = sweep.clone().after(&times, rows, more, oldest);
         round.sweep.clone_from(&after);
         run.save(round).await;
         let Some(next) = after else { break };
@@ -143,9 +144,10 @@ async fn take(
     let matters = |incident: &RestIncident| {
         connected.services.contains_key(&incident.snapshot.service.id) || known.contains(&incident.id)
     };
-    let asked = Asked::at(asked_at);
+    let (asked, skipped) = (Asked::at(asked_at), page.skipped);
+    run.report.skipped += skipped;
     let found = page.items.into_iter().filter(matters).map(|incident| Answer { incident, asked }).collect();
-    run.observe(found, connected).await
+    Ok(run.observe(found, connected).await?.without(skipped))
 }
 
 fn gone(here: &[OpenIncident], seen: &HashSet<IncidentId>, as_of: Timestamp) -> Gone {

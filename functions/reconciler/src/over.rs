@@ -33,12 +33,13 @@ pub(crate) async fn look(run: &mut Run<'_>, connected: &Connected, round: &mut R
             }
             page => page?,
         };
-        let count = u32::try_from(page.items.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(page.items.len() + page.skipped).unwrap_or(u32::MAX);
         let last = page.items.iter().filter_map(|incident| incident.snapshot.created_at).max();
         let more = page.next.is_some();
+        run.report.skipped += page.skipped;
         let found = page.items.into_iter().filter(|one| connected.services.contains_key(&one.snapshot.service.id));
         let found = found.map(|incident| Answer { incident, asked }).collect();
-        let tally = run.observe(found, connected).await?;
+        let tally = run.observe(found, connected).await?.without(page.skipped);
         ended = ended.max(tally.ended());
         is_whole &= !tally.may_pass;
         match (more, last) {

@@ -1,37 +1,38 @@
 //! Everything that comes from PagerDuty's V3 webhooks: verify, parse, observe.
 //!
-//! PagerDuty drops a delivery for good after any 4xx but 429, and three drops disable the subscription for a day
-//! (PagerDuty webhook docs, "Behavior"). So `answer::Outcome` gives a 4xx to strangers only.
+//! A subscription that the table knows is never answered 4xx, whatever is wrong with its delivery: PagerDuty would drop it for good
+//! (see `answer`). What cannot be read is kept, and PagerDuty is asked for its incident (see `unread`).
 
 mod answer;
+mod request;
 mod subscriptions;
+mod unread;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use domain::cause::{Cause, Occasion};
-use domain::ids::{IncidentId, SubscriptionId};
 use domain::incident::{IncidentEvent, is_future};
 use incidents::{ObserveError, What};
-use pagerduty::webhook::{self, Received, ServiceChange, ServiceEvent, SignatureError};
+use pagerduty::webhook::{self, Received, ServiceChange, ServiceEvent};
 use runtime::{App, Metric, Source};
 use store::Subscription;
 use tokio::time::Instant;
 
-use crate::answer::Outcome;
-use crate::subscriptions::Subscriptions;
+use crate::answer::{Ended, Outcome, Stranger};
+use crate::request::Named;
+use crate::subscriptions::{Known, Subscriptions};
+use crate::unread::Unread;
 
 /// PagerDuty waits 5 s; an answer of ours that it does not hear is a retry that we could have asked for.
 const BUDGET: Duration = Duration::from_millis(4500);
 
-/// How much of that is spent on a question to PagerDuty, after the event was taken.
-const ASK_BUDGET: Duration = Duration::from_millis(2000);
-
-/// What the question must leave of [`BUDGET`], so that a taken event is answered as taken.
+/// What a question to PagerDuty must leave of [`BUDGET`], so that a taken event is answered as taken.
 const RESERVE: Duration = Duration::from_millis(300);
 
 /// The function's HTTP surface: `POST /webhooks/pagerduty`.
@@ -50,20 +51,16 @@ struct Ingest {
 async fn receive(State(ingest): State<Ingest>, source: Source, headers: HeaderMap, body: Body) -> StatusCode {
     let ask_until = Instant::now() + BUDGET.saturating_sub(RESERVE);
     let sources = &ingest.app.config.webhook_sources;
-    let outside = !sources.admit(source);
-    let outcome = if outside && named(&headers).is_err() {
-        Outcome::Outsider
-    } else {
-        match to_bytes(body, webhook::MAX_BODY_BYTES).await {
-            Ok(body) => {
-                let flow = Box::pin(take_in(&ingest, outside, &headers, body, ask_until));
-                tokio::time::timeout(BUDGET, flow).await.unwrap_or(Outcome::TooSlow)
-            }
-            Err(_) => Outcome::TooLarge,
-        }
+    let named = Named::by(&headers);
+    let flow = Box::pin(look_at(&ingest, !sources.admit(source), &named, body, ask_until));
+    let outcome = match tokio::time::timeout(BUDGET, flow).await {
+        Ok(Ok(ended)) => ended.into(),
+        Ok(Err(outcome)) => outcome,
+        Err(_) => Ended::TooSlow.into(),
     };
     let status = outcome.status();
-    if outcome == Outcome::FromElsewhere {
+    let is_from_elsewhere = outcome == Ended::FromElsewhere.into();
+    if is_from_elsewhere {
         tracing::error!(
             source = source.0.map(tracing::field::display),
             "PagerDuty delivers from an address that is not on the list"
@@ -71,12 +68,12 @@ async fn receive(State(ingest): State<Ingest>, source: Source, headers: HeaderMa
     }
     let mut figures = figures(outcome).to_vec();
     if sources.count() > 0 {
-        figures.push(Metric::WebhooksFromElsewhere.times((outcome == Outcome::FromElsewhere).into()));
+        figures.push(Metric::WebhooksFromElsewhere.times(is_from_elsewhere.into()));
     }
     ingest.app.metrics.emit(&figures, ingest.app.clock.now());
     tracing::info!(
-        webhook.id = header(&headers, "x-webhook-id"),
-        subscription.id = header(&headers, "x-webhook-subscription"),
+        webhook.id = named.webhook,
+        subscription.id = named.subscriptions.first().map(tracing::field::display),
         outcome = outcome.name(),
         status = status.as_u16(),
         "webhook"
@@ -87,73 +84,128 @@ async fn receive(State(ingest): State<Ingest>, source: Source, headers: HeaderMa
 /// What a delivery adds to the metrics.
 fn figures(outcome: Outcome) -> [(Metric, f64); 5] {
     let status = outcome.status();
+    let is_badly_signed = matches!(outcome, Outcome::Taken(Ended::WrongSignature | Ended::Unsigned));
     [
         Metric::WebhooksReceived.times(1),
         Metric::WebhooksRefused.times(status.is_client_error().into()),
         Metric::WebhooksFailed.times(status.is_server_error().into()),
-        Metric::BadSignatures.times((outcome == Outcome::WrongSignature).into()),
-        Metric::UnreadableWebhooks.times((outcome == Outcome::Unreadable).into()),
+        Metric::BadSignatures.times(is_badly_signed.into()),
+        Metric::UnreadableWebhooks.times((outcome == Ended::Unreadable.into()).into()),
     ]
 }
 
-/// The subscription that a request names, and the signature that it brings. A request without is refused before the table is asked:
-/// a stranger's must cost nothing.
-fn named(headers: &HeaderMap) -> Result<(SubscriptionId, &str), Outcome> {
-    let subscription = header(headers, "x-webhook-subscription").and_then(|id| SubscriptionId::new(id).ok());
-    let subscription = subscription.ok_or(Outcome::NoSubscription)?;
-    let signature = header(headers, "x-pagerduty-signature");
-    if let Err(SignatureError::Missing | SignatureError::Malformed) = webhook::verify(&[], signature, &[]) {
-        return Err(Outcome::NoSignature);
+/// Finds out whose delivery it is. The table is asked before the body is read: who names no subscription costs nothing, who names a
+/// made-up one a read of the table.
+///
+/// `outside`: from an address that is not on the operator's list. HTTP APIs know neither resource policies nor AWS WAF, so the list
+/// is kept here, and it is one lock more and no replacement of the signature. Who names a subscription is looked up in the table from
+/// outside as well. That read costs a tenth of what the HTTP API takes for the request, and the route's throttle bounds both. Without
+/// it, a stranger could ring the alarm for PagerDuty's new addresses, or PagerDuty's own delivery would get a 4xx and be lost. Nor does
+/// it get one for a subscription that the table does not know: it may have been made this second, and deliver from a new address.
+async fn look_at(
+    ingest: &Ingest,
+    outside: bool,
+    named: &Named,
+    body: Body,
+    ask_until: Instant,
+) -> Result<Ended, Outcome> {
+    if named.subscriptions.is_empty() {
+        return Err(if outside { Stranger::Outsider } else { Stranger::NoSubscription }.into());
     }
-    Ok((subscription, signature.unwrap_or_default()))
+    let Some(signature) = &named.signature else {
+        for id in &named.subscriptions {
+            if ingest.subscriptions.knows(id).await? {
+                tracing::error!(subscription.id = %id, "a known subscription delivers without a signature of a known kind");
+                request::body_of_ours(body).await?;
+                return Ok(Ended::Unsigned);
+            }
+        }
+        return Err(if outside { Stranger::Outsider } else { Stranger::NoSignature }.into());
+    };
+    let mut known = Vec::new();
+    for id in &named.subscriptions {
+        known.extend(ingest.subscriptions.find(id, false).await?);
+    }
+    let Some(first) = known.first() else {
+        request::body_of_a_stranger(body).await?;
+        return Ok(Ended::UnknownSubscription);
+    };
+    let body = request::body_of_ours(body).await?;
+    if named.subscriptions.len() > 1 {
+        tracing::error!(subscription.id = %first.subscription.id, "a delivery names several subscriptions");
+        return Ok(Ended::Several);
+    }
+    let subscription = verified(ingest, first, signature, &body).await?;
+    if outside {
+        return Ok(Ended::FromElsewhere);
+    }
+    Ok(Box::pin(take_in(ingest, &subscription, named, &body, ask_until)).await)
 }
 
-/// `outside`: from an address that is not on the operator's list. HTTP APIs know neither resource policies nor AWS WAF, so the list
-/// is kept here, and it is one lock more and no replacement of the signature.
-///
-/// Who names a subscription and brings a signature is looked up in the table from outside as well. That read costs a tenth of what
-/// the HTTP API takes for the request, and the route's throttle bounds both. Without it, a stranger could ring the alarm for
-/// PagerDuty's new addresses, or PagerDuty's own delivery would get a 4xx and be lost. Nor does it get one for a subscription that
-/// the table does not know: it may have been made this second, and deliver from a new address.
-async fn take_in(ingest: &Ingest, outside: bool, headers: &HeaderMap, body: Bytes, ask_until: Instant) -> Outcome {
-    if body.is_empty() {
-        return Outcome::Empty;
+/// Checks the signature; a mismatch is checked once more against what the table says now, since the secret may have been replaced a
+/// moment ago.
+async fn verified(ingest: &Ingest, known: &Known, signature: &str, body: &[u8]) -> Result<Subscription, Ended> {
+    let fits = |known: &Known| webhook::verify(&known.secrets, Some(signature), body).is_ok();
+    if fits(known) {
+        return Ok(known.subscription.clone());
     }
-    let (subscription, signature) = match named(headers) {
-        Ok(named) => named,
-        Err(outcome) => return outcome,
+    let id = &known.subscription.id;
+    let fresh = ingest.subscriptions.find(id, true).await?.ok_or(Ended::UnknownSubscription)?;
+    if fits(&fresh) {
+        return Ok(fresh.subscription.clone());
+    }
+    tracing::error!(subscription.id = %id, "signature does not match a known subscription");
+    Err(Ended::WrongSignature)
+}
+
+/// What PagerDuty has signed.
+async fn take_in(
+    ingest: &Ingest,
+    subscription: &Subscription,
+    named: &Named,
+    body: &Bytes,
+    ask_until: Instant,
+) -> Ended {
+    let app = &ingest.app;
+    let unread = |reason: &str| Unread {
+        subscription: subscription.clone(),
+        webhook: named.webhook.clone(),
+        body: body.clone(),
+        reason: reason.to_owned(),
+        again_at: None,
     };
-    let subscription = match verified(ingest, &subscription, signature, &body).await {
-        Ok(_) if outside => return Outcome::FromElsewhere,
-        Ok(subscription) => subscription,
-        Err(outcome @ (Outcome::UnknownSubscription | Outcome::WrongSignature)) if !is_json(&body) => {
-            tracing::warn!(outcome = outcome.name(), "unsigned body that is not JSON");
-            return Outcome::NotJson;
-        }
-        Err(outcome) => return outcome,
-    };
-    match webhook::parse(&body) {
-        Ok(Received::Incident(event)) if event.occurred_at.is_some_and(|at| is_future(at, ingest.app.clock.now())) => {
-            let kept = keep_unreadable(ingest, &subscription, headers, &body, "the event is of the future").await;
-            ask(&ingest.app, &subscription, &event.incident, &cause(&ingest.app, &event), ask_until).await;
-            kept
+    match webhook::parse(body) {
+        Ok(Received::Incident(event)) if event.occurred_at.is_some_and(|at| is_future(at, app.clock.now())) => {
+            let unread = Unread { again_at: event.occurred_at, ..unread("the event is of the future") };
+            unread.salvage(app, Some((&event.incident, cause(app, &event))), ask_until).await
         }
         Ok(Received::Incident(event)) => {
-            let observed = Box::pin(observe(ingest, &subscription, event, ask_until));
-            tokio::join!(observed, ingest.subscriptions.renew(&subscription.id)).0
+            let mut observed = pin!(observe(ingest, subscription, event, ask_until));
+            let renewed = pin!(ingest.subscriptions.renew(&subscription.id));
+            // Nobody waits for the cache: it is read anew by the next delivery.
+            tokio::select! {
+                biased;
+                ended = observed.as_mut() => ended,
+                () = renewed => observed.await,
+            }
         }
-        Ok(Received::Service(event)) => follow(ingest, &subscription, &event).await,
-        Ok(Received::Ping) => Outcome::Ping,
+        Ok(Received::Service(event)) => follow(ingest, subscription, &event).await,
+        Ok(Received::Ping) => Ended::Ping,
         Ok(Received::Unknown { event_type }) => {
             tracing::info!(event.kind = event_type, "event type is not known");
-            Outcome::UnknownType
+            // Something has become of its incident, if it has one.
+            unread("the event type is not known").ask_for_incident(app, ask_until).await;
+            Ended::UnknownType
         }
-        Err(reason) => keep_unreadable(ingest, &subscription, headers, &body, &reason.to_string()).await,
+        Err(reason) => {
+            let unread = unread(&reason.to_string());
+            unread.salvage(app, None, ask_until).await
+        }
     }
 }
 
 /// A service was renamed or deleted: its connections say so, where people look for the reason that nothing arrives.
-async fn follow(ingest: &Ingest, subscription: &Subscription, event: &ServiceEvent) -> Outcome {
+async fn follow(ingest: &Ingest, subscription: &Subscription, event: &ServiceEvent) -> Ended {
     let store = &ingest.app.store;
     let now = ingest.app.clock.now();
     let change = async {
@@ -167,34 +219,22 @@ async fn follow(ingest: &Ingest, subscription: &Subscription, event: &ServiceEve
         Ok::<_, store::Error>(())
     };
     match change.await {
-        Ok(()) => Outcome::Accepted,
+        Ok(()) => Ended::Accepted,
         Err(error) => answer::table_failed(&error),
     }
 }
 
-/// Finds the subscription and checks the signature; a mismatch is checked once more against what the table says now,
-/// since the secret may have been replaced a moment ago.
-async fn verified(ingest: &Ingest, id: &SubscriptionId, signature: &str, body: &[u8]) -> Result<Subscription, Outcome> {
-    for fresh in [false, true] {
-        let Some(known) = ingest.subscriptions.find(id, fresh).await? else { return Err(Outcome::UnknownSubscription) };
-        if webhook::verify(&known.secrets, Some(signature), body).is_ok() {
-            return Ok(known.subscription.clone());
-        }
-    }
-    tracing::error!(subscription.id = %id, "signature does not match a known subscription");
-    Err(Outcome::WrongSignature)
-}
-
 /// PagerDuty gets its answer after the record is stored and the queue is told.
-async fn observe(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent, ask_until: Instant) -> Outcome {
+async fn observe(ingest: &Ingest, subscription: &Subscription, event: IncidentEvent, ask_until: Instant) -> Ended {
     let app = &ingest.app;
     let cause = cause(app, &event);
     match Box::pin(incidents::observe(app, &subscription.account, What::Event(event), &cause)).await {
         Ok(observed) => {
             if observed.doubtful {
-                ask(app, subscription, &observed.record.id, &cause, ask_until).await;
+                // Whatever becomes of that, the event was taken; the reconciler asks again.
+                unread::ask(app, &subscription.account, &observed.record.id, cause, ask_until).await;
             }
-            Outcome::Accepted
+            Ended::Accepted
         }
         Err(ObserveError::Table(error)) => answer::table_failed(&error),
         Err(ObserveError::Queue(error)) => answer::queue_failed(&error),
@@ -206,40 +246,4 @@ fn cause(app: &App, event: &IncidentEvent) -> Cause {
     let at = app.clock.now();
     let happened_at = event.occurred_at.filter(|happened| !is_future(*happened, at));
     Cause { id: event.id.clone().into(), occasion: Occasion::Webhook, at, happened_at }
-}
-
-/// What an event leaves open is asked of PagerDuty. Whatever becomes of that, the event was taken; the reconciler asks again.
-async fn ask(app: &App, subscription: &Subscription, incident: &IncidentId, cause: &Cause, until: Instant) {
-    // The queue drops a second message of the same cause.
-    let cause = Cause { id: cause.id.numbered(1), ..cause.clone() };
-    let asking = Box::pin(incidents::refresh(app, &subscription.account, incident, &cause));
-    match tokio::time::timeout_at(until.min(Instant::now() + ASK_BUDGET), asking).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(error = runtime::chain(&error), incident.id = %incident, "PagerDuty not asked")
-        }
-        Err(_) => tracing::warn!(incident.id = %incident, "PagerDuty did not answer in time"),
-    }
-}
-
-async fn keep_unreadable(
-    ingest: &Ingest,
-    subscription: &Subscription,
-    headers: &HeaderMap,
-    body: &[u8],
-    reason: &str,
-) -> Outcome {
-    tracing::error!(subscription.id = %subscription.id, reason, "signed event cannot be read; kept for inspection");
-    let webhook_id = header(headers, "x-webhook-id").unwrap_or("none");
-    let kept =
-        ingest.app.store.put_unreadable(&subscription.id, webhook_id, body, reason, ingest.app.clock.now()).await;
-    kept.map_or_else(|error| answer::table_failed(&error), |()| Outcome::Unreadable)
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-fn is_json(body: &[u8]) -> bool {
-    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }

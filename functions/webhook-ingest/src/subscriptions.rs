@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::ids::SubscriptionId;
 use jiff::{SignedDuration, Timestamp};
@@ -10,13 +11,19 @@ use secrecy::SecretString;
 use store::Subscription;
 use tokio::sync::Mutex;
 
-use crate::answer::{self, Outcome};
+use crate::answer::{self, Ended};
 
 /// One that was read longer ago is read anew beside what is done with its event.
 const FRESH_FOR: SignedDuration = SignedDuration::from_mins(1);
 
-/// One that was read longer ago is read anew first.
+/// One that was read longer ago is read anew first, if the table does not take its time.
 const CACHE_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long that may take.
+const RENEWING: Duration = Duration::from_millis(50);
+
+/// How often in a minute a request without a signature has the table read. Whoever sends one pays nothing for it.
+const READS_WITHOUT_SIGNATURE: u32 = 120;
 
 /// A subscription whose webhook secrets are open.
 #[derive(Debug)]
@@ -30,31 +37,75 @@ pub(crate) struct Known {
 pub(crate) struct Subscriptions {
     app: App,
     cached: Arc<Mutex<HashMap<SubscriptionId, Arc<Known>>>>,
+    without_signature: Arc<Mutex<Reads>>,
+}
+
+/// How often the table was read in a minute.
+#[derive(Debug, Default)]
+struct Reads {
+    minute: i64,
+    taken: u32,
+}
+
+impl Reads {
+    fn take(&mut self, now: Timestamp) -> bool {
+        let minute = now.as_second().div_euclid(60);
+        if self.minute != minute {
+            *self = Self { minute, taken: 0 };
+        }
+        self.taken = self.taken.saturating_add(1);
+        self.taken <= READS_WITHOUT_SIGNATURE
+    }
 }
 
 impl Subscriptions {
     pub(crate) fn new(app: App) -> Self {
-        Self { app, cached: Arc::default() }
+        Self { app, cached: Arc::default(), without_signature: Arc::default() }
     }
 
     /// The subscription, from the cache unless `fresh` is asked for. `None`: the table does not know it.
-    pub(crate) async fn find(&self, id: &SubscriptionId, fresh: bool) -> Result<Option<Arc<Known>>, Outcome> {
+    pub(crate) async fn find(&self, id: &SubscriptionId, fresh: bool) -> Result<Option<Arc<Known>>, Ended> {
         let now = self.app.clock.now();
+        // Nobody waits for what somebody else reads.
+        let known = self.cached.lock().await.get(id).filter(|_| !fresh).cloned();
+        let read = match known {
+            Some(known) if now.duration_since(known.read_at) < CACHE_FOR => return Ok(Some(known)),
+            // What is known serves as long as the table takes its time.
+            Some(known) => match tokio::time::timeout(RENEWING, self.read(id, now)).await {
+                Ok(read) => read?,
+                Err(_) => {
+                    tracing::warn!(subscription.id = %id, "subscription not read anew in time");
+                    return Ok(Some(known));
+                }
+            },
+            None => self.read(id, now).await?,
+        };
+        let read = read.map(Arc::new);
         let mut cached = self.cached.lock().await;
-        if !fresh
-            && let Some(known) = cached.get(id)
-            && now.duration_since(known.read_at) < CACHE_FOR
-        {
-            return Ok(Some(Arc::clone(known)));
+        match &read {
+            Some(known) => cached.insert(id.clone(), Arc::clone(known)),
+            None => cached.remove(id),
+        };
+        Ok(read)
+    }
+
+    async fn read(&self, id: &SubscriptionId, now: Timestamp) -> Result<Option<Known>, Ended> {
+        let found = self.app.store.subscription(id).await.map_err(|error| answer::table_failed(&error))?;
+        let Some(subscription) = found else { return Ok(None) };
+        Ok(Some(Known { secrets: self.open(&subscription, now).await?, subscription, read_at: now }))
+    }
+
+    /// Whether the table knows it, for whoever brings no signature. What it does not know is not remembered: it may be made a moment
+    /// later. So that a flood of made-up ids costs little, it is only asked so often.
+    pub(crate) async fn knows(&self, id: &SubscriptionId) -> Result<bool, Ended> {
+        if self.cached.lock().await.contains_key(id) {
+            return Ok(true);
+        }
+        if !self.without_signature.lock().await.take(self.app.clock.now()) {
+            return Err(Ended::NotLookedUp);
         }
         let found = self.app.store.subscription(id).await.map_err(|error| answer::table_failed(&error))?;
-        let Some(subscription) = found else {
-            cached.remove(id);
-            return Ok(None);
-        };
-        let known = Arc::new(Known { secrets: self.open(&subscription, now).await?, subscription, read_at: now });
-        cached.insert(id.clone(), Arc::clone(&known));
-        Ok(Some(known))
+        Ok(found.is_some())
     }
 
     /// Reads a subscription anew if it is not fresh any more. What cannot be read now stays as it is known.
@@ -67,7 +118,7 @@ impl Subscriptions {
         }
     }
 
-    async fn open(&self, subscription: &Subscription, now: Timestamp) -> Result<Vec<SecretString>, Outcome> {
+    async fn open(&self, subscription: &Subscription, now: Timestamp) -> Result<Vec<SecretString>, Ended> {
         let id = subscription.id.as_str();
         let each = |values: &SecretValues| {
             let ring = values.webhook_keys()?;
@@ -89,11 +140,11 @@ impl Subscriptions {
         };
         let opened: Vec<SecretString> = opened.map_err(|error| {
             tracing::error!(error = runtime::chain(&error), "secret cannot be read");
-            Outcome::SecretsDown
+            Ended::SecretsDown
         })?;
         if opened.is_empty() {
             tracing::error!(subscription.id = id, "no webhook secret of the subscription can be opened");
-            return Err(Outcome::SecretsDown);
+            return Err(Ended::SecretsDown);
         }
         Ok(opened)
     }

@@ -7,7 +7,8 @@ use domain::channel::Epoch;
 use domain::ids::{AccountId, ChannelId};
 use domain::ledger::{LedgerEntry, Progress};
 use futures_util::future::{join_all, try_join_all};
-use runtime::{App, Metric, WakeUpCall};
+use jiff::Timestamp;
+use runtime::{App, Metric, WakeUpCall, bookkeep};
 use store::Awake;
 
 use crate::ObserveError;
@@ -15,11 +16,12 @@ use crate::ObserveError;
 /// Marks what somebody asks for, and wakes the channels even if the last message to them was lost. What is marked is finished,
 /// whatever becomes of this process. Harmless to repeat.
 pub async fn want(app: &App, marks: &[Mark]) -> Result<(), ObserveError> {
-    mark(app, marks).await?;
+    let lines = mark(app, marks).await?;
     for (WakeUpCall { account, channel, .. }, _) in wake_up_calls(app, marks).await? {
         wake_anew(app, &account, &channel).await?;
     }
     count(app, marks);
+    tell(app, &lines).await;
     Ok(())
 }
 
@@ -30,13 +32,12 @@ pub(crate) fn count(app: &App, marks: &[Mark]) {
     }
 }
 
-/// Marks, and wakes nobody yet.
-pub(crate) async fn mark(app: &App, marks: &[Mark]) -> Result<(), store::Error> {
+/// Marks, and wakes nobody yet. Gives what the ledger is to be told when everything else is done.
+pub(crate) async fn mark(app: &App, marks: &[Mark]) -> Result<Vec<LedgerEntry>, store::Error> {
     let expires = app.kept_until();
     let marked = try_join_all(marks.iter().map(|mark| app.store.mark(mark, expires))).await?;
     let without_room = marks.iter().zip(marked).filter(|(_, noted)| !noted).map(|(mark, _)| mark);
-    join_all(without_room.map(|mark| told_with_others(app, mark))).await;
-    Ok(())
+    Ok(without_room.filter_map(|mark| told_with_others(mark, app.clock.now())).collect())
 }
 
 /// How to wake the channels of these marks, which have been made already, and whether a sender comes without that. A channel in
@@ -74,15 +75,24 @@ pub(crate) async fn wake(app: &App, calls: &[(WakeUpCall, bool)]) -> Result<(), 
 }
 
 /// The mark has no room for its cause, which is shown with those before it.
-async fn told_with_others(app: &App, mark: &Mark) {
-    let (Some(cause), Some(incident)) = (&mark.cause, mark.subject.incident()) else { return };
+fn told_with_others(mark: &Mark, now: Timestamp) -> Option<LedgerEntry> {
     let place = (&mark.account, &mark.channel);
-    let line = LedgerEntry {
+    Some(LedgerEntry {
         progress: Progress::Coalesced,
         why: Some("many changes wait for this card, and are shown together".to_owned()),
-        ..LedgerEntry::marked(place, incident, &Marked::from(mark), cause, app.clock.now())
-    };
-    if let Err(error) = app.store.write_ledger_line(&line, app.config.retention).await {
-        tracing::warn!(error = runtime::chain(&error), "ledger line not written");
+        ..LedgerEntry::marked(place, mark.subject.incident()?, &Marked::from(mark), mark.cause.as_ref()?, now)
+    })
+}
+
+/// Tells the ledger what became of causes. An incident must not wait for its bookkeeping.
+pub(crate) async fn tell(app: &App, lines: &[LedgerEntry]) {
+    let keep = app.config.retention;
+    let writing = lines.iter().map(async |line| match line.progress {
+        Progress::NoChannel => app.store.open_ledger_line(line, keep).await,
+        _ => app.store.write_ledger_line(line, keep).await,
+    });
+    if !lines.is_empty() {
+        // One that fails keeps no other one from being written.
+        bookkeep("ledger lines", async { join_all(writing).await.into_iter().collect() }).await;
     }
 }

@@ -20,7 +20,7 @@ use domain::routing::{self, Channels};
 use runtime::{App, Metric, QueueError, RandomError};
 use store::{IncidentItems, Merged, StoredRecord};
 
-use crate::mark::{count, mark, wake, wake_up_calls};
+use crate::mark::{count, mark, tell, wake, wake_up_calls};
 use crate::{Answer, read};
 
 /// How long a webhook waits for what PagerDuty says of an incident of which something stored could not be read. The reconciler finds
@@ -116,6 +116,7 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
             let concerned = Concerned::Event(known_service);
             let taken = Box::pin(take_in(app, account, &id, of_event, concerned, targets)).await?;
             let taken = if taken.stored.gap { Box::pin(fill_gap(app, account, taken, cause)).await? } else { taken };
+            tell(app, &taken.lines).await;
             let (record, version) = (taken.stored.record, taken.stored.version.0);
             tracing::info!(incident.id = %record.id, event.id = %cause.id, channels = taken.marked, version, "merged");
             let doubtful = timeless || stateless || record.is_ambiguous();
@@ -123,6 +124,7 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
         }
         What::Answer(answer) => {
             let taken = Box::pin(take_answer(app, account, answer, cause)).await?;
+            tell(app, &taken.lines).await;
             Ok(Observed { record: taken.stored.record, healed: false, doubtful: false, marked: taken.marked })
         }
         What::Found(Answer { incident, asked }, connected) => {
@@ -132,6 +134,7 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
                 routing::stale_channels(&stored.record, stored.version, connections, cards, &connected.teams)
             };
             let taken = Box::pin(take_in(app, account, &id, found, Concerned::Known(connected), stale)).await?;
+            tell(app, &taken.lines).await;
             if taken.learned {
                 app.metrics.count(Metric::IncidentsMerged, cause.at);
             }
@@ -163,6 +166,8 @@ struct Taken {
     /// Whether it was new.
     learned: bool,
     marked: usize,
+    /// What the ledger is to be told, after everything that the incident needs.
+    lines: Vec<LedgerEntry>,
 }
 
 /// Where the connections of an incident's service are known from.
@@ -186,6 +191,7 @@ async fn take_in(
     who: impl Fn(&StoredRecord, &[Connection], &[CardRecord]) -> Channels,
 ) -> Result<Taken, ObserveError> {
     let mut told: BTreeSet<ChannelId> = BTreeSet::new();
+    let mut lines = Vec::new();
     for _ in 0..TRIES {
         let guess = match &concerned {
             Concerned::Event(service) | Concerned::Answer(service) => service.as_ref(),
@@ -212,7 +218,10 @@ async fn take_in(
             Concerned::Event(_) | Concerned::Answer(_) => {
                 // An event that does not name its service: who shows the incident is marked beside asking who else wants it.
                 marks = mark_once(who(stored, &[], &items.cards), &cause);
-                tokio::try_join!(connections_of(app, account, service), mark(app, &marks))?.0
+                let (connections, without_room) =
+                    tokio::try_join!(connections_of(app, account, service), mark(app, &marks))?;
+                lines.extend(without_room);
+                connections
             }
             Concerned::Known(connected) => {
                 service.and_then(|service| connected.services.get(service)).cloned().unwrap_or_default()
@@ -230,7 +239,7 @@ async fn take_in(
             Concerned::Event(_) | Concerned::Answer(_) => cause,
         };
         let others = mark_once(channels, &cause);
-        mark(app, &others).await?;
+        lines.extend(mark(app, &others).await?);
         marks.extend(others);
         let put = async {
             match &merged {
@@ -238,17 +247,14 @@ async fn take_in(
                 Merged::New(stored) => app.store.put_merged(&items, stored, app.kept_until()).await,
             }
         };
-        let unwanted = async {
-            if marks.is_empty() && matches!(concerned, Concerned::Event(_)) {
-                open_line(app, &LedgerEntry::unwanted(&stored.record, &cause, app.clock.now())).await;
-            }
-            Ok(())
-        };
-        let (put, calls, ()) = tokio::try_join!(put, wake_up_calls(app, &marks), unwanted)?;
+        let (put, calls) = tokio::try_join!(put, wake_up_calls(app, &marks))?;
         if put {
             wake(app, &calls).await?;
             count(app, &marks);
-            return Ok(Taken { stored: stored.clone(), learned, marked: marks.len() });
+            if marks.is_empty() && matches!(concerned, Concerned::Event(_)) {
+                lines.push(LedgerEntry::unwanted(&stored.record, &cause, app.clock.now()));
+            }
+            return Ok(Taken { stored: stored.clone(), learned, marked: marks.len(), lines });
         }
     }
     Err(store::Error::Contended { what: format!("the record of incident {id}") }.into())
@@ -283,7 +289,7 @@ async fn found_again(
     }
     wake(app, &wake_up_calls(app, &lost).await?).await?;
     count(app, &lost);
-    Ok(Taken { stored, learned: false, marked: lost.len() })
+    Ok(Taken { stored, learned: false, marked: lost.len(), lines: Vec::new() })
 }
 
 async fn take_answer(
@@ -308,7 +314,9 @@ async fn fill_gap(app: &App, account: &AccountId, taken: Taken, cause: &Cause) -
     let why = match tokio::time::timeout(ASK, read::one(app, id)).await {
         Ok(Ok(Some(answer))) => {
             let cause = Cause { id: cause.id.numbered(1), ..cause.clone() };
-            return Box::pin(take_answer(app, account, answer, &cause)).await;
+            let mut answered = Box::pin(take_answer(app, account, answer, &cause)).await?;
+            answered.lines.extend(taken.lines);
+            return Ok(answered);
         }
         Ok(Ok(None)) => "PagerDuty does not know it".to_owned(),
         Ok(Err(error)) => runtime::chain(&error),
@@ -341,11 +349,4 @@ async fn look_again(
     let marks: Vec<Mark> = channels.into_iter().map(mark).collect();
     crate::want(app, &marks).await?;
     Ok(Observed { record: record.clone(), healed: false, doubtful: false, marked: marks.len() })
-}
-
-/// An incident must not wait for its bookkeeping, so a failure is only logged.
-async fn open_line(app: &App, line: &LedgerEntry) {
-    if let Err(error) = app.store.open_ledger_line(line, app.config.retention).await {
-        tracing::warn!(error = runtime::chain(&error), "ledger line not written");
-    }
 }

@@ -5,6 +5,7 @@
 mod app;
 mod as_app;
 mod aws;
+mod bookkeeping;
 mod bot;
 mod clock;
 mod config;
@@ -28,6 +29,7 @@ mod with_secret;
 pub use app::{App, StartError};
 pub use as_app::{AppTokenError, AsApp, AsAppError};
 pub use aws::{AwsClients, AwsSettings};
+pub use bookkeeping::bookkeep;
 pub use bot::{Bot, BotError};
 pub use clock::Clock;
 pub use config::{Config, ConfigError, VARIABLES, Variable, is_loopback};

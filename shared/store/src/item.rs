@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -102,6 +103,11 @@ impl Item {
 
     pub(crate) fn text(mut self, name: &str, value: &str) -> Self {
         self.attributes.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
+        self
+    }
+
+    pub(crate) fn bytes(mut self, name: &str, value: &[u8]) -> Self {
+        self.attributes.insert(name.to_owned(), AttributeValue::B(Blob::new(value)));
         self
     }
 
@@ -317,6 +323,13 @@ impl Store {
     pub(crate) async fn partition(&self, pk: &str, prefix: Option<&str>) -> Result<Vec<Attributes>, Error> {
         let query = self.client.query().table_name(&self.table).consistent_read(true);
         all(query, (PK, pk), (SK, prefix)).await
+    }
+
+    /// The keys of the same items, and those in the index, without what is in them.
+    pub(crate) async fn names(&self, pk: &str, prefix: &str) -> Result<Vec<Attributes>, Error> {
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = query.projection_expression([PK, SK, INDEX_PK, INDEX_SK].join(", "));
+        all(query, (PK, pk), (SK, Some(prefix))).await
     }
 
     /// The same of the index, which may be a moment behind the table.

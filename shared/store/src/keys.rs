@@ -37,6 +37,9 @@ pub(crate) const CHANNEL: &str = "CHANNEL#";
 pub(crate) const DELIVERY: &str = "DELIVERY#";
 pub(crate) const TEAM: &str = "TEAM#";
 pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
+pub(crate) const UNREADABLE: &str = "UNREADABLE#";
+pub(crate) const KEPT: &str = "KEPT#";
+pub(crate) const KEPT_UNTIL: &str = "KEPTUNTIL#";
 pub(crate) const RECORD: &str = "RECORD";
 pub(crate) const ROW: &str = "ROW#";
 
@@ -213,8 +216,24 @@ pub(crate) fn subscription_of_account(account_id: &AccountId, id: &SubscriptionI
     IndexKey { pk: account(account_id).pk, sk: format!("{SUBSCRIPTION}{id}") }
 }
 
+/// The same for the same body, however often it is delivered.
 pub(crate) fn unreadable(id: &SubscriptionId, webhook: &str) -> Key {
-    Key { pk: format!("SUBSCRIPTION#{id}"), sk: format!("UNREADABLE#{webhook}") }
+    Key { pk: subscription(id).pk, sk: format!("{UNREADABLE}{webhook}") }
+}
+
+/// Kept bodies by who has looked at them last: those that an earlier version could not read come before this one's.
+pub(crate) fn kept(account_id: &AccountId, reader: &str, at: Timestamp) -> IndexKey {
+    IndexKey { pk: account(account_id).pk, sk: format!("{KEPT}{reader}#{}", in_order(at)) }
+}
+
+/// Kept bodies that are looked at again at a certain time, in the order of these times.
+pub(crate) fn kept_until(account_id: &AccountId, at: Timestamp) -> IndexKey {
+    IndexKey { pk: account(account_id).pk, sk: format!("{KEPT_UNTIL}{}", in_order(at)) }
+}
+
+/// That the bodies are in the index that were kept before there was one.
+pub(crate) fn kept_are_listed(account_id: &AccountId) -> Key {
+    Key { pk: account(account_id).pk, sk: "KEPT".to_owned() }
 }
 
 pub(crate) fn user(tenant: &TenantId, user: &EntraUserId) -> String {
@@ -381,6 +400,7 @@ mod tests {
             round(&account),
             swept(&account, Timestamp::UNIX_EPOCH, 7),
             reading(&account),
+            kept_are_listed(&account),
             team_of_account(&account, &team),
             audit(&account, b, c),
             ledger(&account, b, c, a),

@@ -15,7 +15,7 @@ const DELIVERED: &str = "delivered";
 
 fn key_of(entry: &LedgerEntry) -> Key {
     let channel = entry.channel.as_ref().map_or("", ChannelId::as_str);
-    let id = short_digest(&format!("{}#{}#{channel}", entry.cause, entry.incident));
+    let id = short_digest(format!("{}#{}#{channel}", entry.cause, entry.incident));
     keys::ledger(&entry.account, &ledger_day(entry.filed_at()), &in_order(entry.filed_at()), &id)
 }
 

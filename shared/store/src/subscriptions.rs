@@ -1,8 +1,8 @@
-//! PagerDuty webhook subscriptions with their sealed secrets, and signed events that nobody could read.
+//! PagerDuty webhook subscriptions with their sealed secrets.
 
 use domain::forward;
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -13,9 +13,6 @@ use crate::{Error, Store, keys};
 
 /// Whose id a service's pointer holds, beside its data: conditions read it.
 const IN_USE: &str = "subscription_id";
-
-/// How long an unreadable event waits for somebody to look at it.
-const KEEP_UNREADABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// A webhook subscription of ours at PagerDuty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,13 +40,6 @@ fn legible<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Sealed>, D::Error> 
     let was_empty = stored.is_empty();
     let secrets: Vec<Sealed> = stored.into_iter().filter_map(|Secret(secret)| secret).collect();
     if secrets.is_empty() && !was_empty { Err(D::Error::custom("no secret is legible")) } else { Ok(secrets) }
-}
-
-#[derive(Serialize)]
-struct Unreadable<'a> {
-    body: &'a serde_dynamo::AttributeValue,
-    reason: &'a str,
-    at: Timestamp,
 }
 
 impl Store {
@@ -113,25 +103,6 @@ impl Store {
     /// A subscription, by the id in PagerDuty's header.
     pub async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, Error> {
         self.read_data(&keys::subscription(id)).await
-    }
-
-    /// Keeps a signed event that could not be read, for two weeks.
-    pub async fn put_unreadable(
-        &self,
-        subscription: &SubscriptionId,
-        webhook_id: &str,
-        body: &[u8],
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let body = serde_dynamo::AttributeValue::B(body.to_vec());
-        let item = Item::new(
-            keys::unreadable(subscription, webhook_id),
-            "unreadable",
-            &Unreadable { body: &body, reason, at: now },
-        )?
-        .expires(now.checked_add(KEEP_UNREADABLE).unwrap_or(Timestamp::MAX));
-        self.put(item).await
     }
 }
 

@@ -6,7 +6,7 @@ mod support;
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use jiff::Timestamp;
 use store::seal::{KeyRing, Sealed, TokenKey};
-use store::{Resealable, Store, Subscription};
+use store::{NotRead, Resealable, Store, Subscription};
 
 use crate::support::table;
 
@@ -60,7 +60,16 @@ async fn webhook_secrets_change_only_if_they_are_as_they_were_read() {
 async fn everything_that_can_be_sealed_anew_is_found_and_nothing_else() {
     let (store, _) = table().await;
     let subscription = stored(&store, vec![sealed("old", 1)]).await;
-    store.put_unreadable(&subscription.id, "w-1", b"{}", "why", T0).await.unwrap();
+    let unread = NotRead {
+        subscription: &subscription,
+        webhook: Some("w-1"),
+        body: b"{}",
+        reason: "why",
+        reader: "1",
+        again_at: None,
+        asked: false,
+    };
+    store.keep_unread(&unread, T0).await.unwrap();
     let page = store.resealable(None).await.unwrap();
     assert_eq!((page.found, page.unreadable), (vec![Resealable::Subscription(subscription)], 0));
     assert!(page.next.is_none());

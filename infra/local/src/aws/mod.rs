@@ -62,6 +62,7 @@ struct Services {
     sqs_is_down: AtomicBool,
     dynamodb_is_down: AtomicBool,
     refused_puts: Mutex<RefusedPuts>,
+    slow: Mutex<Option<(String, Duration)>>,
     calls: Option<Calls>,
     watch: Watch,
 }
@@ -81,6 +82,7 @@ impl Services {
             sqs_is_down: AtomicBool::new(false),
             dynamodb_is_down: AtomicBool::new(false),
             refused_puts: Mutex::default(),
+            slow: Mutex::default(),
             calls: calls.map(|folder| Calls::new(folder.to_owned())),
             watch: Watch::default(),
         })
@@ -88,6 +90,13 @@ impl Services {
 
     fn refused_puts(&self) -> MutexGuard<'_, RefusedPuts> {
         self.refused_puts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long a call with this body takes, beyond what all of them take.
+    fn slowness(&self, body: &[u8]) -> Duration {
+        let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let takes = slow.as_ref().filter(|(text, _)| std::str::from_utf8(body).is_ok_and(|body| body.contains(text)));
+        takes.map(|(_, time)| *time).unwrap_or_default()
     }
 
     fn refuses(&self, operation: &str, body: &[u8]) -> bool {
@@ -168,6 +177,12 @@ impl Endpoint {
         self.services.refused_puts().times
     }
 
+    /// Lets every call take so long whose request has this text in it; none any longer after `None`.
+    pub fn slow(&self, calls: Option<(&str, Duration)>) {
+        let calls = calls.map(|(text, time)| (text.to_owned(), time));
+        *self.services.slow.lock().unwrap_or_else(PoisonError::into_inner) = calls;
+    }
+
     /// From now on notes what each call costs, and lets each answer take so long: as long as it does in AWS, calls that are made
     /// together overlap.
     pub fn watch(&self, pause: Duration) {
@@ -220,6 +235,10 @@ async fn dispatch(State(services): State<Arc<Services>>, request: Request) -> Re
     };
     if let Some(calls) = &services.calls {
         calls.note(&head.headers, service, operation, &body);
+    }
+    let slowness = services.slowness(&body);
+    if !slowness.is_zero() {
+        tokio::time::sleep(slowness).await;
     }
     if service == "DynamoDB_20120810" && services.refuses(operation, &body) {
         return down_answer();

@@ -90,14 +90,16 @@ async fn from_elsewhere_strangers_are_refused_and_pagerduty_is_asked_to_repeat()
     for (name, body, delivery, expected, calls) in [
         ("nothing at all", &b""[..], good().without_subscription().without_signature(), 403, 0),
         ("no subscription", PING, good().without_subscription(), 403, 0),
-        ("no signature", PING, good().without_signature(), 403, 0),
-        ("no usable signature", PING, good().with_signature("v1=zz"), 403, 0),
+        ("no signature", PING, good().of_subscription("PUNKNOWN").without_signature(), 403, 1),
+        ("no usable signature", PING, good().of_subscription("PUNKNOWN").with_signature("v1=zz"), 403, 1),
+        ("a subscription of ours, no signature", PING, good().without_signature(), 503, 1),
         // It may have been made this second.
         ("an unknown subscription", PING, good().of_subscription("PUNKNOWN"), 503, 1),
         ("an unknown subscription, no JSON", &b"hello"[..], good().of_subscription("PUNKNOWN"), 400, 1),
         // The secret as well, which opens the webhook's.
         ("a subscription of ours, signed", PING, good(), 503, 2),
         ("the same again, from memory", PING, good(), 503, 0),
+        ("the same without a signature", PING, good().without_signature(), 503, 0),
         ("a subscription of ours, guessed", PING, good().with_signature(&wrong), 503, 1),
     ] {
         assert_eq!(world.post_webhook(body, delivery).await, expected, "{name}");

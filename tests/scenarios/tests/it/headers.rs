@@ -117,9 +117,10 @@ fn rows(world: &World, admin: &AdminPage<'_>, asked: &Browser) -> Vec<Row> {
         row("GET", "/api/messages", 405),
         signed(202, ping, &subscription.id),
         hook(400, b""),
-        hook(401, b"{}").with("x-webhook-subscription", subscription.id.clone()),
+        hook(401, b"{}").with("x-webhook-subscription", "PUNKNOWN"),
+        hook(503, b"{}").with("x-webhook-subscription", subscription.id.clone()),
         row("GET", "/webhooks/pagerduty", 405),
-        hook(413, &huge),
+        signed(413, &huge, "PUNKNOWN"),
         signed(503, ping, "PUNKNOWN"),
     ];
     let document = serde_json::to_value(admin_api::open_api()).unwrap();

@@ -56,5 +56,6 @@ mod story;
 mod times;
 mod trouble;
 mod unfinished;
+mod unread;
 mod webhooks;
 mod world;

@@ -60,8 +60,7 @@ async fn no_signed_webhook_breaks_anything() {
             let body = hostile::inside(&bodies[4], pointer, &document);
             let signature = pagerduty::webhook::sign(&secret, &body);
             assert_eq!(post(body.clone(), &signature).await, 202, "{name} at {pointer}: PagerDuty signed it");
-            let status = post(body, &forged).await;
-            assert!(matches!(status, 400 | 503), "{name} at {pointer}: {status}");
+            assert_eq!(post(body, &forged).await, 503, "{name} at {pointer}");
         }
     }
     // What could be read of them is shown.

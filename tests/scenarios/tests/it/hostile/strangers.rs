@@ -273,9 +273,12 @@ impl<'w> Attack<'w> {
     }
 }
 
-/// Whose a team is, only its installation says: it is looked at for that, and for no more.
+/// Whose a team is, only its installation says: it is looked at for that, and for no more. So is a subscription, since a webhook of one
+/// that is known must not hear a 4xx, however badly it is signed.
 fn is_looking_whose(call: &Call, key: &str) -> bool {
-    key.starts_with("TEAM#") && key.ends_with(" INSTALLATION") && matches!(call.operation.as_str(), "GetItem" | "Query")
+    let installation = key.starts_with("TEAM#") && key.ends_with(" INSTALLATION");
+    let subscription = key.starts_with("SUBSCRIPTION#") && key.ends_with(" SUBSCRIPTION");
+    (installation || subscription) && matches!(call.operation.as_str(), "GetItem" | "Query")
 }
 
 async fn everything_of_theirs(world: &World) -> Vec<Theirs> {
@@ -397,5 +400,8 @@ async fn who_names_what_is_not_theirs_gets_nothing_and_moves_nothing() {
         let card = message.card.as_ref().map(Value::to_string).unwrap_or_default();
         assert!(!card.contains(MARK), "{card}");
     }
-    println!("{COUNT} requests of {} kinds: {statuses:?}; looked {looked} times whose a team is", wishes.len());
+    println!(
+        "{COUNT} requests of {} kinds: {statuses:?}; looked {looked} times whose a team or subscription is",
+        wishes.len()
+    );
 }

@@ -1,7 +1,7 @@
 //! Webhooks that PagerDuty did not sign: each is refused, and nothing is written or woken for any.
 //!
-//! A request that names a subscription of ours and carries a well-formed signature that does not fit is answered 503: the secret in our
-//! table may be the one that is wrong, and PagerDuty drops what it hears a 4xx for. Everything else is a stranger's, and gets a 4xx.
+//! A request that names a subscription of ours is answered 503, whatever else is wrong with it: the secret in our table may be the one that
+//! is wrong, and PagerDuty drops what it hears a 4xx for. Everything else is a stranger's, and gets a 4xx.
 
 use std::collections::BTreeMap;
 
