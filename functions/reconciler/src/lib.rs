@@ -16,11 +16,12 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
+use domain::healing::{Ended, Healing, Part};
 use domain::ids::{AccountId, ChannelId, ServiceId};
 use domain::round::Round;
 use incidents::Connected;
 use jiff::{SignedDuration, Timestamp};
-use runtime::{App, BotError, Lock, Metric};
+use runtime::{App, Lock, Metric};
 use setup::SetupError;
 use store::LockKey;
 use tokio::time::Instant;
@@ -56,55 +57,97 @@ impl<E: Into<SetupError>> From<E> for ReconcileError {
     }
 }
 
-/// One run. `left` is the time until Lambda ends the invocation. What could not be looked at will be, by a later run.
+/// One run. `left` is the time until Lambda ends the invocation. What could not be looked at will be, by a later run: what has failed
+/// is tried again by the next one, also if that is a short one.
 pub async fn run(app: &App, extent: Extent, left: Duration) -> Result<(), ReconcileError> {
     let began = Instant::now();
     let woken = Box::pin(unfinished::wake(app, left.min(WAKING))).await;
     if let Err(error) = &woken {
         tracing::error!(error = runtime::chain(error), "not every channel was looked at");
     }
-    match extent {
-        Extent::Short => woken,
-        Extent::Full => Box::pin(full(app, left.saturating_sub(began.elapsed()))).await.and(woken),
-    }
+    let mut healing = app.store.healing(&app.config.pagerduty_client_id).await.unwrap_or_default();
+    let owes = OF_FULL_ROUNDS.into_iter().any(|part| healing.of(part).failing_since.is_some());
+    let (healed, ends) = if extent == Extent::Full || owes {
+        Box::pin(full(app, left.saturating_sub(began.elapsed()))).await
+    } else {
+        (Ok(()), Vec::new())
+    };
+    let channels = (Part::Channels, if woken.is_ok() { Ended::Well } else { Ended::Failed });
+    Box::pin(tell(app, &mut healing, ends.into_iter().chain([channels]))).await;
+    healed.and(woken)
 }
 
-async fn full(app: &App, left: Duration) -> Result<(), ReconcileError> {
+/// What full rounds do besides.
+const OF_FULL_ROUNDS: [Part; 2] = [Part::Incidents, Part::BotToken];
+
+/// Notes how the parts have ended, and adds it to the metrics.
+async fn tell(app: &App, healing: &mut Healing, ends: impl Iterator<Item = (Part, Ended)>) {
+    let now = app.clock.now();
+    let mut all = Ended::Well;
+    for (part, ended) in ends {
+        if ended > Ended::Partly {
+            tracing::warn!(part = part.name(), ended = ?ended, "a part is not done");
+        }
+        healing.note(part, ended, now);
+        all = all.max(ended);
+    }
+    if let Err(error) = app.store.put_healing(&app.config.pagerduty_client_id, healing).await {
+        tracing::error!(error = runtime::chain(&error), "how the run has ended is not noted");
+        all = Ended::Failed;
+    }
+    let figures = [
+        Metric::ReconcilerRuns.times((all == Ended::Well).into()),
+        Metric::ReconcilerPartial.times((all == Ended::Partly).into()),
+        Metric::ReconcilerSkipped.times((all == Ended::Skipped).into()),
+        Metric::ReconcilerFailures.times((all == Ended::Failed).into()),
+        (Metric::NotHealing, healing.longest(now).as_secs_f64()),
+        Metric::ElementsSkipped.times(0),
+    ];
+    app.metrics.emit(&figures, now);
+}
+
+async fn full(app: &App, left: Duration) -> (Result<(), ReconcileError>, Vec<(Part, Ended)>) {
     let started = app.clock.now();
     let work = SignedDuration::try_from(left.saturating_sub(RESERVE)).unwrap_or_default();
+    let mut ends = Vec::new();
     // Behind a pointer, or the compiler loses itself in the depth of its type.
     let run: Pin<Box<dyn Future<Output = Result<(), ReconcileError>> + Send + '_>> =
-        Box::pin(locked(app, started.checked_add(work).unwrap_or(Timestamp::MAX)));
+        Box::pin(locked(app, started.checked_add(work).unwrap_or(Timestamp::MAX), &mut ends));
     let done = run.await;
-    let figures =
-        [Metric::ReconcilerRuns.times(done.is_ok().into()), Metric::ReconcilerFailures.times(done.is_err().into())];
-    app.metrics.emit(&figures, app.clock.now());
     if let Err(error) = &done {
         tracing::error!(error = runtime::chain(error), "reconciler");
+        ends.push((Part::Incidents, Ended::Failed));
     }
-    done
+    (done, ends)
 }
 
-async fn locked(app: &App, deadline: Timestamp) -> Result<(), ReconcileError> {
+async fn locked(app: &App, deadline: Timestamp, ends: &mut Vec<(Part, Ended)>) -> Result<(), ReconcileError> {
     let Some(account) = app.store.known_account_of_app(&app.config.pagerduty_client_id).await? else {
         tracing::info!("nobody has authorized anything yet");
         return Ok(());
     };
     let Some(lock) = Lock::take(app, LockKey::Reconciler(account.clone()), LOCK).await? else {
         tracing::warn!("another run is going on");
+        ends.push((Part::Incidents, Ended::Skipped));
         return Ok(());
     };
-    check_bot_token(app).await;
+    ends.push((Part::BotToken, check_bot_token(app).await));
     let done = Box::pin(reconcile(app, &account, deadline)).await;
     lock.release(app).await;
-    done
+    done?;
+    ends.push((Part::Incidents, Ended::Well));
+    Ok(())
 }
 
 /// Whether Entra gives the bot a token is found out here, and not only when the next incident comes.
-async fn check_bot_token(app: &App) {
-    if let Err(BotError::Teams(error)) = app.bot().check().await {
-        tracing::error!(error = runtime::chain(&error), "the bot gets no token");
-        app.metrics.count(Metric::AppTokenFailures, app.clock.now());
+async fn check_bot_token(app: &App) -> Ended {
+    match app.bot().check().await {
+        Ok(()) => Ended::Well,
+        Err(error) => {
+            tracing::error!(error = runtime::chain(&error), "the bot gets no token");
+            app.metrics.count(Metric::AppTokenFailures, app.clock.now());
+            Ended::Failed
+        }
     }
 }
 
