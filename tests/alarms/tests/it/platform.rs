@@ -98,7 +98,7 @@ struct Process {
 #[derive(Debug)]
 pub(crate) struct Platform {
     pub(crate) inside: Inside,
-    pub(crate) sqs: AwsClients,
+    pub(crate) clients: AwsClients,
     limits: BTreeMap<Function, Duration>,
     processes: Mutex<BTreeMap<Function, Process>>,
     samples: Arc<Mutex<Samples>>,
@@ -108,10 +108,10 @@ pub(crate) struct Platform {
 impl Platform {
     pub(crate) fn new(inside: Inside, template: &Template) -> Self {
         let limits = Function::ALL.map(|function| (function, template.timeout(function.name()).unwrap()));
-        let sqs = AwsClients::over(&inside.app.config.aws, aws::http_client(inside.aws.router()));
+        let clients = AwsClients::over(&inside.app.config.aws, aws::http_client(inside.aws.router()));
         Self {
             inside,
-            sqs,
+            clients,
             limits: limits.into(),
             processes: Mutex::default(),
             samples: Arc::default(),

@@ -99,6 +99,27 @@ impl Stack {
         sleep(Duration::try_from(at.duration_since(self.now())).unwrap_or_default()).await;
     }
 
+    /// How many messages nobody could read, or survived.
+    pub(crate) fn dead_letters(&self) -> usize {
+        self.inside().aws.depth(DEAD_LETTERS.0).map_or(0, |depth| depth.visible)
+    }
+
+    /// Somebody has looked at them, and deletes them.
+    pub(crate) async fn take_dead_letters(&self) {
+        let sqs = &self.platform.clients.sqs;
+        let url = self.inside().app.config.queue_url.replace("pagerbridge.fifo", DEAD_LETTERS.0);
+        while self.dead_letters() > 0 {
+            for message in sqs.receive_message().queue_url(&url).send().await.unwrap().messages() {
+                sqs.delete_message()
+                    .queue_url(&url)
+                    .receipt_handle(message.receipt_handle().unwrap())
+                    .send()
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+
     pub(crate) fn ringing(&self) -> Vec<String> {
         self.watch.lock().unwrap().ringing().map(str::to_owned).collect()
     }

@@ -1,7 +1,11 @@
 //! Faults of what we run on: Lambda, the table, the queue, secrets, schedules.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::{Trial, USUAL};
-use crate::platform::{Function, Used};
+use crate::platform::{Function, Used, Wrong};
 
 async fn refused(function: Function, used: Used, alarm: &str) {
     let trial = Box::pin(Trial::new()).await;
@@ -34,4 +38,90 @@ async fn nothing_can_reach_the_queue() {
     let effect = trial.stack.now();
     trial.stack.inside().aws.refuse_sqs(true);
     trial.rings("WebhooksFailedAlarm", effect, USUAL, async |stack| stack.inside().aws.refuse_sqs(false)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn webhook_ingest_may_not_read_its_secret() {
+    let trial = Box::pin(Trial::new()).await;
+    let effect = trial.stack.now();
+    trial.stack.wrong(|wrong| _ = wrong.refused.insert((Function::Webhook, Used::Secret)));
+    // What it knows already it keeps; the next process knows nothing.
+    trial.stack.platform.end_processes();
+    trial.rings("WebhooksFailedAlarm", effect, USUAL, async |stack| stack.wrong(|wrong| wrong.refused.clear())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reconciler_may_not_read_its_secret() {
+    let trial = Box::pin(Trial::new()).await;
+    trial.stack.wrong(|wrong| _ = wrong.refused.insert((Function::Reconciler, Used::Secret)));
+    trial.stack.platform.end_processes();
+    // Its next run is at once.
+    let effect = trial.next_run();
+    trial.rings("AppTokenAlarm", effect, USUAL, async |stack| stack.wrong(|wrong| wrong.refused.clear())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reconciler_cannot_reach_the_table() {
+    let trial = Box::pin(Trial::new()).await;
+    trial.stack.wrong(|wrong| _ = wrong.refused.insert((Function::Reconciler, Used::Table)));
+    let effect = trial.next_run();
+    trial.rings("NotHealingAlarm", effect, USUAL, async |stack| stack.wrong(|wrong| wrong.refused.clear())).await;
+}
+
+async fn wrong(alarm: &str, change: impl FnOnce(&mut Wrong)) {
+    let trial = Box::pin(Trial::new()).await;
+    let effect = trial.stack.now();
+    trial.stack.wrong(change);
+    trial.rings(alarm, effect, USUAL, async |stack| stack.wrong(|wrong| *wrong = Wrong::default())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn webhook_ingest_crashes() {
+    wrong("FunctionErrorsAlarm", |wrong| _ = wrong.crashing.insert(Function::Webhook)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sender_crashes() {
+    wrong("FunctionErrorsAlarm", |wrong| _ = wrong.crashing.insert(Function::Sender)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn webhook_ingest_is_throttled() {
+    wrong("FunctionThrottlesAlarm", |wrong| _ = wrong.throttled.insert(Function::Webhook)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_function_is_throttled() {
+    wrong("FunctionThrottlesAlarm", |wrong| wrong.throttled.extend(Function::ALL)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reconciler_crashes() {
+    let trial = Box::pin(Trial::new()).await;
+    trial.stack.wrong(|wrong| _ = wrong.crashing.insert(Function::Reconciler));
+    let effect = trial.next_run();
+    trial.rings("FunctionErrorsAlarm", effect, USUAL, async |stack| stack.wrong(|wrong| wrong.crashing.clear())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reconcilers_schedule_is_off() {
+    let trial = Box::pin(Trial::new()).await;
+    trial.stack.wrong(|wrong| wrong.is_unscheduled = true);
+    let effect = trial.next_run();
+    trial
+        .rings("ReconcilerSilentAlarm", effect, USUAL, async |stack| stack.wrong(|wrong| wrong.is_unscheduled = false))
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_no_sender_can_read_is_given_up() {
+    let trial = Box::pin(Trial::new()).await;
+    let queue = trial.stack.inside().app.config.queue_url.clone();
+    let message = trial.stack.platform.clients.sqs.send_message().queue_url(&queue).message_body("not ours");
+    message.message_group_id("g").message_deduplication_id("d").send().await.unwrap();
+    while trial.stack.dead_letters() == 0 {
+        sleep(Duration::from_secs(1)).await;
+    }
+    let effect = trial.stack.now();
+    trial.rings("DeadLettersAlarm", effect, USUAL, async |stack| stack.take_dead_letters().await).await;
 }
