@@ -83,6 +83,8 @@ pub enum Metric {
     NotHealing,
     /// A single incident, service or the like that the reconciler could not bring up to date and went past.
     ElementsSkipped,
+    /// `/health` was answered 503, whatever is wrong.
+    HealthChecksFailed,
     /// A webhook subscription was found disabled.
     SubscriptionsDisabled,
     /// A webhook subscription was switched on again, or made anew.
@@ -130,6 +132,7 @@ impl Metric {
             Self::NotHealing => "NotHealing",
             Self::ElementsSkipped => "ElementsSkipped",
             Self::ReconcilerFailures => "ReconcilerFailures",
+            Self::HealthChecksFailed => "HealthChecksFailed",
             Self::SubscriptionsDisabled => "SubscriptionsDisabled",
             Self::SubscriptionsReenabled => "SubscriptionsReenabled",
             Self::SubscriptionsRemoved => "SubscriptionsRemoved",

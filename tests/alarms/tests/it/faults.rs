@@ -6,10 +6,15 @@ mod teams;
 
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::extract::Request;
 use jiff::{SignedDuration, Timestamp};
+use runtime::Metric;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tower_service::Service as _;
 
+use crate::platform::Function;
 use crate::stack::{Lateness, Place, Stack};
 
 /// How soon an alarm has to ring.
@@ -20,6 +25,9 @@ const BEGINNING: Duration = Duration::from_secs(290);
 
 /// How long a fault lasts if nothing is said of it.
 const USUAL: Duration = Duration::from_secs(5 * 60);
+
+/// For how long a fault lasts that makes cards late: after five minutes they are, and that has an alarm of its own.
+const SHORT: Duration = Duration::from_secs(3 * 60);
 
 /// For how long it is looked on after a fault: whether it was the last one.
 const AFTERWARDS: Duration = Duration::from_secs(3 * 60);
@@ -54,6 +62,15 @@ impl Trial {
                 sleep(TRAFFIC).await;
             }
         });
+        let (door, health) = (stack.platform.door(), stack.inside().app.config.public("/health"));
+        traffic.spawn(async move {
+            // A monitor.
+            loop {
+                let request = Request::get(&health).body(Body::empty()).unwrap();
+                let _status = door.clone().call(request).await;
+                sleep(3 * TRAFFIC).await;
+            }
+        });
         stack.until(BEGINNING).await;
         assert_eq!(stack.rung(), [], "before the fault");
         Self { stack, place, _traffic: traffic }
@@ -65,8 +82,28 @@ impl Trial {
         now.checked_add(SignedDuration::from_secs((65 - now.as_second() % 60) % 60)).unwrap()
     }
 
+    /// When a function first told this figure.
+    async fn first(&self, function: Function, metric: Metric) -> Timestamp {
+        while self.stack.counted(function, metric) == 0.0 {
+            sleep(Duration::from_secs(1)).await;
+        }
+        self.stack.now()
+    }
+
     /// The fault is there since `effect` and for a while. Then `end` ends it.
     async fn rings(self, alarm: &str, effect: Timestamp, lasts: Duration, end: impl AsyncFnOnce(&Stack)) {
+        self.rings_and_later(alarm, "", effect, lasts, end).await;
+    }
+
+    /// The same where the fault has a second effect some minutes later, which has an alarm of its own.
+    async fn rings_and_later(
+        self,
+        alarm: &str,
+        second: &str,
+        effect: Timestamp,
+        lasts: Duration,
+        end: impl AsyncFnOnce(&Stack),
+    ) {
         assert!(Stack::alarms().iter().any(|known| known == alarm), "{alarm} is none of the template's");
         sleep(lasts).await;
         end(&self.stack).await;
@@ -83,7 +120,9 @@ impl Trial {
         };
         let after = first.duration_since(effect);
         assert!(after > SignedDuration::ZERO && after <= SOON, "{alarm} rings {after:#} after the first effect");
-        let others: Vec<&(Timestamp, String)> = rung.iter().filter(|(_, name)| name != alarm).collect();
+        let is_second = |at: &Timestamp, name: &str| name == second && at.duration_since(effect) > 2 * SOON;
+        let others: Vec<&(Timestamp, String)> =
+            rung.iter().filter(|(at, name)| name != alarm && !is_second(at, name)).collect();
         assert!(others.is_empty(), "{others:?} ring as well");
         assert!(silent.is_ok(), "{:?} rings long after the fault", self.stack.ringing());
         println!("| {alarm} | {} s |", after.as_secs());

@@ -115,7 +115,7 @@ impl Stack {
         let mut browser = Browser::default();
         let start = self.inside().app.config.public("/oauth/start?for=admin");
         browser.log_in(self, &start, &admin.pagerduty).await;
-        browser.get(self, &self.inside().app.config.public("/admin/api/v1/connections")).await
+        browser.get(self, &self.inside().app.config.public("/admin/api/v1/teams")).await
     }
 
     /// A click on the newest card of a channel that offers it.

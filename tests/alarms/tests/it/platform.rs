@@ -136,6 +136,11 @@ impl Platform {
         self.processes.lock().unwrap().clear();
     }
 
+    /// After which time Lambda ends a function.
+    pub(crate) fn limit(&self, function: Function) -> Duration {
+        self.limits[&function]
+    }
+
     fn process(&self, function: Function) -> Process {
         self.processes.lock().unwrap().entry(function).or_insert_with(|| self.start(function)).clone()
     }
@@ -185,7 +190,7 @@ impl Platform {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let (began, limit) = (self.now(), self.limits[&function]);
+        let (began, limit) = (self.now(), self.limit(function));
         if self.wrong().throttled.contains(&function) {
             self.lambda("Throttles", function, began);
             return None;

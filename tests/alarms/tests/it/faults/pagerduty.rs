@@ -111,7 +111,7 @@ async fn several_peoples_tokens_cannot_be_renewed() {
     for person in &people {
         trial.stack.inside().pagerduty.expire_access_tokens(&person.pagerduty);
     }
-    trial.stack.inside().pagerduty.fail_next_token(people.len() * 5, &Fault::Status(400));
+    trial.stack.inside().pagerduty.fail_next_token(people.len(), &Fault::Status(400));
     for person in &people {
         trial.stack.click(person, &card, "acknowledge").await;
     }

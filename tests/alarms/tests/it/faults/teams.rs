@@ -1,12 +1,11 @@
 //! Teams' faults, and those of what we have there.
 
-use std::time::Duration;
-
 use jiff::SignedDuration;
+use runtime::Metric;
 use simulators::teams::Fault;
-use tokio::time::sleep;
 
-use super::{Trial, USUAL};
+use super::{SHORT, Trial, USUAL};
+use crate::platform::Function;
 use crate::stack::Stack;
 
 /// More than any test asks for.
@@ -25,8 +24,8 @@ async fn entra_gives_the_bot_no_token() {
     let teams = &trial.stack.inside().teams;
     teams.revoke_tokens();
     teams.fail_next_token(ALWAYS, &Fault::status(401, "invalid_client"));
-    let effect = trial.stack.now();
-    trial.rings("AppTokenAlarm", effect, USUAL, async |stack| is_back(stack)).await;
+    let effect = trial.first(Function::Sender, Metric::AppTokenFailures).await;
+    trial.rings("AppTokenAlarm", effect, SHORT, async |stack| is_back(stack)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,6 +47,8 @@ async fn a_card_is_refused_for_good() {
 async fn a_channel_is_deleted() {
     let trial = Box::pin(Trial::new()).await;
     let channel = trial.place.channel.clone();
+    let person = trial.stack.add_person("Ada", "user");
+    trial.stack.inside().teams.add_member(&trial.stack.team, &person.teams).await.unwrap();
     trial.stack.inside().teams.drop_channel(&channel);
     let effect = trial.stack.now();
     trial
