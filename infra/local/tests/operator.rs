@@ -5,6 +5,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use domain::healing::{Ended, Healing, Part};
 use domain::ids::{AccountId, ServiceId};
 use jiff::SignedDuration;
 use local::operator::{AwsCli, Finding, Stack, State, examine, redrive, reseal};

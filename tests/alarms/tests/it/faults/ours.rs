@@ -107,9 +107,7 @@ async fn the_reconciler_crashes() {
     let trial = Box::pin(Trial::new()).await;
     trial.stack.wrong(|wrong| _ = wrong.crashing.insert(Function::Reconciler));
     let effect = trial.next_run();
-    trial
-        .rings("FunctionErrorsAlarm", effect, USUAL, async |stack| stack.wrong(|wrong| wrong.crashing.clear()))
-        .await;
+    trial.rings("FunctionErrorsAlarm", effect, USUAL, async |stack| stack.wrong(|wrong| wrong.crashing.clear())).await;
 }
 
 #[tokio::test(start_paused = true)]
