@@ -168,7 +168,10 @@ async fn the_doctor_says_which_part_does_not_heal_and_since_when() {
     healing.note(Part::News, Ended::Well, ago(6));
     let at = |minutes| ago(minutes).strftime("%Y-%m-%d %H:%M UTC").to_string();
     let [silent] = &seen(&healing).await[..] else { panic!("one finding") };
-    assert!(silent.contains(&format!("has not run since {}", at(6))) && silent.contains("ReconcilerSilentAlarm"), "{silent}");
+    assert!(
+        silent.contains(&format!("has not run since {}", at(6))) && silent.contains("ReconcilerSilentAlarm"),
+        "{silent}"
+    );
 
     for minutes in [4, 3, 1] {
         healing.note(Part::Incidents, Ended::Failed, ago(minutes));
@@ -178,7 +181,10 @@ async fn the_doctor_says_which_part_does_not_heal_and_since_when() {
     let [incidents, token] = &seen(&healing).await[..] else { panic!("two findings") };
     let expected = format!("Open incidents have not been compared with PagerDuty since {}", at(4));
     assert!(incidents.contains(&expected) && incidents.contains("where part is incidents"), "{incidents}");
-    assert!(token.contains("Entra has not given the bot a token") && token.contains("see 'bot token' above"), "{token}");
+    assert!(
+        token.contains("Entra has not given the bot a token") && token.contains("see 'bot token' above"),
+        "{token}"
+    );
 
     for part in [Part::Incidents, Part::BotToken] {
         healing.note(part, Ended::Well, now);

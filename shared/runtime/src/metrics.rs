@@ -268,7 +268,8 @@ mod tests {
     fn every_clone_writes_to_whoever_reads() {
         let read = Arc::<Mutex<Vec<Value>>>::default();
         let reader = Arc::clone(&read);
-        let metrics = Metrics::read_by("stack-sender".to_owned(), move |line| reader.lock().unwrap().push(line.clone()));
+        let metrics =
+            Metrics::read_by("stack-sender".to_owned(), move |line| reader.lock().unwrap().push(line.clone()));
         metrics.clone().count(Metric::CardsPosted, Timestamp::UNIX_EPOCH);
         metrics.count(Metric::CardsPosted, Timestamp::UNIX_EPOCH);
         let expected = line("stack-sender", &[(Metric::CardsPosted, 1.0)], Timestamp::UNIX_EPOCH);

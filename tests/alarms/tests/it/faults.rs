@@ -128,3 +128,11 @@ impl Trial {
         println!("| {alarm} | {} s |", after.as_secs());
     }
 }
+
+#[test]
+fn each_alarm_of_the_template_is_meant_for_a_fault() {
+    let faults = [include_str!("faults/ours.rs"), include_str!("faults/pagerduty.rs"), include_str!("faults/teams.rs")];
+    let is_made = |alarm: &String| faults.iter().any(|file| file.contains(&format!("\"{alarm}\"")));
+    let without: Vec<String> = Stack::alarms().into_iter().filter(|alarm| !is_made(alarm)).collect();
+    assert!(without.is_empty(), "no test rings {without:?}");
+}

@@ -79,7 +79,10 @@ async fn admins_are_told_which_part_does_not_heal_and_since_when() {
             "undone": null, "undone_since": null,
         },
     ]);
-    assert_eq!((&told["reconciler"], &told["silent_since"], &told["healing"]), (&json!("failing"), &json!(null), &expected));
+    assert_eq!(
+        (&told["reconciler"], &told["silent_since"], &told["healing"]),
+        (&json!("failing"), &json!(null), &expected)
+    );
 
     note(&mut healing, &[(incidents, Ended::Well)]).await;
     world.tick(KEPT);
