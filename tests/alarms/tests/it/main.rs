@@ -10,6 +10,7 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![expect(clippy::print_stdout, reason = "a test prints what it has measured")]
 
 mod faults;
 mod people;

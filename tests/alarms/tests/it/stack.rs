@@ -35,7 +35,7 @@ const DELAYS: Delays = Delays {
     teams: Duration::from_millis(400),
 };
 
-/// How late a schedule may be: EventBridge promises no second.
+/// How late a schedule may be: AWS promises no second.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Lateness {
     /// Always the same.

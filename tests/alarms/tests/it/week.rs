@@ -43,7 +43,7 @@ impl Week {
         let place = &self.places[usize::try_from(minute % 2).unwrap()];
         let pagerduty = &self.stack.inside().pagerduty;
         let title = format!("Disk {}-{minute}", self.hour);
-        let incident = pagerduty.trigger(&place.service, &title, if minute == 7 { "high" } else { "low" });
+        pagerduty.trigger(&place.service, &title, if minute == 7 { "high" } else { "low" });
         sleep(MINUTE).await;
         let person = &self.people[usize::try_from((self.hour + minute) % 2).unwrap()];
         let card = self.stack.card_of(&place.channel, &title).unwrap_or_else(|| panic!("no card of {title}"));
