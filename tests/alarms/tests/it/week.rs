@@ -119,7 +119,8 @@ impl Week {
         assert_eq!(self.stack.rung(), [], "nothing rings");
         // It has been a week with something in it.
         assert!(self.stack.counted(Function::Sender, Metric::CardsPosted) >= incidents);
-        assert_eq!(self.stack.counted(Function::Bot, Metric::ActionsTaken), 2.0 * incidents);
+        // A click that meets a mishap of PagerDuty is told to its person, who would click again.
+        assert!(self.stack.counted(Function::Bot, Metric::ActionsTaken) >= 0.98 * 2.0 * incidents);
         let minutes = SignedDuration::from_hours(i64::try_from(hours).unwrap()).as_mins();
         let runs = self.stack.counted(Function::Reconciler, Metric::ReconcilerRuns);
         assert!(runs > 0.95 * f64::from(i32::try_from(minutes).unwrap()), "{runs} runs in {minutes} minutes");
