@@ -5,6 +5,7 @@ import { auditLog } from "./audit.js";
 import { deliveriesList } from "./deliveries.js";
 import { closeAll } from "./dialog.js";
 import { el, isWebAddress, put } from "./dom.js";
+import { healthNotice } from "./health.js";
 import { teamsList } from "./teams.js";
 
 const TOAST_MS = 10_000;
@@ -27,6 +28,7 @@ const server = api({
 });
 const audit = auditLog({ api: server });
 const deliveries = deliveriesList({ api: server, mayReplay: () => REPLAYING.includes(role), changed: () => audit.load({ quietly: true }) });
+const health = healthNotice({ api: server, box: find("health") });
 const teams = teamsList({ api: server, toast, changed: () => audit.load({ quietly: true }) });
 
 find("log-out").addEventListener("click", logOut);
@@ -35,6 +37,7 @@ start();
 
 async function start() {
   view("loading");
+  health.forget();
   teams.forget();
   deliveries.forget();
   audit.forget();
@@ -46,6 +49,7 @@ async function start() {
     return;
   }
   view("content");
+  health.load();
   teams.load();
   deliveries.load();
   audit.load();
@@ -69,6 +73,7 @@ function greet({ user, account }) {
 
 function logIn(why) {
   closeAll();
+  health.forget();
   teams.forget();
   deliveries.forget();
   audit.forget();

@@ -18,6 +18,7 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ("deliveries.js", SCRIPT, include_str!("../page/deliveries.js")),
     ("dialog.js", SCRIPT, include_str!("../page/dialog.js")),
     ("dom.js", SCRIPT, include_str!("../page/dom.js")),
+    ("health.js", SCRIPT, include_str!("../page/health.js")),
     ("icon.svg", IMAGE, include_str!("../page/icon.svg")),
     ("page.css", STYLE, include_str!("../page/page.css")),
     ("page.js", SCRIPT, include_str!("../page/page.js")),

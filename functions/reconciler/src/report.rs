@@ -22,6 +22,14 @@ impl Report {
         self.parts.iter().map(|(_, ended)| *ended).max().unwrap_or(Ended::Well)
     }
 
+    /// Which parts could not be done, for whoever runs it by hand; `None`: all could.
+    #[must_use]
+    pub fn failed(&self) -> Option<String> {
+        let failed = self.parts.iter().filter(|(_, ended)| *ended == Ended::Failed);
+        let failed: Vec<&str> = failed.map(|(part, _)| part.name()).collect();
+        (!failed.is_empty()).then(|| format!("not done: {}", failed.join(", ")))
+    }
+
     /// Notes how a part ended, and keeps what it has brought.
     pub(crate) fn note<T>(&mut self, part: Part, result: Result<(Ended, T), ReconcileError>) -> Option<T> {
         let (ended, brought) = match result {

@@ -5,7 +5,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use domain::healing::Ended;
+use domain::healing::{Ended, Healing, Part};
 use domain::ids::{AccountId, ServiceId};
 use jiff::SignedDuration;
 use local::operator::{AwsCli, Finding, Stack, State, examine, redrive, reseal};
@@ -150,6 +150,47 @@ async fn the_doctor_finds_each_thing_that_is_wrong_and_says_what_to_do() {
     pagerduty.fail_next_token(1, &simulators::pagerduty::Fault::Status(401));
     assert_eq!(wrong(&look(&aws).await), ["PagerDuty app"]);
     assert_eq!(wrong(&look(&aws).await), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn the_doctor_says_which_part_does_not_heal_and_since_when() {
+    let (stack, _folder, aws) = started().await;
+    let (app, now) = (&stack.app, Clock::System.now());
+    let ago = |minutes| now.checked_sub(SignedDuration::from_mins(minutes)).unwrap();
+    let seen = async |healing: &Healing| {
+        app.store.put_healing(&app.config.pagerduty_client_id, healing).await.unwrap();
+        let mut deployed = Stack::find(&aws, "acme").await.unwrap();
+        deployed.app.clock = Clock::manual(now);
+        let found = Box::pin(examine(&deployed)).await;
+        found.iter().filter(|finding| finding.what == "reconciler").map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let mut healing = Healing::default();
+    healing.note(Part::News, Ended::Well, ago(6));
+    let at = |minutes| ago(minutes).strftime("%Y-%m-%d %H:%M UTC").to_string();
+    let [silent] = &seen(&healing).await[..] else { panic!("one finding") };
+    assert!(
+        silent.contains(&format!("has not run since {}", at(6))) && silent.contains("ReconcilerSilentAlarm"),
+        "{silent}"
+    );
+
+    for minutes in [4, 3, 1] {
+        healing.note(Part::Incidents, Ended::Failed, ago(minutes));
+        healing.note(Part::BotToken, Ended::Failed, ago(minutes));
+        healing.note(Part::News, Ended::Well, ago(minutes));
+    }
+    let [incidents, token] = &seen(&healing).await[..] else { panic!("two findings") };
+    let expected = format!("Open incidents have not been compared with PagerDuty since {}", at(4));
+    assert!(incidents.contains(&expected) && incidents.contains("where part is incidents"), "{incidents}");
+    assert!(
+        token.contains("Entra has not given the bot a token") && token.contains("see 'bot token' above"),
+        "{token}"
+    );
+
+    for part in [Part::Incidents, Part::BotToken] {
+        healing.note(part, Ended::Well, now);
+    }
+    let [fine] = &seen(&healing).await[..] else { panic!("one finding") };
+    assert!(fine.starts_with("ok") && fine.contains("every part of it heals"), "{fine}");
 }
 
 #[tokio::test]

@@ -62,6 +62,24 @@ impl Part {
     }
 }
 
+impl Part {
+    /// For people: what has not been done, without the dot. They go on with since when.
+    #[must_use]
+    pub fn undone(self) -> &'static str {
+        match self {
+            Self::Account => "It has not been found out to which PagerDuty account this belongs",
+            Self::Channels => "Channels in which something is unfinished have not been looked at",
+            Self::Subscriptions => "It has not been checked that PagerDuty delivers webhooks",
+            Self::Incidents => "Open incidents have not been compared with PagerDuty",
+            Self::Missed => "Incidents that are open here have not been looked for in PagerDuty",
+            Self::News => "PagerDuty's log has not been read for what webhooks have not told",
+            Self::Kept => "Webhooks that could not be read have not been read again",
+            Self::Teams => "Teams that have left, and services that are gone, have not been looked for",
+            Self::BotToken => "Entra has not given the bot a token",
+        }
+    }
+}
+
 /// How a run, or a part of it, ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ended {
@@ -103,7 +121,16 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(45);
 /// Every part is tried every five minutes at least: one of which nothing was heard for so long has got stuck.
 const SILENCE: SignedDuration = SignedDuration::from_mins(15);
 
+/// A run begins every minute, and may take one and a half.
+const QUIET: SignedDuration = SignedDuration::from_mins(5);
+
 impl Healing {
+    /// Since when no run has been alive. `None`: there was one lately, or none ever.
+    #[must_use]
+    pub fn silent_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.seen_at.filter(|at| now.duration_since(*at) > QUIET)
+    }
+
     /// Notes how a part's turn has ended.
     pub fn note(&mut self, part: Part, ended: Ended, now: Timestamp) {
         self.seen_at = self.seen_at.max(Some(now));
@@ -171,6 +198,15 @@ mod tests {
             let longest = expected.first().map(|(_, since)| at(asked_at).duration_since(*since)).unwrap_or_default();
             assert_eq!(healing.longest(at(asked_at)), longest, "{name}");
         }
+    }
+
+    #[test]
+    fn without_a_run_for_five_minutes_it_is_silent() {
+        let mut healing = Healing::default();
+        assert_eq!(healing.silent_since(at(1_000)), None, "it has never run");
+        healing.note(Part::News, Ended::Failed, at(60));
+        healing.note(Part::Teams, Ended::Skipped, at(0));
+        assert_eq!((healing.silent_since(at(360)), healing.silent_since(at(361))), (None, Some(at(60))));
     }
 
     #[test]

@@ -29,20 +29,16 @@ where
     .await
 }
 
-/// Serves a function that runs on a schedule, or is called by hand, with an input of type `I`. A failure is Lambda's to count.
-pub async fn serve_schedule<I, E, F, Fut>(flow: F) -> Result<(), LambdaError>
+/// Serves a function that runs on a schedule, or is called by hand, with an input of type `I`. What it answers is for whoever calls by
+/// hand: that something could not be done is told in figures and in the log. Lambda's errors are those of a function that ended.
+pub async fn serve_schedule<I, A, F, Fut>(flow: F) -> Result<(), LambdaError>
 where
     I: DeserializeOwned + Send + 'static,
-    E: std::error::Error + Send + Sync + 'static,
+    A: Serialize + Send,
     F: Fn(I, std::time::Duration) -> Fut,
-    Fut: Future<Output = Result<(), E>>,
+    Fut: Future<Output = A>,
 {
-    let flow = &flow;
-    lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<I>| async move {
-        let left = left(&event.context);
-        Ok::<(), LambdaError>(flow(event.payload, left).await?)
-    }))
-    .await
+    serve_sqs(flow).await
 }
 
 /// The time until Lambda ends the invocation.

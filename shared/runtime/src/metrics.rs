@@ -2,6 +2,7 @@
 //! counting costs no call and fails nothing ("Embedded metric format", Amazon CloudWatch User Guide).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -82,6 +83,8 @@ pub enum Metric {
     NotHealing,
     /// A single incident, service or the like that the reconciler could not bring up to date and went past.
     ElementsSkipped,
+    /// `/health` was answered 503, whatever is wrong.
+    HealthChecksFailed,
     /// A webhook subscription was found disabled.
     SubscriptionsDisabled,
     /// A webhook subscription was switched on again, or made anew.
@@ -129,6 +132,7 @@ impl Metric {
             Self::NotHealing => "NotHealing",
             Self::ElementsSkipped => "ElementsSkipped",
             Self::ReconcilerFailures => "ReconcilerFailures",
+            Self::HealthChecksFailed => "HealthChecksFailed",
             Self::SubscriptionsDisabled => "SubscriptionsDisabled",
             Self::SubscriptionsReenabled => "SubscriptionsReenabled",
             Self::SubscriptionsRemoved => "SubscriptionsRemoved",
@@ -154,15 +158,40 @@ impl Metric {
 /// Writes metrics for CloudWatch where the process runs in Lambda, and keeps their sums for whoever asks.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
-    function: Option<String>,
+    written: Option<Written>,
     sums: Arc<Mutex<BTreeMap<Metric, f64>>>,
+}
+
+/// Under which name metrics are written, and where.
+#[derive(Clone)]
+struct Written {
+    function: String,
+    write: Arc<dyn Fn(&Value) + Send + Sync>,
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Written").field("function", &self.function).finish_non_exhaustive()
+    }
+}
+
+/// Where CloudWatch reads what a function prints.
+fn print(line: &Value) {
+    // Whoever reads the logs misses a line if standard output is closed; nothing else does.
+    let _not_written = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 impl Metrics {
     /// `function`: Lambda's name of this function; without one nothing is written.
     #[must_use]
     pub fn new(function: Option<String>) -> Self {
-        Self { function, sums: Arc::default() }
+        Self { written: function.map(|function| Written { function, write: Arc::new(print) }), sums: Arc::default() }
+    }
+
+    /// The same for a function whose lines somebody else than CloudWatch reads.
+    #[must_use]
+    pub fn read_by(function: String, write: impl Fn(&Value) + Send + Sync + 'static) -> Self {
+        Self { written: Some(Written { function, write: Arc::new(write) }), sums: Arc::default() }
     }
 
     /// Counts one.
@@ -180,9 +209,8 @@ impl Metrics {
             *sums.entry(*metric).or_default() += value;
         }
         drop(sums);
-        if let Some(function) = &self.function {
-            // Whoever reads the logs misses a line if standard output is closed; nothing else does.
-            let _not_written = writeln!(std::io::stdout().lock(), "{}", line(function, samples, now));
+        if let Some(Written { function, write }) = &self.written {
+            write(&line(function, samples, now));
         }
     }
 
@@ -234,6 +262,18 @@ mod tests {
             "WebhookToCard": 812.5,
         });
         assert_eq!(line("stack-sender", &samples, now), expected);
+    }
+
+    #[test]
+    fn every_clone_writes_to_whoever_reads() {
+        let read = Arc::<Mutex<Vec<Value>>>::default();
+        let reader = Arc::clone(&read);
+        let metrics =
+            Metrics::read_by("stack-sender".to_owned(), move |line| reader.lock().unwrap().push(line.clone()));
+        metrics.clone().count(Metric::CardsPosted, Timestamp::UNIX_EPOCH);
+        metrics.count(Metric::CardsPosted, Timestamp::UNIX_EPOCH);
+        let expected = line("stack-sender", &[(Metric::CardsPosted, 1.0)], Timestamp::UNIX_EPOCH);
+        assert_eq!(*read.lock().unwrap(), vec![expected; 2]);
     }
 
     #[test]

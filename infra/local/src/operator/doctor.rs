@@ -5,8 +5,9 @@ use std::fmt;
 
 use domain::channel::Unfinished;
 use domain::connection::{Connection, Health};
+use domain::healing::Part;
 use domain::ids::AccountId;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use pagerduty::rest::SubscriptionState;
 use reqwest::StatusCode;
 use reqwest::header::DATE;
@@ -97,7 +98,7 @@ pub async fn examine(stack: &Stack) -> Vec<Finding> {
             findings.extend(Box::pin(subscriptions(stack, &account)).await);
             findings.push(Box::pin(connections(app, &account)).await);
             findings.push(unfinished(app, &account).await);
-            findings.push(reconciler(app, &account).await);
+            findings.extend(reconciler(app).await);
         }
         Ok(None) => findings.push(unknown("authorization", "no PagerDuty admin has authorized a team yet")),
         Err(error) => findings.push(unknown("authorization", chain(&error))),
@@ -430,21 +431,48 @@ async fn unfinished(app: &App, account: &AccountId) -> Finding {
     fine(what, format!("{} things, and nothing that could be done is late", all.count))
 }
 
-async fn reconciler(app: &App, account: &AccountId) -> Finding {
+async fn reconciler(app: &App) -> Vec<Finding> {
     let what = "reconciler";
     let now = app.clock.now();
-    let round = match app.store.round(account).await {
-        Ok(Some(round)) => round,
-        Ok(None) => return wrong(what, "has never run", "check ReconcilerEnabled, and the reconciler's log"),
-        Err(error) => return unknown(what, chain(&error)),
+    let healing = match app.store.healing(&app.config.pagerduty_client_id).await {
+        Ok(healing) => healing,
+        Err(error) => return vec![unknown(what, chain(&error))],
     };
-    let age = now.duration_since(round.began_at);
-    if !round.is_overdue(now) {
-        return fine(what, format!("began its round {} min ago", age.as_mins()));
+    let Some(seen_at) = healing.seen_at else {
+        return vec![wrong(what, "has never run", "check ReconcilerEnabled, and the reconciler's log")];
+    };
+    if let Some(since) = healing.silent_since(now) {
+        let seen = format!("has not run since {}", minute(since));
+        let fix = "check ReconcilerEnabled, and the reconciler's log; see 'ReconcilerSilentAlarm' in operations.md";
+        return vec![wrong(what, seen, fix)];
     }
+    let broken: Vec<Finding> = healing.broken(now).map(|(part, since)| undone(part, since)).collect();
+    if broken.is_empty() {
+        return vec![fine(what, format!("ran at {}, and every part of it heals", minute(seen_at)))];
+    }
+    broken
+}
+
+/// A part of the reconciler that does not heal.
+fn undone(part: Part, since: Timestamp) -> Finding {
+    let first = match part {
+        Part::Account | Part::Kept => "see that the table answers",
+        Part::Channels => "see that the table and the queue answer",
+        Part::Subscriptions | Part::Incidents | Part::Missed | Part::News => {
+            "see 'PagerDuty app' above, and PagerDuty's status page"
+        }
+        Part::Teams => "see 'PagerDuty app' and 'bot token' above",
+        Part::BotToken => "see 'bot token' above",
+    };
+    let name = part.name();
     wrong(
-        what,
-        format!("has not completed a round for {} min", age.as_mins()),
-        "check ReconcilerEnabled, and the reconciler's log; see 'ReconcilerSilentAlarm' in operations.md",
+        "reconciler",
+        format!("{} since {}", part.undone(), minute(since)),
+        format!("{first}; the reconciler's log says why where part is {name}; see 'NotHealingAlarm' in operations.md"),
     )
+}
+
+/// A time as a person reads it.
+fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::healing::{Ended, Healing, Part};
 use jiff::SignedDuration;
 use local::Ports;
 use runtime::Metric;
@@ -25,7 +26,7 @@ async fn health_tells_strangers_one_word_and_admins_each_part() {
     assert_eq!(world.health().await, (200, ok.clone()));
     let every = json!({
         "status": "ok", "version": env!("CARGO_PKG_VERSION"), "table": "ok", "queue": "ok", "secret": "ok", "teams": "ok",
-        "pagerduty": "ok", "reconciler": "ok",
+        "pagerduty": "ok", "reconciler": "ok", "silent_since": null, "healing": [],
     });
     assert_eq!(page.get("/health").await, (200, every));
 
@@ -45,6 +46,51 @@ async fn health_tells_strangers_one_word_and_admins_each_part() {
     world.stack.aws.refuse_dynamodb(true);
     assert_eq!(world.health().await, (503, failing));
     world.stack.aws.refuse_dynamodb(false);
+    world.finish();
+}
+
+#[tokio::test]
+async fn admins_are_told_which_part_does_not_heal_and_since_when() {
+    let world = World::new().await;
+    let page = AdminPage::open(&world, "Ada Wong").await;
+    let (store, client_id) = (&world.stack.app.store, &world.stack.app.config.pagerduty_client_id);
+    let mut healing = Healing::default();
+    let note = async |healing: &mut Healing, ends: &[(Part, Ended)]| {
+        for (part, ended) in ends {
+            healing.note(*part, *ended, world.stack.app.clock.now());
+        }
+        store.put_healing(client_id, healing).await.unwrap();
+    };
+    let (incidents, news) = (Part::Incidents, Part::News);
+    note(&mut healing, &[(incidents, Ended::Failed), (news, Ended::Well)]).await;
+    assert_eq!(world.health().await.0, 200, "one failure may be the moment's");
+    world.tick(SignedDuration::from_secs(120));
+    note(&mut healing, &[(incidents, Ended::Failed), (news, Ended::Partly)]).await;
+    assert_eq!(world.health().await, (503, json!({ "status": "failing" })), "strangers are told no more");
+    assert_eq!(world.counted(Metric::HealthChecksFailed), 1.0, "which the alarm on the API's 5xx takes away");
+    let (_, told) = page.get("/health").await;
+    let expected = json!([
+        {
+            "name": "incidents", "status": "failing", "done_at": null, "failing_since": "2026-11-23T09:00:00Z",
+            "undone": "Open incidents have not been compared with PagerDuty", "undone_since": "2026-11-23T09:00:00Z",
+        },
+        {
+            "name": "news", "status": "ok", "done_at": "2026-11-23T09:02:00Z", "failing_since": null,
+            "undone": null, "undone_since": null,
+        },
+    ]);
+    assert_eq!(
+        (&told["reconciler"], &told["silent_since"], &told["healing"]),
+        (&json!("failing"), &json!(null), &expected)
+    );
+
+    note(&mut healing, &[(incidents, Ended::Well)]).await;
+    world.tick(KEPT);
+    assert_eq!(world.health().await.0, 200, "healed");
+    world.tick(SignedDuration::from_secs(5 * 60 - 4));
+    assert_eq!(world.health().await.0, 503);
+    let (_, told) = page.get("/health").await;
+    assert_eq!(told["silent_since"], "2026-11-23T09:02:00Z", "nothing runs any more");
     world.finish();
 }
 
