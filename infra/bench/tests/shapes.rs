@@ -75,3 +75,32 @@ async fn after_an_outage_nothing_that_is_over_is_posted() {
 async fn a_card_that_is_refused_for_ever_delays_nobody() {
     tenth_of("i-refused").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_trigger_and_a_disabled_subscription_take_less_than_90_seconds() {
+    for name in ["lost-trigger", "disabled"] {
+        within(name, SECOND * 90).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_rests_asks_twice_a_minute() {
+    tenth_of("idle").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn missed_resolves_are_true_within_fifteen_minutes() {
+    for name in ["missed-resolves", "missed-in-one"] {
+        within(name, SECOND * 900).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_day_of_disabled_subscriptions_every_card_is_true_within_two_minutes() {
+    within("a-day", SECOND * 120).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_of_open_incidents_of_many_services_are_all_known() {
+    part_of("many-open", 0.02).await;
+}

@@ -187,7 +187,8 @@ pub(super) fn rest_incident(value: &Value) -> Option<RestIncident> {
         updated_at: updated_at.unwrap_or(Timestamp::UNIX_EPOCH),
         status_changed: changed_at
             .filter(|_| snapshot.status != Status::Triggered)
-            .map(|at| (at, value.get("last_status_change_by").and_then(wire::actor))),
+            // Where an integration did it, PagerDuty names the service here, which did nothing; its event names the integration.
+            .map(|at| (at, value.get("last_status_change_by").and_then(wire::actor).filter(|by| by.user.is_some()))),
         snapshot,
     })
 }
