@@ -14,6 +14,8 @@ use pagerduty::webhook::{self, Received};
 use runtime::App;
 use store::{Kept, KeptPlace};
 
+use crate::rate::Rate;
+
 /// When one is looked at again that could not be finished. Meanwhile others have their turn.
 const AGAIN_IN: SignedDuration = SignedDuration::from_mins(5);
 
@@ -59,7 +61,14 @@ enum LookError {
 }
 
 /// Looks at the first page of those that are worth another look. One that cannot be finished keeps no other one from being looked at.
-pub(crate) async fn look_again(app: &App, account: &AccountId, deadline: Timestamp) -> Result<Looked, store::Error> {
+///
+/// Each may be asked for at PagerDuty.
+pub(crate) async fn look_again(
+    app: &App,
+    account: &AccountId,
+    deadline: Timestamp,
+    rate: &mut Rate,
+) -> Result<Looked, store::Error> {
     if let Err(error) = list_old_ones(app, account, deadline).await {
         tracing::warn!(error = runtime::chain(&error), "not all webhooks are listed that an earlier version has kept");
     }
@@ -72,7 +81,7 @@ pub(crate) async fn look_again(app: &App, account: &AccountId, deadline: Timesta
         settle(app, account, &place, Next::Leave, &reader).await;
     }
     for kept in page.found {
-        if app.clock.now() > deadline {
+        if app.clock.now() > deadline || !rate.take() {
             looked.more = true;
             break;
         }

@@ -12,6 +12,7 @@ mod account;
 mod details;
 mod input;
 mod kept;
+mod lists;
 mod missed;
 mod news;
 mod observed;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use domain::healing::{Ended, Healing, Part};
 use domain::ids::{AccountId, IncidentId, TeamId};
+use domain::news::Reading;
 use domain::round::Round;
 use incidents::Connected;
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +41,7 @@ use store::{LockKey, OpenIncident};
 use tokio::time::Instant;
 
 pub use crate::input::{Extent, Input};
-use crate::news::Log;
+use crate::news::{Caught, Log};
 use crate::open::Looked;
 use crate::plan::Plan;
 use crate::rate::Rate;
@@ -69,6 +71,9 @@ pub enum ReconcileError {
     /// A team belongs to an account, and the table does not say any more which account is PagerBridge's.
     #[error("team {team} belongs to an account, and the app's own account is not known")]
     NoAccount { team: TeamId },
+    /// Each failure is in the log.
+    #[error("not one of the incidents could be brought up to date")]
+    NothingObserved,
     /// Entra gives the bot no token.
     #[error("the bot gets no token")]
     BotToken(#[source] BotError),
@@ -85,7 +90,7 @@ impl ReconcileError {
     fn may_pass(&self) -> bool {
         match self {
             Self::Setup(error) => error.class().may_pass(),
-            Self::Slow => true,
+            Self::Slow | Self::NothingObserved => true,
             Self::NoAccount { .. } | Self::BotToken(_) => false,
         }
     }
@@ -97,6 +102,7 @@ struct Run<'a> {
     account: &'a AccountId,
     /// New work is begun until then.
     until: Timestamp,
+    began: Instant,
     /// A call that hangs is given up then.
     end: Instant,
     rate: Rate,
@@ -106,6 +112,8 @@ struct Run<'a> {
 /// One run. `left` is the time until Lambda ends the invocation.
 pub async fn run(app: &App, extent: Extent, left: Duration) -> Report {
     let began = Instant::now();
+    let work = SignedDuration::try_from(left.saturating_sub(RESERVE).min(WORK)).unwrap_or_default();
+    let until = app.clock.now().checked_add(work).unwrap_or(Timestamp::MAX);
     let mut report = Report::default();
     let client = &app.config.pagerduty_client_id;
     let healing = match app.store.healing(client).await {
@@ -124,10 +132,8 @@ pub async fn run(app: &App, extent: Extent, left: Duration) -> Report {
         if let Some(skipped) = report.note(Part::Channels, woken) {
             report.skipped += skipped;
         }
-        let work = SignedDuration::try_from(left.saturating_sub(RESERVE).min(WORK)).unwrap_or_default();
-        let until = app.clock.now().checked_add(work).unwrap_or(Timestamp::MAX);
         let end = began + left.saturating_sub(RESERVE / 2);
-        let run = Run { app, account: &account, until, end, rate: Rate::default(), report };
+        let run = Run { app, account: &account, until, began, end, rate: Rate::default(), report };
         // Behind a pointer, or the compiler loses itself in the depth of its type.
         let locked: Pin<Box<dyn Future<Output = Report> + Send + '_>> = Box::pin(locked(run, extent, &healing));
         report = locked.await;
@@ -137,7 +143,8 @@ pub async fn run(app: &App, extent: Extent, left: Duration) -> Report {
 }
 
 async fn locked(mut run: Run<'_>, extent: Extent, healing: &Healing) -> Report {
-    let lock = match Lock::take(run.app, LockKey::Reconciler(run.account.clone()), LOCK).await {
+    let spent = SignedDuration::try_from(run.began.elapsed()).unwrap_or_default();
+    let lock = match Lock::take(run.app, LockKey::Reconciler(run.account.clone()), LOCK - spent).await {
         Ok(Some(lock)) => lock,
         Ok(None) => {
             tracing::warn!("another run is at work");
@@ -179,26 +186,34 @@ async fn reconcile(run: &mut Run<'_>, extent: Extent, healing: &Healing) {
         Err(error) => run.report.note::<Connected>(Part::Incidents, Err(error)),
     };
     if let Some(mut connected) = connected {
-        heal(run, &mut connected, &mut round, (extent, is_full), &turn).await;
-        run.save(&round).await;
+        let full = Full { asked: extent == Extent::Full, is_due: is_full };
+        heal(run, &mut connected, &mut round, full, &turn).await;
     }
-    if turn(Part::Kept) {
-        let looked = in_time(run.end, look_at_kept(app, account, run.until)).await;
-        if let Some(skipped) = run.report.note(Part::Kept, looked) {
-            run.report.skipped += skipped;
-        }
+    if turn(Part::Kept) || round.looks_on {
+        let looked = in_time(run.end, look_at_kept(run, &mut round)).await;
+        run.report.note(Part::Kept, looked);
     }
+    run.save(&round).await;
     if turn(Part::BotToken) {
         let checked = in_time(run.end, check_bot_token(app)).await;
         run.report.note(Part::BotToken, checked);
     }
 }
 
+/// Whether everything is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Full {
+    /// Somebody asks for it, whatever is known.
+    asked: bool,
+    /// It is time for it.
+    is_due: bool,
+}
+
 async fn heal(
     run: &mut Run<'_>,
     connected: &mut Connected,
     round: &mut Round,
-    (extent, is_full): (Extent, bool),
+    mut full: Full,
     turn: &(dyn Fn(Part) -> bool + Sync),
 ) {
     let end = run.end;
@@ -206,8 +221,11 @@ async fn heal(
         let tidied = in_time(end, tidying::tidy(run, connected)).await;
         run.report.note(Part::Teams, tidied);
     }
-    let mended = in_time(end, subscriptions::mend(run, connected, is_full)).await;
-    run.report.note(Part::Subscriptions, mended);
+    let mended = in_time(end, subscriptions::mend(run, connected, full.is_due)).await;
+    if run.report.note(Part::Subscriptions, mended).is_some_and(|mended| mended > 0) {
+        // Nobody knows how much was lost meanwhile.
+        full = Full { asked: true, is_due: true };
+    }
     // Before PagerDuty is asked: what is opened in between is in its list and not here, and not the other way round.
     let here = match run.app.store.open_incidents(run.account).await {
         Ok(here) => here,
@@ -216,44 +234,83 @@ async fn heal(
             return;
         }
     };
-    let plan = Plan::of(round, extent, turn(Part::News), run.app.clock.now());
-    let mut heard = BTreeMap::new();
-    let mut log = Log::Unknown;
+    let plan = Plan::of(round, full, turn(Part::News) || round.reads_on, run.app.clock.now());
+    let (mut log, mut heard, mut reading) = (Log::Unknown, BTreeMap::new(), None);
     if plan == Plan::Everything {
-        let caught = in_time(end, news::catch_up(run, connected, &here)).await.map(|caught| (caught.ended, caught));
-        if let Some(caught) = run.report.note(Part::News, caught) {
-            run.report.skipped += caught.skipped;
-            (log, heard) = (caught.log, caught.changed);
+        round.reads_on = true;
+        let caught = in_time(end, news::catch_up(run, connected, &here)).await;
+        if let Some(caught) = note_news(run, round, caught) {
+            (log, heard, reading) = (caught.log, caught.changed, caught.reading);
         }
-        round.is_quiet = log == Log::Quiet;
-        if extent != Extent::Full && round.is_quiet && round.is_small {
+        // A log that has never told anything may not tell what happens.
+        round.is_quiet = log == Log::Quiet && round.log_tells;
+        if !full.asked && round.is_quiet && round.is_small {
             // Nothing has happened since these were looked at last.
+            run.report.parts.extend([(Part::Incidents, Ended::Well), (Part::Missed, Ended::Well)]);
+            keep_reading(run, reading).await;
             return;
         }
     }
-    let mut looked = Looked { gone: None, seen: HashSet::new() };
-    if plan != Plan::WhatIsOver {
-        let look = in_time(end, open::look(run, connected, &here, round, is_full)).await;
+    let mut looked = Looked::default();
+    if plan == Plan::WhatIsOver {
+        // The log has its turn again next time, whatever becomes of this.
+        round.is_quiet = false;
+    } else {
+        let look = in_time(end, open::look(run, connected, &here, round, full.is_due)).await;
         match run.report.note(Part::Incidents, look) {
             Some(found) => looked = found,
-            None => return,
+            // The log is read once more.
+            None => {
+                round.reads_on |= plan == Plan::Everything;
+                return;
+            }
         }
     }
     let wanted = heard.iter().filter(|(id, _)| !looked.seen.contains(*id)).map(|(id, heard)| (id.clone(), heard.at));
     let wanted = missed::Wanted {
         gone: looked.gone.as_ref(),
         heard: wanted.collect(),
-        over: plan == Plan::WhatIsOver || is_full && log == Log::Unknown || round.looked_to.is_some(),
+        over: plan.looks_at_what_is_over(round, log, full, run.app.clock.now()),
     };
-    if !wanted.is_nothing() || turn(Part::Missed) {
+    let mut is_whole = true;
+    if wanted.is_nothing() {
+        if looked.gone.is_some() {
+            run.report.parts.push((Part::Missed, Ended::Well));
+        }
+    } else {
         let found = in_time(end, missed::find(run, connected, &here, &wanted, round)).await;
-        run.report.note(Part::Missed, found);
+        is_whole = run.report.note(Part::Missed, found).unwrap_or(false);
     }
-    if !heard.is_empty() {
-        news::tell(run, connected, heard).await;
+    let told = tokio::time::timeout_at(end, Box::pin(news::tell(run, connected, heard))).await.is_ok();
+    if is_whole && told {
+        keep_reading(run, reading).await;
+    } else {
+        round.reads_on |= plan == Plan::Everything;
     }
-    if plan == Plan::Everything {
-        details::refresh(run, &here).await;
+    if plan == Plan::Everything && full.is_due {
+        // Nice to know: what does not come in time comes another time.
+        let _late = tokio::time::timeout_at(end, details::refresh(run, &here)).await;
+    }
+}
+
+/// What the log has told; `None`: nothing that could be heard.
+fn note_news(run: &mut Run<'_>, round: &mut Round, caught: Result<Caught, ReconcileError>) -> Option<Caught> {
+    let mut caught = run.report.note(Part::News, caught.map(|caught| (Ended::Well, caught)))?;
+    // The part is noted once, as what it has come to.
+    run.report.parts.pop();
+    let ended = caught.failed.take().map_or(Ok((caught.ended, ())), Err);
+    run.report.note(Part::News, ended);
+    run.report.skipped += caught.skipped;
+    round.reads_on = caught.more;
+    round.log_tells |= caught.log == Log::Told;
+    Some(caught)
+}
+
+/// How far the log has been read, when everything that it told is known. If it cannot be kept, it is read once more.
+async fn keep_reading(run: &Run<'_>, reading: Option<Reading>) {
+    let Some(reading) = reading else { return };
+    if let Err(error) = run.app.store.put_reading(run.account, &reading).await {
+        tracing::error!(error = runtime::chain(&error), "how far PagerDuty's log has been read is not noted");
     }
 }
 
@@ -279,13 +336,22 @@ impl Run<'_> {
     }
 }
 
-/// Webhooks that an earlier version could not read; gives how many were gone past.
-async fn look_at_kept(app: &App, account: &AccountId, until: Timestamp) -> Result<(Ended, usize), ReconcileError> {
-    let looked = kept::look_again(app, account, until).await?;
-    if looked.read > 0 || looked.done > 0 {
-        tracing::info!(read = looked.read, done = looked.done, "kept webhooks");
+/// Webhooks that an earlier version could not read, as many as there is time for.
+async fn look_at_kept(run: &mut Run<'_>, round: &mut Round) -> Result<(Ended, ()), ReconcileError> {
+    let mut ended = Ended::Well;
+    loop {
+        let looked = kept::look_again(run.app, run.account, run.until, &mut run.rate).await?;
+        run.report.skipped += looked.skipped;
+        ended = ended.max(looked.ended());
+        round.looks_on = looked.more;
+        let done = looked.read + looked.done;
+        if done > 0 {
+            tracing::info!(read = looked.read, done = looked.done, "kept webhooks");
+        }
+        if !looked.more || done == 0 || !run.has_time() || run.rate.left() == 0 {
+            return Ok((ended, ()));
+        }
     }
-    Ok((looked.ended(), looked.skipped))
 }
 
 /// Whether Entra gives the bot a token is found out here, and not only when the next incident comes.

@@ -11,15 +11,20 @@ use futures_util::{StreamExt as _, stream};
 use incidents::{Answer, Connected, read};
 use jiff::{SignedDuration, Timestamp};
 use pagerduty::rest::{RestIncident, Which, narrowing};
-use runtime::AsAppError;
 use store::OpenIncident;
 
 use crate::observed::Tally;
-use crate::open::{Gone, is_about_services};
-use crate::{ReconcileError, Run, over};
+use crate::open::Gone;
+use crate::{ReconcileError, Run, lists, over};
 
 /// How many a run looks for: as many as it can ask for, and no more memory for it.
 const MOST: usize = 5_000;
+
+/// How many requests lists leave for those that are asked for one by one.
+const ALONE: usize = 24;
+
+/// So many that PagerDuty does not give one after another are not the fault of these incidents.
+const MOST_IN_VAIN: usize = 3;
 
 /// How many records are read at the same time.
 const AT_ONCE: usize = 16;
@@ -44,21 +49,21 @@ impl Wanted<'_> {
     }
 }
 
-/// Finds what was missed.
+/// Finds what was missed. `true`: everything was looked for that is wanted.
 pub(crate) async fn find(
     run: &mut Run<'_>,
     connected: &Connected,
     here: &[OpenIncident],
     wanted: &Wanted<'_>,
     round: &mut Round,
-) -> Result<(Ended, ()), ReconcileError> {
+) -> Result<(Ended, bool), ReconcileError> {
     let open: BTreeSet<&IncidentId> = here.iter().map(|open| &open.id).collect();
     round.hidden.keep(|id| open.contains(id));
-    let mut ended = in_lists(run, connected, here, wanted, round).await?;
+    let (mut ended, is_whole) = in_lists(run, connected, here, wanted, round).await?;
     if wanted.over {
         ended = ended.max(over::look(run, connected, round).await?);
     }
-    Ok((ended, ()))
+    Ok((ended, is_whole))
 }
 
 async fn in_lists(
@@ -67,7 +72,7 @@ async fn in_lists(
     here: &[OpenIncident],
     Wanted { gone, heard, .. }: &Wanted<'_>,
     round: &mut Round,
-) -> Result<Ended, ReconcileError> {
+) -> Result<(Ended, bool), ReconcileError> {
     let now = run.app.clock.now();
     let gone = gone.iter().flat_map(|gone| gone.ids.iter().map(|id| (id, Some(gone.as_of))));
     let gone = gone.filter(|(id, _)| !round.hidden.waits(id, now) && !heard.contains_key(*id));
@@ -78,7 +83,7 @@ async fn in_lists(
         *opened = opened.or_else(|| heard.get(id).copied().flatten());
     }
     if all.is_empty() {
-        return Ok(Ended::Well);
+        return Ok((Ended::Well, true));
     }
     tracing::info!(incidents = all.len(), "looked for in lists of what is over");
     let wanted: BTreeSet<IncidentId> = all.iter().map(|(id, _)| id.clone()).collect();
@@ -93,29 +98,27 @@ async fn in_lists(
     let matters = |incident: &RestIncident| {
         known.contains(&incident.id) || connected.services.contains_key(&incident.snapshot.service.id)
     };
+    let mut is_whole = true;
     while let Some(span) = missing.span(now) {
-        if !run.has_time() || !run.rate.take() {
-            return Ok(Ended::Partly);
+        // What no list shows must not wait for all lists: else it would never be known that it is hidden.
+        if !run.has_time() || run.rate.left() <= ALONE || !run.rate.take() {
+            is_whole = false;
+            break;
         }
         let asked = Asked::at(run.app.clock.now());
         let which = Which::Over { since: span.since, until: span.until };
-        let page = match read::page(run.app, of, which, span.offset).await {
-            Err(AsAppError::PagerDuty(error)) if !of.is_empty() && is_about_services(&error) => {
-                of = &[];
-                continue;
-            }
-            page => page?,
-        };
+        let page = lists::page(run, &mut of, which, span.offset).await?;
         let shown: Vec<_> =
             page.items.iter().map(|incident| (incident.id.clone(), incident.snapshot.created_at)).collect();
-        run.report.skipped += page.skipped;
         let found = page.items.into_iter().filter(|one| wanted.contains(&one.id) && matters(one));
         let found = found.map(|incident| Answer { incident, asked }).collect();
         tally = tally.and(run.observe(found, connected).await?).without(page.skipped);
         missing.shown(span, &shown, page.next.is_some());
     }
-    let alone = one_by_one(run, connected, missing.unlisted(), &matters, round).await?;
-    Ok(tally.ended().max(alone))
+    let (alone, all_alone) = one_by_one(run, connected, missing.unlisted(), &matters, round).await?;
+    is_whole &= all_alone;
+    let ended = tally.and(alone).ended()?;
+    Ok((if is_whole { ended } else { ended.max(Ended::Partly) }, is_whole))
 }
 
 /// When each was opened, as far as the table knows it. Of those that were open at a time (`as_of`), without what is too young to be
@@ -157,36 +160,39 @@ async fn opened(
     }
 }
 
+/// Asks for each by itself. `true`: for all of them.
 async fn one_by_one(
     run: &mut Run<'_>,
     connected: &Connected,
     unlisted: &[IncidentId],
     matters: &(dyn Fn(&RestIncident) -> bool + Sync),
     round: &mut Round,
-) -> Result<Ended, ReconcileError> {
-    let mut ended = Ended::Well;
+) -> Result<(Tally, bool), ReconcileError> {
+    let (mut tally, mut in_vain) = (Tally::default(), 0);
     for id in unlisted {
         if !run.has_time() || !run.rate.take() {
-            return Ok(Ended::Partly);
+            return Ok((tally, false));
         }
         match read::one(run.app, id).await {
             Ok(Some(answer)) if !matters(&answer.incident) => {}
-            Ok(Some(answer)) => ended = ended.max(run.observe(vec![answer], connected).await?.ended()),
+            Ok(Some(answer)) => tally = tally.and(run.observe(vec![answer], connected).await?),
             Ok(None) => {
                 tracing::warn!(incident.id = %id, "PagerDuty does not show this incident any more");
                 round.hidden.note(id, run.app.clock.now());
             }
             Err(error) => {
                 let error = ReconcileError::from(error);
-                if error.may_pass() {
+                in_vain += 1;
+                // One of them may be what PagerDuty cannot give; several are PagerDuty's trouble.
+                if error.may_pass() && in_vain >= MOST_IN_VAIN {
                     return Err(error);
                 }
                 tracing::error!(incident.id = %id, error = runtime::chain(&error), "incident not asked for");
                 run.report.skipped += 1;
                 round.hidden.note(id, run.app.clock.now());
-                ended = Ended::Partly;
+                tally = tally.without(1);
             }
         }
     }
-    Ok(ended)
+    Ok((tally, true))
 }

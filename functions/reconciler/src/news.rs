@@ -28,6 +28,9 @@ const AT_ONCE: usize = 8;
 /// How many incidents are named at most that have to be asked for; what is left is read by the next run.
 const MOST_CHANGED: usize = 1_000;
 
+/// How many requests the log leaves for those incidents that it names, and for all others.
+const KEPT: usize = 45;
+
 /// How many open incidents' own logs a run reads where the account's is not shown, and how far back.
 const LOGS_AT_ONCE: usize = 30;
 const OWN_LOG: SignedDuration = SignedDuration::from_hours(24);
@@ -43,6 +46,12 @@ pub(crate) struct Caught {
     pub(crate) skipped: usize,
     /// What the account's log says about the time since the last look.
     pub(crate) log: Log,
+    /// How far it has been read: to be kept when what was heard has been asked for and told.
+    pub(crate) reading: Option<Reading>,
+    /// Whether there is more than this run could read.
+    pub(crate) more: bool,
+    /// Why it was not read on.
+    pub(crate) failed: Option<ReconcileError>,
 }
 
 /// What the account's log says about the time since the last look.
@@ -67,7 +76,15 @@ pub(crate) struct Heard {
 
 impl Caught {
     fn nothing() -> Self {
-        Self { ended: Ended::Well, changed: BTreeMap::new(), skipped: 0, log: Log::Quiet }
+        Self {
+            ended: Ended::Well,
+            changed: BTreeMap::new(),
+            skipped: 0,
+            log: Log::Quiet,
+            reading: None,
+            more: false,
+            failed: None,
+        }
     }
 
     fn note(&mut self, id: IncidentId, heard: Heard) {
@@ -92,9 +109,10 @@ pub(crate) async fn catch_up(
     let mut reading = Reading::begun(app.store.reading(account).await?, began);
     let mut caught = Caught::nothing();
     loop {
-        if app.clock.now() > deadline || caught.changed.len() >= MOST_CHANGED || !rate.take() {
+        let is_enough = caught.changed.len() >= MOST_CHANGED || rate.left() <= KEPT;
+        if app.clock.now() > deadline || is_enough || !rate.take() {
             tracing::info!(since = %reading.since, offset = reading.offset, "the next run reads on in PagerDuty's log");
-            (caught.ended, caught.log) = (Ended::Partly, Log::Unknown);
+            (caught.ended, caught.log, caught.more) = (Ended::Partly, Log::Unknown, true);
             return Ok(caught);
         }
         let Reading { since, until, offset, .. } = reading;
@@ -111,7 +129,12 @@ pub(crate) async fn catch_up(
                 tracing::warn!(error = runtime::chain(&error), "PagerDuty does not show the account's log");
                 return Box::pin(read_in_turns(app, account, connected, open, rate, deadline)).await;
             }
-            page => page?,
+            // What was heard until then is heard.
+            Err(error) => {
+                (caught.log, caught.failed) = (Log::Unknown, Some(error.into()));
+                return Ok(caught);
+            }
+            Ok(page) => page,
         };
         if !page.lines.is_empty() || page.unreadable > 0 || page.is_cut_off {
             caught.log = Log::Told;
@@ -123,7 +146,7 @@ pub(crate) async fn catch_up(
         };
         Box::pin(take_in(app, account, connected, page, Some(&services), &mut caught)).await;
         reading = reading.after(after);
-        app.store.put_reading(account, &reading).await?;
+        caught.reading = Some(reading);
         match reading.next(began) {
             Some(next) => reading = next,
             None => return Ok(caught),

@@ -10,17 +10,33 @@ use crate::{ReconcileError, Run};
 /// How many incidents are observed at the same time.
 const AT_ONCE: usize = 12;
 
+/// So many at once that fail are no accident of one of them.
+const ALL_AT_ONCE: usize = 3;
+
 /// How it went.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {
+    done: usize,
     failed: usize,
-    /// Whether trying again may help some of those.
+    /// How many did not know what PagerDuty says.
+    pub(crate) healed: usize,
+    /// Whether trying again may help some of those that failed.
     pub(crate) may_pass: bool,
 }
 
 impl Tally {
-    pub(crate) fn ended(self) -> Ended {
-        if self.failed == 0 { Ended::Well } else { Ended::Partly }
+    /// How a part ended of which this is all.
+    ///
+    /// # Errors
+    /// [`ReconcileError::NothingObserved`] if several were to be observed, not one could be, and that may pass.
+    pub(crate) fn ended(self) -> Result<Ended, ReconcileError> {
+        match self {
+            Self { failed: 0, .. } => Ok(Ended::Well),
+            Self { done: 0, failed, may_pass: true, .. } if failed >= ALL_AT_ONCE => {
+                Err(ReconcileError::NothingObserved)
+            }
+            _ => Ok(Ended::Partly),
+        }
     }
 
     /// With rows of the same list that could not be read.
@@ -29,15 +45,20 @@ impl Tally {
     }
 
     pub(crate) fn and(self, other: Self) -> Self {
-        Self { failed: self.failed + other.failed, may_pass: self.may_pass || other.may_pass }
+        Self {
+            done: self.done + other.done,
+            failed: self.failed + other.failed,
+            healed: self.healed + other.healed,
+            may_pass: self.may_pass || other.may_pass,
+        }
     }
 }
 
 impl Run<'_> {
-    /// Brings the records of these incidents up to date and marks their cards.
+    /// Brings the records of these incidents up to date and marks their cards. One that cannot be is counted.
     ///
     /// # Errors
-    /// The first failure, if not one of them could be observed.
+    /// The first failure, if several were to be observed, not one could be, and that may pass.
     pub(crate) async fn observe(&mut self, found: Vec<Answer>, connected: &Connected) -> Result<Tally, ReconcileError> {
         let (app, account) = (self.app, self.account);
         let cause = &round::cause(app.clock.now());
@@ -48,11 +69,12 @@ impl Run<'_> {
             observed.map_err(|error| (id, error))
         });
         let mut observed = stream::iter(observing).buffer_unordered(AT_ONCE);
-        let (mut healed, mut marked, mut tally, mut first) = (0_usize, 0, Tally::default(), None);
+        let (mut marked, mut tally, mut first) = (0_usize, Tally::default(), None);
         while let Some(one) = observed.next().await {
             match one {
                 Ok(one) => {
-                    healed += usize::from(one.healed);
+                    tally.done += 1;
+                    tally.healed += usize::from(one.healed);
                     marked += one.marked;
                 }
                 Err((id, error)) => {
@@ -63,12 +85,12 @@ impl Run<'_> {
                 }
             }
         }
-        if healed > 0 || marked > 0 {
-            tracing::info!(incidents = healed, cards = marked, "healed");
+        if tally.healed > 0 || marked > 0 {
+            tracing::info!(incidents = tally.healed, cards = marked, "healed");
         }
         self.report.skipped += tally.failed;
         match first {
-            Some(error) if tally.failed == all => Err(error.into()),
+            Some(error) if tally.failed == all && all >= ALL_AT_ONCE && tally.may_pass => Err(error.into()),
             _ => Ok(tally),
         }
     }

@@ -7,20 +7,19 @@ use domain::healing::Ended;
 use domain::ids::{IncidentId, ServiceId};
 use domain::incident::Asked;
 use domain::round::Round;
-use incidents::{Answer, Connected, read};
+use incidents::{Answer, Connected};
 use jiff::Timestamp;
 use pagerduty::rest::{Page, RestIncident, Which, narrowing};
-use runtime::AsAppError;
 use store::OpenIncident;
 
-use crate::{ReconcileError, Run, ids};
+use crate::{ReconcileError, Run, ids, lists};
 
 /// What a look has found out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Looked {
     /// What is open here and not in PagerDuty; `None`: not all of PagerDuty's list was seen.
     pub(crate) gone: Option<Gone>,
-    /// Incidents that were on a page of this look.
+    /// Incidents that were on a page of this run.
     pub(crate) seen: HashSet<IncidentId>,
 }
 
@@ -44,45 +43,46 @@ pub(crate) async fn look(
 ) -> Result<(Ended, Looked), ReconcileError> {
     let (app, account, began_at) = (run.app, run.account, run.app.clock.now());
     let services = services_of(connected, here);
-    let services = narrowing(&services);
-    let Some((services, first)) = newest(run, services).await? else {
-        return Ok((Ended::Partly, Looked { gone: None, seen: HashSet::new() }));
-    };
-    let mut seen: HashSet<IncidentId> = first.items.iter().map(|incident| incident.id.clone()).collect();
-    let last = opened(&first.items).min();
-    let is_all = first.next.is_none();
+    let mut of = narrowing(&services);
+    if !run.rate.take() {
+        return Ok((Ended::Partly, Looked::default()));
+    }
+    let first = lists::page(run, &mut of, Which::Newest, 0).await?;
+    let shown: Vec<IncidentId> = first.items.iter().map(|incident| incident.id.clone()).collect();
+    let (times, is_all) = (opened(&first.items), first.next.is_none());
     let mut tally = take(run, first, began_at, connected, here).await?;
+    let mut seen: HashSet<IncidentId> = shown.iter().cloned().collect();
     round.is_small = is_all;
     if is_all {
         round.sweep = None;
-        return Ok((tally.ended(), Looked { gone: Some(gone(here, &seen, began_at)), seen }));
+        return Ok((tally.ended()?, Looked { gone: Some(gone(here, &seen, began_at)), seen }));
     }
-    let begins = round.sweep.is_none();
-    if begins && is_full {
-        let sweep = Sweep::begin(began_at, last);
-        app.store.put_swept(account, &Sweep { pages: 0, ..sweep.clone() }, &sorted(&seen)).await?;
+    round.sweep.take_if(|sweep| sweep.is_too_old(began_at));
+    if round.sweep.is_none() && is_full {
+        let sweep = Sweep::begin(began_at, &times);
+        app.store.put_swept(account, &Sweep { pages: 0, ..sweep.clone() }, &shown).await?;
         round.sweep = Some(sweep);
     }
     let Some(mut sweep) = round.sweep.clone() else {
-        return Ok((tally.ended(), Looked { gone: None, seen }));
+        return Ok((tally.ended()?, Looked { gone: None, seen }));
     };
     loop {
         let calls = if sweep.oldest.is_none() { 2 } else { 1 };
         if !run.has_time() || !run.rate.take_many(calls) {
             tracing::info!(pages = sweep.pages, "the next run goes on");
-            return Ok((Ended::Partly, Looked { gone: None, seen }));
+            return Ok((tally.ended()?.max(Ended::Partly), Looked { gone: None, seen }));
         }
         let oldest = match sweep.oldest {
             Some(oldest) => oldest,
             None => {
-                let oldest = read::page(app, services, Which::Open, 0).await?;
-                opened(&oldest.items).min().unwrap_or(sweep.until)
+                let oldest = lists::page(run, &mut of, Which::Open, 0).await?;
+                opened(&oldest.items).into_iter().min().unwrap_or(sweep.until)
             }
         };
         let (span, asked_at) = (sweep.span(), app.clock.now());
         let which = Which::NewestOf { since: span.since, until: span.until };
-        let page = read::page(app, services, which, span.offset).await?;
-        let (times, more): (Vec<Timestamp>, bool) = (opened(&page.items).collect(), page.next.is_some());
+        let page = lists::page(run, &mut of, which, span.offset).await?;
+        let (times, more) = (opened(&page.items), page.next.is_some());
         let rows = page.items.len() + page.skipped;
         let shown: Vec<IncidentId> = page.items.iter().map(|incident| incident.id.clone()).collect();
         tally = tally.and(take(run, page, asked_at, connected, here).await?);
@@ -94,8 +94,8 @@ pub(crate) async fn look(
         let Some(next) = after else { break };
         sweep = next;
     }
-    seen.extend(app.store.swept(account, &sweep).await?);
-    Ok((tally.ended(), Looked { gone: Some(gone(here, &seen, sweep.began_at)), seen }))
+    let swept = app.store.swept(account, &sweep).await?.into_iter().chain(seen.iter().cloned()).collect();
+    Ok((tally.ended()?, Looked { gone: Some(gone(here, &swept, sweep.began_at)), seen }))
 }
 
 /// The services whose incidents matter: those that are connected, and those to which incidents have moved that are open here.
@@ -105,31 +105,8 @@ fn services_of(connected: &Connected, here: &[OpenIncident]) -> Vec<ServiceId> {
     services.into_iter().cloned().collect()
 }
 
-/// The first page. A list that is narrowed to services is refused if PagerDuty does not know one of them: then it is asked for
-/// without. `None`: this run has asked too much already.
-async fn newest<'s>(
-    run: &mut Run<'_>,
-    services: &'s [ServiceId],
-) -> Result<Option<(&'s [ServiceId], Page<RestIncident>)>, ReconcileError> {
-    if !run.rate.take() {
-        return Ok(None);
-    }
-    match read::page(run.app, services, Which::Newest, 0).await {
-        Err(AsAppError::PagerDuty(error)) if !services.is_empty() && is_about_services(&error) => {
-            tracing::warn!(error = runtime::chain(&error), "the list of these services is refused");
-            run.rate.take();
-            Ok(Some((&[], read::page(run.app, &[], Which::Newest, 0).await?)))
-        }
-        page => Ok(Some((services, page?))),
-    }
-}
-
-pub(crate) fn is_about_services(error: &pagerduty::rest::ApiError) -> bool {
-    !error.class().may_pass() && !error.refuses_token()
-}
-
-fn opened(incidents: &[RestIncident]) -> impl Iterator<Item = Timestamp> {
-    incidents.iter().filter_map(|incident| incident.snapshot.created_at)
+fn opened(incidents: &[RestIncident]) -> Vec<Timestamp> {
+    incidents.iter().filter_map(|incident| incident.snapshot.created_at).collect()
 }
 
 /// Observes a page. Of a service that nobody has connected, only what is known already.
@@ -145,17 +122,10 @@ async fn take(
         connected.services.contains_key(&incident.snapshot.service.id) || known.contains(&incident.id)
     };
     let (asked, skipped) = (Asked::at(asked_at), page.skipped);
-    run.report.skipped += skipped;
     let found = page.items.into_iter().filter(matters).map(|incident| Answer { incident, asked }).collect();
     Ok(run.observe(found, connected).await?.without(skipped))
 }
 
 fn gone(here: &[OpenIncident], seen: &HashSet<IncidentId>, as_of: Timestamp) -> Gone {
     Gone { ids: here.iter().map(|open| &open.id).filter(|id| !seen.contains(*id)).cloned().collect(), as_of }
-}
-
-fn sorted(seen: &HashSet<IncidentId>) -> Vec<IncidentId> {
-    let mut ids: Vec<IncidentId> = seen.iter().cloned().collect();
-    ids.sort();
-    ids
 }

@@ -1,59 +1,49 @@
 //! Incidents that were opened and resolved while nothing was delivered: the channel gets a line of each. They are listed together
 //! with those of their time that are open still, so that this look is enough where nothing else is asked.
 
+use domain::catch_up::are_oldest_first;
 use domain::healing::Ended;
 use domain::ids::ServiceId;
 use domain::incident::Asked;
 use domain::round::Round;
-use incidents::{Answer, Connected, read};
+use incidents::{Answer, Connected};
+use jiff::Timestamp;
 use pagerduty::rest::{Which, narrowing};
-use runtime::AsAppError;
 
-use crate::open::is_about_services;
-use crate::{ReconcileError, Run};
+use crate::observed::Tally;
+use crate::{ReconcileError, Run, lists};
 
 /// Goes through what was opened, from where the last look has come to.
 pub(crate) async fn look(run: &mut Run<'_>, connected: &Connected, round: &mut Round) -> Result<Ended, ReconcileError> {
     let services: Vec<ServiceId> = connected.services.keys().cloned().collect();
-    let (app, now) = (run.app, run.app.clock.now());
+    let now = run.app.clock.now();
     let (mut since, mut offset, mut of) = (round.since(now), 0_u32, narrowing(&services));
-    let (mut ended, mut is_whole) = (Ended::Well, true);
-    loop {
-        if services.is_empty() {
-            break;
-        }
+    let mut all = Tally::default();
+    while !services.is_empty() {
         if !run.has_time() || !run.rate.take() {
-            return Ok(Ended::Partly);
+            return Ok(all.ended()?.max(Ended::Partly));
         }
-        let asked = Asked::at(app.clock.now());
-        let page = match read::page(app, of, Which::Created { since, until: now }, offset).await {
-            Err(AsAppError::PagerDuty(error)) if !of.is_empty() && is_about_services(&error) => {
-                of = &[];
-                continue;
-            }
-            page => page?,
-        };
-        let count = u32::try_from(page.items.len() + page.skipped).unwrap_or(u32::MAX);
-        let last = page.items.iter().filter_map(|incident| incident.snapshot.created_at).max();
-        let more = page.next.is_some();
-        run.report.skipped += page.skipped;
+        let asked = Asked::at(run.app.clock.now());
+        let page = lists::page(run, &mut of, Which::Created { since, until: now }, offset).await?;
+        let rows = u32::try_from(page.items.len() + page.skipped).unwrap_or(u32::MAX);
+        let opened: Vec<Timestamp> = page.items.iter().filter_map(|incident| incident.snapshot.created_at).collect();
+        let (more, skipped) = (page.next.is_some(), page.skipped);
         let found = page.items.into_iter().filter(|one| connected.services.contains_key(&one.snapshot.service.id));
         let found = found.map(|incident| Answer { incident, asked }).collect();
-        let tally = run.observe(found, connected).await?.without(page.skipped);
-        ended = ended.max(tally.ended());
-        is_whole &= !tally.may_pass;
+        all = all.and(run.observe(found, connected).await?.without(skipped));
+        let last = opened.last().filter(|last| are_oldest_first(&opened) && **last > since);
         match (more, last) {
             (false, _) => break,
-            (true, Some(last)) if last > since => (since, offset) = (last, 0),
-            // So many in one second.
-            (true, _) => offset = offset.saturating_add(count.max(1)),
+            (true, Some(last)) => (since, offset) = (*last, 0),
+            // So many in one second, or they are in no order.
+            (true, None) => offset = offset.saturating_add(rows.max(1)),
         }
         round.looked_to = Some(since);
         run.save(round).await;
     }
     round.looked_to = None;
-    if is_whole {
+    if !all.may_pass {
         round.before = Some(now);
     }
-    Ok(ended)
+    all.ended()
 }

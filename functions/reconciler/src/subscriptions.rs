@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::healing::Ended;
 use domain::ids::{AccountId, ServiceId, SubscriptionId};
 use incidents::Connected;
+use jiff::Timestamp;
 use pagerduty::rest::{ListedSubscription, SubscriptionState};
 use runtime::{App, Metric};
 use setup::{OwnSubscriptions, Seen, SetupError};
@@ -15,7 +16,10 @@ use crate::tidying::is_gone;
 use crate::{ReconcileError, Run};
 
 /// Requests that the subscriptions leave for the incidents.
-const KEPT: usize = 30;
+const KEPT: usize = 50;
+
+/// So many that can never be mended may come before others in one minute, and not in the next.
+const TURN: usize = 11;
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +35,7 @@ enum Wrong {
 }
 
 /// Looks at what PagerDuty lists, and puts right what is wrong, one after another. In a full round subscriptions that nobody needs go
-/// as well.
+/// as well. Gives how many were switched on or made.
 ///
 /// # Errors
 /// The first failure of which it is not known that it was the moment's alone: that service's events are lost.
@@ -39,12 +43,13 @@ pub(crate) async fn mend(
     run: &mut Run<'_>,
     connected: &Connected,
     is_full: bool,
-) -> Result<(Ended, ()), ReconcileError> {
+) -> Result<(Ended, usize), ReconcileError> {
     let (app, account) = (run.app, run.account);
     // Ours first: what is made between the two reads is in PagerDuty's list, and found in use under its lock.
     let known = app.store.subscriptions_of_account(account).await?;
     let own = setup::own_subscriptions(app, account).await?;
     run.rate.spend(own.asked);
+    run.report.skipped += own.skipped;
     let alive = connected.services.iter().filter(|(_, connections)| !is_gone(connections)).map(|(service, _)| service);
     let doubtful: BTreeSet<&ServiceId> = alive.filter(|service| is_doubtful(service, &own, &known)).collect();
     let mut used = BTreeMap::new();
@@ -63,6 +68,7 @@ pub(crate) async fn mend(
     };
     let mut wrong = compare(&own, &used, doubtful.iter().copied());
     wrong.retain(|one| is_full || !matches!(one, Wrong::Orphan(..)));
+    in_turns(&mut wrong, app.clock.now());
     let disabled = wrong.iter().filter(|one| matches!(one, Wrong::Disabled(_))).count();
     let mut mended = Mended { disabled, ..Mended::default() };
     let (mut ended, mut first) = (Ended::Well, None);
@@ -85,7 +91,7 @@ pub(crate) async fn mend(
         }
     }
     mended.count(app);
-    first.map_or(Ok((ended, ())), |error| Err(error.into()))
+    first.map_or(Ok((ended, mended.reenabled)), |error| Err(error.into()))
 }
 
 async fn mend_one(app: &App, account: &AccountId, one: &Wrong, mended: &mut Mended) -> Result<(), SetupError> {
@@ -93,13 +99,12 @@ async fn mend_one(app: &App, account: &AccountId, one: &Wrong, mended: &mut Mend
         Wrong::Disabled(service) | Wrong::Missing(service) => {
             tracing::error!(service.id = %service, what = one.name(), "webhook subscription does not deliver");
             let seen = matches!(one, Wrong::Disabled(_)).then_some(Seen::Disabled);
-            setup::mend_subscription(app, account, service, seen).await?;
-            mended.reenabled += 1;
+            mended.reenabled += usize::from(setup::mend_subscription(app, account, service, seen).await?);
         }
         Wrong::Elsewhere(service, url) => {
             tracing::warn!(service.id = %service, host = url.host_str(), "webhook subscription delivers to an old address");
-            setup::mend_subscription(app, account, service, Some(Seen::Elsewhere(url.clone()))).await?;
-            mended.reenabled += 1;
+            let seen = Some(Seen::Elsewhere(url.clone()));
+            mended.reenabled += usize::from(setup::mend_subscription(app, account, service, seen).await?);
         }
         Wrong::Orphan(service, id) => {
             tracing::warn!(service.id = %service, subscription.id = %id, "webhook subscription that nobody needs");
@@ -128,6 +133,20 @@ async fn is_deleted(run: &mut Run<'_>, connected: &Connected, one: &Wrong, error
         }
     }
     true
+}
+
+/// Those first that are switched on by one request. Of the others another one is the first in each minute: what can never be mended keeps
+/// none from its turn.
+fn in_turns(wrong: &mut Vec<Wrong>, now: Timestamp) {
+    let (mut first, mut others): (Vec<Wrong>, Vec<Wrong>) =
+        std::mem::take(wrong).into_iter().partition(|one| matches!(one, Wrong::Disabled(_)));
+    let minute = usize::try_from(now.as_second().div_euclid(60)).unwrap_or_default();
+    if !others.is_empty() {
+        let by = minute.wrapping_mul(TURN) % others.len();
+        others.rotate_left(by);
+    }
+    first.append(&mut others);
+    *wrong = first;
 }
 
 /// Whether the lists do not show by themselves that a service has one subscription of ours that delivers here.
@@ -174,7 +193,7 @@ impl Wrong {
     fn calls(&self) -> usize {
         match self {
             Self::Disabled(_) | Self::Orphan(..) => 1,
-            Self::Missing(_) | Self::Elsewhere(..) => 3,
+            Self::Missing(_) | Self::Elsewhere(..) => 4,
         }
     }
 
@@ -228,6 +247,21 @@ mod tests {
     }
 
     #[test]
+    fn what_can_never_be_mended_keeps_none_from_its_turn() {
+        let missing: Vec<Wrong> = (0..40).map(|number| Wrong::Missing(service(&format!("S{number:02}")))).collect();
+        let disabled = Wrong::Disabled(service("S99"));
+        let mut tried = BTreeSet::new();
+        for minute in 0..10 {
+            let mut wrong = missing.clone();
+            wrong.push(disabled.clone());
+            in_turns(&mut wrong, Timestamp::from_second(60 * minute).unwrap());
+            assert_eq!((wrong.len(), &wrong[0]), (41, &disabled));
+            tried.extend(wrong[1..12].iter().map(|one| format!("{one:?}")));
+        }
+        assert_eq!(tried.len(), 40);
+    }
+
+    #[test]
     fn a_subscription_of_an_old_address_is_made_anew_or_goes() {
         let at_old = |id: &str, state| ListedSubscription { url: old(), ..listed(id, Some("S1"), state) };
         let (here, used) = (listed("P1", Some("S1"), SubscriptionState::Active), |id: &str| {
@@ -244,7 +278,7 @@ mod tests {
                 vec![Wrong::Orphan(service("S1"), subscription("P0"))],
             ),
         ] {
-            let own = OwnSubscriptions { here: own.0, elsewhere: own.1, asked: 1 };
+            let own = OwnSubscriptions { here: own.0, elsewhere: own.1, ..OwnSubscriptions::default() };
             assert_eq!(compare(&own, &uses, &BTreeSet::from([service("S1")])), expected, "{name}");
         }
     }

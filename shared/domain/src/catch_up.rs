@@ -17,6 +17,8 @@ const SPAN: SignedDuration = SignedDuration::from_hours(150 * 24);
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
+const LONGEST_SWEEP: SignedDuration = SignedDuration::from_hours(2);
+
 /// A part of a list: what was opened in this time, from this entry on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -42,11 +44,18 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// After a first page of `count` incidents that has not shown all of them. `last`: when the last one on it was opened.
+    /// After a first page that has not shown all of them. `opened`: when those on it were opened, the newest first.
     #[must_use]
-    pub fn begin(now: Timestamp, last: Option<Timestamp>) -> Self {
-        let until = later(last.unwrap_or(now), SECOND);
+    pub fn begin(now: Timestamp, opened: &[Timestamp]) -> Self {
+        let last = opened.last().filter(|_| are_newest_first(opened));
+        let until = later(*last.unwrap_or(&now), SECOND);
         Self { began_at: now, until, offset: 0, oldest: None, pages: 1 }
+    }
+
+    /// Whether it has taken too long to be worth going on: much has happened behind it, and what its pages have shown is forgotten.
+    #[must_use]
+    pub fn is_too_old(&self, now: Timestamp) -> bool {
+        now.duration_since(self.began_at) > LONGEST_SWEEP
     }
 
     /// What is asked for next.
@@ -65,9 +74,10 @@ impl Sweep {
         if !more {
             return (since > oldest).then_some(Self { until: since, offset: 0, ..next });
         }
-        match opened.iter().min().map(|last| later(*last, SECOND)) {
+        let last = opened.last().filter(|_| are_newest_first(opened));
+        match last.map(|last| later(*last, SECOND)) {
             Some(last) if last < next.until => Some(Self { until: last, offset: 0, ..next }),
-            // So many in one second, or none of them can be read.
+            // So many in one second, none of them can be read, or they are in no order.
             _ => Some(Self { offset: next.offset.saturating_add(count(rows).max(1)), ..next }),
         }
     }
@@ -108,13 +118,14 @@ impl Missing {
         let found: BTreeSet<&IncidentId> = page.iter().map(|(id, _)| id).collect();
         self.left.retain(|(_, id)| !found.contains(id));
         self.unlisted.retain(|id| !found.contains(id));
-        let last = page.iter().filter_map(|(_, opened)| *opened).max();
+        let opened: Vec<Timestamp> = page.iter().filter_map(|(_, opened)| *opened).collect();
+        let last = opened.last().copied().filter(|_| are_oldest_first(&opened));
         let passed = match (more, last) {
             (true, Some(last)) if last > span.since => {
                 self.from = Some((last, 0));
                 earlier(last, SECOND)
             }
-            // So many in one second.
+            // So many in one second, or they are in no order.
             (true, _) if !page.is_empty() => {
                 self.from = Some((span.since, span.offset.saturating_add(count(page.len()))));
                 return;
@@ -162,7 +173,7 @@ struct Again {
 }
 
 /// More than so many are forgotten, the ones first that are asked for last.
-const MOST_HIDDEN: usize = 300;
+const MOST_HIDDEN: usize = 2_000;
 const FIRST_PAUSE: u32 = 30;
 const LONGEST_PAUSE: u32 = 24 * 60;
 
@@ -188,6 +199,16 @@ impl Hidden {
     pub fn keep(&mut self, open: impl Fn(&IncidentId) -> bool) {
         self.ids.retain(|id, _| open(id));
     }
+}
+
+/// Whether a list has the order that was asked for. If it has not, only its pages one after another show all of it.
+#[must_use]
+pub fn are_oldest_first(opened: &[Timestamp]) -> bool {
+    opened.is_sorted()
+}
+
+fn are_newest_first(opened: &[Timestamp]) -> bool {
+    opened.iter().rev().is_sorted()
 }
 
 fn count(rows: usize) -> u32 {
@@ -252,8 +273,8 @@ mod tests {
             let oldest = newest.last().map_or(at(NOW), |(_, opened)| *opened);
             let first: Vec<_> = newest.iter().take(size).cloned().collect();
             let mut seen: BTreeSet<IncidentId> = first.iter().map(|(id, _)| id.clone()).collect();
-            let last = first.last().map(|(_, opened)| *opened);
-            let mut sweep = (all.len() > size).then(|| Sweep::begin(at(NOW), last));
+            let opened: Vec<_> = first.iter().map(|(_, opened)| *opened).collect();
+            let mut sweep = (all.len() > size).then(|| Sweep::begin(at(NOW), &opened));
             let mut asked = 0;
             while let Some(going) = sweep {
                 let (page, more) = list(&all, going.span(), size, true);
@@ -292,19 +313,38 @@ mod tests {
         }
     }
 
+    fn a_second_apart(count: usize) -> Vec<(IncidentId, Timestamp)> {
+        (0..count).map(|number| (id(number), at(NOW - 2_000 + i64::try_from(number).unwrap()))).collect()
+    }
+
     #[test]
-    fn a_thousand_missing_ones_take_as_many_lists_as_they_have_pages() {
-        let all: Vec<_> =
-            (0..1_100).map(|number| (id(number), at(NOW - 2_000 + i64::try_from(number).unwrap()))).collect();
-        let mut missing = Missing::new(all.iter().map(|(id, opened)| (id.clone(), Some(*opened))));
-        let mut asked = 0;
-        while let Some(span) = missing.span(at(NOW)) {
-            let (page, more) = list(&all, span, 100, false);
-            let page: Vec<_> = page.into_iter().map(|(id, opened)| (id, Some(opened))).collect();
-            missing.shown(span, &page, more);
-            asked += 1;
+    fn a_thousand_missing_ones_take_as_many_lists_as_they_have_pages_in_whatever_order() {
+        let all = a_second_apart(1_100);
+        for in_order in [true, false] {
+            let mut missing = Missing::new(all.iter().map(|(id, opened)| (id.clone(), Some(*opened))));
+            let mut asked = 0;
+            while let Some(span) = missing.span(at(NOW)) {
+                let (page, more) = list(&all, span, 100, !in_order);
+                let page: Vec<_> = page.into_iter().map(|(id, opened)| (id, Some(opened))).collect();
+                missing.shown(span, &page, more);
+                asked += 1;
+            }
+            assert!(missing.is_empty() && asked <= 12, "{asked}");
         }
-        assert!(missing.is_empty() && asked <= 12, "{asked}");
+    }
+
+    #[test]
+    fn a_sweep_comes_by_every_open_incident_also_if_they_are_in_no_order() {
+        let all = a_second_apart(1_100);
+        let opened: Vec<_> = all.iter().take(100).map(|(_, opened)| *opened).collect();
+        let (mut sweep, mut seen) = (Some(Sweep::begin(at(NOW), &opened)), BTreeSet::new());
+        while let Some(going) = sweep {
+            let (page, more) = list(&all, going.span(), 100, false);
+            let opened: Vec<_> = page.iter().map(|(_, opened)| *opened).collect();
+            seen.extend(page.into_iter().map(|(id, _)| id));
+            sweep = going.after(&opened, opened.len(), more, at(NOW - 2_000));
+        }
+        assert_eq!(seen.len(), 1_100);
     }
 
     #[test]

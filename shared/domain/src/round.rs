@@ -19,9 +19,6 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often a full round is due. Less than five minutes, since a schedule's runs do not begin at the same second.
 const FULL_EVERY: SignedDuration = SignedDuration::from_secs(5 * 60 - 15);
 
-/// Three full rounds: one that began longer ago has got stuck.
-const OVERDUE: SignedDuration = SignedDuration::from_mins(15);
-
 /// What one run leaves for the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
@@ -42,6 +39,15 @@ pub struct Round {
     /// Whether PagerDuty's log had nothing to tell the last time.
     #[serde(default, deserialize_with = "forward::or_default")]
     pub is_quiet: bool,
+    /// Whether PagerDuty's log has ever told anything: one that never has may not tell what happens.
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub log_tells: bool,
+    /// Whether there is more in PagerDuty's log than a run could read, or than it could follow.
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub reads_on: bool,
+    /// Whether there are more kept webhooks than a run could look at.
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub looks_on: bool,
     /// Whether all open incidents were on one page the last time.
     #[serde(default, deserialize_with = "forward::or_default")]
     pub is_small: bool,
@@ -51,20 +57,24 @@ impl Round {
     /// The first one ever.
     #[must_use]
     pub fn first(now: Timestamp) -> Self {
-        let hidden = Hidden::default();
-        Self { began_at: now, before: None, looked_to: None, sweep: None, hidden, is_quiet: false, is_small: false }
+        Self {
+            began_at: now,
+            before: None,
+            looked_to: None,
+            sweep: None,
+            hidden: Hidden::default(),
+            is_quiet: false,
+            log_tells: false,
+            reads_on: false,
+            looks_on: false,
+            is_small: false,
+        }
     }
 
     /// Whether the next full round is to begin.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         now.duration_since(self.began_at) >= FULL_EVERY
-    }
-
-    /// Whether the next one should have begun long ago.
-    #[must_use]
-    pub fn is_overdue(&self, now: Timestamp) -> bool {
-        now.duration_since(self.began_at) > OVERDUE
     }
 
     /// Since when incidents may have come and gone unseen.

@@ -150,6 +150,7 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
                 routing::stale_channels(&stored.record, stored.version, connections, cards, &connected.teams)
             };
             let taken = Box::pin(take_in(app, account, id, told, Concerned::Known(connected), stale)).await?;
+            tell(app, &taken.lines).await;
             Ok(Observed { record: taken.stored.record, healed: taken.learned, doubtful: false, marked: taken.marked })
         }
         What::Restored(record, connections) => {

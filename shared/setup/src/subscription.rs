@@ -35,6 +35,8 @@ pub struct OwnSubscriptions {
     pub elsewhere: Vec<ListedSubscription>,
     /// How many requests the list has taken.
     pub asked: usize,
+    /// How many entries of it could not be read.
+    pub skipped: usize,
 }
 
 /// What PagerDuty's list says is wrong with a service's subscription.
@@ -55,6 +57,7 @@ pub async fn own_subscriptions(app: &App, account: &AccountId) -> Result<OwnSubs
     while let Some(start) = offset {
         let page = Box::pin(app.as_app().call(async |api, auth| api.subscriptions(auth, start).await)).await?;
         own.asked += 1;
+        own.skipped += page.skipped;
         for listed in page.items {
             if listed.url == ours {
                 own.here.push(listed);
@@ -73,7 +76,7 @@ pub async fn subscription_state(app: &App, id: &SubscriptionId) -> Result<Subscr
 }
 
 /// Sees to it that a connected service has a subscription that delivers here: one that is disabled is switched on, one that is
-/// gone or delivers elsewhere is made anew. `seen`: what PagerDuty's list says, so that it is not asked once more.
+/// gone or delivers elsewhere is made anew. `seen`: what PagerDuty's list says, so that it is not asked once more. `false`: it did already.
 ///
 /// # Errors
 /// [`SetupError::Busy`] if somebody else changes the same service.
@@ -82,19 +85,20 @@ pub async fn mend_subscription(
     account: &AccountId,
     service: &ServiceId,
     seen: Option<Seen>,
-) -> Result<(), SetupError> {
+) -> Result<bool, SetupError> {
     let (worker, account, service) = (app.clone(), account.clone(), service.clone());
     let mend = async move {
         let app = &worker;
         let mend = async |lock: &ServiceLock| {
             let made = subscribe(app, lock, seen.as_ref()).await?;
+            let is_made = made.is_some();
             // The last connection may have gone meanwhile.
             if let Some(made) = made
                 && !app.store.is_connected(&account, &service).await?
             {
                 end_unused(app, lock, &made).await?;
             }
-            Ok(())
+            Ok(is_made || seen == Some(Seen::Disabled))
         };
         one_at_a_time(app, &account, &service, mend).await
     };

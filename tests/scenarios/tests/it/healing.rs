@@ -360,3 +360,88 @@ async fn a_service_without_a_subscription_is_seen_within_a_minute() {
     assert_ne!(made[0], id.as_str());
     world.finish();
 }
+
+#[tokio::test]
+async fn in_a_quiet_night_every_part_heals() {
+    let world = World::new().await;
+    world.trigger("Payments", "DB down").await;
+    world.settle_all().await;
+    let client = world.stack.app.config.pagerduty_client_id.clone();
+    for minute in 0..150 {
+        world.scheduled(1).await;
+        let healing = world.stack.app.store.healing(&client).await.unwrap();
+        let broken: Vec<_> = healing.broken(world.stack.app.clock.now()).collect();
+        assert_eq!(broken, [], "minute {minute}");
+    }
+    world.finish();
+}
+
+#[tokio::test]
+async fn what_the_log_told_is_told_again_to_the_run_after_one_that_could_not_follow_it() {
+    let world = World::new().await;
+    let ben = world.pagerduty_user("Ben Okafor");
+    let known = world.trigger("Payments", "Known").await;
+    world.settle_all().await;
+    world.scheduled(6).await;
+    // Came and went, and somebody has written about the known one: nothing of it was heard.
+    let over = world.trigger("Payments", "Came and went").await;
+    world.tick(SECOND * 2);
+    world.pagerduty().resolve(&over, &ben);
+    world.pagerduty().add_note(&known, &ben, "looking into it");
+    world.pagerduty().acknowledge(&known, &ben);
+    world.take_undelivered();
+    // The log answers, and then no list does.
+    world.tick(MINUTE);
+    world.pagerduty().fail_next_at("GET /incidents", 1, &Fault::Status(500));
+    let report = world.stack.run_reconciler(Extent::Full).await;
+    assert_eq!(World::part(&report, Part::Incidents), Some(Ended::Failed), "{report:?}");
+    world.scheduled(1).await;
+    world.settle_all().await;
+    assert_eq!(world.known_as(&[over], "resolved").await, 1);
+    let cards = world.cards("Payments");
+    let card = cards.iter().find(|card| card.json().contains(&known)).unwrap();
+    assert!(
+        card.shows_status("acknowledged") && card.replies().concat().contains("looking into it"),
+        "{}",
+        card.text()
+    );
+    world.finish();
+}
+
+#[tokio::test]
+async fn one_incident_that_cannot_be_stored_keeps_no_other_one_from_being_found() {
+    let world = World::new().await;
+    let ben = world.pagerduty_user("Ben Okafor");
+    let incidents = world.trigger_unheard("Payments", 3).await;
+    world.scheduled(1).await;
+    for incident in &incidents {
+        world.pagerduty().resolve(incident, &ben);
+    }
+    world.take_undelivered();
+    let [poison, others @ ..] = &incidents[..] else { unreachable!("three") };
+    world.stack.aws.refuse_puts(usize::MAX, &format!("INCIDENT#{}#{poison}", account()));
+    let reports = world.scheduled(6).await;
+    assert!(reports.iter().all(|report| report.ended() <= Ended::Partly), "{reports:#?}");
+    assert_eq!(world.known_as(others, "resolved").await, 2);
+    world.finish();
+}
+
+#[tokio::test]
+async fn after_a_subscription_was_enabled_everything_is_looked_at_at_once() {
+    let world = World::new().await;
+    let ben = world.pagerduty_user("Ben Okafor");
+    let incidents = world.trigger_unheard("Payments", 130).await;
+    world.scheduled(1).await;
+    world.reconcile().await;
+    world.tick(MINUTE);
+    let subscription = world.subscription("Payments").id;
+    world.pagerduty().disable(&subscription);
+    for incident in &incidents {
+        world.pagerduty().acknowledge(incident, &ben);
+    }
+    world.take_undelivered();
+    world.scheduled(1).await;
+    assert!(!world.pagerduty().is_disabled(&subscription));
+    assert_eq!(world.known_as(&incidents, "acknowledged").await, 130, "also those beyond the first page");
+    world.finish();
+}

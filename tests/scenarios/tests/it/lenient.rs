@@ -122,11 +122,9 @@ async fn a_row_without_its_service_hides_no_other_one() {
     world.advance(SignedDuration::from_mins(5)).await;
     world.pagerduty().fail_next_at("GET /incidents", 50, &fault("\"service\":{", b"\"service\":1e999,\"was\":{"));
     world.reconcile().await;
-    assert_eq!(incidents.iter().filter(|incident| card_of(&world, incident).is_some()).count(), 2);
+    let all = incidents.iter().all(|incident| card_of(&world, incident).is_some());
+    assert!(all, "the log names the one whose row cannot be read, and it is asked for by itself");
     world.pagerduty().clear_faults();
-    world.advance(SignedDuration::from_mins(5)).await;
-    world.reconcile().await;
-    assert!(incidents.iter().all(|incident| card_of(&world, incident).is_some()), "the next run finds it");
     world.finish();
 }
 

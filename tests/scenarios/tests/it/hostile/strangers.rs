@@ -360,8 +360,11 @@ async fn who_names_what_is_not_theirs_gets_nothing_and_moves_nothing() {
         let (text, status, body) = attack.make(wish, number, &mut dice, &theirs.place).await;
         let said = String::from_utf8_lossy(&body);
         let what = || format!("number {number}, {wish:?} of {}: {status} {said}\n{text}", theirs.place.name);
+        // Nothing heals in this world, which /health says after five minutes.
+        let may_fail = ["/webhooks/pagerduty", "/health"];
         assert!(
-            status < 500 || matches!(wish, Wish::Route { path, .. } if path.ends_with("/webhooks/pagerduty")),
+            status < 500
+                || matches!(wish, Wish::Route { path, .. } if may_fail.iter().any(|known| path.ends_with(known))),
             "{}",
             what()
         );
