@@ -106,6 +106,8 @@ struct Run<'a> {
 /// One run. `left` is the time until Lambda ends the invocation.
 pub async fn run(app: &App, extent: Extent, left: Duration) -> Report {
     let began = Instant::now();
+    // Now and not at its end: a run may take most of a minute, and silence is to be told from that.
+    app.metrics.count(Metric::ReconcilerStarted, app.clock.now());
     let mut report = Report::default();
     let client = &app.config.pagerduty_client_id;
     let healing = match app.store.healing(client).await {

@@ -71,6 +71,8 @@ pub enum Metric {
     LogInsLost,
     /// PagerDuty's or Entra's token for the app itself could not be had.
     AppTokenFailures,
+    /// A run of the reconciler has begun.
+    ReconcilerStarted,
     /// A run of the reconciler that ended well, short or full.
     ReconcilerRuns,
     /// One that left something for the next one, or skipped what it could not read.
@@ -126,6 +128,7 @@ impl Metric {
             Self::TokenRefreshFailures => "TokenRefreshFailures",
             Self::LogInsLost => "LogInsLost",
             Self::AppTokenFailures => "AppTokenFailures",
+            Self::ReconcilerStarted => "ReconcilerStarted",
             Self::ReconcilerRuns => "ReconcilerRuns",
             Self::ReconcilerPartial => "ReconcilerPartial",
             Self::ReconcilerSkipped => "ReconcilerSkipped",

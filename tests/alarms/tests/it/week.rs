@@ -12,7 +12,7 @@ use tower_service::Service as _;
 
 use crate::people::Person;
 use crate::platform::Function;
-use crate::stack::{Lateness, Place, Stack};
+use crate::stack::{Lateness, Place, START, Stack};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -36,6 +36,11 @@ impl Week {
             stack.inside().teams.add_member(&stack.team, &person.teams).await.unwrap();
         }
         Self { stack, places, people, hour: 0 }
+    }
+
+    /// How many have passed since the start.
+    fn minutes(&self) -> u64 {
+        self.stack.now().duration_since(START).as_mins().unsigned_abs()
     }
 
     /// One incident: it begins, somebody acknowledges it in Teams, and it ends.
@@ -65,8 +70,12 @@ impl Week {
             6 => self.scan().await,
             // A deployment.
             7 => self.stack.platform.end_processes(),
-            // A run of the reconciler is left out, and the next one is not.
+            // A run of the reconciler is left out. The next one is not, nor is it later than half a minute: else nobody could tell
+            // it from silence within two minutes.
             8 => {
+                while Lateness::Wild.of(self.minutes() + 1) >= 29 {
+                    sleep(MINUTE).await;
+                }
                 self.stack.wrong(|wrong| wrong.is_unscheduled = true);
                 sleep(MINUTE).await;
                 self.stack.wrong(|wrong| wrong.is_unscheduled = false);
