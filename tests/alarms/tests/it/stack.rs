@@ -72,9 +72,18 @@ pub(crate) struct Stack {
 impl Stack {
     /// Everything runs, and no alarm rings.
     pub(crate) async fn new(lateness: Lateness) -> Self {
+        Box::pin(Self::with(lateness, async |inside| inside.add_team("Site Reliability").await.unwrap())).await
+    }
+
+    /// As it has just been deployed: no team has the bot, and nobody has authorized anything.
+    pub(crate) async fn fresh(lateness: Lateness) -> Self {
+        Box::pin(Self::with(lateness, async |_| String::new())).await
+    }
+
+    async fn with(lateness: Lateness, team: impl AsyncFnOnce(&Inside) -> String) -> Self {
         let sources = ("PAGERBRIDGE_WEBHOOK_SOURCES".to_owned(), "192.0.2.0/24".to_owned());
         let inside = Box::pin(Inside::compose_with(START, DELAYS, BTreeMap::from([sources]), None)).await.unwrap();
-        let team = inside.add_team("Site Reliability").await.unwrap();
+        let team = team(&inside).await;
         let platform = Arc::new(Platform::new(inside, &TEMPLATE));
         platform.inside.pagerduty.deliver_to(platform.door());
         platform.inside.teams.deliver_to(platform.door());

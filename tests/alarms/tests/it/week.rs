@@ -136,6 +136,27 @@ impl Week {
     }
 }
 
+/// For how long nothing happens at all: longer than an alarm looks back, and than a part may go without its turn.
+const SILENCE: Duration = HOUR.saturating_mul(3);
+
+#[tokio::test(start_paused = true)]
+async fn hours_without_any_traffic_ring_no_alarm() {
+    let stack = Box::pin(Stack::new(Lateness::Wild)).await;
+    stack.add_place("payments").await;
+    stack.until(SILENCE).await;
+    assert_eq!(stack.rung(), [], "nothing rings");
+    assert!(stack.counted(Function::Reconciler, Metric::ReconcilerRuns) > 170.0);
+    assert_eq!(stack.counted(Function::Webhook, Metric::WebhooksReceived), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_anybody_has_authorized_no_alarm_rings() {
+    let stack = Box::pin(Stack::fresh(Lateness::Wild)).await;
+    stack.until(SILENCE).await;
+    assert_eq!(stack.rung(), [], "nothing rings");
+    assert!(stack.counted(Function::Reconciler, Metric::ReconcilerRuns) > 170.0);
+}
+
 /// As long as each of its mishaps happens once. The whole week is below.
 #[tokio::test(start_paused = true)]
 async fn a_quiet_day_rings_no_alarm() {
