@@ -85,6 +85,8 @@ pub enum Metric {
     NotHealing,
     /// A single incident, service or the like that the reconciler could not bring up to date and went past.
     ElementsSkipped,
+    /// A page, or a request of Teams, was answered 5xx by the function itself.
+    RequestsFailed,
     /// `/health` was answered 503, whatever is wrong.
     HealthChecksFailed,
     /// A webhook subscription was found disabled.
@@ -135,6 +137,7 @@ impl Metric {
             Self::NotHealing => "NotHealing",
             Self::ElementsSkipped => "ElementsSkipped",
             Self::ReconcilerFailures => "ReconcilerFailures",
+            Self::RequestsFailed => "RequestsFailed",
             Self::HealthChecksFailed => "HealthChecksFailed",
             Self::SubscriptionsDisabled => "SubscriptionsDisabled",
             Self::SubscriptionsReenabled => "SubscriptionsReenabled",

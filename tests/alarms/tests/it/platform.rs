@@ -283,7 +283,8 @@ impl Platform {
         response
     }
 
-    /// The HTTP API as others see it.
+    /// The HTTP API as others see it. Whoever hangs up does not end the function.
+    #[expect(clippy::disallowed_methods, reason = "Lambda goes on when the caller hangs up")]
     pub(crate) fn door(self: &Arc<Self>) -> Router {
         let platform = Arc::clone(self);
         Router::new().fallback(move |mut request: Request| {
@@ -291,7 +292,7 @@ impl Platform {
             async move {
                 let source = platform.wrong().webhooks_from.unwrap_or(SOURCE);
                 request.extensions_mut().insert(ConnectInfo(SocketAddr::from((source, 443))));
-                Box::pin(platform.answer(request)).await
+                tokio::spawn(async move { Box::pin(platform.answer(request)).await }).await.unwrap()
             }
         })
     }

@@ -65,7 +65,11 @@ async fn lists_are_refused_while_webhooks_have_a_wrong_signature_or_come_from_el
         expected.sort_unstable();
         assert_eq!(names, expected);
         for (at, name) in rung {
-            assert!(at.duration_since(effect) <= SOON, "{name} rings {:#} after the first effect", at.duration_since(effect));
+            assert!(
+                at.duration_since(effect) <= SOON,
+                "{name} rings {:#} after the first effect",
+                at.duration_since(effect)
+            );
         }
     }
 }
