@@ -86,7 +86,7 @@ pub(crate) struct Wrong {
 }
 
 /// After which time an alarm sees what was told: CloudWatch promises none.
-const DELIVERY: Duration = Duration::from_secs(30);
+pub(crate) const DELIVERY: Duration = Duration::from_secs(30);
 
 /// What CloudWatch was told.
 #[derive(Debug, Default)]

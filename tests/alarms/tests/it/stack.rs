@@ -150,6 +150,11 @@ impl Stack {
         rung.map(|Change { at, alarm, .. }| (*at, alarm.clone())).collect()
     }
 
+    /// The template's alarms, and nothing has been told yet.
+    pub(crate) fn watch() -> Watch {
+        Watch::new(TEMPLATE.alarms().unwrap())
+    }
+
     /// All alarms of the template.
     pub(crate) fn alarms() -> Vec<String> {
         TEMPLATE.alarms().unwrap().into_iter().map(|alarm| alarm.name).collect()

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tower_service::Service as _;
 
 use crate::people::Person;
-use crate::platform::Function;
+use crate::platform::{DELIVERY, Function};
 use crate::stack::{Lateness, Place, START, Stack};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -147,6 +147,30 @@ async fn hours_without_any_traffic_ring_no_alarm() {
     assert_eq!(stack.rung(), [], "nothing rings");
     assert!(stack.counted(Function::Reconciler, Metric::ReconcilerRuns) > 170.0);
     assert_eq!(stack.counted(Function::Webhook, Metric::WebhooksReceived), 0.0);
+}
+
+/// Runs that take 45 s, each second one late by nearly a minute: what they say at their ends leaves minutes out.
+#[test]
+fn long_runs_of_the_reconciler_are_no_silence() {
+    let figure =
+        |metric: Metric| alarms::Metric::of("PagerBridge", metric.name(), "FunctionName", Function::Reconciler.name());
+    let mut told = Vec::new();
+    for minute in 0..20 {
+        let began =
+            START.checked_add(MINUTE * minute + Duration::from_secs(if minute % 2 == 0 { 0 } else { 58 })).unwrap();
+        told.push((Metric::ReconcilerStarted, began, 1.0));
+        told.push((Metric::NotHealing, began.checked_add(Duration::from_secs(45)).unwrap(), 0.0));
+    }
+    let mut watch = Stack::watch();
+    for minute in 3..20 {
+        let now = START.checked_add(MINUTE * minute).unwrap();
+        let mut seen = alarms::Samples::default();
+        for (metric, at, value) in told.iter().filter(|(_, at, _)| at.checked_add(DELIVERY).unwrap() <= now) {
+            seen.add(figure(*metric), *at, *value);
+        }
+        watch.look(&seen, now).unwrap();
+    }
+    assert_eq!(watch.changes(), []);
 }
 
 #[tokio::test(start_paused = true)]
