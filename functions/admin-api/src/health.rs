@@ -127,7 +127,6 @@ pub(crate) async fn health(State(app): State<App>, Extension(checks): Extension<
     let code = if status == Part::Ok {
         StatusCode::OK
     } else {
-        // Among the HTTP API's 5xx: whoever counts those takes these away.
         app.metrics.count(Metric::HealthChecksFailed, app.clock.now());
         StatusCode::SERVICE_UNAVAILABLE
     };

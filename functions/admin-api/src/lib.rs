@@ -22,12 +22,14 @@ pub const API: &str = "/admin/api/v1";
 
 /// The function's HTTP surface.
 pub fn router(app: App) -> Router {
-    let router = Router::new()
-        .route("/health", get(health::health))
+    let pages = Router::new()
         .route("/admin", get(page::index))
         .route("/admin/", get(page::to_index))
         .route("/admin/assets/{file}", get(page::asset))
-        .nest(API, api::router())
+        .nest(API, api::router());
+    // `/health` answers 503 whatever is wrong, and has a figure of its own.
+    let router = runtime::with_failures_counted(pages, &app)
+        .route("/health", get(health::health))
         .layer(Extension(health::Checks::default()))
         .with_state(app);
     runtime::with_headers(router, page::POLICY)

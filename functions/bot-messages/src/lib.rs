@@ -49,7 +49,8 @@ const AFTER_PAGERDUTY: Duration = Duration::from_secs(1);
 
 /// The function's HTTP surface: `POST /api/messages`.
 pub fn router(app: App) -> Router {
-    runtime::with_headers(Router::new().route("/api/messages", post(receive)).with_state(app), runtime::NO_PAGE)
+    let router = Router::new().route("/api/messages", post(receive));
+    runtime::with_headers(runtime::with_failures_counted(router, &app).with_state(app), runtime::NO_PAGE)
 }
 
 async fn receive(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {

@@ -33,9 +33,8 @@ pub fn router(app: App) -> Router {
     let router = Router::new()
         .route("/oauth/start", get(start))
         .route("/oauth/callback", get(callback))
-        .route("/oauth/confirm", post(confirm))
-        .with_state(app);
-    runtime::with_headers(router, runtime::NO_PAGE)
+        .route("/oauth/confirm", post(confirm));
+    runtime::with_headers(runtime::with_failures_counted(router, &app).with_state(app), runtime::NO_PAGE)
 }
 
 #[derive(Deserialize)]

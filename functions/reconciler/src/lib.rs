@@ -114,6 +114,8 @@ pub async fn run(app: &App, extent: Extent, left: Duration) -> Report {
     let began = Instant::now();
     let work = SignedDuration::try_from(left.saturating_sub(RESERVE).min(WORK)).unwrap_or_default();
     let until = app.clock.now().checked_add(work).unwrap_or(Timestamp::MAX);
+    // Now and not at its end: a run may take most of a minute, and silence is to be told from that.
+    app.metrics.count(Metric::ReconcilerStarted, app.clock.now());
     let mut report = Report::default();
     let client = &app.config.pagerduty_client_id;
     let healing = match app.store.healing(client).await {

@@ -47,5 +47,5 @@ pub use reads::Reads;
 pub use secrets::{OpenError, SecretError, SecretValues, Secrets};
 pub use source::{Source, Sources};
 pub use telemetry::{chain, log_to_stderr};
-pub use web::{NO_PAGE, cookie, page_headers, same_tag, set_cookie, with_headers};
+pub use web::{NO_PAGE, cookie, page_headers, same_tag, set_cookie, with_failures_counted, with_headers};
 pub use with_secret::RefusesSecret;

@@ -71,6 +71,8 @@ pub enum Metric {
     LogInsLost,
     /// PagerDuty's or Entra's token for the app itself could not be had.
     AppTokenFailures,
+    /// A run of the reconciler has begun.
+    ReconcilerStarted,
     /// A run of the reconciler that ended well, short or full.
     ReconcilerRuns,
     /// One that left something for the next one, or skipped what it could not read.
@@ -83,6 +85,8 @@ pub enum Metric {
     NotHealing,
     /// A single incident, service or the like that the reconciler could not bring up to date and went past.
     ElementsSkipped,
+    /// A page, or a request of Teams, was answered 5xx by the function itself.
+    RequestsFailed,
     /// `/health` was answered 503, whatever is wrong.
     HealthChecksFailed,
     /// A webhook subscription was found disabled.
@@ -126,12 +130,14 @@ impl Metric {
             Self::TokenRefreshFailures => "TokenRefreshFailures",
             Self::LogInsLost => "LogInsLost",
             Self::AppTokenFailures => "AppTokenFailures",
+            Self::ReconcilerStarted => "ReconcilerStarted",
             Self::ReconcilerRuns => "ReconcilerRuns",
             Self::ReconcilerPartial => "ReconcilerPartial",
             Self::ReconcilerSkipped => "ReconcilerSkipped",
             Self::NotHealing => "NotHealing",
             Self::ElementsSkipped => "ElementsSkipped",
             Self::ReconcilerFailures => "ReconcilerFailures",
+            Self::RequestsFailed => "RequestsFailed",
             Self::HealthChecksFailed => "HealthChecksFailed",
             Self::SubscriptionsDisabled => "SubscriptionsDisabled",
             Self::SubscriptionsReenabled => "SubscriptionsReenabled",

@@ -1,5 +1,7 @@
 //! What every page and API for a browser needs: its headers, its cookies, and tags that only we can make.
 
+use std::future::ready;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use axum::Router;
@@ -12,7 +14,7 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use secrecy::ExposeSecret;
 
-use crate::{SecretError, SecretValues};
+use crate::{App, Metric, SecretError, SecretValues};
 
 /// The policy of answers that are no page: a browser that shows one all the same loads and sends nothing.
 pub const NO_PAGE: &str = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
@@ -26,6 +28,18 @@ pub fn with_headers(router: Router, policy: &'static str) -> Router {
             answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
         }
         answer
+    }))
+}
+
+/// Counts what the function answers 5xx on the routes that `router` has so far. What Lambda or the HTTP API answers in its place is
+/// counted there.
+pub fn with_failures_counted<S: Clone + Send + Sync + 'static>(router: Router<S>, app: &App) -> Router<S> {
+    let (metrics, clock) = (app.metrics.clone(), app.clock.clone());
+    router.layer(map_response(move |answer: Response| {
+        if answer.status().is_server_error() {
+            metrics.count(Metric::RequestsFailed, clock.now());
+        }
+        ready(answer)
     }))
 }
 

@@ -44,8 +44,6 @@ pub struct Alarm {
 enum Statistic {
     Sum,
     Maximum,
-    Minimum,
-    SampleCount,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -237,8 +235,6 @@ impl Statistic {
         match self {
             Self::Sum => bucket.sum,
             Self::Maximum => bucket.most,
-            Self::Minimum => bucket.least,
-            Self::SampleCount => bucket.count,
         }
     }
 }
@@ -351,6 +347,7 @@ mod tests {
         assert!(change("ExtendedStatistic", json!("p99")).contains("ExtendedStatistic"));
         assert!(change("TreatMissingData", json!("missing")).contains("missing"));
         assert!(change("Statistic", json!("Average")).contains("Average"));
+        assert!(change("Statistic", json!("SampleCount")).contains("SampleCount"));
         assert!(change("Period", json!(10)).contains("10 s"));
         assert!(change("DatapointsToAlarm", json!(2)).contains("more datapoints"));
         assert!(change("Metrics", json!([])).contains("on a metric or on an expression"));

@@ -1,4 +1,4 @@
-//! What CloudWatch keeps of metrics: for each minute and metric the sum, the extremes and how many there were.
+//! What CloudWatch keeps of metrics: for each minute and metric the sum and the highest value.
 
 use std::collections::BTreeMap;
 
@@ -31,23 +31,16 @@ impl Metric {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Bucket {
     pub(crate) sum: f64,
-    pub(crate) least: f64,
     pub(crate) most: f64,
-    pub(crate) count: f64,
 }
 
 impl Bucket {
     fn of(value: f64) -> Self {
-        Self { sum: value, least: value, most: value, count: 1.0 }
+        Self { sum: value, most: value }
     }
 
     fn and(self, other: Self) -> Self {
-        Self {
-            sum: self.sum + other.sum,
-            least: self.least.min(other.least),
-            most: self.most.max(other.most),
-            count: self.count + other.count,
-        }
+        Self { sum: self.sum + other.sum, most: self.most.max(other.most) }
     }
 }
 
@@ -155,7 +148,7 @@ mod tests {
         let hits = Metric::of("N", "Hits", "Who", "me");
         samples.add(hits.clone(), Timestamp::from_second(119).unwrap(), 5.0);
         let bucket = samples.between(&hits, 60, 120).unwrap();
-        assert_eq!(bucket, Bucket { sum: 7.0, least: 2.0, most: 5.0, count: 2.0 });
+        assert_eq!(bucket, Bucket { sum: 7.0, most: 5.0 });
         assert_eq!((samples.between(&hits, 0, 60), samples.between(&hits, 120, 180)), (None, None));
         assert_eq!(samples.sum(&hits), 7.0);
     }

@@ -4,6 +4,7 @@ mod ours;
 mod pagerduty;
 mod teams;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_service::Service as _;
 
+use crate::people::Browser;
 use crate::platform::Function;
 use crate::stack::{Lateness, Place, Stack};
 
@@ -37,6 +39,9 @@ const OVER: Duration = Duration::from_secs(20 * 60);
 
 /// How often something happens in PagerDuty.
 const TRAFFIC: Duration = Duration::from_secs(20);
+
+/// How often somebody looks at the page, wants to log in, or changes something in Teams.
+const PEOPLE: Duration = Duration::from_secs(10);
 
 /// A stack with ordinary traffic.
 struct Trial {
@@ -69,6 +74,33 @@ impl Trial {
                 let request = Request::get(&health).body(Body::empty()).unwrap();
                 let _status = door.clone().call(request).await;
                 sleep(3 * TRAFFIC).await;
+            }
+        });
+        // Somebody at the page, somebody who wants to log in, and a team that changes.
+        let public = |path: &str| stack.inside().app.config.public(path);
+        let (page, log_in) = (public("/admin/api/v1/teams"), public("/oauth/start?for=admin"));
+        let (admin, mut browser) = (stack.add_person("Rita", "admin"), Browser::default());
+        browser.log_in(&stack.platform, &log_in, &admin.pagerduty).await;
+        assert_eq!(browser.get(&stack.platform, &page).await.status, 200);
+        let platform = Arc::clone(&stack.platform);
+        traffic.spawn(async move {
+            loop {
+                let _page = Box::pin(browser.get(&platform, &page)).await;
+                sleep(PEOPLE).await;
+            }
+        });
+        let platform = Arc::clone(&stack.platform);
+        traffic.spawn(async move {
+            loop {
+                let _page = Box::pin(Browser::default().get(&platform, &log_in)).await;
+                sleep(PEOPLE).await;
+            }
+        });
+        let (teams, team) = (stack.inside().teams.clone(), stack.team.clone());
+        traffic.spawn(async move {
+            for times in 1.. {
+                let _answer = teams.rename_team(&team, &format!("Site Reliability {times}")).await;
+                sleep(PEOPLE).await;
             }
         });
         stack.until(BEGINNING).await;

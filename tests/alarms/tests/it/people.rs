@@ -8,6 +8,7 @@ use axum::http::{Method, header};
 use simulators::teams::HttpAnswer;
 use url::Url;
 
+use crate::platform::Platform;
 use crate::stack::Stack;
 
 /// Somebody who is known on both sides.
@@ -38,11 +39,11 @@ impl Page {
 }
 
 impl Browser {
-    pub(crate) async fn get(&mut self, stack: &Stack, url: &str) -> Page {
-        self.ask(stack, Method::GET, url, String::new()).await
+    pub(crate) async fn get(&mut self, platform: &Platform, url: &str) -> Page {
+        self.ask(platform, Method::GET, url, String::new()).await
     }
 
-    async fn ask(&mut self, stack: &Stack, method: Method, url: &str, form: String) -> Page {
+    async fn ask(&mut self, platform: &Platform, method: Method, url: &str, form: String) -> Page {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = Request::builder()
             .method(method)
@@ -50,7 +51,7 @@ impl Browser {
             .header(header::COOKIE, cookies.join("; "))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(form));
-        let answer = Box::pin(stack.platform.answer(request.unwrap())).await;
+        let answer = Box::pin(platform.answer(request.unwrap())).await;
         for cookie in answer.headers().get_all(header::SET_COOKIE) {
             let (name, value) = cookie.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
             self.cookies.insert(name.to_owned(), value.to_owned());
@@ -62,14 +63,14 @@ impl Browser {
     }
 
     /// Through PagerDuty's log-in, to the page that it leads back to.
-    async fn log_in(&mut self, stack: &Stack, start: &str, user: &str) -> Page {
-        let begun = self.get(stack, start).await;
+    pub(crate) async fn log_in(&mut self, platform: &Platform, start: &str, user: &str) -> Page {
+        let begun = self.get(platform, start).await;
         let authorize = begun.location.unwrap_or_else(|| panic!("{}: {}", begun.status, begun.text));
-        let back = stack.inside().pagerduty.log_in(&Url::parse(&authorize).unwrap(), user).unwrap();
-        let mut page = self.get(stack, back.as_str()).await;
+        let back = platform.inside.pagerduty.log_in(&Url::parse(&authorize).unwrap(), user).unwrap();
+        let mut page = self.get(platform, back.as_str()).await;
         while let Some(location) = page.location.take() {
             let next = back.join(&location).unwrap();
-            page = self.get(stack, next.as_str()).await;
+            page = self.get(platform, next.as_str()).await;
         }
         page
     }
@@ -97,13 +98,13 @@ impl Stack {
         });
         let link = links.into_iter().next().expect("a personal link");
         let mut browser = Browser::default();
-        let question = browser.log_in(self, &link, &person.pagerduty).await;
+        let question = browser.log_in(&self.platform, &link, &person.pagerduty).await;
         let form = format!("csrf={}&choice=link", question.between("name=\"csrf\" value=\"", '"'));
         let confirm = self.inside().app.config.public("/oauth/confirm");
-        let mut waiting = browser.ask(self, Method::POST, &confirm, form).await;
+        let mut waiting = browser.ask(&self.platform, Method::POST, &confirm, form).await;
         while let Some(location) = waiting.location.take() {
             let next = Url::parse(&confirm).unwrap().join(&location).unwrap();
-            waiting = browser.get(self, next.as_str()).await;
+            waiting = browser.get(&self.platform, next.as_str()).await;
         }
         let number = waiting.between("<p class=\"number\">", '<');
         assert!(!number.is_empty(), "{}: {}", waiting.status, waiting.text);
@@ -114,8 +115,8 @@ impl Stack {
     pub(crate) async fn look_at_page(&self, admin: &Person) -> Page {
         let mut browser = Browser::default();
         let start = self.inside().app.config.public("/oauth/start?for=admin");
-        browser.log_in(self, &start, &admin.pagerduty).await;
-        browser.get(self, &self.inside().app.config.public("/admin/api/v1/teams")).await
+        browser.log_in(&self.platform, &start, &admin.pagerduty).await;
+        browser.get(&self.platform, &self.inside().app.config.public("/admin/api/v1/teams")).await
     }
 
     /// A click on the newest card of a channel that offers it.

@@ -1,6 +1,6 @@
 //! What AWS does: it starts functions, ends them, hands requests to them, and counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use local::aws;
 use local::inside::Inside;
 use runtime::{App, AwsClients, Metrics, http_client};
+use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tower_service::Service as _;
@@ -74,7 +75,7 @@ pub(crate) struct Wrong {
     pub(crate) throttled: BTreeSet<Function>,
     /// They end as soon as they begin.
     pub(crate) crashing: BTreeSet<Function>,
-    /// They do nothing until Lambda ends them.
+    /// They begin, and never end: Lambda ends them.
     pub(crate) hanging: BTreeSet<Function>,
     /// What does not answer them.
     pub(crate) refused: BTreeSet<(Function, Used)>,
@@ -82,6 +83,49 @@ pub(crate) struct Wrong {
     pub(crate) is_unscheduled: bool,
     /// Where webhooks come from, if not from where they should.
     pub(crate) webhooks_from: Option<[u8; 4]>,
+}
+
+/// After which time an alarm sees what was told: CloudWatch promises none.
+pub(crate) const DELIVERY: Duration = Duration::from_secs(30);
+
+/// What CloudWatch was told.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) told: Samples,
+    /// The oldest first, with the time at which the alarms see it.
+    underway: VecDeque<(Timestamp, Figure)>,
+    /// What the alarms see.
+    seen: Samples,
+}
+
+#[derive(Debug)]
+enum Figure {
+    Line(Value),
+    Sample(Metric, Timestamp, f64),
+}
+
+impl Figure {
+    fn add_to(&self, samples: &mut Samples) {
+        match self {
+            Self::Line(line) => samples.add_line(line).unwrap(),
+            Self::Sample(metric, at, value) => samples.add(metric.clone(), *at, *value),
+        }
+    }
+}
+
+impl Figures {
+    fn tell(&mut self, figure: Figure, now: Timestamp) {
+        figure.add_to(&mut self.told);
+        self.underway.push_back((now.checked_add(DELIVERY).unwrap(), figure));
+    }
+
+    /// What the alarms see now.
+    pub(crate) fn seen(&mut self, now: Timestamp) -> &Samples {
+        while let Some((_, figure)) = self.underway.pop_front_if(|(at, _)| *at <= now) {
+            figure.add_to(&mut self.seen);
+        }
+        &self.seen
+    }
 }
 
 /// Where PagerDuty delivers from.
@@ -101,7 +145,7 @@ pub(crate) struct Platform {
     pub(crate) clients: AwsClients,
     limits: BTreeMap<Function, Duration>,
     processes: Mutex<BTreeMap<Function, Process>>,
-    samples: Arc<Mutex<Samples>>,
+    figures: Arc<Mutex<Figures>>,
     wrong: Arc<Mutex<Wrong>>,
 }
 
@@ -114,7 +158,7 @@ impl Platform {
             clients,
             limits: limits.into(),
             processes: Mutex::default(),
-            samples: Arc::default(),
+            figures: Arc::default(),
             wrong: Arc::default(),
         }
     }
@@ -127,8 +171,13 @@ impl Platform {
         self.wrong.lock().unwrap()
     }
 
-    pub(crate) fn samples(&self) -> MutexGuard<'_, Samples> {
-        self.samples.lock().unwrap()
+    pub(crate) fn figures(&self) -> MutexGuard<'_, Figures> {
+        self.figures.lock().unwrap()
+    }
+
+    /// Notes what one of AWS's services tells CloudWatch of the time `at`.
+    pub(crate) fn tell(&self, metric: Metric, at: Timestamp, value: f64) {
+        self.figures().tell(Figure::Sample(metric, at, value), self.now());
     }
 
     /// A deployment, or Lambda's own wish: all processes end, and the next ones know nothing.
@@ -165,9 +214,9 @@ impl Platform {
             .with(&pagerduty.base().parse().unwrap(), pagerduty.router())
             .with(&teams.base().parse().unwrap(), teams.router());
         let mut app = App::inside(config, app.clock.clone(), wire.into(), clients).unwrap();
-        let samples = Arc::clone(&self.samples);
+        let (figures, clock) = (Arc::clone(&self.figures), app.clock.clone());
         app.metrics = Metrics::read_by(function.name().to_owned(), move |line| {
-            samples.lock().unwrap().add_line(line).unwrap();
+            figures.lock().unwrap().tell(Figure::Line(line.clone()), clock.now());
         });
         let router = match function {
             Function::Webhook => webhook_ingest::router(app.clone()),
@@ -180,7 +229,7 @@ impl Platform {
     }
 
     fn lambda(&self, metric: &str, function: Function, at: Timestamp) {
-        self.samples().add(Metric::of("AWS/Lambda", metric, "FunctionName", function.name()), at, 1.0);
+        self.tell(Metric::of("AWS/Lambda", metric, "FunctionName", function.name()), at, 1.0);
     }
 
     /// One invocation. `None`: Lambda has not started it, or the function ended before it had answered. Lambda counts an error for the
@@ -201,7 +250,11 @@ impl Platform {
         };
         let mut running = JoinSet::new();
         if hangs {
-            running.spawn(std::future::pending());
+            let work = work(self.process(function).app, limit);
+            running.spawn(async move {
+                let _begun = timeout(Duration::ZERO, work).await;
+                std::future::pending().await
+            });
         } else if !crashes {
             running.spawn(work(self.process(function).app, limit));
         }
@@ -225,12 +278,13 @@ impl Platform {
         }));
         let response = answered.await.unwrap_or_else(|| StatusCode::SERVICE_UNAVAILABLE.into_response());
         if response.status().is_server_error() {
-            self.samples().add(Metric::of("AWS/ApiGateway", "5xx", "ApiId", "HttpApi"), self.now(), 1.0);
+            self.tell(Metric::of("AWS/ApiGateway", "5xx", "ApiId", "HttpApi"), self.now(), 1.0);
         }
         response
     }
 
-    /// The HTTP API as others see it.
+    /// The HTTP API as others see it. Whoever hangs up does not end the function.
+    #[expect(clippy::disallowed_methods, reason = "Lambda goes on when the caller hangs up")]
     pub(crate) fn door(self: &Arc<Self>) -> Router {
         let platform = Arc::clone(self);
         Router::new().fallback(move |mut request: Request| {
@@ -238,7 +292,7 @@ impl Platform {
             async move {
                 let source = platform.wrong().webhooks_from.unwrap_or(SOURCE);
                 request.extensions_mut().insert(ConnectInfo(SocketAddr::from((source, 443))));
-                Box::pin(platform.answer(request)).await
+                tokio::spawn(async move { Box::pin(platform.answer(request)).await }).await.unwrap()
             }
         })
     }

@@ -44,6 +44,16 @@ pub(crate) enum Lateness {
     Wild,
 }
 
+impl Lateness {
+    /// In seconds, of what is due for the how-manyeth time.
+    pub(crate) fn of(self, turn: u64) -> u64 {
+        match self {
+            Self::Steady => 5,
+            Self::Wild => turn * 37 % 59,
+        }
+    }
+}
+
 /// A channel that shows one service.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -62,9 +72,18 @@ pub(crate) struct Stack {
 impl Stack {
     /// Everything runs, and no alarm rings.
     pub(crate) async fn new(lateness: Lateness) -> Self {
+        Box::pin(Self::with(lateness, async |inside| inside.add_team("Site Reliability").await.unwrap())).await
+    }
+
+    /// As it has just been deployed: no team has the bot, and nobody has authorized anything.
+    pub(crate) async fn fresh(lateness: Lateness) -> Self {
+        Box::pin(Self::with(lateness, async |_| String::new())).await
+    }
+
+    async fn with(lateness: Lateness, team: impl AsyncFnOnce(&Inside) -> String) -> Self {
         let sources = ("PAGERBRIDGE_WEBHOOK_SOURCES".to_owned(), "192.0.2.0/24".to_owned());
         let inside = Box::pin(Inside::compose_with(START, DELAYS, BTreeMap::from([sources]), None)).await.unwrap();
-        let team = inside.add_team("Site Reliability").await.unwrap();
+        let team = team(&inside).await;
         let platform = Arc::new(Platform::new(inside, &TEMPLATE));
         platform.inside.pagerduty.deliver_to(platform.door());
         platform.inside.teams.deliver_to(platform.door());
@@ -131,6 +150,11 @@ impl Stack {
         rung.map(|Change { at, alarm, .. }| (*at, alarm.clone())).collect()
     }
 
+    /// The template's alarms, and nothing has been told yet.
+    pub(crate) fn watch() -> Watch {
+        Watch::new(TEMPLATE.alarms().unwrap())
+    }
+
     /// All alarms of the template.
     pub(crate) fn alarms() -> Vec<String> {
         TEMPLATE.alarms().unwrap().into_iter().map(|alarm| alarm.name).collect()
@@ -139,7 +163,7 @@ impl Stack {
     /// The sum of one of our own figures.
     pub(crate) fn counted(&self, function: Function, metric: runtime::Metric) -> f64 {
         let metric = Metric::of("PagerBridge", metric.name(), "FunctionName", function.name());
-        self.platform.samples().sum(&metric)
+        self.platform.figures().told.sum(&metric)
     }
 }
 
@@ -151,12 +175,12 @@ async fn work(platform: Arc<Platform>, watch: Arc<Mutex<Watch>>, lateness: Laten
     loop {
         let now = platform.now();
         if now.as_second() % 60 == 0 && now.duration_since(START) >= SETTLED {
-            watch.lock().unwrap().look(&platform.samples(), now).unwrap();
+            watch.lock().unwrap().look(platform.figures().seen(now), now).unwrap();
         }
         if now.as_second() % 60 == 30 {
             let depth = platform.inside.aws.depth(DEAD_LETTERS.0).map_or(0, |depth| depth.visible);
             let metric = Metric::of("AWS/SQS", QUEUE_DEPTH, "QueueName", DEAD_LETTERS.1);
-            platform.samples().add(metric, now, f64::from(u32::try_from(depth).unwrap()));
+            platform.tell(metric, now, f64::from(u32::try_from(depth).unwrap()));
         }
         while let Some(attempt) = platform.inside.pagerduty.deliver_one() {
             webhooks.spawn(attempt);
@@ -195,10 +219,7 @@ impl Schedules {
     fn due(&mut self, now: Timestamp) -> Vec<String> {
         let mut inputs = Vec::new();
         for (schedule, turn) in &mut self.next {
-            let late = match self.lateness {
-                Lateness::Steady => 5,
-                Lateness::Wild => u64::from(*turn) * 37 % 59,
-            };
+            let late = self.lateness.of(u64::from(*turn));
             let due = START.checked_add(schedule.every * *turn + Duration::from_secs(late)).unwrap();
             if due <= now {
                 *turn += 1;

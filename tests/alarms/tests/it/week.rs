@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep};
 use tower_service::Service as _;
 
 use crate::people::Person;
-use crate::platform::Function;
-use crate::stack::{Lateness, Place, Stack};
+use crate::platform::{DELIVERY, Function};
+use crate::stack::{Lateness, Place, START, Stack};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -36,6 +36,11 @@ impl Week {
             stack.inside().teams.add_member(&stack.team, &person.teams).await.unwrap();
         }
         Self { stack, places, people, hour: 0 }
+    }
+
+    /// How many have passed since the start.
+    fn minutes(&self) -> u64 {
+        self.stack.now().duration_since(START).as_mins().unsigned_abs()
     }
 
     /// One incident: it begins, somebody acknowledges it in Teams, and it ends.
@@ -65,8 +70,12 @@ impl Week {
             6 => self.scan().await,
             // A deployment.
             7 => self.stack.platform.end_processes(),
-            // A run of the reconciler is left out, and the next one is not.
+            // A run of the reconciler is left out. The next one is not, nor is it later than half a minute: else nobody could tell
+            // it from silence within two minutes.
             8 => {
+                while Lateness::Wild.of(self.minutes() + 1) >= 29 {
+                    sleep(MINUTE).await;
+                }
                 self.stack.wrong(|wrong| wrong.is_unscheduled = true);
                 sleep(MINUTE).await;
                 self.stack.wrong(|wrong| wrong.is_unscheduled = false);
@@ -125,6 +134,51 @@ impl Week {
         let runs = self.stack.counted(Function::Reconciler, Metric::ReconcilerRuns);
         assert!(runs > 0.95 * f64::from(i32::try_from(minutes).unwrap()), "{runs} runs in {minutes} minutes");
     }
+}
+
+/// For how long nothing happens at all: longer than an alarm looks back, and than a part may go without its turn.
+const SILENCE: Duration = HOUR.saturating_mul(3);
+
+#[tokio::test(start_paused = true)]
+async fn hours_without_any_traffic_ring_no_alarm() {
+    let stack = Box::pin(Stack::new(Lateness::Wild)).await;
+    stack.add_place("payments").await;
+    stack.until(SILENCE).await;
+    assert_eq!(stack.rung(), [], "nothing rings");
+    assert!(stack.counted(Function::Reconciler, Metric::ReconcilerRuns) > 170.0);
+    assert_eq!(stack.counted(Function::Webhook, Metric::WebhooksReceived), 0.0);
+}
+
+/// Runs that take 45 s, each second one late by nearly a minute: what they say at their ends leaves minutes out.
+#[test]
+fn long_runs_of_the_reconciler_are_no_silence() {
+    let figure =
+        |metric: Metric| alarms::Metric::of("PagerBridge", metric.name(), "FunctionName", Function::Reconciler.name());
+    let mut told = Vec::new();
+    for minute in 0..20 {
+        let began =
+            START.checked_add(MINUTE * minute + Duration::from_secs(if minute % 2 == 0 { 0 } else { 58 })).unwrap();
+        told.push((Metric::ReconcilerStarted, began, 1.0));
+        told.push((Metric::NotHealing, began.checked_add(Duration::from_secs(45)).unwrap(), 0.0));
+    }
+    let mut watch = Stack::watch();
+    for minute in 3..20 {
+        let now = START.checked_add(MINUTE * minute).unwrap();
+        let mut seen = alarms::Samples::default();
+        for (metric, at, value) in told.iter().filter(|(_, at, _)| at.checked_add(DELIVERY).unwrap() <= now) {
+            seen.add(figure(*metric), *at, *value);
+        }
+        watch.look(&seen, now).unwrap();
+    }
+    assert_eq!(watch.changes(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_anybody_has_authorized_no_alarm_rings() {
+    let stack = Box::pin(Stack::fresh(Lateness::Wild)).await;
+    stack.until(SILENCE).await;
+    assert_eq!(stack.rung(), [], "nothing rings");
+    assert!(stack.counted(Function::Reconciler, Metric::ReconcilerRuns) > 170.0);
 }
 
 /// As long as each of its mishaps happens once. The whole week is below.

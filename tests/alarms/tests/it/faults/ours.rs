@@ -133,12 +133,12 @@ async fn a_message_that_no_sender_can_read_is_given_up() {
     trial.rings("DeadLettersAlarm", effect, USUAL, async |stack| stack.take_dead_letters().await).await;
 }
 
-/// It never says anything until Lambda ends it.
+/// Each run begins, and says nothing until Lambda ends it: that is when it is known.
 #[tokio::test(start_paused = true)]
 async fn the_reconciler_hangs() {
     let trial = Box::pin(Trial::new()).await;
     trial.stack.wrong(|wrong| _ = wrong.hanging.insert(Function::Reconciler));
-    let effect = trial.next_run();
+    let effect = trial.next_run().checked_add(trial.stack.platform.limit(Function::Reconciler)).unwrap();
     let end = async |stack: &Stack| stack.wrong(|wrong| wrong.hanging.clear());
     trial.rings("FunctionErrorsAlarm", effect, 2 * USUAL, end).await;
 }
@@ -164,19 +164,57 @@ async fn the_sender_may_not_read_its_secret() {
     trial.rings("AppTokenAlarm", effect, SHORT, async |stack| stack.wrong(|wrong| wrong.refused.clear())).await;
 }
 
-/// An admin who loads the page again and again.
+async fn requests_fail(function: Function) {
+    let trial = Box::pin(Trial::new()).await;
+    trial.stack.wrong(|wrong| _ = wrong.refused.insert((function, Used::Table)));
+    let effect = trial.first(function, Metric::RequestsFailed).await;
+    trial.rings("ApiErrorsAlarm", effect, USUAL, async |stack| stack.wrong(|wrong| wrong.refused.clear())).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_configuration_page_cannot_reach_the_table() {
+    requests_fail(Function::Admin).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn log_ins_cannot_reach_the_table() {
+    requests_fail(Function::Oauth).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bot_cannot_reach_the_table() {
+    requests_fail(Function::Bot).await;
+}
+
+/// It is known when Lambda ends the first invocation.
+async fn hangs(function: Function) {
     let trial = Box::pin(Trial::new()).await;
-    let admin = trial.stack.add_person("Ada", "admin");
-    assert_eq!(trial.stack.look_at_page(&admin).await.status, 200);
-    trial.stack.wrong(|wrong| _ = wrong.refused.insert((Function::Admin, Used::Table)));
-    let effect = trial.stack.now();
-    for _ in 0..10 {
-        assert_eq!(trial.stack.look_at_page(&admin).await.status / 100, 5);
-        sleep(Duration::from_secs(20)).await;
-    }
-    trial
-        .rings("ApiErrorsAlarm", effect, Duration::ZERO, async |stack| stack.wrong(|wrong| wrong.refused.clear()))
-        .await;
+    trial.stack.wrong(|wrong| _ = wrong.hanging.insert(function));
+    let effect = trial.stack.now().checked_add(trial.stack.platform.limit(function)).unwrap();
+    trial.rings("FunctionErrorsAlarm", effect, SHORT, async |stack| stack.wrong(|wrong| wrong.hanging.clear())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn webhook_ingest_hangs() {
+    hangs(Function::Webhook).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bot_hangs() {
+    hangs(Function::Bot).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn log_ins_hang() {
+    hangs(Function::Oauth).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_configuration_page_hangs() {
+    hangs(Function::Admin).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn log_ins_are_throttled() {
+    wrong("FunctionThrottlesAlarm", |wrong| _ = wrong.throttled.insert(Function::Oauth)).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use simulators::pagerduty::Fault;
 use tokio::time::sleep;
 
-use super::{Trial, USUAL};
+use super::{SOON, Trial, USUAL};
 use crate::stack::Stack;
 
 /// More than any test asks for.
@@ -40,6 +40,38 @@ async fn webhooks_have_a_wrong_signature() {
             stack.inside().pagerduty.sign_only_with(&subscription, &secret);
         })
         .await;
+}
+
+/// Two faults that have nothing to do with each other: each has its alarm in time.
+#[tokio::test(start_paused = true)]
+async fn lists_are_refused_while_webhooks_have_a_wrong_signature_or_come_from_elsewhere() {
+    for of_webhooks in ["BadSignaturesAlarm", "WebhooksFromElsewhereAlarm"] {
+        let trial = Box::pin(Trial::new()).await;
+        let pagerduty = &trial.stack.inside().pagerduty;
+        if of_webhooks == "BadSignaturesAlarm" {
+            for subscription in pagerduty.subscriptions_of(&trial.place.service) {
+                pagerduty.sign_only_with(&subscription, "not the secret");
+            }
+        } else {
+            trial.stack.wrong(|wrong| wrong.webhooks_from = Some([198, 51, 100, 1]));
+        }
+        pagerduty.fail_next_at("GET /incidents", ALWAYS, &Fault::Status(403));
+        let effect = trial.next_run();
+        sleep(USUAL).await;
+        let mut rung = trial.stack.rung();
+        rung.sort_by(|(_, one), (_, other)| one.cmp(other));
+        let names: Vec<&str> = rung.iter().map(|(_, name)| name.as_str()).collect();
+        let mut expected = [of_webhooks, "NotHealingAlarm"];
+        expected.sort_unstable();
+        assert_eq!(names, expected);
+        for (at, name) in rung {
+            assert!(
+                at.duration_since(effect) <= SOON,
+                "{name} rings {:#} after the first effect",
+                at.duration_since(effect)
+            );
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
