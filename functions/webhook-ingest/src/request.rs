@@ -58,7 +58,8 @@ fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
     ascii.map(|value| value.trim().to_owned()).collect()
 }
 
-/// The body of a delivery that is of a subscription of ours, or may be: it may have been made this second. It is read to its end, or who sends it does not hear the answer.
+/// The body of a delivery whose subscription is ours, or may be: it may have been made this second. It is read to its end, or who sends
+/// it does not hear the answer.
 pub(crate) async fn whole_body(body: Body) -> Result<Bytes, Ended> {
     let body = to_bytes(body, GATEWAY_BYTES).await.map_err(|_| Ended::BrokenOff)?;
     if body.len() > MOST_BYTES { Err(Ended::TooLong) } else { Ok(body) }
@@ -77,25 +78,25 @@ mod tests {
 
     #[test]
     fn a_request_names_a_subscription_however_often_and_with_whatever_beside_it() {
-        let cases: [(&[&[u8]], &[&str], bool); 14] = [
-            (&[], &[], false),
-            (&[b"PWHS"], &["PWHS"], false),
-            (&[b" PWHS "], &["PWHS"], false),
-            (&[b"PWHS", b"POTHER"], &["POTHER", "PWHS"], false),
-            (&[b"PWHS, POTHER"], &["POTHER", "PWHS"], false),
-            (&[b"\xff\xfe", b"PWHS"], &["PWHS"], false),
-            (&[b"\xff,PWHS"], &["PWHS"], false),
-            (&[b"PWHS\xff"], &[], false),
-            (&[b"PWHS\xc3\xa9"], &[], false),
-            (&[b"PWHS", b"PWHS"], &["PWHS"], false),
-            (&[b"P WHS"], &[], false),
-            (&[b"P1,P2,P3"], &["P1", "P2", "P3"], false),
-            (&[b"P1,P1", b"P1", b"P1"], &["P1"], false),
-            (&[b"P1,P2,P3", b"PWHS"], &["P1", "P2", "P3", "PWHS"], true),
+        let cases: [(&[&[u8]], &[&str]); 14] = [
+            (&[], &[]),
+            (&[b"PWHS"], &["PWHS"]),
+            (&[b" PWHS "], &["PWHS"]),
+            (&[b"PWHS", b"POTHER"], &["POTHER", "PWHS"]),
+            (&[b"PWHS, POTHER"], &["POTHER", "PWHS"]),
+            (&[b"\xff\xfe", b"PWHS"], &["PWHS"]),
+            (&[b"\xff,PWHS"], &["PWHS"]),
+            (&[b"PWHS\xff"], &[]),
+            (&[b"PWHS\xc3\xa9"], &[]),
+            (&[b"PWHS", b"PWHS"], &["PWHS"]),
+            (&[b"P WHS"], &[]),
+            (&[b"P1,P2,P3"], &["P1", "P2", "P3"]),
+            (&[b"P1,P1", b"P1", b"P1"], &["P1"]),
+            (&[b"P1,P2,P3", b"PWHS"], &["P1", "P2", "P3", "PWHS"]),
         ];
-        for (values, expected, too_many) in cases {
+        for (values, expected) in cases {
             let named = named("x-webhook-subscription", values);
-            assert_eq!(named.names_too_many(), too_many, "{values:?}");
+            assert_eq!(named.names_too_many(), expected.len() > 3, "{values:?}");
             let found: Vec<String> = named.subscriptions.into_iter().map(String::from).collect();
             assert_eq!(found, expected, "{values:?}");
         }

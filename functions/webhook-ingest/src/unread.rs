@@ -111,7 +111,7 @@ impl Unread {
             again_at: soon.or(self.again_at),
             asked: told == Told::All,
         };
-        let keeping = app.store.keep_unread(&unread, now);
+        let keeping = Box::pin(app.store.keep_unread(&unread, now));
         if told == Told::All {
             bookkeep("an unreadable body", keeping).await;
             return Ok(());
