@@ -43,7 +43,7 @@ fn spoilt(body: &str) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("cut off", body.as_bytes()[..status].to_vec()),
         ("rubbish behind it", [body.as_bytes(), b"}}\xff\xff"].concat()),
-        ("bytes that are no text", [body[..title].as_bytes(), b"\xff\xc3", body[title..].as_bytes()].concat()),
+        ("bytes that are no text", [&body.as_bytes()[..title], b"\xff\xc3", &body.as_bytes()[title..]].concat()),
         with("control characters", r#""title":""#, "\"title\":\"\u{0}\u{2}"),
         with("another envelope", ENVELOPE.0, ENVELOPE.1),
         with("no event type", r#""event_type":"#, r#""kind":"#),
