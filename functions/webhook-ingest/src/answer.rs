@@ -4,6 +4,7 @@
 //! docs, "Behavior"). So what a subscription of ours brings ends as an [`Ended`], and no [`Ended`] has a 4xx.
 
 use axum::http::StatusCode;
+use incidents::ObserveError;
 use runtime::{QueueError, RandomError};
 
 /// What a request is answered for.
@@ -24,12 +25,6 @@ pub(crate) enum Stranger {
     NoSignature,
     /// From an address that is not on the operator's list, and without what PagerDuty always sends.
     Outsider,
-    /// No body.
-    Empty,
-    /// Longer than PagerDuty ever sends.
-    TooLarge,
-    /// Not JSON.
-    NotJson,
 }
 
 /// How a delivery ended that may be PagerDuty's.
@@ -51,11 +46,11 @@ pub(crate) enum Ended {
     Several,
     /// We have no secret for the subscription (yet).
     UnknownSubscription,
-    /// So many strangers name subscriptions that this one was not looked up.
+    /// It names more subscriptions than we look up, or so many strangers name some that this one was not looked up.
     NotLookedUp,
-    /// The subscription is ours, and its body is longer than anything that we read.
+    /// The subscription is or may be ours, and its body is longer than anything that we read.
     TooLong,
-    /// The subscription is ours, and its body broke off.
+    /// The subscription is or may be ours, and its body broke off.
     BrokenOff,
     /// Signed by PagerDuty, from an address that is not on the operator's list.
     FromElsewhere,
@@ -72,10 +67,9 @@ pub(crate) enum Ended {
 impl Stranger {
     fn status(self) -> StatusCode {
         match self {
-            Self::NoSubscription | Self::Empty | Self::NotJson => StatusCode::BAD_REQUEST,
+            Self::NoSubscription => StatusCode::BAD_REQUEST,
             Self::NoSignature => StatusCode::UNAUTHORIZED,
             Self::Outsider => StatusCode::FORBIDDEN,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
@@ -84,9 +78,6 @@ impl Stranger {
             Self::NoSubscription => "no_subscription",
             Self::NoSignature => "no_signature",
             Self::Outsider => "outsider",
-            Self::Empty => "empty",
-            Self::TooLarge => "too_large",
-            Self::NotJson => "not_json",
         }
     }
 }
@@ -167,13 +158,21 @@ pub(crate) fn table_failed(error: &store::Error) -> Ended {
     Ended::TableDown
 }
 
-pub(crate) fn queue_failed(error: &QueueError) -> Ended {
+pub(crate) fn not_observed(error: ObserveError) -> Ended {
+    match error {
+        ObserveError::Table(error) => table_failed(&error),
+        ObserveError::Queue(error) => queue_failed(&error),
+        ObserveError::Random(error) => no_randomness(error),
+    }
+}
+
+fn queue_failed(error: &QueueError) -> Ended {
     tracing::error!(error = runtime::chain(error), "queue failed");
     Ended::QueueDown
 }
 
 /// A wake-up has no name; PagerDuty sends the event again.
-pub(crate) fn no_randomness(error: RandomError) -> Ended {
+fn no_randomness(error: RandomError) -> Ended {
     tracing::error!(error = runtime::chain(&error), "no message can be named");
     Ended::QueueDown
 }
@@ -190,12 +189,9 @@ mod tests {
             (Ended::Ping.into(), 202),
             (Ended::UnknownType.into(), 202),
             (Ended::Unreadable.into(), 202),
-            (stranger(Stranger::Empty), 400),
             (stranger(Stranger::NoSubscription), 400),
-            (stranger(Stranger::NotJson), 400),
             (stranger(Stranger::NoSignature), 401),
             (stranger(Stranger::Outsider), 403),
-            (stranger(Stranger::TooLarge), 413),
             (Ended::Unsigned.into(), 503),
             (Ended::WrongSignature.into(), 503),
             (Ended::Several.into(), 503),

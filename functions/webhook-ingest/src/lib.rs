@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use domain::cause::{Cause, Occasion};
 use domain::incident::{IncidentEvent, is_future};
-use incidents::{ObserveError, What};
+use incidents::What;
 use pagerduty::webhook::{self, Received, ServiceChange, ServiceEvent};
 use runtime::{App, Metric, Source};
 use store::Subscription;
@@ -52,7 +52,8 @@ async fn receive(State(ingest): State<Ingest>, source: Source, headers: HeaderMa
     let ask_until = Instant::now() + BUDGET.saturating_sub(RESERVE);
     let sources = &ingest.app.config.webhook_sources;
     let named = Named::by(&headers);
-    let flow = Box::pin(look_at(&ingest, !sources.admit(source), &named, body, ask_until));
+    let flow = look_at(&ingest, !sources.admit(source), &named, body, ask_until);
+    let flow = Box::pin(runtime::all_bookkeeping(flow));
     let outcome = match tokio::time::timeout(BUDGET, flow).await {
         Ok(Ok(ended)) => ended.into(),
         Ok(Err(outcome)) => outcome,
@@ -101,7 +102,8 @@ fn figures(outcome: Outcome) -> [(Metric, f64); 5] {
 /// is kept here, and it is one lock more and no replacement of the signature. Who names a subscription is looked up in the table from
 /// outside as well. That read costs a tenth of what the HTTP API takes for the request, and the route's throttle bounds both. Without
 /// it, a stranger could ring the alarm for PagerDuty's new addresses, or PagerDuty's own delivery would get a 4xx and be lost. Nor does
-/// it get one for a subscription that the table does not know: it may have been made this second, and deliver from a new address.
+/// it get one for a subscription that the table does not know, whatever its body: it may have been made this second, and deliver from a
+/// new address.
 async fn look_at(
     ingest: &Ingest,
     outside: bool,
@@ -112,11 +114,15 @@ async fn look_at(
     if named.subscriptions.is_empty() {
         return Err(if outside { Stranger::Outsider } else { Stranger::NoSubscription }.into());
     }
+    if named.names_too_many() {
+        request::whole_body(body).await?;
+        return Ok(Ended::NotLookedUp);
+    }
     let Some(signature) = &named.signature else {
         for id in &named.subscriptions {
             if ingest.subscriptions.knows(id).await? {
                 tracing::error!(subscription.id = %id, "a known subscription delivers without a signature of a known kind");
-                request::body_of_ours(body).await?;
+                request::whole_body(body).await?;
                 return Ok(Ended::Unsigned);
             }
         }
@@ -126,11 +132,8 @@ async fn look_at(
     for id in &named.subscriptions {
         known.extend(ingest.subscriptions.find(id, false).await?);
     }
-    let Some(first) = known.first() else {
-        request::body_of_a_stranger(body).await?;
-        return Ok(Ended::UnknownSubscription);
-    };
-    let body = request::body_of_ours(body).await?;
+    let body = request::whole_body(body).await?;
+    let Some(first) = known.first() else { return Ok(Ended::UnknownSubscription) };
     if named.subscriptions.len() > 1 {
         tracing::error!(subscription.id = %first.subscription.id, "a delivery names several subscriptions");
         return Ok(Ended::Several);
@@ -177,7 +180,8 @@ async fn take_in(
     match webhook::parse(body) {
         Ok(Received::Incident(event)) if event.occurred_at.is_some_and(|at| is_future(at, app.clock.now())) => {
             let unread = Unread { again_at: event.occurred_at, ..unread("the event is of the future") };
-            unread.salvage(app, Some((&event.incident, cause(app, &event))), ask_until).await
+            let cause = cause(app, &event);
+            Box::pin(unread.salvage_event(app, event, cause, ask_until)).await.unwrap_or_else(|ended| ended)
         }
         Ok(Received::Incident(event)) => {
             let mut observed = pin!(observe(ingest, subscription, event, ask_until));
@@ -194,12 +198,12 @@ async fn take_in(
         Ok(Received::Unknown { event_type }) => {
             tracing::info!(event.kind = event_type, "event type is not known");
             // Something has become of its incident, if it has one.
-            unread("the event type is not known").ask_for_incident(app, ask_until).await;
-            Ended::UnknownType
+            let unread = unread("the event type is not known");
+            unread.salvage_unknown(app, ask_until).await.unwrap_or_else(|ended| ended)
         }
         Err(reason) => {
             let unread = unread(&reason.to_string());
-            unread.salvage(app, None, ask_until).await
+            unread.salvage(app, ask_until).await
         }
     }
 }
@@ -236,9 +240,7 @@ async fn observe(ingest: &Ingest, subscription: &Subscription, event: IncidentEv
             }
             Ended::Accepted
         }
-        Err(ObserveError::Table(error)) => answer::table_failed(&error),
-        Err(ObserveError::Queue(error)) => answer::queue_failed(&error),
-        Err(ObserveError::Random(error)) => answer::no_randomness(error),
+        Err(error) => answer::not_observed(error),
     }
 }
 

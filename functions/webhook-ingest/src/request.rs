@@ -7,15 +7,15 @@ use axum::http::HeaderMap;
 use domain::ids::SubscriptionId;
 use pagerduty::webhook::{self, SignatureError};
 
-use crate::answer::{Ended, Stranger};
+use crate::answer::Ended;
 
-/// Most that is read of the body of a subscription of ours. PagerDuty drops its own above [`webhook::MAX_BODY_BYTES`], as it says.
+/// Most that is taken in as a body of a subscription. PagerDuty drops its own above [`webhook::MAX_BODY_BYTES`], as it says.
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// API Gateway passes nothing on that is longer.
 const GATEWAY_BYTES: usize = 10 * 1024 * 1024;
 
-/// How many subscriptions one request may name, in repeated headers or in a list that a proxy has made of them.
+/// How many subscriptions of one request are looked up, named in repeated headers or in a list that a proxy has made of them.
 const MOST_NAMED: usize = 3;
 
 /// What the headers say.
@@ -37,10 +37,17 @@ impl Named {
             Err(SignatureError::Missing | SignatureError::Malformed)
         );
         Self {
-            subscriptions: subscriptions.iter().filter_map(|id| id.parse().ok()).take(MOST_NAMED).collect(),
+            subscriptions: subscriptions.iter().filter_map(|id| id.parse().ok()).collect(),
             signature: Some(signatures).filter(|_| is_usable),
             webhook: values(headers, "x-webhook-id").into_iter().next(),
         }
+    }
+}
+
+impl Named {
+    /// Whether it names more than are looked up: one of ours may be among them.
+    pub(crate) fn names_too_many(&self) -> bool {
+        self.subscriptions.len() > MOST_NAMED
     }
 }
 
@@ -51,20 +58,11 @@ fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
     ascii.map(|value| value.trim().to_owned()).collect()
 }
 
-/// The body of a delivery that names a subscription of ours. It is read to its end, or who sends it does not hear the answer.
-pub(crate) async fn body_of_ours(body: Body) -> Result<Bytes, Ended> {
+/// The body of a delivery whose subscription is ours, or may be: it may have been made this second. It is read to its end, or who sends
+/// it does not hear the answer.
+pub(crate) async fn whole_body(body: Body) -> Result<Bytes, Ended> {
     let body = to_bytes(body, GATEWAY_BYTES).await.map_err(|_| Ended::BrokenOff)?;
     if body.len() > MOST_BYTES { Err(Ended::TooLong) } else { Ok(body) }
-}
-
-/// Whether the body of a delivery of an unknown subscription could be PagerDuty's: it may have been made this second.
-pub(crate) async fn body_of_a_stranger(body: Body) -> Result<(), Stranger> {
-    let body = to_bytes(body, webhook::MAX_BODY_BYTES).await.map_err(|_| Stranger::TooLarge)?;
-    if body.is_empty() {
-        return Err(Stranger::Empty);
-    }
-    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-    if is_json { Ok(()) } else { Err(Stranger::NotJson) }
 }
 
 #[cfg(test)]
@@ -80,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_request_names_a_subscription_however_often_and_with_whatever_beside_it() {
-        let cases: [(&[&[u8]], &[&str]); 12] = [
+        let cases: [(&[&[u8]], &[&str]); 14] = [
             (&[], &[]),
             (&[b"PWHS"], &["PWHS"]),
             (&[b" PWHS "], &["PWHS"]),
@@ -92,10 +90,13 @@ mod tests {
             (&[b"PWHS\xc3\xa9"], &[]),
             (&[b"PWHS", b"PWHS"], &["PWHS"]),
             (&[b"P WHS"], &[]),
-            (&[b"P1,P2,P3,P4,P5"], &["P1", "P2", "P3"]),
+            (&[b"P1,P2,P3"], &["P1", "P2", "P3"]),
+            (&[b"P1,P1", b"P1", b"P1"], &["P1"]),
+            (&[b"P1,P2,P3", b"PWHS"], &["P1", "P2", "P3", "PWHS"]),
         ];
         for (values, expected) in cases {
             let named = named("x-webhook-subscription", values);
+            assert_eq!(named.names_too_many(), expected.len() > 3, "{values:?}");
             let found: Vec<String> = named.subscriptions.into_iter().map(String::from).collect();
             assert_eq!(found, expected, "{values:?}");
         }

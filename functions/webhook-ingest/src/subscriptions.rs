@@ -16,7 +16,7 @@ use crate::answer::{self, Ended};
 /// One that was read longer ago is read anew beside what is done with its event.
 const FRESH_FOR: SignedDuration = SignedDuration::from_mins(1);
 
-/// One that was read longer ago is read anew first, if the table does not take its time.
+/// One that was read longer ago is read anew first, if the table does not take its time and gives one that is usable.
 const CACHE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// How long that may take.
@@ -70,11 +70,12 @@ impl Subscriptions {
         let known = self.cached.lock().await.get(id).filter(|_| !fresh).cloned();
         let read = match known {
             Some(known) if now.duration_since(known.read_at) < CACHE_FOR => return Ok(Some(known)),
-            // What is known serves as long as the table takes its time.
-            Some(known) => match tokio::time::timeout(RENEWING, self.read(id, now)).await {
-                Ok(read) => read?,
-                Err(_) => {
-                    tracing::warn!(subscription.id = %id, "subscription not read anew in time");
+            // What is known serves unless the table says that it is gone.
+            Some(known) => match runtime::spare(RENEWING, self.read(id, now)).await {
+                Some(Ok(read)) => read,
+                failed => {
+                    let in_time = failed.is_some();
+                    tracing::warn!(subscription.id = %id, in_time, "subscription not read anew");
                     return Ok(Some(known));
                 }
             },

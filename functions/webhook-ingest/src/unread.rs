@@ -1,11 +1,13 @@
-//! What PagerDuty has signed and nobody can read, or not yet: its incident is asked for, and the body is kept for people and for the
-//! next version.
+//! What PagerDuty has signed and nobody can read, or not yet: its incident is asked for, and the body is kept for people, for the
+//! next version, and for whoever asks again for what PagerDuty did not tell.
 
 use std::time::Duration;
 
 use axum::body::Bytes;
 use domain::cause::{Cause, Occasion};
 use domain::ids::{AccountId, CauseId, IncidentId};
+use domain::incident::IncidentEvent;
+use incidents::What;
 use jiff::{SignedDuration, Timestamp};
 use pagerduty::webhook;
 use runtime::{App, bookkeep};
@@ -36,24 +38,69 @@ pub(crate) struct Unread {
 pub(crate) enum Told {
     /// What is true, and that was observed.
     All,
-    /// That it knows no such incident; or nobody knows which one to ask for.
+    /// Nobody knows which incident to ask for.
     Nothing,
+    /// That it knows no such incident, which may be so for a second only: what it delivers from is ahead of what it answers from.
+    Unknown,
     /// It did not answer, or the answer could not be noted.
     NotYet,
 }
 
+impl Told {
+    /// Whether the reconciler asks once more.
+    fn is_asked_again(self) -> bool {
+        matches!(self, Self::Unknown | Self::NotYet)
+    }
+}
+
 impl Unread {
-    /// Asks PagerDuty for the incident, and keeps the body. If nothing could be learned, the body is all that there is: it is kept
-    /// before the answer, or PagerDuty repeats it. Else keeping it is bookkeeping.
-    pub(crate) async fn salvage(&self, app: &App, event: Option<(&IncidentId, Cause)>, until: Instant) -> Ended {
+    /// Asks PagerDuty for the incident, and keeps the body.
+    pub(crate) async fn salvage(&self, app: &App, until: Instant) -> Ended {
+        self.report();
+        let told = self.ask_for_incident(app, until).await;
+        self.keep(app, told).await.err().unwrap_or(Ended::Unreadable)
+    }
+
+    /// The same for an event that can be read, and is of the future. What PagerDuty does not tell, the event does: as one without a
+    /// time, so that it undoes nothing.
+    pub(crate) async fn salvage_event(
+        &self,
+        app: &App,
+        event: IncidentEvent,
+        cause: Cause,
+        until: Instant,
+    ) -> Result<Ended, Ended> {
+        self.report();
+        let account = &self.subscription.account;
+        let told = ask(app, account, &event.incident, cause.clone(), until).await;
+        if told != Told::All {
+            let event = What::Event(IncidentEvent { occurred_at: None, ..event });
+            Box::pin(incidents::observe(app, account, event, &cause)).await.map_err(answer::not_observed)?;
+        }
+        self.keep(app, told).await?;
+        Ok(Ended::Unreadable)
+    }
+
+    /// The same for an event of an unknown type. Nobody need read it, so it is kept only to ask again.
+    pub(crate) async fn salvage_unknown(&self, app: &App, until: Instant) -> Result<Ended, Ended> {
+        let told = self.ask_for_incident(app, until).await;
+        if told.is_asked_again() {
+            self.keep(app, told).await?;
+        }
+        Ok(Ended::UnknownType)
+    }
+
+    fn report(&self) {
         let Self { subscription, reason, .. } = self;
         tracing::error!(subscription.id = %subscription.id, reason, "signed event cannot be read; kept for inspection");
-        let told = match event {
-            Some((incident, cause)) => ask(app, &subscription.account, incident, cause, until).await,
-            None => self.ask_for_incident(app, until).await,
-        };
+    }
+
+    /// If PagerDuty did not tell what is true, the body is what there is: it is kept before the answer, or PagerDuty repeats it. Else
+    /// keeping it is bookkeeping.
+    async fn keep(&self, app: &App, told: Told) -> Result<(), Ended> {
+        let Self { subscription, reason, .. } = self;
         let now = app.clock.now();
-        let soon = now.checked_add(AGAIN_IN).ok().filter(|_| told == Told::NotYet);
+        let soon = now.checked_add(AGAIN_IN).ok().filter(|_| told.is_asked_again());
         let reader = webhook::reader();
         let unread = NotRead {
             subscription,
@@ -64,16 +111,16 @@ impl Unread {
             again_at: soon.or(self.again_at),
             asked: told == Told::All,
         };
-        let keeping = app.store.keep_unread(&unread, now);
+        let keeping = Box::pin(app.store.keep_unread(&unread, now));
         if told == Told::All {
             bookkeep("an unreadable body", keeping).await;
-            return Ended::Unreadable;
+            return Ok(());
         }
-        keeping.await.map_or_else(|error| answer::table_failed(&error), |()| Ended::Unreadable)
+        keeping.await.map_err(|error| answer::table_failed(&error))
     }
 
     /// Asks for the incident that the body seems to be about.
-    pub(crate) async fn ask_for_incident(&self, app: &App, until: Instant) -> Told {
+    async fn ask_for_incident(&self, app: &App, until: Instant) -> Told {
         let Some(incident) = webhook::incident_in(&self.body) else { return Told::Nothing };
         let named = self.webhook.as_ref().and_then(|webhook| CauseId::new(format!("webhook-{webhook}")).ok());
         let Some(id) = named.or_else(|| CauseId::new("webhook").ok()) else { return Told::Nothing };
@@ -89,7 +136,7 @@ pub(crate) async fn ask(app: &App, account: &AccountId, incident: &IncidentId, c
     let asking = Box::pin(incidents::refresh(app, account, incident, &cause));
     match tokio::time::timeout_at(until.min(Instant::now() + ASK_BUDGET), asking).await {
         Ok(Ok(Some(_))) => Told::All,
-        Ok(Ok(None)) => Told::Nothing,
+        Ok(Ok(None)) => Told::Unknown,
         Ok(Err(error)) => {
             tracing::warn!(error = runtime::chain(&error), incident.id = %incident, "PagerDuty not asked");
             Told::NotYet

@@ -29,7 +29,7 @@ mod with_secret;
 pub use app::{App, StartError};
 pub use as_app::{AppTokenError, AsApp, AsAppError};
 pub use aws::{AwsClients, AwsSettings};
-pub use bookkeeping::bookkeep;
+pub use bookkeeping::{all_bookkeeping, bookkeep, spare};
 pub use bot::{Bot, BotError};
 pub use clock::Clock;
 pub use config::{Config, ConfigError, VARIABLES, Variable, is_loopback};

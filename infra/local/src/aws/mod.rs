@@ -62,7 +62,7 @@ struct Services {
     sqs_is_down: AtomicBool,
     dynamodb_is_down: AtomicBool,
     refused_puts: Mutex<RefusedPuts>,
-    slow: Mutex<Option<(String, Duration)>>,
+    slow: Mutex<(Vec<String>, Duration)>,
     calls: Option<Calls>,
     watch: Watch,
 }
@@ -94,9 +94,9 @@ impl Services {
 
     /// How long a call with this body takes, beyond what all of them take.
     fn slowness(&self, body: &[u8]) -> Duration {
-        let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
-        let takes = slow.as_ref().filter(|(text, _)| std::str::from_utf8(body).is_ok_and(|body| body.contains(text)));
-        takes.map(|(_, time)| *time).unwrap_or_default()
+        let (texts, time) = &*self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_slow = std::str::from_utf8(body).is_ok_and(|body| texts.iter().any(|text| body.contains(text)));
+        if is_slow { *time } else { Duration::ZERO }
     }
 
     fn refuses(&self, operation: &str, body: &[u8]) -> bool {
@@ -177,10 +177,10 @@ impl Endpoint {
         self.services.refused_puts().times
     }
 
-    /// Lets every call take so long whose request has this text in it; none any longer after `None`.
-    pub fn slow(&self, calls: Option<(&str, Duration)>) {
-        let calls = calls.map(|(text, time)| (text.to_owned(), time));
-        *self.services.slow.lock().unwrap_or_else(PoisonError::into_inner) = calls;
+    /// Lets every call take so long whose request has one of these texts in it, and no other one any longer.
+    pub fn slow(&self, texts: &[&str], time: Duration) {
+        let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+        *self.services.slow.lock().unwrap_or_else(PoisonError::into_inner) = (texts, time);
     }
 
     /// From now on notes what each call costs, and lets each answer take so long: as long as it does in AWS, calls that are made

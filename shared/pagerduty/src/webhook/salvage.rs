@@ -15,13 +15,19 @@ const MAX_ID: usize = 40;
 const PAGES: &[u8] = b"/incidents/";
 
 /// The incident that a body seems to be about, readable or not. The likeliest one, best first: a whole incident, what stands under
-/// `incident`, a reference to one, the data of an event that is about incidents, an incident's address.
+/// `incident`, a reference to one, the data of an event that is about incidents, the address of that data, any incident's address. Data
+/// of another type, such as a note, has an id of its own, which is the last to be believed.
 #[must_use]
 pub fn incident_in(body: &[u8]) -> Option<IncidentId> {
     let mut walk = Walk::default();
     walk.through(body);
-    let address = || address(body).map(<[u8]>::to_vec);
-    let id = walk.best.map(|(_, id)| id).or_else(address)?;
+    let is_about_others = walk.is_about_others;
+    let (own, best): (Option<_>, Option<_>) = match walk.best {
+        Some((Rank::Data | Rank::DataOfAnotherType, _)) if is_about_others => (None, None),
+        Some((Rank::DataOfAnotherType, id)) => (Some(id), None),
+        best => (None, best.map(|(_, id)| id)),
+    };
+    let id = best.or_else(|| address(body)).or(own)?;
     IncidentId::new(String::from_utf8(id).ok()?).ok()
 }
 
@@ -32,6 +38,7 @@ enum Rank {
     UnderIncident,
     Reference,
     Data,
+    DataOfAnotherType,
 }
 
 /// An object that has not ended yet.
@@ -43,6 +50,8 @@ struct Open {
     next: Vec<u8>,
     kind: Vec<u8>,
     id: Vec<u8>,
+    /// The incident that its own address is of, or below.
+    of: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
@@ -102,20 +111,10 @@ impl Walk {
         }
         // A merge names the incident that an incident has gone into.
         let is_reason = self.open.iter().any(|around| around.name == b"resolve_reason");
-        let Some(rank) = self.rank(&ended).filter(|_| !is_reason && is_id(&ended.id)) else { return };
+        let Some((rank, id)) = named(ended).filter(|(_, id)| !is_reason && is_id(id)) else { return };
         // Of what is alike the outer one, which ends later.
         if self.best.as_ref().is_none_or(|(best, _)| rank <= *best) {
-            self.best = Some((rank, ended.id));
-        }
-    }
-
-    fn rank(&self, ended: &Open) -> Option<Rank> {
-        match (ended.kind.as_slice(), ended.name.as_slice()) {
-            (b"incident", _) => Some(Rank::Whole),
-            (_, b"incident") => Some(Rank::UnderIncident),
-            (b"incident_reference", _) => Some(Rank::Reference),
-            (_, b"data") if !self.is_about_others => Some(Rank::Data),
-            _ => None,
+            self.best = Some((rank, id));
         }
     }
 
@@ -131,11 +130,35 @@ impl Walk {
         match open.next.as_slice() {
             b"id" => open.id = text.get(..text.len().min(MAX_ID + 1)).unwrap_or_default().to_vec(),
             b"type" => open.kind = text.get(..text.len().min(MAX_ID)).unwrap_or_default().to_vec(),
+            b"self" | b"html_url" if open.of.is_empty() => {
+                open.of = address(&[text, b"\""].concat()).unwrap_or_default();
+            }
             b"event_type" => self.is_about_others = !text.starts_with(b"incident."),
             _ => {}
         }
         open.next.clear();
     }
+}
+
+/// The incident that an object names. One whose id is none may have an address.
+fn named(ended: Open) -> Option<(Rank, Vec<u8>)> {
+    let Open { name, kind, id, of, .. } = ended;
+    let id_or_of = if is_id(&id) { id.clone() } else { of.clone() };
+    match (kind.as_slice(), name.as_slice()) {
+        (b"incident", _) => Some((Rank::Whole, id_or_of)),
+        (_, b"incident") => Some((Rank::UnderIncident, id_or_of)),
+        (b"incident_reference", _) => Some((Rank::Reference, id_or_of)),
+        // A note is at its incident's address, and an incident at its own.
+        (_, b"data") if is_id(&of) => Some((Rank::Data, of)),
+        (kind, b"data") if is_type(kind) => Some((Rank::DataOfAnotherType, id)),
+        (_, b"data") => Some((Rank::Data, id)),
+        _ => None,
+    }
+}
+
+/// Whether a type can be read. One that cannot may be an incident's.
+fn is_type(kind: &[u8]) -> bool {
+    !kind.is_empty() && kind.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_')
 }
 
 /// What stands until the quotation mark that ends a text, and what comes behind it.
@@ -154,13 +177,15 @@ fn is_id(id: &[u8]) -> bool {
 }
 
 /// The id in the first address of an incident, wherever it stands.
-fn address(body: &[u8]) -> Option<&[u8]> {
+fn address(body: &[u8]) -> Option<Vec<u8>> {
+    // JSON may escape a slash.
+    let body: Vec<u8> = body.iter().copied().filter(|byte| *byte != b'\\').collect();
     let mut places = body.windows(PAGES.len()).enumerate().filter(|(_, window)| *window == PAGES);
     places.find_map(|(place, _)| {
         let rest = body.get(place + PAGES.len()..)?;
         let length = rest.iter().take(MAX_ID + 1).take_while(|byte| byte.is_ascii_alphanumeric()).count();
         // One that is cut off may be half of an id.
-        rest.get(..length).filter(|id| is_id(id) && length < rest.len())
+        rest.get(..length).filter(|id| is_id(id) && length < rest.len()).map(<[u8]>::to_vec)
     })
 }
 
@@ -176,6 +201,8 @@ mod tests {
 
     const WHOLE: &str = r#"{"event":{"id":"01E","event_type":"incident.triggered","agent":{"id":"PUSER","type":"user_reference"},"data":{"id":"PINC","type":"incident","self":"https://api.pagerduty.com/incidents/PINC","title":"a \"title\" with {[ in it","service":{"id":"PSVC","type":"service_reference"},"resolve_reason":{"type":"merge_resolve_reason","incident":{"id":"POTHER","type":"incident_reference"}}}}}"#;
 
+    const NOTE: &str = r#"{"event":{"id":"01E","event_type":"incident.annotated","data":{"id":"PNOTE","type":"incident_note","content":"looking","self":"https://api.pagerduty.com/incidents/PINC/notes/PNOTE","incident":{"id":null}}}}"#;
+
     #[test]
     fn the_incident_is_found_in_what_is_no_event() {
         let deep = "[".repeat(400_000);
@@ -189,6 +216,16 @@ mod tests {
                 r#"{"data":{"incident_role_assignments":[{"id":"PROLE","incident":{"id":"PINC","type":"incident_reference"}}]}}"#.to_owned(),
                 Some("PINC"),
             ),
+            ("a note whose incident has no id", NOTE.to_owned(), Some("PINC")),
+            ("a note whose incident is not told", NOTE.replace(r#","incident":{"id":null}"#, ""), Some("PINC")),
+            ("a note that tells of another incident first", NOTE.replace("looking", "see https://acme.pagerduty.com/incidents/POTHER,"), Some("PINC")),
+            ("a note without a type", NOTE.replace(r#""type":"incident_note""#, r#""type":null"#), Some("PINC")),
+            ("a note with escaped slashes", NOTE.replace('/', r"\/"), Some("PINC")),
+            ("a note with the incident's address elsewhere", NOTE.replace("self", "at"), Some("PINC")),
+            ("an incident that has an address and no id", NOTE.replace(r#""id":null"#, r#""id":null,"self":"https://x/incidents/PINC""#).replace("/incidents/PINC/notes", "/notes"), Some("PINC")),
+            ("a new type without any address", r#"{"event":{"event_type":"incident.sang","data":{"id":"PINC","type":"incident_song"}}}"#.to_owned(), Some("PINC")),
+            ("a new type whose title has another incident's address", WHOLE.replace(r#""type":"incident","#, r#""type":"incident_v4","#).replace("in it", "like https://x/incidents/POTHER in it"), Some("PINC")),
+            ("data of others that says so later", r#"{"event":{"data":{"id":"PSVC","type":"service"},"event_type":"service.updated"}}"#.to_owned(), None),
             ("data of another type", WHOLE.replace(r#""type":"incident","#, r#""type":7,"#), Some("PINC")),
             ("an id that is none", WHOLE.replace(r#""id":"PINC""#, r#""id":null"#), Some("PINC")),
             ("no envelope", r#"{"id":"PINC","type":"incident"}"#.to_owned(), Some("PINC")),

@@ -142,7 +142,7 @@ async fn from_elsewhere_strangers_are_refused_and_pagerduty_is_asked_to_repeat()
         ("a subscription of ours, no signature", PING, good().without_signature(), 503, 1),
         // It may have been made this second.
         ("an unknown subscription", PING, good().of_subscription("PUNKNOWN"), 503, 1),
-        ("an unknown subscription, no JSON", &b"hello"[..], good().of_subscription("PUNKNOWN"), 400, 1),
+        ("an unknown subscription, no JSON", &b"hello"[..], good().of_subscription("PUNKNOWN"), 503, 1),
         // The secret as well, which opens the webhook's.
         ("a subscription of ours, signed", PING, good(), 503, 2),
         ("the same again, from memory", PING, good(), 503, 0),

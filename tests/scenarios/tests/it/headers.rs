@@ -120,7 +120,7 @@ fn rows(world: &World, admin: &AdminPage<'_>, asked: &Browser) -> Vec<Row> {
         hook(401, b"{}").with("x-webhook-subscription", "PUNKNOWN"),
         hook(503, b"{}").with("x-webhook-subscription", subscription.id.clone()),
         row("GET", "/webhooks/pagerduty", 405),
-        signed(413, &huge, "PUNKNOWN"),
+        signed(503, &huge, "PUNKNOWN"),
         signed(503, ping, "PUNKNOWN"),
     ];
     let document = serde_json::to_value(admin_api::open_api()).unwrap();

@@ -25,9 +25,9 @@ async fn each_kind_of_delivery_has_its_answer() {
         ("a wrong signature and no JSON", b"hello", wrong(), 503),
         ("a wrong signature and nothing else", b"", wrong(), 503),
         ("an unknown subscription", ping, unknown(), 503),
-        ("an unknown subscription and no JSON", b"hello", unknown(), 400),
-        ("an unknown subscription and nothing else", b"", unknown(), 400),
-        ("an unknown subscription, over 256 KB", &huge, unknown(), 413),
+        ("an unknown subscription and no JSON", b"hello", unknown(), 503),
+        ("an unknown subscription and nothing else", b"", unknown(), 503),
+        ("an unknown subscription, over 256 KB", &huge, unknown(), 503),
         ("an unknown subscription without a signature", ping, unknown().without_signature(), 401),
     ] {
         assert_eq!(world.post_webhook(body, delivery).await, expected, "{name}");
