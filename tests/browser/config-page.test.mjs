@@ -92,6 +92,20 @@ test("whoever is logged in sees the account and their teams, and logs out", asyn
   assert.equal(mock.world.session, null);
 });
 
+test("what PagerBridge has not done is told, and since when", async () => {
+  mock.world.health = {
+    status: "failing",
+    silent_since: null,
+    healing: [
+      { name: "news", status: "ok", done_at: "2026-11-23T12:03:00Z", failing_since: null, undone: null, undone_since: null },
+      { name: "incidents", status: "failing", done_at: null, failing_since: "2026-11-23T12:04:00Z", undone: "Open incidents have not been compared with PagerDuty", undone_since: "2026-11-23T12:04:00Z" },
+    ],
+  };
+  await open();
+  await page.locator("#health").getByText("Open incidents have not been compared with PagerDuty since 2026-11-23 12:04 UTC.").waitFor();
+  assert.equal(await page.locator("#health p").count(), 1);
+});
+
 test("a team unfolds and shows how each connection is doing, the worst first", async () => {
   platform().connections.push(
     connection("Gone", "General", { health: { state: "service_gone", reason: null, since: ago(60) } }),

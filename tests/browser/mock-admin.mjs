@@ -23,6 +23,7 @@ export function aWorld() {
   services.splice(0, 0, { id: "PCHKOUT", name: "Checkout API" }, { id: "PMARKUP", name: "<img src=x onerror=alert(1)> & Co" });
   const channel = (name, kind = "standard") => ({ id: channelId(name), name, kind });
   return {
+    health: { status: "ok", silent_since: null, healing: [] },
     session: {
       user: { name: "Ada Wong", email: "ada@example.com", role: "owner" },
       account: { id: "PACC", subdomain: "acme", url: "https://acme.pagerduty.com" },
@@ -88,6 +89,7 @@ const ROUTES = [
     world.session = null;
     return [204];
   }],
+  ["GET", "/health", ({ world }) => [200, world.health]],
   ["GET", "/teams", ({ world }) => [200, { teams: world.teams.map(({ channels, connections, links, ...team }) => ({ ...team, connections: connections.length })) }]],
   ["GET", "/teams/:team/channels", ({ team, query }) => {
     const found = named(team.channels, query.get("query"));

@@ -321,7 +321,7 @@ class Template(unittest.TestCase):
             [aws[1], click, TEAMS_CLICK_LIMIT],
             # PagerDuty's last answer comes before the click's own limit, and a question to it before the webhook's.
             [seconds("functions/bot-messages/src/lib.rs", "AFTER_PAGERDUTY"), click],
-            [seconds("functions/webhook-ingest/src/lib.rs", "ASK_BUDGET"), webhook],
+            [seconds("functions/webhook-ingest/src/unread.rs", "ASK_BUDGET"), webhook],
             [message, TEAMS_MESSAGE_LIMIT, timeout["BotMessagesFunction"]],
             [timeout["AdminApiFunction"], API_LIMIT, seconds("shared/setup/src/lock.rs", "OF_SERVICE")],
             [seconds("shared/pagerduty/src/oauth.rs", "TIMEOUT"), timeout["OauthCallbackFunction"], API_LIMIT],
