@@ -249,7 +249,9 @@ async fn heal(
         if !full.asked && round.is_quiet && round.is_small {
             // Nothing has happened since these were looked at last.
             run.report.parts.extend([(Part::Incidents, Ended::Well), (Part::Missed, Ended::Well)]);
-            keep_reading(run, reading).await;
+            if let Some(reading) = reading {
+                keep_reading(run, reading).await;
+            }
             return;
         }
     }
@@ -284,10 +286,10 @@ async fn heal(
         is_whole = run.report.note(Part::Missed, found).unwrap_or(false);
     }
     let told = tokio::time::timeout_at(end, Box::pin(news::tell(run, connected, heard))).await.is_ok();
-    if is_whole && told {
-        keep_reading(run, reading).await;
-    } else {
-        round.reads_on |= plan == Plan::Everything;
+    match reading {
+        Some(reading) if round.may_go_on(is_whole && told) => keep_reading(run, reading).await,
+        Some(_) => round.reads_on = true,
+        None => {}
     }
     if plan == Plan::Everything && full.is_due {
         // Nice to know: what does not come in time comes another time.
@@ -297,9 +299,10 @@ async fn heal(
 
 /// What the log has told; `None`: nothing that could be heard.
 fn note_news(run: &mut Run<'_>, round: &mut Round, caught: Result<Caught, ReconcileError>) -> Option<Caught> {
-    let mut caught = run.report.note(Part::News, caught.map(|caught| (Ended::Well, caught)))?;
-    // The part is noted once, as what it has come to.
-    run.report.parts.pop();
+    let mut caught = match caught {
+        Ok(caught) => caught,
+        Err(error) => return run.report.note(Part::News, Err(error)),
+    };
     let ended = caught.failed.take().map_or(Ok((caught.ended, ())), Err);
     run.report.note(Part::News, ended);
     run.report.skipped += caught.skipped;
@@ -309,8 +312,7 @@ fn note_news(run: &mut Run<'_>, round: &mut Round, caught: Result<Caught, Reconc
 }
 
 /// How far the log has been read, when everything that it told is known. If it cannot be kept, it is read once more.
-async fn keep_reading(run: &Run<'_>, reading: Option<Reading>) {
-    let Some(reading) = reading else { return };
+async fn keep_reading(run: &Run<'_>, reading: Reading) {
     if let Err(error) = run.app.store.put_reading(run.account, &reading).await {
         tracing::error!(error = runtime::chain(&error), "how far PagerDuty's log has been read is not noted");
     }

@@ -19,6 +19,9 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often a full round is due. Less than five minutes, since a schedule's runs do not begin at the same second.
 const FULL_EVERY: SignedDuration = SignedDuration::from_secs(5 * 60 - 15);
 
+/// So often the same part of the log is read at most.
+const MOST_IN_VAIN: u32 = 3;
+
 /// What one run leaves for the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
@@ -45,6 +48,9 @@ pub struct Round {
     /// Whether there is more in PagerDuty's log than a run could read, or than it could follow.
     #[serde(default, deserialize_with = "forward::or_default")]
     pub reads_on: bool,
+    /// How many runs could not follow everything that the same part of the log told.
+    #[serde(default, deserialize_with = "forward::or_default")]
+    pub in_vain: u32,
     /// Whether there are more kept webhooks than a run could look at.
     #[serde(default, deserialize_with = "forward::or_default")]
     pub looks_on: bool,
@@ -66,6 +72,7 @@ impl Round {
             is_quiet: false,
             log_tells: false,
             reads_on: false,
+            in_vain: 0,
             looks_on: false,
             is_small: false,
         }
@@ -75,6 +82,14 @@ impl Round {
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         now.duration_since(self.began_at) >= FULL_EVERY
+    }
+
+    /// Whether the log is read on after a run that could follow all of what it told, or not. What it tells of incidents that are none of
+    /// ours may be more than any run can follow, so it does not wait for ever.
+    #[must_use]
+    pub fn may_go_on(&mut self, is_whole: bool) -> bool {
+        self.in_vain = if is_whole || self.in_vain >= MOST_IN_VAIN { 0 } else { self.in_vain + 1 };
+        self.in_vain == 0
     }
 
     /// Since when incidents may have come and gone unseen.
@@ -129,6 +144,14 @@ mod tests {
         assert_eq!(share(&all, 3, at(2)), [6, 0, 1]);
         assert_eq!(share(&all, 9, at(1)), [2, 3, 4, 5, 6, 0, 1], "each once");
         assert!(share::<u32>(&[], 3, at(1)).is_empty());
+    }
+
+    #[test]
+    fn the_log_does_not_wait_for_ever() {
+        let mut round = Round::first(Timestamp::UNIX_EPOCH);
+        let turns = [true, false, false, false, false, false, true, false];
+        let goes_on = turns.map(|is_whole| round.may_go_on(is_whole));
+        assert_eq!(goes_on, [true, false, false, false, true, false, true, false]);
     }
 
     use super::*;
