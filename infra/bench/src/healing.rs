@@ -177,7 +177,7 @@ async fn missed_resolves(scale: f64, channels: usize) -> anyhow::Result<Row> {
     let left = stack.settle(&places, PATIENCE).await?;
     let wrong = stack.unaccounted(&places, &cases) + left;
     let asked = stack.inside.pagerduty.take_asked();
-    let lists = asked.iter().filter(|(_, line)| line.starts_with("GET /incidents?")).count();
+    let lists = asked.iter().filter(|(_, line)| line.contains("/incidents?")).count();
     let alone = asked.len() - lists;
     let own = cases.iter().filter(|case| stack.own_card_delays(std::slice::from_ref(*case)).missing == 0).count();
     let measured = format!(

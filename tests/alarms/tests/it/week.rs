@@ -146,7 +146,8 @@ async fn hours_without_any_traffic_ring_no_alarm() {
     stack.until(SILENCE).await;
     assert_eq!(stack.rung(), [], "nothing rings");
     assert!(stack.counted(Function::Reconciler, Metric::ReconcilerRuns) > 170.0);
-    assert_eq!(stack.counted(Function::Webhook, Metric::WebhooksReceived), 0.0);
+    let received = stack.counted(Function::Webhook, Metric::WebhooksReceived);
+    assert!(received <= 1.0, "PagerDuty's test message when the place was connected, at most: {received}");
 }
 
 /// Runs that take 45 s, each second one late by nearly a minute: what they say at their ends leaves minutes out.
