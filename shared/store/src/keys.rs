@@ -154,9 +154,10 @@ pub(crate) fn swept_by(began_at: Timestamp) -> String {
     format!("SWEPT#{}#", began_at.as_second())
 }
 
-/// What the reconciler knows about itself, be the account known or not.
+/// What the reconciler knows about itself, be the account known or not. A partition of its own: who writes it may not say which
+/// account the app belongs to.
 pub(crate) fn healing(client_id: &str) -> Key {
-    Key { pk: account_of_app(client_id).pk, sk: "HEALING".to_owned() }
+    Key { pk: format!("HEALING#{client_id}"), sk: "HEALING".to_owned() }
 }
 
 pub(crate) fn team_of_account(account: &AccountId, team: &TeamId) -> Key {
