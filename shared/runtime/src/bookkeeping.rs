@@ -20,7 +20,7 @@ tokio::task_local! {
     static LEFT: Cell<Duration>;
 }
 
-/// Does work that somebody waits for. What there is beside it, of any kind and at any depth, takes [`ALL`] at most.
+/// Does work that somebody waits for. What there is beside it, of any kind and at any depth, takes 200 ms at most.
 pub async fn all_bookkeeping<F: Future>(work: F) -> F::Output {
     LEFT.scope(Cell::new(ALL), work).await
 }

@@ -235,6 +235,9 @@ pub(crate) fn alive<T: DeserializeOwned>(item: Option<Attributes>, now: Timestam
     data_or_skip(&item.filter(|item| is_alive(item, now))?)
 }
 
+/// How many open incidents are read at once.
+const OPEN_PAGE: i32 = 500;
+
 impl Store {
     /// One item, as the last write left it.
     pub(crate) async fn read(&self, key: &Key) -> Result<Option<Attributes>, Error> {
@@ -344,7 +347,8 @@ impl Store {
         pk: &str,
         read: impl Fn(&Attributes) -> Option<T>,
     ) -> Result<Vec<T>, Error> {
-        let query = self.client.query().table_name(&self.table).index_name(OPEN_INDEX);
+        // A page as large as DynamoDB's takes a hundred times as much memory as what is kept of it.
+        let query = self.client.query().table_name(&self.table).index_name(OPEN_INDEX).limit(OPEN_PAGE);
         all_read(query, (OPEN_PK, pk), (OPEN_SK, None), |item| read(&item)).await
     }
 
