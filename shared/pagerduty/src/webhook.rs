@@ -26,7 +26,7 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 const READING: u16 = 1;
 
 /// Which version of this module reads, so that later ones sort behind: a body that an earlier one could not read is worth another
-/// look. A release counts by itself, and [`READING`] within one.
+/// look. A release counts by itself, and `READING` within one.
 #[must_use]
 pub fn reader() -> String {
     let part = |number: &str| number.parse::<u32>().unwrap_or_default();
