@@ -75,9 +75,8 @@ impl Store {
 
     /// Everything that is unfinished in a channel, as the last write left it; without what cannot be read.
     pub async fn behind_set(&self, account: &AccountId, channel: &ChannelId) -> Result<Vec<Behind>, Error> {
-        let items = self.partition(&keys::behind_set(account, channel), None).await?;
-        let read = items.iter().map(|item| or_skip(behind(account, channel, item)));
-        Ok(read.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        let read = |item| or_skip(behind(account, channel, &item)).ok().flatten();
+        self.partition_read(&keys::behind_set(account, channel), None, read).await
     }
 
     /// Notes that something is done, unless it was marked again. `false`: it was, and those of its causes that are in `item` are

@@ -235,9 +235,6 @@ pub(crate) fn alive<T: DeserializeOwned>(item: Option<Attributes>, now: Timestam
     data_or_skip(&item.filter(|item| is_alive(item, now))?)
 }
 
-/// How many open incidents are read at once.
-const OPEN_PAGE: i32 = 500;
-
 impl Store {
     /// One item, as the last write left it.
     pub(crate) async fn read(&self, key: &Key) -> Result<Option<Attributes>, Error> {
@@ -324,8 +321,18 @@ impl Store {
 
     /// Every item of a partition whose sort key begins with `prefix`, through all pages.
     pub(crate) async fn partition(&self, pk: &str, prefix: Option<&str>) -> Result<Vec<Attributes>, Error> {
+        self.partition_read(pk, prefix, Some).await
+    }
+
+    /// The same, each read as it comes, so that of a long partition only what was read is kept.
+    pub(crate) async fn partition_read<T>(
+        &self,
+        pk: &str,
+        prefix: Option<&str>,
+        read: impl Fn(Attributes) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
         let query = self.client.query().table_name(&self.table).consistent_read(true);
-        all(query, (PK, pk), (SK, prefix)).await
+        all_read(query, (PK, pk), (SK, prefix), read).await
     }
 
     /// The keys of the same items, and those in the index, without what is in them.
@@ -347,8 +354,7 @@ impl Store {
         pk: &str,
         read: impl Fn(&Attributes) -> Option<T>,
     ) -> Result<Vec<T>, Error> {
-        // A page as large as DynamoDB's takes a hundred times as much memory as what is kept of it.
-        let query = self.client.query().table_name(&self.table).index_name(OPEN_INDEX).limit(OPEN_PAGE);
+        let query = self.client.query().table_name(&self.table).index_name(OPEN_INDEX);
         all_read(query, (OPEN_PK, pk), (OPEN_SK, None), |item| read(&item)).await
     }
 
