@@ -1,6 +1,5 @@
 //! What is known of open incidents beyond their state: alerts and the like, which no webhook tells.
 
-use domain::ids::IncidentId;
 use domain::round;
 use futures_util::{StreamExt as _, stream};
 use pagerduty::rest::Api;
@@ -14,16 +13,15 @@ const MOST: usize = 60;
 const AT_ONCE: usize = 4;
 
 /// Asks for some, other ones each time. Nice to know: what fails stops nothing, and it uses only what the rest has left of the rate.
-pub(crate) async fn refresh(run: &mut Run<'_>, here: &[OpenIncident]) {
+pub(crate) async fn refresh(run: &mut Run<'_>, open: &[OpenIncident]) {
     let (app, account, now) = (run.app, run.account, run.app.clock.now());
     let room = run.rate.left() / Api::CALLS_FOR_DETAILS;
-    let ids: Vec<IncidentId> = here.iter().map(|open| open.id.clone()).collect();
-    let asked = round::share(&ids, MOST.min(room), now);
+    let asked = round::share(open, MOST.min(room), now);
     if !run.has_time() || !run.rate.take_many(asked.len() * Api::CALLS_FOR_DETAILS) {
         return;
     }
     let cause = &round::cause(now);
-    let asking = asked.into_iter().map(|id| async move {
+    let asking = asked.into_iter().map(|OpenIncident { id, .. }| async move {
         if let Err(error) = Box::pin(incidents::details::refresh(app, account, &id, cause)).await {
             tracing::warn!(incident.id = %id, error = runtime::chain(&error), "details not refreshed");
         }

@@ -17,6 +17,7 @@ mod missed;
 mod news;
 mod observed;
 mod open;
+mod ours;
 mod over;
 mod plan;
 mod rate;
@@ -25,24 +26,25 @@ mod subscriptions;
 mod tidying;
 mod unfinished;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
 use domain::healing::{Ended, Healing, Part};
-use domain::ids::{AccountId, IncidentId, TeamId};
+use domain::ids::{AccountId, TeamId};
 use domain::news::Reading;
 use domain::round::Round;
 use incidents::Connected;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{App, BotError, Lock, Metric};
 use setup::SetupError;
-use store::{LockKey, OpenIncident};
+use store::LockKey;
 use tokio::time::Instant;
 
 pub use crate::input::{Extent, Input};
 use crate::news::{Caught, Log};
 use crate::open::Looked;
+use crate::ours::Ours;
 use crate::plan::Plan;
 use crate::rate::Rate;
 pub use crate::report::Report;
@@ -236,11 +238,12 @@ async fn heal(
             return;
         }
     };
+    let ours = Ours::new(connected, &here);
     let plan = Plan::of(round, full, turn(Part::News) || round.reads_on, run.app.clock.now());
     let (mut log, mut heard, mut reading) = (Log::Unknown, BTreeMap::new(), None);
     if plan == Plan::Everything {
         round.reads_on = true;
-        let caught = in_time(end, news::catch_up(run, connected, &here)).await;
+        let caught = in_time(end, news::catch_up(run, &ours)).await;
         if let Some(caught) = note_news(run, round, caught) {
             (log, heard, reading) = (caught.log, caught.changed, caught.reading);
         }
@@ -260,7 +263,7 @@ async fn heal(
         // The log has its turn again next time, whatever becomes of this.
         round.is_quiet = false;
     } else {
-        let look = in_time(end, open::look(run, connected, &here, round, full.is_due)).await;
+        let look = in_time(end, open::look(run, &ours, round, full.is_due)).await;
         match run.report.note(Part::Incidents, look) {
             Some(found) => looked = found,
             // The log is read once more.
@@ -282,7 +285,7 @@ async fn heal(
             run.report.parts.push((Part::Missed, Ended::Well));
         }
     } else {
-        let found = in_time(end, missed::find(run, connected, &here, &wanted, round)).await;
+        let found = in_time(end, missed::find(run, &ours, &wanted, round)).await;
         is_whole = run.report.note(Part::Missed, found).unwrap_or(false);
     }
     let told = tokio::time::timeout_at(end, Box::pin(news::tell(run, connected, heard))).await.is_ok();
@@ -367,9 +370,4 @@ async fn check_bot_token(app: &App) -> Result<(Ended, ()), ReconcileError> {
             Err(ReconcileError::BotToken(error))
         }
     }
-}
-
-/// The ids of incidents that are open here.
-fn ids(here: &[OpenIncident]) -> HashSet<&IncidentId> {
-    here.iter().map(|open| &open.id).collect()
 }

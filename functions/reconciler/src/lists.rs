@@ -1,6 +1,7 @@
 //! Lists of incidents, as far as PagerDuty gives them.
 
 use domain::ids::ServiceId;
+use jiff::Timestamp;
 use pagerduty::rest::{ApiError, Page, RestIncident, Which};
 use runtime::AsAppError;
 
@@ -35,6 +36,11 @@ pub(crate) async fn page(
     };
     run.report.skipped += page.skipped;
     Ok(page)
+}
+
+/// When these were opened, in the list's order, as far as that can be read.
+pub(crate) fn opened(incidents: &[RestIncident]) -> Vec<Timestamp> {
+    incidents.iter().filter_map(|incident| incident.snapshot.created_at).collect()
 }
 
 fn is_about_services(error: &ApiError) -> bool {

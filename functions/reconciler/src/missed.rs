@@ -8,13 +8,13 @@ use domain::ids::{IncidentId, ServiceId};
 use domain::incident::Asked;
 use domain::round::Round;
 use futures_util::{StreamExt as _, stream};
-use incidents::{Answer, Connected, read};
+use incidents::{Answer, read};
 use jiff::{SignedDuration, Timestamp};
-use pagerduty::rest::{RestIncident, Which, narrowing};
-use store::OpenIncident;
+use pagerduty::rest::{Which, narrowing};
 
 use crate::observed::Tally;
 use crate::open::Gone;
+use crate::ours::Ours;
 use crate::{ReconcileError, Run, lists, over};
 
 /// How many a run looks for: as many as it can ask for, and no more memory for it.
@@ -52,24 +52,21 @@ impl Wanted<'_> {
 /// Finds what was missed. `true`: everything was looked for that is wanted.
 pub(crate) async fn find(
     run: &mut Run<'_>,
-    connected: &Connected,
-    here: &[OpenIncident],
+    ours: &Ours<'_>,
     wanted: &Wanted<'_>,
     round: &mut Round,
 ) -> Result<(Ended, bool), ReconcileError> {
-    let open: BTreeSet<&IncidentId> = here.iter().map(|open| &open.id).collect();
-    round.hidden.keep(|id| open.contains(id));
-    let (mut ended, is_whole) = in_lists(run, connected, here, wanted, round).await?;
+    round.hidden.keep(|id| ours.has_open(id));
+    let (mut ended, is_whole) = in_lists(run, ours, wanted, round).await?;
     if wanted.over {
-        ended = ended.max(over::look(run, connected, round).await?);
+        ended = ended.max(over::look(run, ours.connected, round).await?);
     }
     Ok((ended, is_whole))
 }
 
 async fn in_lists(
     run: &mut Run<'_>,
-    connected: &Connected,
-    here: &[OpenIncident],
+    ours: &Ours<'_>,
     Wanted { gone, heard, .. }: &Wanted<'_>,
     round: &mut Round,
 ) -> Result<(Ended, bool), ReconcileError> {
@@ -88,16 +85,12 @@ async fn in_lists(
     tracing::info!(incidents = all.len(), "looked for in lists of what is over");
     let wanted: BTreeSet<IncidentId> = all.iter().map(|(id, _)| id.clone()).collect();
     let mut missing = Missing::new(all);
-    let services: BTreeMap<&IncidentId, &ServiceId> = here.iter().map(|open| (&open.id, &open.service)).collect();
-    let of: BTreeSet<ServiceId> = wanted.iter().filter_map(|id| services.get(id)).map(|id| (*id).clone()).collect();
+    let of = ours.open.iter().filter(|open| wanted.contains(&open.id)).map(|open| &open.service);
     // What only the log tells of may be of any service that is connected.
-    let others = connected.services.keys().filter(|_| !heard.is_empty()).cloned();
-    let of: Vec<ServiceId> = of.into_iter().chain(others).collect::<BTreeSet<_>>().into_iter().collect();
+    let others = ours.connected.services.keys().filter(|_| !heard.is_empty());
+    let of: BTreeSet<&ServiceId> = of.chain(others).collect();
+    let of: Vec<ServiceId> = of.into_iter().cloned().collect();
     let (mut of, mut tally) = (narrowing(&of), Tally::default());
-    let known: BTreeSet<&IncidentId> = here.iter().map(|open| &open.id).collect();
-    let matters = |incident: &RestIncident| {
-        known.contains(&incident.id) || connected.services.contains_key(&incident.snapshot.service.id)
-    };
     let mut is_whole = true;
     while let Some(span) = missing.span(now) {
         // What no list shows must not wait for all lists: else it would never be known that it is hidden.
@@ -110,12 +103,12 @@ async fn in_lists(
         let page = lists::page(run, &mut of, which, span.offset).await?;
         let shown: Vec<_> =
             page.items.iter().map(|incident| (incident.id.clone(), incident.snapshot.created_at)).collect();
-        let found = page.items.into_iter().filter(|one| wanted.contains(&one.id) && matters(one));
+        let found = page.items.into_iter().filter(|one| wanted.contains(&one.id) && ours.matters(one));
         let found = found.map(|incident| Answer { incident, asked }).collect();
-        tally = tally.and(run.observe(found, connected).await?).without(page.skipped);
+        tally = tally.and(run.observe(found, ours.connected).await?).without(page.skipped);
         missing.shown(span, &shown, page.next.is_some());
     }
-    let (alone, all_alone) = one_by_one(run, connected, missing.unlisted(), &matters, round).await?;
+    let (alone, all_alone) = one_by_one(run, ours, missing.unlisted(), round).await?;
     is_whole &= all_alone;
     let ended = tally.and(alone).ended()?;
     Ok((if is_whole { ended } else { ended.max(Ended::Partly) }, is_whole))
@@ -163,9 +156,8 @@ async fn opened(
 /// Asks for each by itself. `true`: for all of them.
 async fn one_by_one(
     run: &mut Run<'_>,
-    connected: &Connected,
+    ours: &Ours<'_>,
     unlisted: &[IncidentId],
-    matters: &(dyn Fn(&RestIncident) -> bool + Sync),
     round: &mut Round,
 ) -> Result<(Tally, bool), ReconcileError> {
     let (mut tally, mut in_vain) = (Tally::default(), 0);
@@ -174,8 +166,8 @@ async fn one_by_one(
             return Ok((tally, false));
         }
         match read::one(run.app, id).await {
-            Ok(Some(answer)) if !matters(&answer.incident) => {}
-            Ok(Some(answer)) => tally = tally.and(run.observe(vec![answer], connected).await?),
+            Ok(Some(answer)) if !ours.matters(&answer.incident) => {}
+            Ok(Some(answer)) => tally = tally.and(run.observe(vec![answer], ours.connected).await?),
             Ok(None) => {
                 tracing::warn!(incident.id = %id, "PagerDuty does not show this incident any more");
                 round.hidden.note(id, run.app.clock.now());

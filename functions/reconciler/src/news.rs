@@ -19,6 +19,7 @@ use pagerduty::rest::{ApiError, Change, LogLine, LogPage};
 use runtime::{App, AsAppError};
 use store::OpenIncident;
 
+use crate::ours::Ours;
 use crate::rate::Rate;
 use crate::{ReconcileError, Run};
 
@@ -94,18 +95,13 @@ impl Caught {
     }
 }
 
-/// Reads PagerDuty's log from where the last look stopped. `open`: what the table takes for open.
-pub(crate) async fn catch_up(
-    run: &mut Run<'_>,
-    connected: &Connected,
-    open: &[OpenIncident],
-) -> Result<Caught, ReconcileError> {
+/// Reads PagerDuty's log from where the last look stopped.
+pub(crate) async fn catch_up(run: &mut Run<'_>, ours: &Ours<'_>) -> Result<Caught, ReconcileError> {
     let (app, account, deadline) = (run.app, run.account, run.until);
+    let Ours { connected, open, .. } = *ours;
     let rate = &mut run.rate;
     let began = app.clock.now();
-    // Incidents that have moved to services that nobody has connected are followed until they are resolved.
-    let services: BTreeSet<&ServiceId> =
-        connected.services.keys().chain(open.iter().map(|open| &open.service)).collect();
+    let services = ours.services();
     let mut reading = Reading::begun(app.store.reading(account).await?, began);
     let mut caught = Caught::nothing();
     loop {

@@ -18,8 +18,6 @@ const ALL_AT_ONCE: usize = 3;
 pub(crate) struct Tally {
     done: usize,
     failed: usize,
-    /// How many did not know what PagerDuty says.
-    pub(crate) healed: usize,
     /// Whether trying again may help some of those that failed.
     pub(crate) may_pass: bool,
 }
@@ -48,7 +46,6 @@ impl Tally {
         Self {
             done: self.done + other.done,
             failed: self.failed + other.failed,
-            healed: self.healed + other.healed,
             may_pass: self.may_pass || other.may_pass,
         }
     }
@@ -69,12 +66,12 @@ impl Run<'_> {
             observed.map_err(|error| (id, error))
         });
         let mut observed = stream::iter(observing).buffer_unordered(AT_ONCE);
-        let (mut marked, mut tally, mut first) = (0_usize, Tally::default(), None);
+        let (mut healed, mut marked, mut tally, mut first) = (0_usize, 0_usize, Tally::default(), None);
         while let Some(one) = observed.next().await {
             match one {
                 Ok(one) => {
                     tally.done += 1;
-                    tally.healed += usize::from(one.healed);
+                    healed += usize::from(one.healed);
                     marked += one.marked;
                 }
                 Err((id, error)) => {
@@ -85,8 +82,8 @@ impl Run<'_> {
                 }
             }
         }
-        if tally.healed > 0 || marked > 0 {
-            tracing::info!(incidents = tally.healed, cards = marked, "healed");
+        if healed > 0 || marked > 0 {
+            tracing::info!(incidents = healed, cards = marked, "healed");
         }
         self.report.skipped += tally.failed;
         match first {

@@ -1,18 +1,19 @@
 //! Open incidents, the newest first: a page each minute, all of them every fifth.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use domain::catch_up::Sweep;
 use domain::healing::Ended;
 use domain::ids::{IncidentId, ServiceId};
 use domain::incident::Asked;
 use domain::round::Round;
-use incidents::{Answer, Connected};
+use incidents::Answer;
 use jiff::Timestamp;
 use pagerduty::rest::{Page, RestIncident, Which, narrowing};
-use store::OpenIncident;
 
-use crate::{ReconcileError, Run, ids, lists};
+use crate::observed::Tally;
+use crate::ours::Ours;
+use crate::{ReconcileError, Run, lists};
 
 /// What a look has found out.
 #[derive(Debug, Default)]
@@ -32,30 +33,27 @@ pub(crate) struct Gone {
 }
 
 /// Looks at the newest open incidents and, in a full round, at all of them: from where the last run stopped.
-///
-/// `here`: what is open here, read before.
 pub(crate) async fn look(
     run: &mut Run<'_>,
-    connected: &Connected,
-    here: &[OpenIncident],
+    ours: &Ours<'_>,
     round: &mut Round,
     is_full: bool,
 ) -> Result<(Ended, Looked), ReconcileError> {
     let (app, account, began_at) = (run.app, run.account, run.app.clock.now());
-    let services = services_of(connected, here);
+    let services: Vec<ServiceId> = ours.services().into_iter().cloned().collect();
     let mut of = narrowing(&services);
     if !run.rate.take() {
         return Ok((Ended::Partly, Looked::default()));
     }
     let first = lists::page(run, &mut of, Which::Newest, 0).await?;
     let shown: Vec<IncidentId> = first.items.iter().map(|incident| incident.id.clone()).collect();
-    let (times, is_all) = (opened(&first.items), first.next.is_none());
-    let mut tally = take(run, first, began_at, connected, here).await?;
+    let (times, is_all) = (lists::opened(&first.items), first.next.is_none());
+    let mut tally = take(run, first, began_at, ours).await?;
     let mut seen: HashSet<IncidentId> = shown.iter().cloned().collect();
     round.is_small = is_all;
     if is_all {
         round.sweep = None;
-        return Ok((tally.ended()?, Looked { gone: Some(gone(here, &seen, began_at)), seen }));
+        return Ok((tally.ended()?, Looked { gone: Some(gone(ours, &seen, began_at)), seen }));
     }
     round.sweep.take_if(|sweep| sweep.is_too_old(began_at));
     if round.sweep.is_none() && is_full {
@@ -76,16 +74,16 @@ pub(crate) async fn look(
             Some(oldest) => oldest,
             None => {
                 let oldest = lists::page(run, &mut of, Which::Open, 0).await?;
-                opened(&oldest.items).into_iter().min().unwrap_or(sweep.until)
+                lists::opened(&oldest.items).into_iter().min().unwrap_or(sweep.until)
             }
         };
         let (span, asked_at) = (sweep.span(), app.clock.now());
         let which = Which::NewestOf { since: span.since, until: span.until };
         let page = lists::page(run, &mut of, which, span.offset).await?;
-        let (times, more) = (opened(&page.items), page.next.is_some());
+        let (times, more) = (lists::opened(&page.items), page.next.is_some());
         let rows = page.items.len() + page.skipped;
         let shown: Vec<IncidentId> = page.items.iter().map(|incident| incident.id.clone()).collect();
-        tally = tally.and(take(run, page, asked_at, connected, here).await?);
+        tally = tally.and(take(run, page, asked_at, ours).await?);
         seen.extend(shown.iter().cloned());
         app.store.put_swept(account, &sweep, &shown).await?;
         let after = sweep.clone().after(&times, rows, more, oldest);
@@ -95,37 +93,22 @@ pub(crate) async fn look(
         sweep = next;
     }
     let swept = app.store.swept(account, &sweep).await?.into_iter().chain(seen.iter().cloned()).collect();
-    Ok((tally.ended()?, Looked { gone: Some(gone(here, &swept, sweep.began_at)), seen }))
+    Ok((tally.ended()?, Looked { gone: Some(gone(ours, &swept, sweep.began_at)), seen }))
 }
 
-/// The services whose incidents matter: those that are connected, and those to which incidents have moved that are open here.
-fn services_of(connected: &Connected, here: &[OpenIncident]) -> Vec<ServiceId> {
-    let services: BTreeSet<&ServiceId> =
-        connected.services.keys().chain(here.iter().map(|open| &open.service)).collect();
-    services.into_iter().cloned().collect()
-}
-
-fn opened(incidents: &[RestIncident]) -> Vec<Timestamp> {
-    incidents.iter().filter_map(|incident| incident.snapshot.created_at).collect()
-}
-
-/// Observes a page. Of a service that nobody has connected, only what is known already.
+/// Observes what matters of a page.
 async fn take(
     run: &mut Run<'_>,
     page: Page<RestIncident>,
     asked_at: Timestamp,
-    connected: &Connected,
-    here: &[OpenIncident],
-) -> Result<crate::observed::Tally, ReconcileError> {
-    let known = ids(here);
-    let matters = |incident: &RestIncident| {
-        connected.services.contains_key(&incident.snapshot.service.id) || known.contains(&incident.id)
-    };
+    ours: &Ours<'_>,
+) -> Result<Tally, ReconcileError> {
     let (asked, skipped) = (Asked::at(asked_at), page.skipped);
-    let found = page.items.into_iter().filter(matters).map(|incident| Answer { incident, asked }).collect();
-    Ok(run.observe(found, connected).await?.without(skipped))
+    let found = page.items.into_iter().filter(|one| ours.matters(one));
+    let found = found.map(|incident| Answer { incident, asked }).collect();
+    Ok(run.observe(found, ours.connected).await?.without(skipped))
 }
 
-fn gone(here: &[OpenIncident], seen: &HashSet<IncidentId>, as_of: Timestamp) -> Gone {
-    Gone { ids: here.iter().map(|open| &open.id).filter(|id| !seen.contains(*id)).cloned().collect(), as_of }
+fn gone(ours: &Ours<'_>, seen: &HashSet<IncidentId>, as_of: Timestamp) -> Gone {
+    Gone { ids: ours.open.iter().map(|open| &open.id).filter(|id| !seen.contains(*id)).cloned().collect(), as_of }
 }

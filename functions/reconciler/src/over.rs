@@ -7,7 +7,6 @@ use domain::ids::ServiceId;
 use domain::incident::Asked;
 use domain::round::Round;
 use incidents::{Answer, Connected};
-use jiff::Timestamp;
 use pagerduty::rest::{Which, narrowing};
 
 use crate::observed::Tally;
@@ -26,7 +25,7 @@ pub(crate) async fn look(run: &mut Run<'_>, connected: &Connected, round: &mut R
         let asked = Asked::at(run.app.clock.now());
         let page = lists::page(run, &mut of, Which::Created { since, until: now }, offset).await?;
         let rows = u32::try_from(page.items.len() + page.skipped).unwrap_or(u32::MAX);
-        let opened: Vec<Timestamp> = page.items.iter().filter_map(|incident| incident.snapshot.created_at).collect();
+        let opened = lists::opened(&page.items);
         let (more, skipped) = (page.next.is_some(), page.skipped);
         let found = page.items.into_iter().filter(|one| connected.services.contains_key(&one.snapshot.service.id));
         let found = found.map(|incident| Answer { incident, asked }).collect();

@@ -50,8 +50,9 @@ pub(crate) async fn mend(
     let own = setup::own_subscriptions(app, account).await?;
     run.rate.spend(own.asked);
     run.report.skipped += own.skipped;
+    let in_order = in_order(&own, &known);
     let alive = connected.services.iter().filter(|(_, connections)| !is_gone(connections)).map(|(service, _)| service);
-    let doubtful: BTreeSet<&ServiceId> = alive.filter(|service| is_doubtful(service, &own, &known)).collect();
+    let doubtful: BTreeSet<&ServiceId> = alive.filter(|service| !in_order.contains(service)).collect();
     let mut used = BTreeMap::new();
     for service in &doubtful {
         let subscription = app.store.subscription_of_service(account, service).await?;
@@ -149,16 +150,22 @@ fn in_turns(wrong: &mut Vec<Wrong>, now: Timestamp) {
     *wrong = first;
 }
 
-/// Whether the lists do not show by themselves that a service has one subscription of ours that delivers here.
-fn is_doubtful(service: &ServiceId, own: &OwnSubscriptions, known: &[Subscription]) -> bool {
-    let of = |listed: &&ListedSubscription| listed.service.as_ref() == Some(service);
-    let mut here = own.here.iter().filter(of);
-    let is_ours = |id: &SubscriptionId| known.iter().any(|known| &known.id == id && &known.service == service);
-    let in_order = match (here.next(), here.next()) {
-        (Some(one), None) => one.state == SubscriptionState::Active && is_ours(&one.id),
+/// The services of which the lists show by themselves that each has one subscription of ours, which delivers here.
+fn in_order(own: &OwnSubscriptions, known: &[Subscription]) -> BTreeSet<ServiceId> {
+    let known: BTreeSet<(&ServiceId, &SubscriptionId)> = known.iter().map(|one| (&one.service, &one.id)).collect();
+    let elsewhere: BTreeSet<&ServiceId> = own.elsewhere.iter().filter_map(|one| one.service.as_ref()).collect();
+    let mut here: BTreeMap<&ServiceId, Vec<&ListedSubscription>> = BTreeMap::new();
+    for one in &own.here {
+        if let Some(service) = &one.service {
+            here.entry(service).or_default().push(one);
+        }
+    }
+    let is_in_order = |service: &ServiceId, listed: &[&ListedSubscription]| match listed {
+        [one] => one.state == SubscriptionState::Active && known.contains(&(service, &one.id)),
         _ => false,
     };
-    !in_order || own.elsewhere.iter().any(|listed| of(&listed))
+    let in_order = here.into_iter().filter(|(service, listed)| is_in_order(service, listed));
+    in_order.map(|(service, _)| service).filter(|service| !elsewhere.contains(service)).cloned().collect()
 }
 
 /// What is wrong. `own`: what PagerDuty knows of ours; `used`: which subscription each connected service uses.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::{Instant, sleep};
 
-use crate::shapes::{Row, Shape};
+use crate::shapes::{Row, Shape, pick, whole};
 use crate::stats::{Stats, seconds};
 use crate::virtual_stack::{Case, Place, VirtualStack};
 
@@ -87,7 +87,7 @@ fn another_second(number: usize) -> Duration {
 async fn lost_triggers(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
     let place = stack.add_place("lost").await?;
-    let count = count(60.0, scale);
+    let count = whole(60.0 * scale);
     let mut delays = Vec::new();
     for number in 0..count {
         sleep(another_second(number)).await;
@@ -107,7 +107,7 @@ async fn disabled(scale: f64) -> anyhow::Result<Row> {
     let place = stack.add_place("disabled").await?;
     let pagerduty = &stack.inside.pagerduty;
     let subscription = pagerduty.subscriptions_of(&place.service).into_iter().next().context("no subscription")?;
-    let count = count(60.0, scale);
+    let count = whole(60.0 * scale);
     let mut delays = Vec::new();
     for number in 0..count {
         sleep(another_second(number)).await;
@@ -132,7 +132,7 @@ async fn idle(scale: f64) -> anyhow::Result<Row> {
     // What has happened is looked at once more until then.
     sleep(MINUTE * 25).await;
     asked(&stack);
-    let minutes = count(60.0, scale);
+    let minutes = whole(60.0 * scale);
     sleep(MINUTE * u32::try_from(minutes)?).await;
     let (most, all) = asked(&stack);
     let wrong = usize::from(most > 2);
@@ -159,14 +159,10 @@ fn says(stack: &VirtualStack, case: &Case, status: &str) -> bool {
     own.is_none_or(|card| card.contains(&format!("({status}, ")))
 }
 
-fn count(of: f64, scale: f64) -> usize {
-    (of * scale).round().max(1.0) as usize
-}
-
 async fn missed_resolves(scale: f64, channels: usize) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
     let places = stack.add_places("missed", channels).await?;
-    let cases = slowly(&stack, &places, count(1_100.0, scale)).await?;
+    let cases = slowly(&stack, &places, whole(1_100.0 * scale)).await?;
     stack.settle(&places, PATIENCE).await?;
     stack.works(false);
     cases.iter().for_each(|case| stack.resolve(case));
@@ -193,7 +189,7 @@ async fn missed_resolves(scale: f64, channels: usize) -> anyhow::Result<Row> {
 async fn slowly(stack: &VirtualStack, places: &[Place], count: usize) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
     for number in 0..count {
-        let place = places.get(number % places.len()).context("no place")?;
+        let place = pick(places, number)?;
         cases.push(stack.trigger(place, &format!("Disk {number} is full"), "high")?);
         // Below what begins a storm, and what Teams takes in an hour of one channel.
         let pause = Duration::from_millis(if places.len() == 1 { 4_000 } else { 1_500 });
@@ -206,7 +202,7 @@ async fn slowly(stack: &VirtualStack, places: &[Place], count: usize) -> anyhow:
 async fn a_day(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
     let places = stack.add_places("day", 10).await?;
-    let (before, meanwhile) = (count(250.0, scale), count(250.0, scale));
+    let (before, meanwhile) = (whole(250.0 * scale), whole(250.0 * scale));
     let known = slowly(&stack, &places, before).await?;
     stack.settle(&places, PATIENCE).await?;
     let pagerduty = &stack.inside.pagerduty;
@@ -218,7 +214,7 @@ async fn a_day(scale: f64) -> anyhow::Result<Row> {
     let mut cases = Vec::new();
     let pause = Duration::from_secs(23 * 60 * 60) / u32::try_from(before + meanwhile)?;
     for number in 0..meanwhile {
-        let place = places.get(number % places.len()).context("no place")?;
+        let place = pick(&places, number)?;
         cases.push(stack.trigger(place, &format!("In the night {number}"), "high")?);
         sleep(pause).await;
         if let Some(earlier) = known.get(number) {
@@ -269,12 +265,12 @@ async fn until_shown(stack: &VirtualStack, cases: &[Case]) -> Option<Duration> {
 
 async fn many_open(scale: f64) -> anyhow::Result<Row> {
     let stack = VirtualStack::new().await?;
-    let services = count(2_000.0, scale);
+    let services = whole(2_000.0 * scale);
     let places = stack.add_places("service", services).await?;
     stack.works(false);
     let mut cases = Vec::new();
-    for number in 0..count(12_000.0, scale) {
-        let place = places.get(number % places.len()).context("no place")?;
+    for number in 0..whole(12_000.0 * scale) {
+        let place = pick(&places, number)?;
         cases.push(stack.trigger(place, &format!("Disk {number} is full"), "high")?);
         sleep(Duration::from_millis(100)).await;
     }

@@ -152,11 +152,11 @@ async fn evenly(
     Ok(())
 }
 
-fn whole(count: f64) -> usize {
+pub(crate) fn whole(count: f64) -> usize {
     count.round().max(1.0) as usize
 }
 
-fn pick<T>(of: &[T], number: usize) -> anyhow::Result<&T> {
+pub(crate) fn pick<T>(of: &[T], number: usize) -> anyhow::Result<&T> {
     of.get(number % of.len().max(1)).context("nothing to pick from")
 }
 

@@ -321,20 +321,7 @@ async fn one_record_that_cannot_be_read_stops_nobody() {
     let world = World::new().await;
     let spoilt = world.trigger("Payments", "Spoilt").await;
     world.settle_all().await;
-    let app = &world.stack.app;
-    let id = IncidentId::new(spoilt.as_str()).unwrap();
-    let client = runtime::AwsClients::new(&app.config.aws).dynamodb;
-    let key = |name: &str, value: String| (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value));
-    client
-        .update_item()
-        .table_name(&app.config.table)
-        .set_key(Some([key("pk", format!("INCIDENT#{}#{id}", account())), key("sk", "RECORD".to_owned())].into()))
-        .update_expression("SET #data = :spoilt")
-        .expression_attribute_names("#data", "data")
-        .expression_attribute_values(":spoilt", aws_sdk_dynamodb::types::AttributeValue::S("spoilt".to_owned()))
-        .send()
-        .await
-        .unwrap();
+    world.spoil(&spoilt, "RECORD").await;
     let lost = world.trigger("Payments", "Lost").await;
     world.pagerduty().resolve(&spoilt, &world.pagerduty_user("Ben Okafor"));
     world.take_undelivered();

@@ -83,6 +83,17 @@ async fn a_webhook_that_is_not_quite_legible_shows_its_incident() {
     world.finish();
 }
 
+/// Incidents of which no webhook has arrived.
+async fn three_unheard(world: &World) -> Vec<String> {
+    let mut incidents = Vec::new();
+    for title in ["First", "Second", "Third"] {
+        incidents.push(world.trigger("Payments", title).await);
+    }
+    assert!(!world.take_undelivered().is_empty(), "no webhook arrives");
+    world.advance(SignedDuration::from_mins(5)).await;
+    incidents
+}
+
 #[tokio::test]
 async fn a_row_that_is_not_quite_legible_is_found() {
     let cases: Vec<(&str, &str, Vec<u8>)> = vec![
@@ -95,12 +106,7 @@ async fn a_row_that_is_not_quite_legible_is_found() {
     ];
     for (name, old, new) in cases {
         let world = World::new().await;
-        let mut incidents = Vec::new();
-        for title in ["First", "Second", "Third"] {
-            incidents.push(world.trigger("Payments", title).await);
-        }
-        assert!(!world.take_undelivered().is_empty(), "no webhook arrives");
-        world.advance(SignedDuration::from_mins(5)).await;
+        let incidents = three_unheard(&world).await;
         world.pagerduty().fail_next_at("GET /incidents", 50, &fault(old, &new));
         world.reconcile().await;
         for incident in &incidents {
@@ -114,12 +120,7 @@ async fn a_row_that_is_not_quite_legible_is_found() {
 #[tokio::test]
 async fn a_row_without_its_service_hides_no_other_one() {
     let world = World::new().await;
-    let mut incidents = Vec::new();
-    for title in ["First", "Second", "Third"] {
-        incidents.push(world.trigger("Payments", title).await);
-    }
-    assert!(!world.take_undelivered().is_empty(), "no webhook arrives");
-    world.advance(SignedDuration::from_mins(5)).await;
+    let incidents = three_unheard(&world).await;
     world.pagerduty().fail_next_at("GET /incidents", 50, &fault("\"service\":{", b"\"service\":1e999,\"was\":{"));
     world.reconcile().await;
     let all = incidents.iter().all(|incident| card_of(&world, incident).is_some());

@@ -164,7 +164,7 @@ async fn an_installation_that_cannot_be_read_loses_nothing_and_stops_no_other_te
 
 impl World {
     /// Something has overwritten an incident's item: only its version is left.
-    async fn spoil(&self, incident: &str, sk: &str) {
+    pub(crate) async fn spoil(&self, incident: &str, sk: &str) {
         self.spoil_item(&format!("INCIDENT#{}#{incident}", local::ACCOUNT), sk).await;
     }
 
