@@ -42,9 +42,7 @@ impl Named {
             webhook: values(headers, "x-webhook-id").into_iter().next(),
         }
     }
-}
 
-impl Named {
     /// Whether it names more than are looked up: one of ours may be among them.
     pub(crate) fn names_too_many(&self) -> bool {
         self.subscriptions.len() > MOST_NAMED

@@ -60,9 +60,7 @@ impl Part {
             Self::BotToken => "bot_token",
         }
     }
-}
 
-impl Part {
     /// For people: what has not been done, without the dot. They go on with since when.
     #[must_use]
     pub fn undone(self) -> &'static str {
