@@ -15,7 +15,7 @@ use axum::middleware::{Next, from_fn};
 use domain::connection::Installation;
 use domain::ids::{ServiceUrl, TeamId};
 use jiff::Timestamp;
-use runtime::{App, AwsClients, Clock, Config, http_client};
+use runtime::{App, AwsClients, Clock, Config, Random, http_client};
 use simulators::pagerduty::PagerDuty;
 use simulators::teams::Teams;
 use tokio::time::sleep;
@@ -91,7 +91,7 @@ impl Inside {
             Some(router) => wire.elsewhere(router),
             None => wire,
         };
-        let app = App::inside(config, clock, wire.into(), clients.clone())?;
+        let app = App::inside(config, clock, Random::Os, wire.into(), clients.clone())?;
         environment::prepare_aws(&app, &clients, None).await?;
         pagerduty.deliver_to(webhook_ingest::router(app.clone()));
         teams.deliver_to(bot_messages::router(app.clone()));

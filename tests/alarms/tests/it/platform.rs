@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use local::aws;
 use local::inside::Inside;
-use runtime::{App, AwsClients, Metrics, http_client};
+use runtime::{App, AwsClients, Metrics, Random, http_client};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -213,7 +213,7 @@ impl Platform {
         let wire = wire::Inside::new(http_client().unwrap())
             .with(&pagerduty.base().parse().unwrap(), pagerduty.router())
             .with(&teams.base().parse().unwrap(), teams.router());
-        let mut app = App::inside(config, app.clock.clone(), wire.into(), clients).unwrap();
+        let mut app = App::inside(config, app.clock.clone(), Random::Os, wire.into(), clients).unwrap();
         let (figures, clock) = (Arc::clone(&self.figures), app.clock.clone());
         app.metrics = Metrics::read_by(function.name().to_owned(), move |line| {
             figures.lock().unwrap().tell(Figure::Line(line.clone()), clock.now());

@@ -11,7 +11,7 @@ use domain::linking::Wanted;
 use jiff::SignedDuration;
 use local::aws::Call;
 use percent_encoding::percent_decode_str;
-use runtime::{App, AwsClients};
+use runtime::{App, AwsClients, Random};
 use serde_json::{Value, json};
 use simulators::teams::Flaw;
 use tower_service::Service as _;
@@ -74,7 +74,7 @@ impl<'w> Attack<'w> {
             .with(&config.pagerduty_api_url, noted(world.pagerduty().router(), &asked))
             .with(&Url::parse(&world.teams().base()).unwrap(), noted(world.teams().router(), &asked));
         let clients = AwsClients::over(&config.aws, local::aws::http_client(world.stack.aws.router()));
-        let app = App::inside(config, world.stack.app.clock.clone(), wire.into(), clients).unwrap();
+        let app = App::inside(config, world.stack.app.clock.clone(), Random::Os, wire.into(), clients).unwrap();
         let router = webhook_ingest::router(app.clone())
             .merge(bot_messages::router(app.clone()))
             .merge(oauth_callback::router(app.clone()))

@@ -1,0 +1,38 @@
+//! Who and what there is before a script begins.
+
+/// A team in Teams that has the bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Team {
+    pub id: String,
+}
+
+/// A channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    pub id: String,
+    /// Which of the town's teams it is in.
+    pub team: usize,
+}
+
+/// Somebody in Teams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The Teams simulator's id of the user.
+    pub teams: String,
+    /// The user in PagerDuty who they are, linked or not; `None`: they have no account there.
+    pub pagerduty: Option<String>,
+    /// Whether they are linked when the script begins.
+    pub is_linked: bool,
+}
+
+/// All of it. A script names things by their number here, modulo how many there are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Town {
+    pub teams: Vec<Team>,
+    pub channels: Vec<Channel>,
+    /// PagerDuty's ids of the services.
+    pub services: Vec<String>,
+    pub people: Vec<Person>,
+    /// Which services are connected to which channels when the script begins: (service, channel).
+    pub connected: Vec<(usize, usize)>,
+}
