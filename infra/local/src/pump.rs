@@ -95,8 +95,9 @@ impl Pumping {
 
     /// Whether a short round would find anything.
     pub(crate) async fn is_unfinished(&self) -> anyhow::Result<bool> {
-        let store = &self.app.store;
-        let Some(account) = store.known_account_of_app(&self.app.config.pagerduty_client_id).await? else {
+        // As the reconciler does: the sender may not read whose the app is.
+        let store = &self.reconciler.store;
+        let Some(account) = store.known_account_of_app(&self.reconciler.config.pagerduty_client_id).await? else {
             return Ok(false);
         };
         for channel in store.channels_of_account(&account).await? {
