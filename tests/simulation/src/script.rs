@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dice::Dice;
 
 /// One thing that somebody does. Numbers name what the [`crate::Town`] has, and incidents by the order in which they were triggered,
 /// all modulo how many there are: a script that was shortened still means something.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Act {
     /// A monitoring tool triggers an incident.
     Trigger { service: usize },
@@ -15,14 +17,14 @@ pub enum Act {
 }
 
 /// An act and its time since the script began.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     pub at: Duration,
     pub act: Act,
 }
 
 /// Steps in the order of their times.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Script(pub Vec<Step>);
 
 impl Script {

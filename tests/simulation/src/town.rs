@@ -1,5 +1,9 @@
 //! Who and what there is before a script begins.
 
+use local::inside::Inside;
+
+use crate::dice::Dice;
+
 /// A team in Teams that has the bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {
@@ -35,4 +39,23 @@ pub struct Town {
     pub people: Vec<Person>,
     /// Which services are connected to which channels when the script begins: (service, channel).
     pub connected: Vec<(usize, usize)>,
+}
+
+impl Town {
+    /// Builds a town.
+    ///
+    /// # Errors
+    /// A stand-in refuses.
+    pub async fn found(inside: &Inside, _dice: &mut Dice) -> anyhow::Result<Self> {
+        let mut town = Self::default();
+        let team = inside.add_team("Site Reliability").await?;
+        for name in ["Payments", "Search", "Checkout"] {
+            let (channel, service) = inside.add_channel(&team, name).await?;
+            town.connected.push((town.services.len(), town.channels.len()));
+            town.channels.push(Channel { id: channel, team: 0 });
+            town.services.push(service);
+        }
+        town.teams.push(Team { id: team });
+        Ok(town)
+    }
 }
