@@ -71,6 +71,11 @@ pub enum Wrong {
         function: Function,
         at: Point,
     },
+    /// This very invocation dies there, counted from 0 over all functions: for whoever tries all of them.
+    CrashIn {
+        invocation: u64,
+        at: Point,
+    },
     /// All idle processes of the function end; the next ones start cold, with a clock that is off by so many milliseconds.
     Cold {
         function: Function,
@@ -122,9 +127,15 @@ impl Wrong {
     #[must_use]
     pub fn kind(&self) -> String {
         match self {
-            Self::Crash { at: Point::Before(_), .. } => "crash before a call".to_owned(),
-            Self::Crash { at: Point::After(_), .. } => "crash after a call".to_owned(),
-            Self::Crash { at: Point::Poll(_), .. } => "crash at an await".to_owned(),
+            Self::Crash { at: Point::Before(_), .. } | Self::CrashIn { at: Point::Before(_), .. } => {
+                "crash before a call".to_owned()
+            }
+            Self::Crash { at: Point::After(_), .. } | Self::CrashIn { at: Point::After(_), .. } => {
+                "crash after a call".to_owned()
+            }
+            Self::Crash { at: Point::Poll(_), .. } | Self::CrashIn { at: Point::Poll(_), .. } => {
+                "crash at an await".to_owned()
+            }
             Self::Cold { clock_off: 0, .. } => "cold start".to_owned(),
             Self::Cold { .. } => "clock that is off".to_owned(),
             Self::Calls { to, how, .. } => format!("{to:?}: {}", how.kind()),

@@ -1,41 +1,18 @@
-//! `cargo run --release -p simulation -- --seeds 1000`
+//! Runs seeds and prints what they survived.
+#![expect(clippy::print_stdout, reason = "what it finds is for whoever started it")]
 
-use std::time::{Duration, Instant};
+mod arguments;
+mod seeds;
+mod table;
 
-use clap::Parser;
-use simulation::{Dice, Faults, Plan, Script, run};
+use clap::Parser as _;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// How many seeds.
-    #[arg(long, default_value_t = 10)]
-    seeds: u64,
-    /// The first one.
-    #[arg(long, default_value_t = 1)]
-    first: u64,
-}
+use crate::arguments::Arguments;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<std::process::ExitCode> {
     let arguments = Arguments::parse();
-    for seed in arguments.first..arguments.first + arguments.seeds {
-        let mut dice = Dice::new(seed);
-        let span = Duration::from_mins(20);
-        let plan = Plan {
-            seed,
-            script: Script::draw(&mut dice.fork(), 60, span),
-            faults: Faults::draw(&mut dice.fork(), 12, span, Duration::from_mins(5)),
-        };
-        let began = Instant::now();
-        let outcome = run(&plan)?;
-        println!(
-            "{seed}: {:?}, {} events, {} calls, virtual {:?}, wall {:?}, digest {:x}",
-            outcome.breaches,
-            outcome.events,
-            outcome.calls,
-            outcome.virtual_time,
-            began.elapsed(),
-            outcome.digest
-        );
+    if let Some(file) = &arguments.replay {
+        return seeds::replay(file, arguments.tell);
     }
-    Ok(())
+    seeds::run_all(&arguments)
 }

@@ -27,6 +27,38 @@ pub enum Broken {
     Unaudited,
 }
 
+impl Broken {
+    pub const ALL: [Self; 10] = [
+        Self::Lost,
+        Self::Backward,
+        Self::DoubleAct,
+        Self::WrongPerson,
+        Self::NotConnected,
+        Self::Refused,
+        Self::Limit,
+        Self::Double,
+        Self::Stuck,
+        Self::Unaudited,
+    ];
+
+    /// For tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Backward => "backward",
+            Self::DoubleAct => "double acts",
+            Self::WrongPerson => "acts as somebody else",
+            Self::NotConnected => "new where not connected",
+            Self::Refused => "known subscription refused",
+            Self::Limit => "limits of Teams broken",
+            Self::Double => "doubles without a reason",
+            Self::Stuck => "marks, locks, claims that stay",
+            Self::Unaudited => "acts without an audit line",
+        }
+    }
+}
+
 /// A promise that was broken, and how.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Breach {

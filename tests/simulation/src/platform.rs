@@ -172,7 +172,7 @@ impl Platform {
             }
         };
         let limit = self.settings.limits.get(&function).copied().unwrap_or_default();
-        process.life.begin(number, self.shared.troubles().next_crash(function));
+        process.life.begin(number, self.shared.troubles().next_crash(function, number));
         let (app, router) = (process.app.clone(), process.router.clone());
         let answer = {
             let mut work = pin!(work(app, router, limit));
@@ -191,7 +191,7 @@ impl Platform {
             }
         };
         self.shared.note(Event::Ended(number, answer.is_some()));
-        self.shared.made.lock().unwrap_or_else(PoisonError::into_inner).insert(number, process.life.calls());
+        self.shared.made(number, function, process.life.calls());
         self.shared.nudge.notify_one();
         if answer.is_some() {
             process.life.freeze();

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::chronicle::Event;
+use crate::chronicle::{Event, Function};
 use crate::dice::Dice;
 use crate::faults::{Rotated, Wrong};
 use crate::oracle::{self, Breach};
@@ -22,21 +22,27 @@ use crate::{Plan, people};
 
 /// When the judge looks after all faults have ended, until nothing is wrong: a wake-up that was lost, a round of the reconciler, a
 /// message that SQS hides for six minutes.
-const LOOKS: [u64; 9] = [5, 15, 30, 45, 60, 75, 120, 240, 480];
+pub(crate) const LOOKS: [u64; 9] = [5, 15, 30, 45, 60, 75, 120, 240, 480];
 
 /// What a run was like.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     pub breaches: Vec<Breach>,
+    pub steps: usize,
     /// Steps, webhooks, invocations and shown messages.
     pub events: usize,
+    /// Messages that were posted twice, by the reason that excuses it.
+    pub doubles: BTreeMap<String, u32>,
     pub faults: BTreeMap<String, u32>,
     /// How long it took until everything was true, after the last step and fault. `None`: it never was.
     pub healed: Option<Duration>,
     pub virtual_time: Duration,
     pub calls: u64,
+    /// How many outside calls each invocation has made.
+    pub invocations: BTreeMap<u64, (Function, u32)>,
     /// The same for two runs in which the same happened.
     pub digest: u64,
+    pub chronicle: Vec<(Timestamp, Event)>,
 }
 
 /// Runs a plan on a thread of its own time.
@@ -104,12 +110,16 @@ async fn run_in_time(plan: &Plan) -> anyhow::Result<Outcome> {
     };
     Ok(Outcome {
         breaches,
+        steps: plan.script.0.len(),
+        doubles: BTreeMap::new(),
         events: events.iter().filter(|(_, event)| counts(event)).count(),
         faults: counted(plan),
         healed,
         virtual_time: Duration::try_from(world.now().duration_since(start)).unwrap_or_default(),
+        invocations: world.platform.shared.all_made(),
         calls: world.platform.shared.calls.load(Ordering::Relaxed),
         digest: digest(&events),
+        chronicle: events,
     })
 }
 
@@ -136,6 +146,7 @@ async fn make(world: &World, wrong: &Wrong) -> anyhow::Result<()> {
     let troubles = || platform.shared.troubles();
     match wrong {
         Wrong::Crash { function, at } => troubles().crash(*function, *at),
+        Wrong::CrashIn { invocation, at } => troubles().crash_in(*invocation, *at),
         Wrong::Cold { function, clock_off } => {
             platform.cold(*function, SignedDuration::from_millis(*clock_off));
         }

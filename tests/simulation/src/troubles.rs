@@ -1,5 +1,7 @@
 //! Which fault meets whom: the faults that have begun and not ended.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::chronicle::{Function, Neighbour};
@@ -20,6 +22,7 @@ pub(crate) struct Troubles {
     calls: Vec<Waiting>,
     away: Vec<(Neighbour, Timestamp, How)>,
     crashes: Vec<(Function, Point)>,
+    crashes_in: BTreeMap<u64, Point>,
     webhooks: Vec<(u32, Way)>,
     not_deleted: u32,
     no_schedule: u32,
@@ -36,6 +39,10 @@ impl Troubles {
 
     pub(crate) fn crash(&mut self, function: Function, at: Point) {
         self.crashes.push((function, at));
+    }
+
+    pub(crate) fn crash_in(&mut self, invocation: u64, at: Point) {
+        self.crashes_in.insert(invocation, at);
     }
 
     pub(crate) fn webhooks(&mut self, times: u32, how: Way) {
@@ -81,7 +88,10 @@ impl Troubles {
     }
 
     /// Where the invocation that begins now dies.
-    pub(crate) fn next_crash(&mut self, function: Function) -> Option<Point> {
+    pub(crate) fn next_crash(&mut self, function: Function, invocation: u64) -> Option<Point> {
+        if let Some(point) = self.crashes_in.remove(&invocation) {
+            return Some(point);
+        }
         let at = self.crashes.iter().position(|(whose, _)| *whose == function)?;
         Some(self.crashes.remove(at).1)
     }

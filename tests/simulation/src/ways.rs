@@ -33,8 +33,7 @@ pub(crate) struct Shared {
     /// Something may be due earlier than was known.
     pub(crate) nudge: Notify,
     pub(crate) calls: AtomicU64,
-    /// How many calls each invocation has made.
-    pub(crate) made: Mutex<BTreeMap<u64, u32>>,
+    made: Mutex<BTreeMap<u64, (Function, u32)>>,
     dice: Mutex<Dice>,
     troubles: Mutex<Troubles>,
 }
@@ -63,6 +62,16 @@ impl Shared {
 
     pub(crate) fn draw(&self, least: Duration, most: Duration) -> Duration {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner).time(least, most)
+    }
+
+    /// An invocation has made so many calls.
+    pub(crate) fn made(&self, invocation: u64, function: Function, calls: u32) {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(invocation, (function, calls));
+    }
+
+    /// How many calls each invocation has made.
+    pub(crate) fn all_made(&self) -> BTreeMap<u64, (Function, u32)> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn note(&self, event: Event) {
