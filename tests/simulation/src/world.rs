@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Router;
 use jiff::Timestamp;
 use local::inside::{Delays, Inside};
 
@@ -20,6 +21,8 @@ pub const START: Timestamp = Timestamp::constant(1_795_424_400, 0);
 pub struct World {
     pub inside: Inside,
     pub platform: Arc<Platform>,
+    /// What people's browsers reach of ours: the doors of oauth-callback and admin-api.
+    pub web: Router,
     pub town: Town,
     pub chronicle: Chronicle,
 }
@@ -42,7 +45,7 @@ impl World {
         inside.teams.watch(true, move |message| {
             noted.note(clock.now(), Event::Shown(Box::new(message.clone())));
         });
-        Ok(Self { inside, platform, town, chronicle })
+        Ok(Self { inside, web: platform.door(), platform, town, chronicle })
     }
 
     #[must_use]
