@@ -16,7 +16,7 @@ pub mod world;
 pub use chronicle::{Chronicle, Event};
 pub use dice::Dice;
 pub use faults::Faults;
-pub use oracle::{Breach, Broken};
+pub use oracle::{Breach, Broken, Judgement, Reason};
 pub use script::{Act, Script, Step};
 pub use town::Town;
 pub use world::World;
