@@ -23,7 +23,7 @@ pub mod world;
 pub use chronicle::{Chronicle, Event};
 pub use dice::Dice;
 pub use faults::Faults;
-pub use oracle::{Breach, Broken};
+pub use oracle::{Breach, Broken, Judgement, Reason};
 pub use plan::Plan;
 pub use run::{Outcome, run};
 pub use script::{Act, Script, Step};

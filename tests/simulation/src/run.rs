@@ -16,13 +16,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::chronicle::{Event, Function};
 use crate::dice::Dice;
 use crate::faults::{Rotated, Wrong};
-use crate::oracle::{self, Breach};
+use crate::oracle::{self, Breach, Judgement, Reason};
 use crate::world::World;
 use crate::{Plan, people};
 
 /// When the judge looks after all faults have ended, until nothing is wrong: a wake-up that was lost, a round of the reconciler, a
 /// message that SQS hides for six minutes.
-pub(crate) const LOOKS: [u64; 9] = [5, 15, 30, 45, 60, 75, 120, 240, 480];
+const LOOKS: [u64; 9] = [5, 15, 30, 45, 60, 75, 120, 240, 480];
 
 /// What a run was like.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +32,7 @@ pub struct Outcome {
     /// Steps, webhooks, invocations and shown messages.
     pub events: usize,
     /// Messages that were posted twice, by the reason that excuses it.
-    pub doubles: BTreeMap<String, u32>,
+    pub doubles: BTreeMap<Reason, u32>,
     pub faults: BTreeMap<String, u32>,
     /// How long it took until everything was true, after the last step and fault. `None`: it never was.
     pub healed: Option<Duration>,
@@ -93,17 +93,7 @@ async fn run_in_time(plan: &Plan) -> anyhow::Result<Outcome> {
     // No client waits longer than that.
     sleep(Duration::from_secs(10)).await;
 
-    let quiet = Instant::now();
-    let mut healed = None;
-    let mut breaches = Vec::new();
-    for seconds in LOOKS {
-        sleep_until(quiet + Duration::from_secs(seconds)).await;
-        breaches = oracle::judge(&world).await;
-        if breaches.is_empty() {
-            healed = Some(Duration::from_secs(seconds));
-            break;
-        }
-    }
+    let (Judgement { breaches, doubles }, healed) = judge(&world).await?;
     let events = world.chronicle.read();
     let counts = |event: &Event| {
         matches!(event, Event::Begun(..) | Event::Webhook { .. } | Event::Invoked(..) | Event::Shown(_))
@@ -111,7 +101,7 @@ async fn run_in_time(plan: &Plan) -> anyhow::Result<Outcome> {
     Ok(Outcome {
         breaches,
         steps: plan.script.0.len(),
-        doubles: BTreeMap::new(),
+        doubles,
         events: events.iter().filter(|(_, event)| counts(event)).count(),
         faults: counted(plan),
         healed,
@@ -121,6 +111,20 @@ async fn run_in_time(plan: &Plan) -> anyhow::Result<Outcome> {
         digest: digest(&events),
         chronicle: events,
     })
+}
+
+/// Looks again and again until nothing is wrong. Gives how long that took.
+pub(crate) async fn judge(world: &World) -> anyhow::Result<(Judgement, Option<Duration>)> {
+    let quiet = Instant::now();
+    let mut judgement = Judgement::default();
+    for seconds in LOOKS {
+        sleep_until(quiet + Duration::from_secs(seconds)).await;
+        judgement = oracle::judge(world).await?;
+        if judgement.breaches.is_empty() {
+            return Ok((judgement, Some(Duration::from_secs(seconds))));
+        }
+    }
+    Ok((judgement, None))
 }
 
 fn counted(plan: &Plan) -> BTreeMap<String, u32> {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use simulators::pagerduty::Outcome as Told;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use crate::dice::Dice;
 use crate::faults::{Fault, Faults, Point, Wrong};
-use crate::oracle::{self, Breach};
+use crate::oracle::Breach;
 use crate::plan::Plan;
-use crate::run::{LOOKS, run};
+use crate::run::{judge, run};
 use crate::script::Script;
 use crate::world::World;
 
@@ -96,17 +96,8 @@ async fn deliver(seed: u64, order: &[usize]) -> anyhow::Result<Ordered> {
         anyhow::ensure!(pagerduty.deliver_this(webhook).await == Told::Delivered, "a webhook was not taken");
         sleep(Duration::from_millis(700)).await;
     }
-    let quiet = Instant::now();
-    let (mut breaches, mut healed) = (Vec::new(), None);
-    for seconds in LOOKS {
-        sleep_until(quiet + Duration::from_secs(seconds)).await;
-        breaches = oracle::judge(&world).await;
-        if breaches.is_empty() {
-            healed = Some(Duration::from_secs(seconds));
-            break;
-        }
-    }
-    Ok(Ordered { order: order.to_vec(), breaches, healed })
+    let (judgement, healed) = judge(&world).await?;
+    Ok(Ordered { order: order.to_vec(), breaches: judgement.breaches, healed })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use simulation::{Broken, Outcome};
+use simulation::{Broken, Outcome, Reason};
 
 #[derive(Debug, Default)]
 pub(crate) struct Table {
@@ -15,7 +15,7 @@ pub(crate) struct Table {
     calls: u64,
     faults: BTreeMap<String, u32>,
     breaches: BTreeMap<Broken, u64>,
-    doubles: BTreeMap<String, u32>,
+    doubles: BTreeMap<Reason, u32>,
     virtual_time: Duration,
     healed: Vec<Duration>,
 }
@@ -34,7 +34,7 @@ impl Table {
             *self.faults.entry(kind.clone()).or_default() += count;
         }
         for (reason, count) in &outcome.doubles {
-            *self.doubles.entry(reason.clone()).or_default() += count;
+            *self.doubles.entry(*reason).or_default() += count;
         }
         for breach in &outcome.breaches {
             *self.breaches.entry(breach.what).or_default() += 1;
@@ -63,7 +63,7 @@ impl Table {
         row("slowest heal after the last fault", slowest);
         println!("\ndoubles, each with its reason");
         for (reason, count) in &self.doubles {
-            row(&format!("  {reason}"), count.to_string());
+            row(&format!("  {}", reason.name()), count.to_string());
         }
         println!("\nfaults");
         for (kind, count) in &self.faults {

@@ -13,6 +13,7 @@ mod delivery;
 mod enqueue;
 mod events;
 mod faults;
+mod history;
 mod ids;
 mod model;
 mod oauth;
@@ -36,6 +37,7 @@ pub use alerts::{NewAlert, Severity};
 pub use context::{Context, EVENT_INTELLIGENCE};
 pub use events::event_types;
 pub use faults::Fault;
+pub use history::{History, LogRow, Version};
 pub use webhooks::{Delivery, Outcome, Pending};
 
 use crate::Now;

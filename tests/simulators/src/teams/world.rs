@@ -248,6 +248,12 @@ impl Teams {
         self.lock().team(team).is_some_and(|team| team.archived)
     }
 
+    /// Every message of the bot's in channels and chats, even deleted ones, oldest first.
+    #[must_use]
+    pub fn all_from_bot(&self) -> Vec<Message> {
+        self.lock().messages.values().filter(|message| message.from_bot).cloned().collect()
+    }
+
     /// A message, even a deleted one.
     #[must_use]
     pub fn message(&self, id: &str) -> Option<Message> {

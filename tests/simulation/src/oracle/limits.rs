@@ -1,0 +1,79 @@
+//! Limits that were broken, and webhooks that were refused.
+
+use jiff::Timestamp;
+use simulators::teams::Teams;
+
+use super::{Breach, Broken};
+use crate::chronicle::Event;
+
+/// Webhooks of known subscriptions that were answered 4xx: PagerDuty gives such a subscription up.
+#[must_use]
+pub fn refused(events: &[(Timestamp, Event)]) -> Vec<Breach> {
+    let refused = events.iter().filter_map(|(at, event)| match event {
+        Event::Webhook { event, status: Some(status @ 400..=499) } => {
+            Some(Breach { what: Broken::Refused, how: format!("{event} at {at} was answered {status}") })
+        }
+        _ => None,
+    });
+    refused.collect()
+}
+
+/// What Teams holds against the bot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Requests that were refused because there were too many.
+    pub refused: u64,
+    pub complaints: Vec<String>,
+    pub unknown: Vec<String>,
+    pub dead_on_phones: Vec<String>,
+}
+
+impl Held {
+    #[must_use]
+    pub fn by(teams: &Teams) -> Self {
+        Self {
+            refused: teams.refused_by_limits(),
+            complaints: teams.complaints(),
+            unknown: teams.unknown_requests(),
+            dead_on_phones: teams.dead_on_phones(),
+        }
+    }
+}
+
+/// Limits of Teams that were broken.
+#[must_use]
+pub fn limits(held: &Held) -> Vec<Breach> {
+    let Held { refused, complaints, unknown, dead_on_phones } = held;
+    let too_many = (*refused > 0).then(|| format!("{refused} requests were more than Teams takes"));
+    let others = [("complains", complaints), ("knows no", unknown), ("shows on no phone", dead_on_phones)];
+    let others = others.into_iter().flat_map(|(what, all)| all.iter().map(move |one| format!("Teams {what}: {one}")));
+    too_many.into_iter().chain(others).map(|how| Breach { what: Broken::Limit, how }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::by_hand::at;
+    use super::*;
+
+    #[test]
+    fn no_webhook_is_refused() {
+        for (status, expected) in [(Some(202), 0), (Some(500), 0), (None, 0), (Some(404), 1), (Some(429), 1)] {
+            let event = Event::Webhook { event: "incident.triggered".to_owned(), status };
+            assert_eq!(refused(&[(at(0), event)]).len(), expected, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn teams_holds_nothing_against_the_bot() {
+        let said = || vec!["what it was".to_owned()];
+        for (held, expected) in [
+            (Held::default(), 0),
+            (Held { refused: 3, ..Held::default() }, 1),
+            (Held { complaints: said(), ..Held::default() }, 1),
+            (Held { unknown: said(), ..Held::default() }, 1),
+            (Held { dead_on_phones: said(), ..Held::default() }, 1),
+        ] {
+            assert_eq!(limits(&held).len(), expected, "{held:?}");
+        }
+    }
+}
