@@ -32,6 +32,12 @@ pub(crate) struct Arguments {
     /// Where to put failing plans.
     #[arg(long, default_value = "target/simulation")]
     pub(crate) out: PathBuf,
+    /// Instead of seeds: a crash at every outside call of a dozen scripts, or at each how-manyeth.
+    #[arg(long, value_name = "HOW_MANYETH", num_args = 0..=1, default_missing_value = "1")]
+    pub(crate) crash_at_each: Option<usize>,
+    /// Instead of seeds: every order of six webhooks.
+    #[arg(long)]
+    pub(crate) orders: bool,
     /// Run the plan in this file instead of seeds.
     #[arg(long)]
     pub(crate) replay: Option<PathBuf>,

@@ -4,6 +4,7 @@
 //! the seed, and both are plain lists, so that a failing plan can be made shorter. The [`oracle`] judges by what Teams and PagerDuty
 //! have seen, never by the product's own table.
 
+pub mod base;
 pub mod chronicle;
 pub mod dice;
 pub mod faults;

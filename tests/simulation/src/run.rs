@@ -22,7 +22,7 @@ use crate::{Plan, people};
 
 /// When the judge looks after all faults have ended, until nothing is wrong: a wake-up that was lost, a round of the reconciler, a
 /// message that SQS hides for six minutes.
-const LOOKS: [u64; 9] = [5, 15, 30, 45, 60, 75, 120, 240, 480];
+const LOOKS: [u64; 20] = [1, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 90, 120, 240, 480];
 
 /// What a run was like.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +36,8 @@ pub struct Outcome {
     pub faults: BTreeMap<String, u32>,
     /// How long it took until everything was true, after the last step and fault. `None`: it never was.
     pub healed: Option<Duration>,
+    /// When everything was found to be true.
+    pub true_at: Option<Timestamp>,
     pub virtual_time: Duration,
     pub calls: u64,
     /// How many outside calls each invocation has made.
@@ -105,6 +107,7 @@ async fn run_in_time(plan: &Plan) -> anyhow::Result<Outcome> {
         events: events.iter().filter(|(_, event)| counts(event)).count(),
         faults: counted(plan),
         healed,
+        true_at: healed.map(|_| world.now()),
         virtual_time: Duration::try_from(world.now().duration_since(start)).unwrap_or_default(),
         invocations: world.platform.shared.all_made(),
         calls: world.platform.shared.calls.load(Ordering::Relaxed),

@@ -7,11 +7,12 @@ use anyhow::Context as _;
 use simulators::pagerduty::Outcome as Told;
 use tokio::time::sleep;
 
+use crate::chronicle::Event;
 use crate::dice::Dice;
 use crate::faults::{Fault, Faults, Point, Wrong};
 use crate::oracle::Breach;
 use crate::plan::Plan;
-use crate::run::{judge, run};
+use crate::run::{Outcome, judge, run};
 use crate::script::Script;
 use crate::world::World;
 
@@ -28,6 +29,13 @@ pub fn crashes(seed: u64, script: &Script) -> anyhow::Result<Vec<Plan>> {
     });
     let crash = |(invocation, at)| Fault { at: Duration::ZERO, wrong: Wrong::CrashIn { invocation, at } };
     Ok(points.map(|point| plan(Faults(vec![crash(point)]))).collect())
+}
+
+/// How long it took from the crash until everything was true. `None`: it never was, or nothing has crashed.
+#[must_use]
+pub fn recovery(outcome: &Outcome) -> Option<Duration> {
+    let crash = outcome.chronicle.iter().find(|(_, event)| matches!(event, Event::Ended(_, false)))?.0;
+    Duration::try_from(outcome.true_at?.duration_since(crash)).ok()
 }
 
 /// How an order ended.
