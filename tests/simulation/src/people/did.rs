@@ -16,8 +16,8 @@ pub enum Did {
     Alerted { incident: String },
     /// It was done in PagerDuty. `by`: the user; `None`: a monitoring tool, or nobody.
     Changed { by: Option<String>, incident: String, what: Changed },
-    /// Buttons were pressed on a card, and in the dialogs that it opened, in this order; two at the same moment are one after the
-    /// other, the second marked.
+    /// Buttons were pressed on a card, and in the dialogs that it opened, in this order; what happened at the same moment, one after
+    /// the other. A press that says `resume` does what the person wanted before they were linked, whatever that was.
     Pressed { conversation: String, message: String, presses: Vec<Press> },
     /// Teams has refreshed the card for them, or there was no need.
     Looked { person: usize, conversation: String, message: String, answer: Option<Answer> },

@@ -75,7 +75,7 @@ const EVENTS: [(u32, Event); 18] = [
     (20, Event::NoteOnCard),
     (8, Event::NoteThere),
     (8, Event::Details),
-    (6, Event::Look),
+    (3, Event::Look),
     (6, Event::AnyButton),
     (8, Event::Alert),
     (6, Event::Reassign),
@@ -352,14 +352,16 @@ impl Drawing<'_> {
         }
     }
 
-    /// The app is removed from a team and comes back, which then has to be connected again.
+    /// The app is removed from a team and comes back.
     fn app_gone(&mut self, at: Duration) {
         let (team, person) = (GUEST_TEAM, self.dice.below(2));
         self.put(at, Act::Team { team, fate: TeamFate::AppRemoved });
         let mut now = self.later(at);
         self.put(now, Act::Team { team, fate: TeamFate::AppAdded(person) });
-        now = self.later(now);
-        self.put(now, Act::Authorize { person, team });
+        if self.dice.per_mille(300) {
+            now = self.later(now);
+            self.put(now, Act::Authorize { person, team });
+        }
         now = self.later(now);
         let (service, way) = (self.service(), self.way());
         self.put(now, Act::Connect { person: 0, service, channel: GUEST_CHANNEL, way });
@@ -383,7 +385,8 @@ impl Drawing<'_> {
     }
 
     fn press(&mut self, at: Duration, case: usize, button: Button, dialog: Vec<usize>) {
-        let (person, card) = (self.person(), Card::Of { case, nth: self.dice.below(MANY) });
+        let (person, nth) = (self.person(), self.dice.below(MANY));
+        let card = if self.dice.per_mille(60) { Card::Before { case, nth } } else { Card::Of { case, nth } };
         self.press_with(at, person, card, button, dialog);
     }
 
