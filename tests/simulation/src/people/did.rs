@@ -27,8 +27,9 @@ pub enum Did {
     Linked { person: usize, pagerduty: Option<String>, how: Outcome },
     /// A person has asked to be unlinked.
     Unlinked { person: usize, how: Outcome },
-    /// A service was to be connected to a channel. `how` says [`Outcome::Done`] also if it was connected before.
-    Connected { person: usize, service: String, channel: String, how: Outcome },
+    /// A service was to be connected to a channel, for all of its incidents. If it was connected before, this is told as well, and what
+    /// the channel shows of it stays as it was.
+    Connected { person: usize, service: String, channel: String, how: Outcome, was_connected: bool },
     /// What the channel shows of the service was to be removed.
     Removed { person: usize, service: String, channel: String, how: Outcome },
     /// The team was to be disconnected from PagerDuty, with all of its connections.
@@ -105,7 +106,7 @@ pub enum Answer {
 pub struct Replies {
     /// Of the message itself.
     pub answer: Answer,
-    /// What the bot has written meanwhile: in the message's thread, or in the chat.
+    /// What the bot has written meanwhile, in the message's thread and in the person's chat.
     pub replies: Vec<String>,
 }
 
@@ -114,7 +115,7 @@ pub struct Replies {
 pub enum Outcome {
     /// They were told that it is so.
     Done,
-    /// They were told that it is not so, and why. Nothing has changed.
+    /// They were told something else. If nothing fails, nothing has changed then.
     Refused(String),
     /// They do not know: something did not come, or is broken. It may have been done.
     Unclear(String),

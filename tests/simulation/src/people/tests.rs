@@ -261,3 +261,16 @@ async fn everything_that_can_be_drawn_can_be_done() {
     assert_eq!(world.inside.teams.unknown_requests(), [""; 0]);
     assert_eq!(world.inside.teams.complaints(), [""; 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_town_is_the_same_again_from_its_seed_and_everybody_lives_there() {
+    let town = found(5).await.town;
+    assert_eq!(town, found(5).await.town);
+    assert!((4..=6).contains(&town.channels.len()) && (4..=6).contains(&town.services.len()), "{town:?}");
+    assert!((0..town.channels.len()).all(|channel| town.connected.iter().any(|(_, shown_in)| *shown_in == channel)));
+    assert!(town.only_high.iter().all(|one| town.connected.contains(one)) && !town.only_high.is_empty());
+    let people: Vec<_> = town.people.iter().map(|one| (one.pagerduty.is_some(), one.is_linked, one.may_act)).collect();
+    let (linked, not_linked, reader, without) =
+        ((true, true, true), (true, false, true), (true, true, false), (false, false, false));
+    assert_eq!(people, [linked, linked, not_linked, reader, without]);
+}

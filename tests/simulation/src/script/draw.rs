@@ -10,7 +10,7 @@ use crate::town::{GUEST_CHANNEL, GUEST_TEAM};
 const MANY: usize = 60;
 /// A person needs so long before they react to anything.
 const REACTION: Duration = Duration::from_secs(1);
-/// However long a script is, an incident that is looked after is looked after within this time.
+/// However long a script is, most react within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20 * 60);
 
 /// A story of some steps.
@@ -169,10 +169,14 @@ impl Drawing<'_> {
 
     /// Some time after that, but before the end.
     fn later(&mut self, at: Duration) -> Duration {
-        let longest = (self.span / 6).clamp(2 * REACTION, LONGEST_PAUSE);
-        // Most react at once, some after a while.
-        let longest = if self.dice.per_mille(500) { longest / 8 } else { longest };
-        let then = at + self.dice.time(REACTION, longest);
+        // Most react at once, some after a while, and a few not before it is nearly over.
+        let soon = (self.span / 6).clamp(2 * REACTION, LONGEST_PAUSE);
+        let longest = match self.dice.below(20) {
+            0..10 => soon / 8,
+            10..19 => soon,
+            _ => self.span / 2,
+        };
+        let then = at + self.dice.time(REACTION, longest.max(REACTION));
         if then <= self.span { then } else { self.dice.time(at.min(self.span), self.span) }
     }
 
