@@ -77,6 +77,11 @@ pub enum Act {
         person: usize,
         window: bool,
     },
+    /// Somebody passes their personal link on to somebody else, who follows it to its end with their own account.
+    PassLink {
+        person: usize,
+        to: usize,
+    },
     Unlink {
         person: usize,
     },

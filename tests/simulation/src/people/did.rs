@@ -25,6 +25,9 @@ pub enum Did {
     Said { person: usize, conversation: String, text: String, heard: Replies },
     /// A person has tried to link themselves to this user of PagerDuty (`None`: they have said no there).
     Linked { person: usize, pagerduty: Option<String>, how: Outcome },
+    /// A person has passed their personal link on to another one, who has logged in with their own account and written the number.
+    /// Nobody may be linked by that.
+    PassedOn { person: usize, to: usize, how: Outcome },
     /// A person has asked to be unlinked.
     Unlinked { person: usize, how: Outcome },
     /// A service was to be connected to a channel, for all of its incidents. If it was connected before, this is told as well, and what

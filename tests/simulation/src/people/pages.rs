@@ -12,6 +12,8 @@ use crate::script::Way;
 
 const START: &str = "/oauth/start";
 const API: &str = "/admin/api/v1";
+/// The bot says so when it is done.
+const LINKED: &str = "successfully linked";
 /// What the simulator's log-in takes for a no.
 const DENY: &str = "deny";
 
@@ -65,7 +67,34 @@ impl People<'_> {
             },
             _ => return did(unclear("the page shows no number")),
         };
-        did(told(&replies, &["successfully linked"]))
+        did(told(&replies, &[LINKED]))
+    }
+
+    pub(super) async fn pass_link(&self, mut browser: Browser, person: usize, to: usize) -> Done {
+        let ((person, who), (to, other)) = (self.person(person)?, self.person(to)?);
+        let login = self.account(to)?;
+        if person == to {
+            return Err("it is their own");
+        }
+        let (chat, others_chat) = (self.chat(who).await?, self.chat(other).await?);
+        let heard = self.write(who, &chat, "linkUser").await?;
+        let did = |how| Ok(Did::PassedOn { person, to, how });
+        let Some(link) = self.personal_links(&chat, "").pop().filter(|_| !heard.replies.is_empty()) else {
+            return did(unclear("no link came"));
+        };
+        sleep(READING).await;
+        let waiting = match log_in(&mut browser, &link.url, login).await {
+            Ok(waiting) => waiting,
+            Err(how) => return did(how),
+        };
+        sleep(READING).await;
+        let Some(number) = waiting.between("<p class=\"number\">", '<') else {
+            return did(unclear("the page shows no number"));
+        };
+        match self.write(other, &others_chat, number).await {
+            Ok(heard) => did(told(&heard.replies, &[LINKED])),
+            Err(why) => did(unclear(why)),
+        }
     }
 
     pub(super) async fn unlink(&self, person: usize) -> Done {

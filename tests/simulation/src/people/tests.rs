@@ -211,6 +211,7 @@ fn everything() -> Vec<(Value, &'static str)> {
         (json!({ "unlink": { "person": 2 } }), "how: Done"),
         (json!({ "link": { "person": 2, "window": false } }), "how: Done"),
         (json!({ "link": { "person": 4, "window": false } }), "pagerduty: None, how: Refused"),
+        (json!({ "pass_link": { "person": 1, "to": 2 } }), "how: Refused(\"No number wanted"),
         (connection("connect", 1, "command"), "how: Done"),
         (connection("remove", 1, "command"), "how: Done"),
         (connection("connect", 0, "page"), "how: Done"),

@@ -330,6 +330,10 @@ impl Drawing<'_> {
 
     fn linking(&mut self, at: Duration) {
         let (person, window) = (self.dice.below(MANY), self.dice.per_mille(500));
+        if self.dice.per_mille(150) {
+            let to = self.person();
+            return self.put(at, Act::PassLink { person, to });
+        }
         let (first, second) = if self.dice.per_mille(600) {
             (Act::Link { person, window }, Act::Unlink { person })
         } else {
