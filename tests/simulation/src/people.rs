@@ -49,6 +49,7 @@ async fn try_to(world: &World, act: &Act) -> Done {
         Act::Look { person, card } => Box::pin(people.look(*person, *card)).await,
         Act::Say { person, channel, words } => Box::pin(people.say(*person, *channel, *words)).await,
         Act::Link { person, window } => Box::pin(people.link(browser(world)?, *person, *window)).await,
+        Act::PassLink { person, to } => Box::pin(people.pass_link(browser(world)?, *person, *to)).await,
         Act::Unlink { person } => Box::pin(people.unlink(*person)).await,
         Act::Connect { person, service, channel, way } => {
             let wish = pages::Connection { service: *service, channel: *channel };

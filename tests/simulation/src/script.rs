@@ -77,6 +77,11 @@ pub enum Act {
         person: usize,
         window: bool,
     },
+    /// Somebody passes their personal link on to somebody else, who follows it to its end with their own account.
+    PassLink {
+        person: usize,
+        to: usize,
+    },
     Unlink {
         person: usize,
     },
@@ -174,6 +179,8 @@ pub enum Change {
 pub enum Card {
     /// An incident's, in one of the channels that show it.
     Of { case: usize, nth: usize },
+    /// The same as it was before its last edit, which their client has not shown yet.
+    Before { case: usize, nth: usize },
     /// In their own chat with the bot, the newest first.
     Mine(usize),
     /// The newest card of a storm in this channel.

@@ -101,6 +101,12 @@ impl Town {
         let services = SERVICES.iter().take(4 + dice.below(3));
         town.services = services.map(|name| inside.pagerduty.add_service(name)).collect();
         town.connect(inside, dice).await?;
+        for team in &town.teams {
+            // The configuration page offers the channels that the bot knows.
+            let installation =
+                inside.app.store.installation(&TeamId::new(team.id.as_str())?).await?.context("no bot")?;
+            Box::pin(setup::refresh_channels(&inside.app, &installation)).await?;
+        }
         let people = People { teams: &inside.teams, pagerduty: &inside.pagerduty, town: &town };
         for (number, _) in town.people.iter().enumerate().filter(|(_, person)| person.is_linked) {
             let browser = Browser::new(inside, oauth_callback::router(inside.app.clone())).context("no addresses")?;

@@ -16,8 +16,8 @@ pub enum Did {
     Alerted { incident: String },
     /// It was done in PagerDuty. `by`: the user; `None`: a monitoring tool, or nobody.
     Changed { by: Option<String>, incident: String, what: Changed },
-    /// Buttons were pressed on a card, and in the dialogs that it opened, in this order; two at the same moment are one after the
-    /// other, the second marked.
+    /// Buttons were pressed on a card, and in the dialogs that it opened, in this order; what happened at the same moment, one after
+    /// the other. A press that says `resume` does what the person wanted before they were linked, whatever that was.
     Pressed { conversation: String, message: String, presses: Vec<Press> },
     /// Teams has refreshed the card for them, or there was no need.
     Looked { person: usize, conversation: String, message: String, answer: Option<Answer> },
@@ -25,10 +25,14 @@ pub enum Did {
     Said { person: usize, conversation: String, text: String, heard: Replies },
     /// A person has tried to link themselves to this user of PagerDuty (`None`: they have said no there).
     Linked { person: usize, pagerduty: Option<String>, how: Outcome },
+    /// A person has passed their personal link on to another one, who has logged in with their own account and written the number.
+    /// Nobody may be linked by that.
+    PassedOn { person: usize, to: usize, how: Outcome },
     /// A person has asked to be unlinked.
     Unlinked { person: usize, how: Outcome },
-    /// A service was to be connected to a channel. `how` says [`Outcome::Done`] also if it was connected before.
-    Connected { person: usize, service: String, channel: String, how: Outcome },
+    /// A service was to be connected to a channel, for all of its incidents. If it was connected before, this is told as well, and what
+    /// the channel shows of it stays as it was.
+    Connected { person: usize, service: String, channel: String, how: Outcome, was_connected: bool },
     /// What the channel shows of the service was to be removed.
     Removed { person: usize, service: String, channel: String, how: Outcome },
     /// The team was to be disconnected from PagerDuty, with all of its connections.
@@ -105,7 +109,7 @@ pub enum Answer {
 pub struct Replies {
     /// Of the message itself.
     pub answer: Answer,
-    /// What the bot has written meanwhile: in the message's thread, or in the chat.
+    /// What the bot has written meanwhile, in the message's thread and in the person's chat.
     pub replies: Vec<String>,
 }
 
@@ -114,7 +118,7 @@ pub struct Replies {
 pub enum Outcome {
     /// They were told that it is so.
     Done,
-    /// They were told that it is not so, and why. Nothing has changed.
+    /// They were told something else. If nothing fails, nothing has changed then.
     Refused(String),
     /// They do not know: something did not come, or is broken. It may have been done.
     Unclear(String),

@@ -7,12 +7,13 @@ use tokio::time::sleep;
 use url::Url;
 
 use super::browser::{Browser, Page};
-use super::talking::why;
 use super::{Did, Done, Outcome, People, READING, cards};
 use crate::script::Way;
 
 const START: &str = "/oauth/start";
 const API: &str = "/admin/api/v1";
+/// The bot says so when it is done.
+const LINKED: &str = "successfully linked";
 /// What the simulator's log-in takes for a no.
 const DENY: &str = "deny";
 
@@ -40,14 +41,15 @@ impl People<'_> {
             return did(unclear("no link came"));
         };
         let url = if window {
-            let url = self.teams.sign_in_window(&who.teams, &link.message, "Link Accounts").map_err(why)?;
-            Url::parse(&url).map_err(|_| "it is no address")?
+            let opened = self.teams.sign_in_window(&who.teams, &link.message, "Link Accounts");
+            opened.ok().and_then(|url| Url::parse(&url).ok())
         } else {
-            link.url
+            Some(link.url)
         };
+        let Some(url) = url else { return did(unclear("no window opens")) };
         sleep(READING).await;
         let login = pagerduty.as_deref().unwrap_or(DENY);
-        let waiting = match self.log_in(&mut browser, &url, login).await {
+        let waiting = match log_in(&mut browser, &url, login).await {
             Ok(waiting) => waiting,
             Err(how) => return did(how),
         };
@@ -59,10 +61,40 @@ impl People<'_> {
                 let _answer = self.teams.sign_in(&who.teams, &link.message, code).await;
                 self.said_since(&chat, &before)
             }
-            (_, Some(number)) => self.write(who, &chat, number).await?.replies,
+            (_, Some(number)) => match self.write(who, &chat, number).await {
+                Ok(heard) => heard.replies,
+                Err(why) => return did(unclear(why)),
+            },
             _ => return did(unclear("the page shows no number")),
         };
-        did(told(&replies, &["successfully linked"]))
+        did(told(&replies, &[LINKED]))
+    }
+
+    pub(super) async fn pass_link(&self, mut browser: Browser, person: usize, to: usize) -> Done {
+        let ((person, who), (to, other)) = (self.person(person)?, self.person(to)?);
+        let login = self.account(to)?;
+        if person == to {
+            return Err("it is their own");
+        }
+        let (chat, others_chat) = (self.chat(who).await?, self.chat(other).await?);
+        let heard = self.write(who, &chat, "linkUser").await?;
+        let did = |how| Ok(Did::PassedOn { person, to, how });
+        let Some(link) = self.personal_links(&chat, "").pop().filter(|_| !heard.replies.is_empty()) else {
+            return did(unclear("no link came"));
+        };
+        sleep(READING).await;
+        let waiting = match log_in(&mut browser, &link.url, login).await {
+            Ok(waiting) => waiting,
+            Err(how) => return did(how),
+        };
+        sleep(READING).await;
+        let Some(number) = waiting.between("<p class=\"number\">", '<') else {
+            return did(unclear("the page shows no number"));
+        };
+        match self.write(other, &others_chat, number).await {
+            Ok(heard) => did(told(&heard.replies, &[LINKED])),
+            Err(why) => did(unclear(why)),
+        }
     }
 
     pub(super) async fn unlink(&self, person: usize) -> Done {
@@ -76,20 +108,24 @@ impl People<'_> {
     pub(super) async fn connect(&self, browser: Browser, person: usize, wish: Connection, way: Way) -> Done {
         let (person, who) = self.person(person)?;
         let (service, channel) = (self.service(wish.service)?.clone(), self.channel(wish.channel)?.1);
-        let how = match way {
+        let (how, was_connected) = match way {
             Way::Command => {
                 let text = format!("connect {}", self.service_url(&service)?);
                 let heard = self.write(who, &channel.id, &text).await?;
-                told(&heard.replies, &["is now connected to this channel", "is already connected to this channel"])
+                let already = "is already connected to this channel";
+                let was_connected = heard.replies.iter().any(|reply| reply.contains(already));
+                (told(&heard.replies, &["is now connected to this channel", already]), was_connected)
             }
             Way::Page => {
-                let team = &self.team(channel.team)?.1.id;
+                let (login, team) = (self.account(person)?, &self.team(channel.team)?.1.id);
                 let body = json!({ "service": service, "channel": channel.id });
                 let path = format!("/teams/{}/connections", encoded(team));
-                self.on_page(browser, person, Method::POST, &path, Some(&body)).await?
+                let done = on_page(browser, login, Method::POST, &path, Some(&body)).await;
+                let was_connected = done.as_ref().is_ok_and(|answer| answer.status == 200);
+                (how(done), was_connected)
             }
         };
-        Ok(Did::Connected { person, service, channel: channel.id.clone(), how })
+        Ok(Did::Connected { person, service, channel: channel.id.clone(), how, was_connected })
     }
 
     pub(super) async fn remove(&self, browser: Browser, person: usize, wish: Connection, way: Way) -> Done {
@@ -102,9 +138,9 @@ impl People<'_> {
                 told(&heard.replies, &["is no longer connected to this channel"])
             }
             Way::Page => {
-                let (team, channel) = (encoded(&self.team(channel.team)?.1.id), encoded(&channel.id));
-                let path = format!("/teams/{team}/connections/{service}/{channel}");
-                self.on_page(browser, person, Method::DELETE, &path, None).await?
+                let (login, team) = (self.account(person)?, encoded(&self.team(channel.team)?.1.id));
+                let path = format!("/teams/{team}/connections/{service}/{}", encoded(&channel.id));
+                how(on_page(browser, login, Method::DELETE, &path, None).await)
             }
         };
         Ok(Did::Removed { person, service, channel: channel.id.clone(), how })
@@ -112,10 +148,10 @@ impl People<'_> {
 
     pub(super) async fn disconnect(&self, browser: Browser, person: usize, team: usize) -> Done {
         let (person, _) = self.person(person)?;
-        let team = self.team(team)?.1.id.clone();
+        let (login, team) = (self.account(person)?, self.team(team)?.1.id.clone());
         let path = format!("/teams/{}/disconnect", encoded(&team));
         let body = json!({ "confirm": "disconnect" });
-        let how = self.on_page(browser, person, Method::POST, &path, Some(&body)).await?;
+        let how = how(on_page(browser, login, Method::POST, &path, Some(&body)).await);
         Ok(Did::Disconnected { person, team, how })
     }
 
@@ -134,60 +170,13 @@ impl People<'_> {
             return did(told(&heard.replies, &[]));
         };
         sleep(READING).await;
-        match self.log_in(&mut browser, &link.url, login).await {
-            Ok(_) => did(Outcome::Done),
-            Err(how) => did(how),
-        }
+        did(how(log_in(&mut browser, &link.url, login).await))
     }
 
-    /// Follows a personal link, logs in at PagerDuty, and says yes to the question whether it is really they. The page then.
-    async fn log_in(&self, browser: &mut Browser, link: &Url, login: &str) -> Result<Page, Outcome> {
-        let callback = back_from_pagerduty(browser, link, login).await?;
-        let question = browser.follow(&callback).await.ok_or_else(|| unclear("no question came"))?;
-        let Some(csrf) = question.between("name=\"csrf\" value=\"", '"').map(str::to_owned) else {
-            return Err(refused(&question));
-        };
-        sleep(READING).await;
-        let confirm = browser.our("/oauth/confirm").ok_or_else(|| unclear("there is no address"))?;
-        let answer = browser.post(&confirm, &[("csrf", &csrf), ("choice", "link")]).await;
-        let answer = answer.ok_or_else(|| unclear("no page came"))?;
-        if answer.status == 200 { Ok(answer) } else { Err(refused(&answer)) }
-    }
-
-    /// Does something on the configuration page, logged in anew.
-    async fn on_page(
-        &self,
-        mut browser: Browser,
-        person: usize,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Done<Outcome> {
-        let login = self.account(person)?;
-        let address = |path: &str| browser.our(path).ok_or("there is no address");
-        let start = address(&format!("{START}?for=admin"))?;
-        let (session, target) = (address(&format!("{API}/session"))?, address(&format!("{API}{path}"))?);
-        let back = match back_from_pagerduty(&mut browser, &start, login).await {
-            Ok(back) => back,
-            Err(how) => return Ok(how),
-        };
-        let Some(page) = browser.follow(&back).await else { return Ok(unclear("no page came")) };
-        if page.status != 200 {
-            return Ok(refused(&page));
-        }
-        let Some(session) = browser.get(&session).await else { return Ok(unclear("the page does not load")) };
-        let session = session.json();
-        let Some(csrf) = session.get("csrf").and_then(Value::as_str) else {
-            return Ok(unclear("the page does not load"));
-        };
-        sleep(READING).await;
-        let Some(answer) = browser.write(method, &target, csrf, body).await else {
-            return Ok(unclear("no answer came"));
-        };
-        Ok(match answer.status {
-            200..300 => Outcome::Done,
-            _ => refused(&answer),
-        })
+    /// A service's page in PagerDuty.
+    fn service_url(&self, service: &str) -> Done<String> {
+        let base = Url::parse(&self.pagerduty.base()).map_err(|_| "PagerDuty has no address")?;
+        Ok(format!("{}/service-directory/{service}", base.origin().ascii_serialization()))
     }
 
     /// The messages of a chat that came after this one and have a personal link.
@@ -215,12 +204,6 @@ impl People<'_> {
     fn shown(&self, message: &str) -> String {
         self.teams.message(message).as_ref().map(super::talking::shown).unwrap_or_default()
     }
-
-    /// A service's page in PagerDuty.
-    fn service_url(&self, service: &str) -> Done<String> {
-        let base = Url::parse(&self.pagerduty.base()).map_err(|_| "PagerDuty has no address")?;
-        Ok(format!("{}/service-directory/{service}", base.origin().ascii_serialization()))
-    }
 }
 
 /// From one of our addresses to PagerDuty's log-in, up to the address that it leads back to.
@@ -231,6 +214,48 @@ async fn back_from_pagerduty(browser: &mut Browser, start: &Url, login: &str) ->
     sleep(READING).await;
     let back = browser.get(&log_in).await.ok_or_else(|| unclear("PagerDuty does not answer"))?;
     back.leads_to().ok_or_else(|| refused(&back))
+}
+
+/// Follows a personal link, logs in at PagerDuty, and says yes to the question whether it is really they. The page then.
+async fn log_in(browser: &mut Browser, link: &Url, login: &str) -> Result<Page, Outcome> {
+    let callback = back_from_pagerduty(browser, link, login).await?;
+    let question = browser.follow(&callback).await.ok_or_else(|| unclear("no question came"))?;
+    let Some(csrf) = question.between("name=\"csrf\" value=\"", '"').map(str::to_owned) else {
+        return Err(refused(&question));
+    };
+    sleep(READING).await;
+    let confirm = browser.our("/oauth/confirm").ok_or_else(|| unclear("there is no address"))?;
+    let answer = browser.post(&confirm, &[("csrf", &csrf), ("choice", "link")]).await;
+    let answer = answer.ok_or_else(|| unclear("no page came"))?;
+    if answer.status == 200 { Ok(answer) } else { Err(refused(&answer)) }
+}
+
+/// Does something on the configuration page, logged in anew. The answer that says that it is done.
+async fn on_page(
+    mut browser: Browser,
+    login: &str,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Page, Outcome> {
+    let address = |browser: &Browser, path: &str| browser.our(path).ok_or_else(|| unclear("there is no address"));
+    let start = address(&browser, &format!("{START}?for=admin"))?;
+    let back = back_from_pagerduty(&mut browser, &start, login).await?;
+    let page = browser.follow(&back).await.ok_or_else(|| unclear("no page came"))?;
+    if page.status != 200 {
+        return Err(refused(&page));
+    }
+    let session = address(&browser, &format!("{API}/session"))?;
+    let session = browser.get(&session).await.ok_or_else(|| unclear("the page does not load"))?.json();
+    let csrf = session.get("csrf").and_then(Value::as_str).ok_or_else(|| unclear("the page does not load"))?;
+    sleep(READING).await;
+    let target = address(&browser, &format!("{API}{path}"))?;
+    let answer = browser.write(method, &target, csrf, body).await.ok_or_else(|| unclear("no answer came"))?;
+    if (200..300).contains(&answer.status) { Ok(answer) } else { Err(refused(&answer)) }
+}
+
+fn how<T>(done: Result<T, Outcome>) -> Outcome {
+    done.map_or_else(|how| how, |_| Outcome::Done)
 }
 
 /// What a page says that is not the wanted one.

@@ -27,19 +27,21 @@ pub(super) struct Wish<'a> {
 }
 
 /// A message with a card.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) conversation: String,
-    pub(super) message: String,
+#[derive(Debug, Clone, PartialEq)]
+struct Place {
+    conversation: String,
+    message: String,
+    /// What their client shows of it, if it has missed an edit.
+    before: Option<Value>,
 }
 
 impl People<'_> {
     pub(super) async fn press(&self, person: usize, card: Card, wish: &Wish<'_>, manner: Manner) -> Done {
         let (person, who) = self.person(person)?;
         let place = self.place(who, card)?;
-        let shown = self.teams.card_for(&who.teams, &place.message).map_err(why)?;
+        let shown = self.shown_to(who, &place)?;
         let button = wish.button.on(&cards::buttons(&shown)).ok_or(NO_BUTTON)?;
-        let press = |person, again| self.press_one(person, &place.message, &button, wish, again);
+        let press = |person, again| self.press_one(person, &place, &button, wish, again);
         let presses = match manner {
             Manner::With(other) => {
                 let (other, _) = self.person(other)?;
@@ -59,7 +61,7 @@ impl People<'_> {
 
     pub(super) async fn look(&self, person: usize, card: Card) -> Done {
         let (person, who) = self.person(person)?;
-        let Place { conversation, message } = self.place(who, card)?;
+        let Place { conversation, message, before: _ } = self.place(who, card)?;
         let answer = match self.teams.look(&who.teams, &message).await {
             Ok(None) => None,
             Ok(Some(answer)) => Some(Answer::of_click(&Ok(answer))),
@@ -67,6 +69,11 @@ impl People<'_> {
             Err(mistake) => return Err(why(mistake)),
         };
         Ok(Did::Looked { person, conversation, message, answer })
+    }
+
+    fn shown_to(&self, who: &Person, place: &Place) -> Done<Value> {
+        let now = || self.teams.card_for(&who.teams, &place.message).map_err(why);
+        place.before.clone().map_or_else(now, Ok)
     }
 
     /// The card that is meant, if the person can see it.
@@ -79,7 +86,8 @@ impl People<'_> {
         let found = |is_it: &dyn Fn(&Message, &Value) -> bool| {
             let place = |message: &Message| {
                 let is_it = can_see(message) && message.card.as_ref().is_some_and(|card| is_it(message, card));
-                is_it.then(|| Place { conversation: message.conversation.clone(), message: message.id.clone() })
+                let (conversation, id) = (&message.conversation, &message.id);
+                is_it.then(|| Place { conversation: conversation.clone(), message: id.clone(), before: None })
             };
             self.teams.find(place)
         };
@@ -93,6 +101,12 @@ impl People<'_> {
                 let incident = self.incident(case)?;
                 let places = found(&|_, card| cards::is_about(card, &incident));
                 chosen(&places, nth).map(|(_, place)| place.clone())
+            }
+            Card::Before { case, nth } => {
+                let Place { conversation, message, .. } = self.place(who, Card::Of { case, nth })?;
+                let before = self.teams.message(&message).and_then(|mut message| message.edits.pop()?.card);
+                let before = Some(before.ok_or("it was never edited")?);
+                Some(Place { conversation, message, before })
             }
             Card::Storm { channel } => {
                 let (_, channel) = self.channel(channel)?;
@@ -114,7 +128,7 @@ impl People<'_> {
     async fn press_one(
         &self,
         person: usize,
-        message: &str,
+        place: &Place,
         button: &Found,
         wish: &Wish<'_>,
         again: Again,
@@ -122,10 +136,14 @@ impl People<'_> {
         let (person, who) = self.person(person)?;
         let wanted = Wanted { name: &button.title, data: Some(&button.data) };
         let nothing = Value::Object(Map::new());
-        let activity = self.teams.click_activity(&who.teams, message, wanted, &nothing).map_err(why)?;
+        let shown = self.shown_to(who, place)?;
+        let activity = || {
+            let clicked = self.teams.click_activity_on(&who.teams, &place.message, &shown, wanted, &nothing);
+            clicked.map_err(why)
+        };
         let of_card = if button.opens_dialog() { Again::No } else { again };
         let pressed = Pressed { person, button, on_card: true, typed: None };
-        let mut presses = self.send(activity, &pressed, of_card).await;
+        let mut presses = self.send(activity, &pressed, of_card).await?;
         for (number, nth) in wish.dialog.iter().enumerate() {
             sleep(READING).await;
             let of_dialog = if number + 1 == wish.dialog.len() { again } else { Again::No };
@@ -155,31 +173,36 @@ impl People<'_> {
         let wanted = Wanted { name: &button.title, data: Some(&button.data) };
         let text = ["note", "title"].iter().find_map(|key| typed.get(*key)).and_then(Value::as_str).map(str::to_owned);
         let pressed = Pressed { person, button, on_card: false, typed: text };
-        match self.teams.submit_activity(&who.teams, wanted, &Value::Object(typed)) {
-            Ok(activity) => Some(self.send(activity, &pressed, again).await),
+        let typed = Value::Object(typed);
+        let activity = || self.teams.submit_activity(&who.teams, wanted, &typed);
+        match self.send(activity, &pressed, again).await {
+            Ok(presses) => Some(presses),
             Err(mistake) => Some(vec![pressed.with(&Err(mistake), false)]),
         }
     }
 
-    async fn send(&self, activity: Value, pressed: &Pressed<'_>, again: Again) -> Vec<Press> {
+    /// Sends the activity of a press as it is made then, once or again. `Err`: there is nothing to be sent.
+    async fn send<E>(
+        &self,
+        activity: impl Fn() -> Result<Value, E>,
+        pressed: &Pressed<'_>,
+        again: Again,
+    ) -> Result<Vec<Press>, E> {
         let send = |activity: Value| self.teams.send(activity);
-        match again {
-            Again::No => vec![pressed.with(&send(activity).await, false)],
+        Ok(match again {
+            Again::No => vec![pressed.with(&send(activity()?).await, false)],
             Again::AtOnce => {
-                // The client makes another activity of each click.
-                let mut second = activity.clone();
-                if let Some(Value::String(id)) = second.get_mut("id") {
-                    id.push('2');
-                }
-                let (first, second) = tokio::join!(send(activity), send(second));
+                // The client makes an activity of each click.
+                let (first, second) = tokio::join!(send(activity()?), send(activity()?));
                 vec![pressed.with(&first, false), pressed.with(&second, true)]
             }
             Again::Later => {
+                let activity = activity()?;
                 let first = send(activity.clone()).await;
                 sleep(RESENT_AFTER).await;
                 vec![pressed.with(&first, false), pressed.with(&send(activity).await, true)]
             }
-        }
+        })
     }
 }
 

@@ -44,11 +44,11 @@ impl People<'_> {
         let activity = self.teams.message_activity(&who.teams, conversation, text).map_err(why)?;
         let id = activity.get("id").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let answer = Answer::of_message(&self.teams.send(activity).await);
-        let is_chat = self.teams.personal_chat(&who.teams).as_deref() == Some(conversation);
-        let is_reply = |message: &Message| message.root.as_deref() == Some(&id) || is_chat && message.id > id;
+        let chat = self.teams.personal_chat(&who.teams);
+        let is_private = |message: &Message| chat.as_ref() == Some(&message.conversation) && message.id > id;
         let said = |message: &Message| {
-            let said = message.from_bot && message.conversation == conversation && is_reply(message);
-            said.then(|| shown(message))
+            let is_reply = message.root.as_deref() == Some(&id) || is_private(message);
+            (message.from_bot && is_reply).then(|| shown(message))
         };
         Ok(Replies { answer, replies: self.teams.find(said) })
     }

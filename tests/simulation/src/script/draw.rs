@@ -10,7 +10,7 @@ use crate::town::{GUEST_CHANNEL, GUEST_TEAM};
 const MANY: usize = 60;
 /// A person needs so long before they react to anything.
 const REACTION: Duration = Duration::from_secs(1);
-/// However long a script is, an incident that is looked after is looked after within this time.
+/// However long a script is, most react within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20 * 60);
 
 /// A story of some steps.
@@ -75,7 +75,7 @@ const EVENTS: [(u32, Event); 18] = [
     (20, Event::NoteOnCard),
     (8, Event::NoteThere),
     (8, Event::Details),
-    (6, Event::Look),
+    (3, Event::Look),
     (6, Event::AnyButton),
     (8, Event::Alert),
     (6, Event::Reassign),
@@ -169,10 +169,14 @@ impl Drawing<'_> {
 
     /// Some time after that, but before the end.
     fn later(&mut self, at: Duration) -> Duration {
-        let longest = (self.span / 6).clamp(2 * REACTION, LONGEST_PAUSE);
-        // Most react at once, some after a while.
-        let longest = if self.dice.per_mille(500) { longest / 8 } else { longest };
-        let then = at + self.dice.time(REACTION, longest);
+        // Most react at once, some after a while, and a few not before it is nearly over.
+        let soon = (self.span / 6).clamp(2 * REACTION, LONGEST_PAUSE);
+        let longest = match self.dice.below(20) {
+            0..10 => soon / 8,
+            10..19 => soon,
+            _ => self.span / 2,
+        };
+        let then = at + self.dice.time(REACTION, longest.max(REACTION));
         if then <= self.span { then } else { self.dice.time(at.min(self.span), self.span) }
     }
 
@@ -326,6 +330,10 @@ impl Drawing<'_> {
 
     fn linking(&mut self, at: Duration) {
         let (person, window) = (self.dice.below(MANY), self.dice.per_mille(500));
+        if self.dice.per_mille(150) {
+            let to = self.person();
+            return self.put(at, Act::PassLink { person, to });
+        }
         let (first, second) = if self.dice.per_mille(600) {
             (Act::Link { person, window }, Act::Unlink { person })
         } else {
@@ -352,14 +360,16 @@ impl Drawing<'_> {
         }
     }
 
-    /// The app is removed from a team and comes back, which then has to be connected again.
+    /// The app is removed from a team and comes back.
     fn app_gone(&mut self, at: Duration) {
         let (team, person) = (GUEST_TEAM, self.dice.below(2));
         self.put(at, Act::Team { team, fate: TeamFate::AppRemoved });
         let mut now = self.later(at);
         self.put(now, Act::Team { team, fate: TeamFate::AppAdded(person) });
-        now = self.later(now);
-        self.put(now, Act::Authorize { person, team });
+        if self.dice.per_mille(300) {
+            now = self.later(now);
+            self.put(now, Act::Authorize { person, team });
+        }
         now = self.later(now);
         let (service, way) = (self.service(), self.way());
         self.put(now, Act::Connect { person: 0, service, channel: GUEST_CHANNEL, way });
@@ -383,7 +393,8 @@ impl Drawing<'_> {
     }
 
     fn press(&mut self, at: Duration, case: usize, button: Button, dialog: Vec<usize>) {
-        let (person, card) = (self.person(), Card::Of { case, nth: self.dice.below(MANY) });
+        let (person, nth) = (self.person(), self.dice.below(MANY));
+        let card = if self.dice.per_mille(60) { Card::Before { case, nth } } else { Card::Of { case, nth } };
         self.press_with(at, person, card, button, dialog);
     }
 

@@ -27,7 +27,7 @@ mod webhooks;
 mod world;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use jiff::Timestamp;
@@ -42,7 +42,6 @@ pub use webhooks::{Delivery, Outcome, Pending};
 
 use crate::Now;
 use model::State;
-use oauth::SigningKey;
 use references::Links;
 
 /// The account of [`PagerDuty::add_foreign_user`].
@@ -86,8 +85,6 @@ struct Inner {
     http: reqwest::Client,
     /// Where webhooks go instead of over the network.
     receiver: Mutex<Option<Router>>,
-    /// Made when somebody logs in: most tests never need it.
-    key: OnceLock<SigningKey>,
     state: Mutex<State>,
 }
 
@@ -109,8 +106,7 @@ impl PagerDuty {
         let mut state = State::default();
         state.passing.links =
             Links::of("https://api.pagerduty.com", &format!("https://{}.pagerduty.com", options.subdomain));
-        let inner =
-            Inner { options, now, http, receiver: Mutex::default(), key: OnceLock::new(), state: Mutex::new(state) };
+        let inner = Inner { options, now, http, receiver: Mutex::default(), state: Mutex::new(state) };
         Self { inner: Arc::new(inner) }
     }
 

@@ -108,8 +108,22 @@ impl Teams {
         button: impl Into<Wanted<'a>>,
         inputs: &Value,
     ) -> Result<Value, Mistake> {
-        let card = self.card_for(user, activity)?;
-        let button = card_actions::find(&card, button.into())?;
+        self.click_activity_on(user, activity, &self.card_for(user, activity)?, button, inputs)
+    }
+
+    /// The same for a card that the person's client still shows, although the message has another one by now.
+    ///
+    /// # Errors
+    /// The person's client would not send anything.
+    pub fn click_activity_on<'a>(
+        &self,
+        user: &str,
+        activity: &str,
+        card: &Value,
+        button: impl Into<Wanted<'a>>,
+        inputs: &Value,
+    ) -> Result<Value, Mistake> {
+        let button = card_actions::find(card, button.into())?;
         let data = button.data(inputs)?;
         match button.kind() {
             "Action.Execute" => {

@@ -10,6 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::KEY;
 use crate::pagerduty::{FOREIGN_ACCOUNT, FOREIGN_SUBDOMAIN, PagerDuty};
 
 /// The documents say `identity.pagerduty.com`, the token that they show and the live metadata say this.
@@ -17,7 +18,7 @@ const ISSUER: &str = "https://app.pagerduty.com/global/oauth/anonymous";
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
 /// Signs id tokens.
-pub(in crate::pagerduty) struct SigningKey {
+pub(super) struct SigningKey {
     pair: RsaKeyPair,
     kid: String,
 }
@@ -110,6 +111,6 @@ impl PagerDuty {
             "amr": "urn:se:curity:authentication:html-form:pagerduty",
             "product_abilities": [],
         });
-        self.key().sign(&claims)
+        KEY.sign(&claims)
     }
 }
