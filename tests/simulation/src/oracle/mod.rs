@@ -3,6 +3,7 @@
 //! What is true is what PagerDuty's simulator says, what is shown is what a person reads in Teams', and what people did is in the
 //! chronicle. The product's table is read for one question only: whether what it calls unfinished ends.
 
+pub mod acts;
 #[cfg(test)]
 mod by_hand;
 pub mod card;
