@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use simulators::teams::Message;
 
+use crate::people::Did;
 use crate::script::Act;
 
 /// A function, by its folder.
@@ -65,8 +66,8 @@ pub struct Call {
 pub enum Event {
     /// Somebody has begun to do this: step so and so of the script.
     Begun(usize, Act),
-    /// It is done, and this is what they saw: the answer to a click or a command, as text for people; empty where there is none.
-    Done(usize, String),
+    /// It is done, and this has become of it.
+    Done(usize, Did),
     /// An invocation was begun, with this number.
     Invoked(u64, Function),
     /// It has ended. `false`: it was killed, or ran out of time.

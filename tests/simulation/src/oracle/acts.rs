@@ -24,6 +24,15 @@ pub enum Deed {
     Open,
 }
 
+/// What somebody has typed: a note, or a new incident's title.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Says {
+    Nothing,
+    This(String),
+    /// It is not known what.
+    Anything,
+}
+
 /// What somebody was told of their click.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
@@ -48,8 +57,7 @@ pub struct Click {
     pub deeds: Vec<Deed>,
     /// The incident that it names; `None`: those that its card or dialog shows, or a new one.
     pub incident: Option<String>,
-    /// A note's text, or a new incident's title.
-    pub text: Option<String>,
+    pub says: Says,
     pub told: Told,
 }
 
@@ -71,7 +79,7 @@ pub fn acts(cases: &[History], clicks: &[Click]) -> Vec<Breach> {
         let mut asked = clicks.iter().enumerate().filter(|(_, click)| click.explains(effect)).map(|(index, _)| index);
         let is_free = |index: &usize| match clicks.get(*index) {
             // Many incidents, but each of them once.
-            Some(Click { incident: None, text: None, .. }) => !used.contains(&(*index, id)),
+            Some(Click { incident: None, says: Says::Nothing, .. }) => !used.contains(&(*index, id)),
             _ => used.iter().all(|(known, _)| known != index),
         };
         let all: Vec<usize> = asked.by_ref().collect();
@@ -145,7 +153,11 @@ impl Click {
 
     fn asks_for(&self, effect: &Effect<'_>) -> bool {
         let says_it = match effect.deed {
-            Some(Deed::Note | Deed::Open) => self.text.as_deref().map(str::trim) == effect.text().map(str::trim),
+            Some(Deed::Note | Deed::Open) => match &self.says {
+                Says::This(text) => effect.text().is_some_and(|said| said.trim() == text.trim()),
+                Says::Anything => true,
+                Says::Nothing => false,
+            },
             _ => true,
         };
         self.user.is_some()
@@ -220,7 +232,7 @@ mod tests {
             user: user.map(str::to_owned),
             deeds: vec![deed],
             incident: (deed != Deed::Open).then(|| "Q1".to_owned()),
-            text: text.map(str::to_owned),
+            says: text.map_or(Says::Nothing, |text| Says::This(text.to_owned())),
             told,
         }
     }
@@ -271,7 +283,7 @@ mod tests {
             (
                 "opened under another title",
                 own.to_vec(),
-                vec![Click { text: Some("x".to_owned()), ..opens }],
+                vec![Click { says: Says::This("x".to_owned()), ..opens }],
                 vec![WrongPerson],
             ),
             (

@@ -26,7 +26,8 @@ async fn world(channels: usize) -> World {
         town.services.push(service);
         town.connected.push((number, number));
     }
-    World { inside, town, chronicle: Chronicle::default() }
+    let web = oauth_callback::router(inside.app.clone()).merge(admin_api::router(inside.app.clone()));
+    World { inside, web, town, chronicle: Chronicle::default() }
 }
 
 /// Everything works, one thing at a time, for so long.

@@ -191,6 +191,20 @@ impl Teams {
         button: impl Into<Wanted<'a>>,
         inputs: Value,
     ) -> Result<HttpAnswer, Mistake> {
+        let activity = self.submit_activity(user, button, &inputs)?;
+        self.send(activity).await
+    }
+
+    /// The activity of a button in the person's dialog, not sent.
+    ///
+    /// # Errors
+    /// They have no dialog open, or their client would not send anything.
+    pub fn submit_activity<'a>(
+        &self,
+        user: &str,
+        button: impl Into<Wanted<'a>>,
+        inputs: &Value,
+    ) -> Result<Value, Mistake> {
         let user = self.known_user(user)?;
         let (activity, dialog) = self.open_dialog(&user)?;
         let button = button.into();
@@ -199,7 +213,8 @@ impl Teams {
             let why = "inside a dialog only Action.Submit works".to_owned();
             return Err(Mistake::NotClickable { button: button.name.to_owned(), why });
         }
-        self.task_submit(&user.id, &activity, Value::Object(found.data(&inputs)?)).await
+        let value = json!({ "data": found.data(inputs)?, "context": { "theme": "default" } });
+        self.invoke(&user.id, &activity, "task/submit", value)
     }
 
     /// The card of the dialog that the person has open.
