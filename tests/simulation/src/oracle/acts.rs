@@ -205,7 +205,7 @@ pub fn unaudited(changes: &[Change], audit: &[(Timestamp, String, String)]) -> V
         let is_it = |(at, _, text): &&(Timestamp, String, String)| {
             (change.begun..=change.ended + LATER).contains(at) && text.starts_with(change.words)
         };
-        match left.iter().position(|line| is_it(line)) {
+        match left.iter().position(is_it) {
             Some(line) => {
                 left.remove(line);
             }
