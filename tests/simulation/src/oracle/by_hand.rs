@@ -1,7 +1,7 @@
 //! Histories made by hand, for the tests of the checks.
 
 use jiff::Timestamp;
-use simulators::pagerduty::{History, Version};
+use simulators::pagerduty::{History, LogRow, Version};
 
 use super::card::{Look, Shown};
 use super::seen::{Post, Seen};
@@ -24,6 +24,12 @@ pub(super) fn case(number: u64, states: &[(i64, &'static str)]) -> History {
         merged_into: None,
     };
     History { id: format!("Q{number}"), number, versions: states.iter().map(version).collect(), log: Vec::new() }
+}
+
+/// A row of an incident's log that came over REST.
+pub(super) fn did(second: i64, kind: &str, user: Option<&str>, text: Option<&str>) -> LogRow {
+    let (user, text) = (user.map(str::to_owned), text.map(str::to_owned));
+    LogRow { at: at(second), kind: format!("{kind}_log_entry"), user, text, over_rest: true }
 }
 
 /// How it is shown in such a state.

@@ -3,12 +3,14 @@
 //! What is true is what PagerDuty's simulator says, what is shown is what a person reads in Teams', and what people did is in the
 //! chronicle. The product's table is read for one question only: whether what it calls unfinished ends.
 
+pub mod acts;
 #[cfg(test)]
 mod by_hand;
 pub mod card;
 pub mod limits;
 pub mod lost;
 pub mod order;
+pub mod people;
 pub mod places;
 pub mod posts;
 pub mod seen;
@@ -20,7 +22,7 @@ use std::collections::BTreeMap;
 
 use crate::world::World;
 use limits::Held;
-use places::Places;
+use people::Doings;
 use seen::Seen;
 
 /// Which promise was broken.
@@ -131,16 +133,19 @@ pub async fn judge(world: &World) -> anyhow::Result<Judgement> {
     let events = world.chronicle.read();
     let cases = inside.pagerduty.histories();
     let seen = Seen::of(&inside.teams.all_from_bot());
-    let places = Places::of_world(world, &events);
+    let Doings { places, clicks, changes } = Doings::read(&world.town, &events);
+    let places = places.in_teams(&inside.teams);
     let sendings = posts::sendings(&events);
     let said = table::ask(inside).await?;
     let mut judgement = posts::doubles(&seen, &sendings);
     judgement.breaches.extend(lost::lost(&cases, &places, &seen));
     judgement.breaches.extend(order::backward(&cases, &seen, &posts::given_up(&events)));
     judgement.breaches.extend(posts::not_connected(&cases, &places, &seen, &sendings));
+    judgement.breaches.extend(acts::acts(&cases, &clicks));
+    judgement.breaches.extend(acts::unaudited(&changes, &said.audit));
     judgement.breaches.extend(limits::refused(&events));
     judgement.breaches.extend(limits::limits(&Held::by(&inside.teams)));
-    judgement.breaches.extend(table::stuck(&said.unfinished, inside.app.clock.now()));
+    judgement.breaches.extend(table::stuck(&said.unfinished, &places.unreachable, inside.app.clock.now()));
     judgement.breaches.sort();
     Ok(judgement)
 }

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-
-use crate::chronicle::Event;
-use crate::world::World;
+use simulators::teams::{TeamInfo, Teams};
 
 /// A service's time in a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,19 +59,16 @@ pub struct Places {
 }
 
 impl Places {
-    /// As the chronicle tells it, and as Teams is now.
+    /// With what Teams says of it: where nothing can be written now.
     #[must_use]
-    pub fn of_world(world: &World, _events: &[(Timestamp, Event)]) -> Self {
-        let town = &world.town;
-        let periods = town.connected.iter().filter_map(|(service, channel)| {
-            let (service, channel) = (town.services.get(*service)?, town.channels.get(*channel)?);
-            Some(Period::since(service, &channel.id, Timestamp::UNIX_EPOCH))
-        });
-        let teams = world.inside.teams.teams();
+    pub fn in_teams(self, teams: &Teams) -> Self {
+        let writable = |team: &TeamInfo| !teams.is_archived(&team.id);
+        let teams: Vec<TeamInfo> = teams.teams().into_iter().filter(writable).collect();
         let living = teams.iter().flat_map(|team| team.channels.iter().filter(|channel| channel.has_bot));
         let living: BTreeSet<&str> = living.map(|channel| channel.id.as_str()).collect();
-        let unreachable = town.channels.iter().filter(|channel| !living.contains(channel.id.as_str()));
-        Self { periods: periods.collect(), unreachable: unreachable.map(|channel| channel.id.clone()).collect() }
+        let gone = self.channels().into_iter().filter(|channel| !living.contains(channel));
+        let unreachable = gone.map(str::to_owned).collect();
+        Self { unreachable, ..self }
     }
 
     /// Every channel that ever was connected.

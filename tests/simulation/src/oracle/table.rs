@@ -1,5 +1,7 @@
 //! The few things for which the product's table is read: whether what it calls unfinished ends, and what the audit says.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use local::aws::http_client;
 use local::inside::Inside;
@@ -13,8 +15,8 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(15);
 /// What the table says of unfinished work.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unfinished {
-    /// What is behind and not parked: where, since when and why.
-    pub behind: Vec<String>,
+    /// What is behind and not parked: in which channel, and what, since when and why.
+    pub behind: Vec<(String, String)>,
     /// Locks, claims without an outcome and leases: whose, and until when; `None`: for ever.
     pub held: Vec<(String, Option<Timestamp>)>,
 }
@@ -49,7 +51,8 @@ pub async fn ask(inside: &Inside) -> anyhow::Result<Said> {
             let (pk, sk) = (text("pk").unwrap_or_default(), text("sk").unwrap_or_default());
             if pk.starts_with("BEHIND#") && !item.contains_key("parked") {
                 let (since, why) = (text("since").unwrap_or_default(), text("why").unwrap_or_default());
-                said.unfinished.behind.push(format!("{pk} {sk} since {since} {why}"));
+                let channel = pk.rsplit('#').next().unwrap_or_default().to_owned();
+                said.unfinished.behind.push((channel, format!("{sk} since {since} {why}")));
             }
             let is_open = data("outcome").is_none_or(|outcome| outcome.is_null());
             if pk.starts_with("ONCE#") && is_open {
@@ -70,16 +73,17 @@ pub async fn ask(inside: &Inside) -> anyhow::Result<Said> {
     }
 }
 
-/// What does not end.
+/// What does not end. What is behind in an unreachable channel waits for the channel.
 #[must_use]
-pub fn stuck(unfinished: &Unfinished, now: Timestamp) -> Vec<Breach> {
+pub fn stuck(unfinished: &Unfinished, unreachable: &BTreeSet<String>, now: Timestamp) -> Vec<Breach> {
     let latest = now.checked_add(LONGEST).unwrap_or(Timestamp::MAX);
     let held = unfinished.held.iter().filter(|(_, until)| until.is_none_or(|until| until > latest));
     let held = held.map(|(what, until)| match until {
         Some(until) => format!("{what} is held until {until}"),
         None => format!("{what} is held for ever"),
     });
-    let behind = unfinished.behind.iter().map(|item| format!("behind: {item}"));
+    let behind = unfinished.behind.iter().filter(|(channel, _)| !unreachable.contains(channel));
+    let behind = behind.map(|(channel, item)| format!("behind in {channel}: {item}"));
     behind.chain(held).map(|how| Breach { what: Broken::Stuck, how }).collect()
 }
 
@@ -92,15 +96,17 @@ mod tests {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         let after = |minutes| Some(now + SignedDuration::from_mins(minutes));
         let held = |until| Unfinished { held: vec![("a".to_owned(), until)], ..Unfinished::default() };
-        let behind = Unfinished { behind: vec!["b".to_owned()], ..Unfinished::default() };
+        let behind =
+            |channel: &str| Unfinished { behind: vec![(channel.to_owned(), "b".to_owned())], ..Unfinished::default() };
         for (what, unfinished, expected) in [
             ("a lock that ends soon", held(after(1)), 0),
             ("one that has ended", held(after(-1)), 0),
             ("one for an hour", held(after(60)), 1),
             ("one without an end", held(None), 1),
-            ("something behind", behind, 1),
+            ("something behind", behind("C"), 1),
+            ("where nothing can be written", behind("gone"), 0),
         ] {
-            assert_eq!(stuck(&unfinished, now).len(), expected, "{what}");
+            assert_eq!(stuck(&unfinished, &["gone".to_owned()].into(), now).len(), expected, "{what}");
         }
     }
 }
