@@ -367,6 +367,7 @@ mod tests {
             service: service.to_owned(),
             channel: "C".to_owned(),
             how,
+            was_connected: false,
         };
         let remove = |how| Did::Removed { person: 0, service: "S".to_owned(), channel: "C".to_owned(), how };
         let leave = |how| Did::Disconnected { person: 0, team: "T".to_owned(), how };
