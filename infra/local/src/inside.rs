@@ -71,6 +71,20 @@ impl Inside {
         environment: BTreeMap<String, String>,
         elsewhere: Option<Router>,
     ) -> anyhow::Result<Self> {
+        Box::pin(Self::compose_as(start, delays, environment, elsewhere, Random::Os)).await
+    }
+
+    /// The same with this randomness for the functions.
+    ///
+    /// # Errors
+    /// As [`Inside::compose`].
+    pub async fn compose_as(
+        start: Timestamp,
+        delays: Delays,
+        environment: BTreeMap<String, String>,
+        elsewhere: Option<Router>,
+        random: Random,
+    ) -> anyhow::Result<Self> {
         let clock = Clock::tokio(start);
         let now = super::now_of(&clock);
         let [public, aws_url, pagerduty_url, teams_url] =
@@ -91,7 +105,7 @@ impl Inside {
             Some(router) => wire.elsewhere(router),
             None => wire,
         };
-        let app = App::inside(config, clock, Random::Os, wire.into(), clients.clone())?;
+        let app = App::inside(config, clock, random, wire.into(), clients.clone())?;
         environment::prepare_aws(&app, &clients, None).await?;
         pagerduty.deliver_to(webhook_ingest::router(app.clone()));
         teams.deliver_to(bot_messages::router(app.clone()));
@@ -150,6 +164,18 @@ impl Inside {
         let queue = &self.app.config.queue_url;
         self.clients.sqs.delete_message().queue_url(queue).receipt_handle(receipt).send().await?;
         Ok(())
+    }
+
+    /// Changes what Secrets Manager holds, as `infra/secrets` does: for every function.
+    ///
+    /// # Errors
+    /// Secrets Manager refuses, or holds no JSON.
+    pub async fn change_secret(&self, change: impl FnOnce(&mut serde_json::Value)) -> anyhow::Result<()> {
+        let secret = &self.app.config.secret_id;
+        let known = self.clients.secrets_manager.get_secret_value().secret_id(secret).send().await?;
+        let mut values = serde_json::from_str(known.secret_string().context("no text")?)?;
+        change(&mut values);
+        environment::put_secrets(&self.clients, &values.to_string()).await
     }
 
     /// How many messages are in the queue, visible or not.

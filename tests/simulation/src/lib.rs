@@ -4,28 +4,30 @@
 //! the seed, and both are plain lists, so that a failing plan can be made shorter. The [`oracle`] judges by what Teams and PagerDuty
 //! have seen, never by the product's own table.
 
+pub mod base;
 pub mod chronicle;
 pub mod dice;
 pub mod faults;
 pub mod oracle;
 pub mod people;
+pub mod plan;
+mod platform;
+pub mod run;
 pub mod script;
+pub mod shrink;
+pub mod systematic;
 pub mod town;
+mod troubles;
+mod ways;
 pub mod world;
 
 pub use chronicle::{Chronicle, Event};
 pub use dice::Dice;
 pub use faults::Faults;
 pub use oracle::{Breach, Broken, Judgement, Reason};
+pub use plan::Plan;
+pub use run::{Outcome, run};
 pub use script::{Act, Script, Step};
+pub use shrink::shrink;
 pub use town::Town;
 pub use world::World;
-
-/// What differs between two runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// Of everything that is drawn during the run: latencies, the product's own randomness.
-    pub seed: u64,
-    pub script: Script,
-    pub faults: Faults,
-}

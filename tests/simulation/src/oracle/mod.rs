@@ -52,6 +52,40 @@ pub enum Broken {
     Unaudited,
 }
 
+impl Broken {
+    pub const ALL: [Self; 11] = [
+        Self::Lost,
+        Self::Backward,
+        Self::DoubleAct,
+        Self::WrongPerson,
+        Self::Untrue,
+        Self::NotConnected,
+        Self::Refused,
+        Self::Limit,
+        Self::Double,
+        Self::Stuck,
+        Self::Unaudited,
+    ];
+
+    /// For tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Backward => "backward",
+            Self::DoubleAct => "double acts",
+            Self::WrongPerson => "acts as somebody else",
+            Self::Untrue => "told what is not so",
+            Self::NotConnected => "new where not connected",
+            Self::Refused => "known subscription refused",
+            Self::Limit => "limits of Teams broken",
+            Self::Double => "doubles without a reason",
+            Self::Stuck => "marks, locks, claims that stay",
+            Self::Unaudited => "acts without an audit line",
+        }
+    }
+}
+
 /// A promise that was broken, and how.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Breach {
@@ -68,6 +102,18 @@ pub enum Reason {
     SenderDied,
     /// The table was away between post and save.
     TableAway,
+}
+
+impl Reason {
+    /// For tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AnswerLost => "an answer was lost",
+            Self::SenderDied => "the sender died between post and save",
+            Self::TableAway => "the table was away between post and save",
+        }
+    }
 }
 
 /// What came of a run.

@@ -10,7 +10,6 @@ use tokio::time::sleep;
 
 use super::card::Counted;
 use super::*;
-use crate::chronicle::Chronicle;
 use crate::town::{Channel, Team, Town};
 
 /// A team with channels, each with a service of its own.
@@ -26,8 +25,7 @@ async fn world(channels: usize) -> World {
         town.services.push(service);
         town.connected.push((number, number));
     }
-    let web = oauth_callback::router(inside.app.clone()).merge(admin_api::router(inside.app.clone()));
-    World { inside, web, town, chronicle: Chronicle::default() }
+    World::by_hand(inside, town)
 }
 
 /// Everything works, one thing at a time, for so long.

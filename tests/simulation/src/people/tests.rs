@@ -6,7 +6,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::*;
-use crate::chronicle::Chronicle;
 use crate::dice::Dice;
 use crate::script::Script;
 
@@ -26,7 +25,7 @@ async fn found(seed: u64) -> World {
     let inside = Box::pin(Inside::compose(START, DELAYS)).await.unwrap();
     let town = Box::pin(Town::found(&inside, &mut Dice::new(seed))).await.unwrap();
     let web = oauth_callback::router(inside.app.clone()).merge(admin_api::router(inside.app.clone()));
-    World { inside, web, town, chronicle: Chronicle::default() }
+    World { web, ..World::by_hand(inside, town) }
 }
 
 /// Brings webhooks, wake-ups and the schedule along.
