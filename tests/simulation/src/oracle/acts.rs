@@ -83,8 +83,9 @@ pub fn acts(cases: &[History], clicks: &[Click]) -> Vec<Breach> {
             _ => used.iter().all(|(known, _)| known != index),
         };
         let all: Vec<usize> = asked.by_ref().collect();
-        let earliest_end = |index: &usize| clicks.get(*index).map(|click| click.ended);
-        match all.iter().copied().filter(is_free).min_by_key(earliest_end) {
+        // Whoever was told that nothing was done asks again, and then it is.
+        let likely = |index: &usize| clicks.get(*index).map(|click| (click.told == Told::Nothing, click.ended));
+        match all.iter().copied().filter(is_free).min_by_key(likely) {
             Some(index) => {
                 used.insert((index, id));
             }
@@ -320,6 +321,12 @@ mod tests {
             ("done by a click before", vec![earlier], vec![before, told(Told::Done)], 0),
             ("not done, and it is not", vec![], vec![told(Told::Nothing)], 0),
             ("not done, and it is", vec![taken.clone()], vec![told(Told::Nothing)], 1),
+            (
+                "not done, and by the next click it is",
+                vec![taken.clone()],
+                vec![told(Told::Nothing), told(Told::Done)],
+                0,
+            ),
             ("nothing certain", vec![taken], vec![told(Told::Unclear)], 0),
         ] {
             let broken = broken(&log, &clicks);

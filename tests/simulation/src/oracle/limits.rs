@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use simulators::teams::Teams;
 
 use super::{Breach, Broken};
-use crate::chronicle::Event;
+use crate::chronicle::{Event, Function};
 
 /// Webhooks of known subscriptions that were answered 4xx: PagerDuty gives such a subscription up.
 #[must_use]
@@ -29,15 +29,28 @@ pub struct Held {
 }
 
 impl Held {
+    /// Without what a client saw of a bot that had died: AWS answers for it.
     #[must_use]
-    pub fn by(teams: &Teams) -> Self {
+    pub fn by(teams: &Teams, events: &[(Timestamp, Event)]) -> Self {
+        let mut deaths = deaths(events);
+        let mut is_ours = |complaint: &String| {
+            let is_of_aws = deaths > 0 && complaint.contains("cannot be read: HTTP 50");
+            deaths -= usize::from(is_of_aws);
+            !is_of_aws
+        };
         Self {
             refused: teams.refused_by_limits(),
-            complaints: teams.complaints(),
+            complaints: teams.complaints().into_iter().filter(&mut is_ours).collect(),
             unknown: teams.unknown_requests(),
             dead_on_phones: teams.dead_on_phones(),
         }
     }
+}
+
+/// How often bot-messages was killed, or ran out of time.
+fn deaths(events: &[(Timestamp, Event)]) -> usize {
+    let begun = |id: u64| events.iter().any(|(_, event)| *event == Event::Invoked(id, Function::BotMessages));
+    events.iter().filter(|(_, event)| matches!(event, Event::Ended(id, false) if begun(*id))).count()
 }
 
 /// Limits of Teams that were broken.
@@ -60,6 +73,18 @@ mod tests {
         for (status, expected) in [(Some(202), 0), (Some(500), 0), (None, 0), (Some(404), 1), (Some(429), 1)] {
             let event = Event::Webhook { event: "incident.triggered".to_owned(), status };
             assert_eq!(refused(&[(at(0), event)]).len(), expected, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn only_bot_messages_dies_under_a_click() {
+        let run = |id, function, well| [(at(0), Event::Invoked(id, function)), (at(1), Event::Ended(id, well))];
+        for (what, events, expected) in [
+            ("it ended well", run(1, Function::BotMessages, true), 0),
+            ("it died", run(1, Function::BotMessages, false), 1),
+            ("another one died", run(1, Function::Reconciler, false), 0),
+        ] {
+            assert_eq!(deaths(&events), expected, "{what}");
         }
     }
 

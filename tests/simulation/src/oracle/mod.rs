@@ -144,7 +144,7 @@ pub async fn judge(world: &World) -> anyhow::Result<Judgement> {
     judgement.breaches.extend(acts::acts(&cases, &clicks));
     judgement.breaches.extend(acts::unaudited(&changes, &said.audit));
     judgement.breaches.extend(limits::refused(&events));
-    judgement.breaches.extend(limits::limits(&Held::by(&inside.teams)));
+    judgement.breaches.extend(limits::limits(&Held::by(&inside.teams, &events)));
     judgement.breaches.extend(table::stuck(&said.unfinished, &places.unreachable, inside.app.clock.now()));
     judgement.breaches.sort();
     Ok(judgement)

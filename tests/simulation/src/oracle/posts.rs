@@ -15,6 +15,9 @@ use crate::chronicle::{Became, Event, Function, Neighbour};
 /// ahead: no two of its events are of the same millisecond.
 const JUST_BEFORE: SignedDuration = SignedDuration::from_secs(1);
 
+/// How late Teams may show a post that was given up.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
+
 /// A sender's run, and what went wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sending {
@@ -22,6 +25,8 @@ pub struct Sending {
     /// `None`: it is not known to have ended.
     pub ended: Option<Timestamp>,
     pub mishaps: Vec<(Timestamp, Reason)>,
+    /// When a new post of its was given up without an answer: Teams may show it later all the same.
+    pub unanswered: Vec<Timestamp>,
 }
 
 /// Every run of the sender that the chronicle tells of.
@@ -31,7 +36,7 @@ pub fn sendings(events: &[(Timestamp, Event)]) -> Vec<Sending> {
     for (at, event) in events {
         match event {
             Event::Invoked(id, Function::NotificationSender) => {
-                known.insert(*id, Sending { begun: *at, ended: None, mishaps: Vec::new() });
+                known.insert(*id, Sending { begun: *at, ended: None, mishaps: Vec::new(), unanswered: Vec::new() });
             }
             Event::Called(id, call, became) => {
                 let Some(sending) = known.get_mut(id) else { continue };
@@ -42,6 +47,9 @@ pub fn sendings(events: &[(Timestamp, Event)]) -> Vec<Sending> {
                     _ => continue,
                 };
                 sending.mishaps.push((*at, reason));
+                if reason == Reason::AnswerLost && call.what.ends_with("/v3/conversations") {
+                    sending.unanswered.push(*at);
+                }
             }
             Event::Ended(id, well) => {
                 let Some(sending) = known.get_mut(id) else { continue };
@@ -121,8 +129,12 @@ fn reason(
     used: &BTreeSet<(Timestamp, Reason)>,
 ) -> Option<(Timestamp, Reason)> {
     let at_work = sendings.iter().filter(|sending| sending.was_at_work(before.at));
-    let mishaps = at_work.flat_map(|sending| &sending.mishaps);
-    mishaps.filter(|mishap| (before.at..=after.at).contains(&mishap.0) && !used.contains(*mishap)).min().copied()
+    let mishaps = at_work.flat_map(|sending| &sending.mishaps).copied();
+    let mishaps = mishaps.filter(|(at, _)| (before.at..=after.at).contains(at));
+    // One of the two is a post that was given up before, and comes late.
+    let late = sendings.iter().flat_map(|sending| &sending.unanswered).map(|at| (*at, Reason::AnswerLost));
+    let late = late.filter(|(at, _)| *at <= before.at && before.at.duration_since(*at) < LATE);
+    mishaps.chain(late).filter(|mishap| !used.contains(mishap)).min()
 }
 
 /// What was posted where nothing of it was connected when it was rendered.
@@ -202,6 +214,11 @@ mod tests {
                 Some(Reason::AnswerLost),
             ),
             ("it was refused", vec![begun(9), (11, teams(Became::Refused(Some(500)))), (12, well.clone())], None),
+            (
+                "a post before had no answer",
+                vec![begun(5), (6, teams(Became::AnswerLost(None))), (7, well.clone())],
+                Some(Reason::AnswerLost),
+            ),
             ("the sender died", vec![begun(9), (12, badly.clone())], Some(Reason::SenderDied)),
             ("it died in the call", vec![begun(9), (11, teams(Became::DiedAfter))], Some(Reason::SenderDied)),
             (
@@ -222,7 +239,12 @@ mod tests {
     #[test]
     fn a_reason_is_good_for_one_card_and_a_deleted_one_for_another() {
         let cards = |ids: &[i64]| ids.iter().map(|id| post(&id.to_string(), &[(*id, card(1, "triggered"))])).collect();
-        let died = Sending { begun: at(9), ended: Some(at(25)), mishaps: vec![(at(25), Reason::SenderDied)] };
+        let died = Sending {
+            begun: at(9),
+            ended: Some(at(25)),
+            mishaps: vec![(at(25), Reason::SenderDied)],
+            unanswered: Vec::new(),
+        };
         let three: Vec<Post> = cards(&[10, 20, 30]);
         let judgement = doubles(&seen(&three), std::slice::from_ref(&died));
         assert_eq!((judgement.breaches.len(), judgement.doubles.len()), (1, 1));
@@ -238,7 +260,9 @@ mod tests {
     fn nothing_new_where_nothing_is_connected() {
         let period = Period::since("S", "C", at(0));
         let gone = Period { ending: Some(at(5)), until: Some(at(6)), ..period.clone() };
-        let sending = |begun, ended| vec![Sending { begun: at(begun), ended: Some(at(ended)), mishaps: Vec::new() }];
+        let sending = |begun, ended| {
+            vec![Sending { begun: at(begun), ended: Some(at(ended)), mishaps: Vec::new(), unanswered: Vec::new() }]
+        };
         for (what, periods, sendings, expected) in [
             ("connected", vec![period.clone()], vec![], 0),
             ("never connected", vec![], vec![], 1),
