@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
     /// Run the plan in this file instead of seeds.
     #[arg(long)]
     pub(crate) replay: Option<PathBuf>,
+    /// With --replay: find a shorter plan that fails in the same way, and put it into the folder of --out.
+    #[arg(long)]
+    pub(crate) shorten: bool,
     /// With --replay: print all that happened.
     #[arg(long)]
     pub(crate) tell: bool,

@@ -13,7 +13,7 @@ use crate::arguments::Arguments;
 fn main() -> anyhow::Result<std::process::ExitCode> {
     let arguments = Arguments::parse();
     if let Some(file) = &arguments.replay {
-        return seeds::replay(file, arguments.tell);
+        return seeds::replay(file, &arguments);
     }
     if arguments.orders {
         return every::every_order(arguments.threads);

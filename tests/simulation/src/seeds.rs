@@ -86,15 +86,18 @@ fn explain(plan: &Plan, outcome: &Outcome, arguments: &Arguments) -> anyhow::Res
     Ok(())
 }
 
-/// Runs a plan from a file. `tell`: with all that happened.
-pub(crate) fn replay(file: &Path, tell: bool) -> anyhow::Result<ExitCode> {
+/// Runs a plan from a file.
+pub(crate) fn replay(file: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let plan: Plan = serde_json::from_str(&text).with_context(|| format!("{} is no plan", file.display()))?;
     let outcome = run(&plan)?;
-    if tell {
+    if arguments.tell {
         for (at, event) in &outcome.chronicle {
             println!("{at} {event:?}");
         }
+    }
+    if arguments.shorten && !outcome.breaches.is_empty() {
+        explain(&plan, &outcome, arguments)?;
     }
     for breach in &outcome.breaches {
         println!("{:?}: {}", breach.what, breach.how);

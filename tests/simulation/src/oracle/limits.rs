@@ -1,10 +1,12 @@
 //! Limits that were broken, and webhooks that were refused.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use simulators::teams::Teams;
 
 use super::{Breach, Broken};
-use crate::chronicle::{Event, Function};
+use crate::chronicle::{Became, Event, Function};
 
 /// Webhooks of known subscriptions that were answered 4xx: PagerDuty gives such a subscription up.
 #[must_use]
@@ -29,14 +31,14 @@ pub struct Held {
 }
 
 impl Held {
-    /// Without what a client saw of a bot that had died: AWS answers for it.
+    /// Without what a client saw of a bot that had died, for which AWS answers, or that could not know whose words it heard.
     #[must_use]
     pub fn by(teams: &Teams, events: &[(Timestamp, Event)]) -> Self {
-        let mut deaths = deaths(events);
+        let mut excused = deaths(events) + strangers(events);
         let mut is_ours = |complaint: &String| {
-            let is_of_aws = deaths > 0 && complaint.contains("cannot be read: HTTP 50");
-            deaths -= usize::from(is_of_aws);
-            !is_of_aws
+            let is_excused = excused > 0 && complaint.contains("cannot be read: HTTP 50");
+            excused -= usize::from(is_excused);
+            !is_excused
         };
         Self {
             refused: teams.refused_by_limits(),
@@ -53,6 +55,26 @@ fn deaths(events: &[(Timestamp, Event)]) -> usize {
     events.iter().filter(|(_, event)| matches!(event, Event::Ended(id, false) if begun(*id))).count()
 }
 
+/// How many invocations of bot-messages asked twice for the keys that tokens are signed with, and got them neither time.
+fn strangers(events: &[(Timestamp, Event)]) -> usize {
+    let mut refused = BTreeMap::<u64, usize>::new();
+    for (_, event) in events {
+        if let Event::Called(id, call, became) = event
+            && call.function == Function::BotMessages
+            && call.what.contains("/.well-known/")
+            && !matches!(became, Became::Answered(200))
+        {
+            *refused.entry(*id).or_default() += 1;
+        }
+    }
+    // One that hangs takes the time of the second.
+    let hangs = |id: &u64| {
+        let is_it = |event: &Event| matches!(event, Event::Called(of, call, Became::Refused(None) | Became::AnswerLost(None)) if of == id && call.what.contains("/.well-known/"));
+        events.iter().any(|(_, event)| is_it(event))
+    };
+    refused.iter().filter(|(id, times)| **times > 1 || hangs(id)).count()
+}
+
 /// Limits of Teams that were broken.
 #[must_use]
 pub fn limits(held: &Held) -> Vec<Breach> {
@@ -67,6 +89,7 @@ pub fn limits(held: &Held) -> Vec<Breach> {
 mod tests {
     use super::super::by_hand::at;
     use super::*;
+    use crate::chronicle::{Call, Neighbour};
 
     #[test]
     fn no_webhook_is_refused() {
@@ -85,6 +108,23 @@ mod tests {
             ("another one died", run(1, Function::Reconciler, false), 0),
         ] {
             assert_eq!(deaths(&events), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn whose_words_it_hears_is_asked_twice() {
+        let ask = |became| {
+            let what = "GET /v1/.well-known/keys".to_owned();
+            let call = Call { function: Function::BotMessages, to: Neighbour::Teams, what };
+            (at(0), Event::Called(1, call, became))
+        };
+        let refused = || ask(Became::Refused(Some(500)));
+        for (what, events, expected) in [
+            ("once is not enough", vec![refused(), ask(Became::Answered(200))], 0),
+            ("never told", vec![refused(), refused()], 1),
+            ("no answer in time", vec![ask(Became::Refused(None))], 1),
+        ] {
+            assert_eq!(strangers(&events), expected, "{what}");
         }
     }
 
