@@ -85,11 +85,7 @@ enum Choice {
     Cancel,
 }
 
-async fn start(
-    State(app): State<App>,
-    query: Result<Query<Start>, QueryRejection>,
-    headers: HeaderMap,
-) -> Response {
+async fn start(State(app): State<App>, query: Result<Query<Start>, QueryRejection>, headers: HeaderMap) -> Response {
     // Our own links are read; what the parser has to say about others is no page for people, and would repeat what they wrote.
     let Ok(Query(query)) = query else { return show(Err(Failure::LinkExpired)) };
     let ticket = query.ticket.unwrap_or_default();
@@ -120,11 +116,7 @@ async fn callback(
     show(step)
 }
 
-async fn confirm(
-    State(app): State<App>,
-    headers: HeaderMap,
-    form: Result<Form<Confirm>, FormRejection>,
-) -> Response {
+async fn confirm(State(app): State<App>, headers: HeaderMap, form: Result<Form<Confirm>, FormRejection>) -> Response {
     let Ok(Form(form)) = form else { return show(Err(Failure::LinkExpired)) };
     show(Box::pin(answer(&app, browser::secret(&headers), &form)).await)
 }

@@ -161,16 +161,17 @@ impl Engine {
     /// One input. What seems to take too long is tried twice again: the machine may have been busy with something else.
     #[must_use]
     pub fn measured(&self, target: &Target, input: &[u8]) -> Cost {
+        let most = MOST_TIME * target.patience;
         let mut cost = self.tried(target, input);
         for _ in 0..2 {
-            if cost.time <= MOST_TIME || matches!(cost.broken, Some(Broken::Panic(_))) {
+            if cost.time <= most || matches!(cost.broken, Some(Broken::Panic(_))) {
                 break;
             }
             let again = self.tried(target, input);
             cost.time = cost.time.min(again.time);
         }
         if cost.broken.is_none() {
-            cost.broken = if cost.time > MOST_TIME {
+            cost.broken = if cost.time > most {
                 Some(Broken::Slow(cost.time))
             } else if cost.memory > MOST_MEMORY {
                 Some(Broken::Large(cost.memory))

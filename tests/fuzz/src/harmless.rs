@@ -6,8 +6,20 @@ use serde_json::Value;
 use url::{Host, Url};
 
 const TYPES: &[&str] = &[
-    "AdaptiveCard", "TextBlock", "RichTextBlock", "TextRun", "Container", "ColumnSet", "Column", "ActionSet", "Input.Text",
-    "Input.ChoiceSet", "Action.Execute", "Action.Submit", "Action.OpenUrl", "Data.Query",
+    "AdaptiveCard",
+    "TextBlock",
+    "RichTextBlock",
+    "TextRun",
+    "Container",
+    "ColumnSet",
+    "Column",
+    "ActionSet",
+    "Input.Text",
+    "Input.ChoiceSet",
+    "Action.Execute",
+    "Action.Submit",
+    "Action.OpenUrl",
+    "Data.Query",
 ];
 
 /// Our own pages: what the targets give as such.
@@ -91,7 +103,8 @@ fn property(kind: &str, key: &str, text: &str, said: &str) {
             assert!(markup.is_empty(), "markup in {text:?}: {markup:?}");
             dead(&rendered(text));
         }
-        "$schema" | "version" | "width" | "style" | "color" | "weight" | "size" | "spacing" | "id" | "verb" | "mode" | "dataset" => {}
+        "$schema" | "version" | "width" | "style" | "color" | "weight" | "size" | "spacing" | "id" | "verb"
+        | "mode" | "dataset" => {}
         other => panic!("{kind}.{other} is not known: {text:?}"),
     }
 }

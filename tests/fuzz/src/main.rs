@@ -36,7 +36,8 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let engine = Engine { memory: &MEMORY };
-    let chosen = |target: &&Target| arguments.target.is_empty() || arguments.target.iter().any(|name| name == target.name);
+    let chosen =
+        |target: &&Target| arguments.target.is_empty() || arguments.target.iter().any(|name| name == target.name);
     for name in &arguments.target {
         targets::named(name).with_context(|| format!("there is no target {name}"))?;
     }
@@ -44,7 +45,10 @@ fn main() -> anyhow::Result<()> {
     if let Some(file) = &arguments.replay {
         return replay(&engine, &chosen, file);
     }
-    println!("{:<18} {:>10} {:>9} {:>11} {:>9} {:>9} {:>9}", "target", "inputs", "inputs/s", "slowest ms", "peak MB", "outcomes", "failures");
+    println!(
+        "{:<18} {:>10} {:>9} {:>11} {:>9} {:>9} {:>9}",
+        "target", "inputs", "inputs/s", "slowest ms", "peak MB", "outcomes", "failures"
+    );
     let mut failed = 0;
     for target in chosen {
         let report = engine.run(target, Duration::from_secs(arguments.seconds), arguments.seed);
@@ -64,7 +68,13 @@ fn row(target: &Target, report: &Report) -> String {
     let (slowest, peak) = (report.slowest.as_secs_f64() * 1000.0, report.peak as f64 / f64::from(1 << 20));
     format!(
         "{:<18} {:>10} {:>9.0} {:>11.1} {:>9.1} {:>9} {:>9}",
-        target.name, report.inputs, speed, slowest, peak, report.outcomes, report.failures.len()
+        target.name,
+        report.inputs,
+        speed,
+        slowest,
+        peak,
+        report.outcomes,
+        report.failures.len()
     )
 }
 
@@ -84,7 +94,13 @@ fn replay(engine: &Engine, chosen: &[&Target], file: &Path) -> anyhow::Result<()
         (target.renew)();
         let cost = engine.measured(target, &input);
         let ended = cost.broken.as_ref().map_or_else(|| "nothing is broken".to_owned(), ToString::to_string);
-        println!("{}: {} bytes, {} ms, {} KB: {ended}", target.name, input.len(), cost.time.as_millis(), cost.memory >> 10);
+        println!(
+            "{}: {} bytes, {} ms, {} KB: {ended}",
+            target.name,
+            input.len(),
+            cost.time.as_millis(),
+            cost.memory >> 10
+        );
         anyhow::ensure!(cost.broken.is_none(), "it fails");
     }
     Ok(())

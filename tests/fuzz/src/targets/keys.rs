@@ -4,8 +4,8 @@ use domain::behind::Subject;
 use domain::budget::TenantWindow;
 use domain::connection::ConnectionKey;
 use domain::ids::{
-    AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, ServiceId, StormId, SubscriptionId, TeamId,
-    TenantId, TestId,
+    AccountId, ActivityId, ChannelId, ConversationId, EntraUserId, IncidentId, PdUserId, ServiceId, StormId,
+    SubscriptionId, TeamId, TenantId, TestId,
 };
 use domain::plan::CardKey;
 use jiff::Timestamp;
@@ -59,8 +59,11 @@ fn cut_elsewhere(joined: &str, separator: &str) -> Vec<[String; 3]> {
 /// Every key that these texts can be parts of; none of a text that is no id.
 fn all(texts: &[String; 3]) -> Vec<Made> {
     let [a, b, c] = texts.each_ref().map(String::as_str);
-    let (Ok(account), Ok(tenant), Ok(app)) = (AccountId::new(a), TenantId::new(a), AccountId::new(a)) else { return Vec::new() };
-    let (Ok(incident), Ok(service), Ok(team), Ok(person)) = (IncidentId::new(b), ServiceId::new(b), TeamId::new(b), EntraUserId::new(b))
+    let (Ok(account), Ok(tenant), Ok(app)) = (AccountId::new(a), TenantId::new(a), AccountId::new(a)) else {
+        return Vec::new();
+    };
+    let (Ok(incident), Ok(service), Ok(team), Ok(person)) =
+        (IncidentId::new(b), ServiceId::new(b), TeamId::new(b), EntraUserId::new(b))
     else {
         return Vec::new();
     };

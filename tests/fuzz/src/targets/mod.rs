@@ -5,8 +5,8 @@
 
 mod addresses;
 mod cards;
-mod doors;
 mod documents;
+mod doors;
 mod keys;
 mod rest;
 pub(crate) mod stored;
@@ -20,14 +20,16 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// Makes what it works with anew.
     pub renew: fn(),
+    /// How many times the limit of time an input may take: a whole run of a function is more than one request.
+    pub patience: u32,
 }
 
 const fn pure(name: &'static str, run: fn(&[u8])) -> Target {
-    Target { name, run, renew: || () }
+    Target { name, run, renew: || (), patience: 1 }
 }
 
 const fn door(name: &'static str, run: fn(&[u8])) -> Target {
-    Target { name, run, renew: stack::renew }
+    Target { name, run, renew: stack::renew, patience: 1 }
 }
 
 pub const ALL: &[Target] = &[
@@ -54,7 +56,7 @@ pub const ALL: &[Target] = &[
     pure("rest_answers", rest::answers),
     pure("log_entries", rest::log_entries),
     pure("oauth_answers", rest::oauth_answers),
-    door("reconciler", doors::reconciler),
+    Target { name: "reconciler", run: doors::reconciler, renew: doors::renew_reconciler, patience: 5 },
 ];
 
 #[must_use]

@@ -38,7 +38,8 @@ fn asking() -> Asking {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     let router = Router::new().fallback(|| async {
         let (status, body) = ANSWER.with_borrow(Clone::clone);
-        let answer = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json").body(Body::from(body));
+        let answer =
+            Response::builder().status(status).header(header::CONTENT_TYPE, "application/json").body(Body::from(body));
         answer.unwrap_or_default()
     });
     let client = runtime::http_client().unwrap_or_else(|error| panic!("no client: {error}"));
@@ -121,7 +122,11 @@ async fn ask_everything(wire: Wire) -> Vec<IncidentRecord> {
     let account: AccountId = id("PACC", "PACC");
     for read in incidents {
         let record = read.into_record(account.clone(), Asked::at(START));
-        harmless::card(&cards::incident(&cards::IncidentView { record: &record, frozen_since: None, zone: &Zone::UTC }));
+        harmless::card(&cards::incident(&cards::IncidentView {
+            record: &record,
+            frozen_since: None,
+            zone: &Zone::UTC,
+        }));
         records.push(record);
     }
     records

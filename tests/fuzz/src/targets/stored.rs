@@ -24,7 +24,9 @@ fn attribute(value: &Value) -> AttributeValue {
         Value::Number(number) => AttributeValue::N(number.to_string()),
         Value::String(text) => AttributeValue::S(text.clone()),
         Value::Array(list) => AttributeValue::L(list.iter().map(attribute).collect()),
-        Value::Object(fields) => AttributeValue::M(fields.iter().map(|(name, value)| (name.clone(), attribute(value))).collect()),
+        Value::Object(fields) => {
+            AttributeValue::M(fields.iter().map(|(name, value)| (name.clone(), attribute(value))).collect())
+        }
     }
 }
 
@@ -34,11 +36,12 @@ fn stays<T: DeserializeOwned + Serialize>(kind: &'static str, value: &AttributeV
     outcome((kind, read.is_ok()));
     let Ok(read) = read else { return };
     let written = |value: &T| {
-        serde_dynamo::to_attribute_value::<_, AttributeValue>(value).unwrap_or_else(|error| panic!("{kind} cannot be written: {error}"))
+        serde_dynamo::to_attribute_value::<_, AttributeValue>(value)
+            .unwrap_or_else(|error| panic!("{kind} cannot be written: {error}"))
     };
     let first = written(&read);
-    let again: T =
-        serde_dynamo::from_attribute_value(first.clone()).unwrap_or_else(|error| panic!("{kind} cannot be read again: {error}"));
+    let again: T = serde_dynamo::from_attribute_value(first.clone())
+        .unwrap_or_else(|error| panic!("{kind} cannot be read again: {error}"));
     assert_eq!(written(&again), first, "{kind} changes when it is read and written");
 }
 
@@ -85,7 +88,11 @@ pub(super) fn items(input: &[u8]) {
     let Ok(Value::Object(mut document)) = wire::read(input) else { return };
     // So that it is found by whoever looks for one of its kind.
     let text = |document: &serde_json::Map<String, Value>, name: &str| {
-        document.get(name).and_then(Value::as_str).filter(|text| !text.is_empty() && text.len() < 1000).map(str::to_owned)
+        document
+            .get(name)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty() && text.len() < 1000)
+            .map(str::to_owned)
     };
     let (Some(pk), Some(sk)) = (text(&document, "pk"), text(&document, "sk")) else { return };
     for name in ["gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk"] {
@@ -120,7 +127,8 @@ async fn read(stack: &Stack, pk: &str) {
     let account: AccountId = super::id(part(1), "X");
     let (incident, service): (IncidentId, ServiceId) = (super::id(part(2), "X"), super::id(part(2), "X"));
     let channel: ChannelId = super::id(part(2), "X");
-    let (team, tenant, user): (TeamId, TenantId, EntraUserId) = (super::id(part(1), "X"), super::id(part(1), "X"), super::id(part(2), "X"));
+    let (team, tenant, user): (TeamId, TenantId, EntraUserId) =
+        (super::id(part(1), "X"), super::id(part(1), "X"), super::id(part(2), "X"));
     let subscription: SubscriptionId = super::id(part(1), "X");
     outcome((
         part(0),
@@ -133,7 +141,11 @@ async fn read(stack: &Stack, pk: &str) {
         store.open_incidents(&account).await.is_ok(),
     ));
     let hash = secret_hash(part(1));
-    outcome((store.ticket(part(1), now).await.is_ok(), store.session(part(1), now).await.is_ok(), hash == secret_hash(part(1))));
+    outcome((
+        store.ticket(part(1), now).await.is_ok(),
+        store.session(part(1), now).await.is_ok(),
+        hash == secret_hash(part(1)),
+    ));
 }
 
 /// Items that the store's own tests keep, of this version, the one before and a later one.
@@ -148,6 +160,7 @@ pub(crate) fn kept() -> Vec<Vec<u8>> {
 
 /// What these items hold.
 pub(crate) fn kept_values() -> Vec<Vec<u8>> {
-    let value = |item: &Vec<u8>| Some(serde_json::from_slice::<Value>(item).ok()?.get("data")?.to_string().into_bytes());
+    let value =
+        |item: &Vec<u8>| Some(serde_json::from_slice::<Value>(item).ok()?.get("data")?.to_string().into_bytes());
     kept().iter().filter_map(value).collect()
 }
