@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use peak_alloc::PeakAlloc;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::targets::Target;
 use crate::{corpus, mutate};
@@ -158,7 +159,7 @@ impl Engine {
         report
     }
 
-    /// One input. What seems to take too long is tried twice again: the machine may have been busy with something else.
+    /// One input. What takes too long is tried twice again: something may have been made for the first time.
     #[must_use]
     pub fn measured(&self, target: &Target, input: &[u8]) -> Cost {
         let most = MOST_TIME * target.patience;
@@ -189,9 +190,9 @@ impl Engine {
         WATCHED.set(true);
         let before = self.memory.current_usage();
         self.memory.reset_peak_usage();
-        let begun = Instant::now();
+        let begun = worked();
         let ended = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
-        let time = begun.elapsed();
+        let time = worked().saturating_sub(begun);
         let memory = self.memory.peak_usage().saturating_sub(before);
         WATCHED.set(false);
         let broken = ended.err().map(|said| Broken::Panic(SAID.take().unwrap_or_else(|| words(said.as_ref()))));
@@ -226,6 +227,11 @@ impl Engine {
         }
         shortest
     }
+}
+
+/// How long this thread has worked: what the machine does besides does not count.
+fn worked() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 fn words(said: &(dyn Any + Send)) -> String {

@@ -39,7 +39,7 @@ fn holds(name: &str) {
         println!("{}\n  {:?}", failure.broken, String::from_utf8_lossy(&shortest));
     }
     assert!(report.failures.is_empty(), "{name}: {} failures", report.failures.len());
-    assert!(report.inputs > 20 || budget() < Duration::from_secs(5), "{name} was fed {} times only", report.inputs);
+    assert!(report.inputs > 5, "{name} was fed {} times only", report.inputs);
 }
 
 macro_rules! targets {
