@@ -33,8 +33,8 @@ const MOST_KEPT: usize = 2_000;
 /// A target that fails at every input is given up.
 const MOST_FAILURES: usize = 5;
 
-/// How often a failing input is tried with a part less.
-const MOST_TRIES: usize = 4_000;
+/// How long parts are left out of a failing input.
+const MINIMIZED_FOR: Duration = Duration::from_secs(20);
 
 thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
@@ -202,13 +202,12 @@ impl Engine {
     /// The shortest input that breaks the same promise, found by leaving parts out.
     #[must_use]
     pub fn minimized(&self, target: &Target, failure: &Failure) -> Vec<u8> {
-        let (mut shortest, mut tries) = (failure.input.clone(), 0);
+        let (mut shortest, begun) = (failure.input.clone(), Instant::now());
         let mut part = shortest.len().div_ceil(2);
         while part > 0 {
             let mut at = 0;
             while at < shortest.len() {
-                tries += 1;
-                if tries > MOST_TRIES {
+                if begun.elapsed() > MINIMIZED_FOR {
                     return shortest;
                 }
                 let mut shorter = shortest.clone();

@@ -35,8 +35,9 @@ fn holds(name: &str) {
         report.outcomes
     );
     for failure in &report.failures {
+        println!("{}", failure.broken);
         let shortest = engine.minimized(target, failure);
-        println!("{}\n  {:?}", failure.broken, String::from_utf8_lossy(&shortest));
+        println!("  {:?}", String::from_utf8_lossy(&shortest));
     }
     assert!(report.failures.is_empty(), "{name}: {} failures", report.failures.len());
     assert!(report.inputs > 5, "{name} was fed {} times only", report.inputs);

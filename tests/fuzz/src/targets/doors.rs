@@ -230,7 +230,8 @@ pub(super) fn cookies(input: &[u8]) {
         let text = String::from_utf8_lossy(input).replace("{good}", &good);
         let line = if std::str::from_utf8(input).is_ok() { text.clone().into_bytes() } else { input.to_vec() };
         let headers: [(&str, &[u8]); 1] = [("cookie", &line)];
-        if axum::http::HeaderValue::from_bytes(&line).is_err() {
+        // Others are none for us, as if there was no cookie.
+        if !axum::http::HeaderValue::from_bytes(&line).is_ok_and(|line| line.to_str().is_ok()) {
             return;
         }
         let Some(answer) = stack.send(&Method::GET, "/admin/api/v1/session", &headers, Vec::new()) else { return };
