@@ -168,7 +168,7 @@ pub(super) fn others(input: &[u8]) {
         cards::setup::open_pagerduty(d, a),
         cards::setup::open_configuration(&own),
         cards::setup::list("A list", &lines, ""),
-        cards::trigger::trigger_offer(Some(a)),
+        cards::trigger::trigger_offer(Some(&a.chars().take(cards::trigger::MAX_TITLE_CHARS).collect::<String>())),
     ];
     shown.iter().for_each(harmless::card);
     harmless::content(&cards::trigger::trigger_done(texts.number(), a, b));
