@@ -97,13 +97,14 @@ pub(super) fn webhook_body(input: &[u8]) {
     harmless::message(&cards::text::thread_reply(&log));
 }
 
-/// `header LF body`, with `{good}` for the body's true signature.
+/// `header LF body`, with `{good}` for the body's true signature and `{empty}` for one that anybody can make.
 pub(super) fn webhook_signature(input: &[u8]) {
     let secrets = ["first secret", ""].map(SecretString::from);
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (header, body) = input.split_at(end);
     let good = webhook::sign(&secrets[0], body);
-    let header = String::from_utf8_lossy(header).replace("{good}", &good);
+    let header =
+        String::from_utf8_lossy(header).replace("{good}", &good).replace("{empty}", &webhook::sign(&secrets[1], body));
     let verified = webhook::verify(&secrets, Some(&header), body);
     outcome(format!("{verified:?}"));
     let has_good =
