@@ -91,10 +91,13 @@ fn encodings(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     found
 }
 
+/// One form of a canary.
+type Form<'c> = (&'c Canary, &'static str, &'c [u8]);
+
 /// Every canary that stands in the text, once for each form. One pass, since logs are long.
 #[must_use]
 pub fn found(canaries: &[Canary], place: &str, text: &[u8]) -> Vec<Finding> {
-    let mut begins: BTreeMap<u64, Vec<(&Canary, &'static str, &[u8])>> = BTreeMap::new();
+    let mut begins: BTreeMap<u64, Vec<Form<'_>>> = BTreeMap::new();
     let mut maybe = vec![false; 1 << FILTER];
     for canary in canaries {
         for (form, bytes) in &canary.forms {

@@ -97,7 +97,6 @@ pub fn with<R>(work: impl FnOnce(&Stack) -> R) -> R {
 }
 
 /// All front doors as one.
-#[must_use]
 pub fn doors(inside: &Inside) -> Router {
     webhook_ingest::router(inside.app.clone())
         .merge(bot_messages::router(inside.app.clone()))

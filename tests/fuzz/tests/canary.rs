@@ -2,6 +2,14 @@
 //! these is found in any of those.
 //!
 //! The stack runs in one process and in virtual time, so it has no sockets; what a network client logs is not seen here.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it has done"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -598,4 +606,19 @@ async fn no_secret_is_where_it_does_not_belong() {
     let findings = kept.findings();
     let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
     assert!(findings.is_empty(), "{} findings:\n{}", shown.len(), shown.join("\n"));
+}
+
+/// As a careless line of ours would have it.
+#[test]
+fn a_token_in_the_log_is_found() {
+    let kept = Kept::default();
+    let token = "pdus+an/access=token-0123456789";
+    kept.secret("a token", token);
+    let log = runtime::log_to(kept.clone(), EnvFilter::new("trace"));
+    tracing::subscriber::with_default(log, || {
+        tracing::info!(target: "runtime::person", user = "PUSER", "renewed");
+        assert_eq!(kept.findings(), []);
+        tracing::trace!(target: "runtime::person", answer = format!("{{\"access_token\":\"{token}\"}}"), "renewed");
+    });
+    assert_eq!(kept.findings().first().map(|finding| finding.place.as_str()), Some("the log"));
 }

@@ -1,4 +1,5 @@
 //! Every target, for as long as CI has time: `FUZZ_SECONDS` for each of them, five if it is not set.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and says what it has done")]
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

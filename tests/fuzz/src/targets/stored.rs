@@ -96,7 +96,7 @@ pub(super) fn items(input: &[u8]) {
     };
     let (Some(pk), Some(sk)) = (text(&document, "pk"), text(&document, "sk")) else { return };
     for name in ["gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk"] {
-        if document.get(name).is_some_and(|value| !value.as_str().is_some_and(|text| !text.is_empty())) {
+        if document.get(name).is_some_and(|value| value.as_str().is_none_or(str::is_empty)) {
             document.remove(name);
         }
     }
