@@ -17,292 +17,292 @@ use crate::hash::sha256;
 
 /// A primary key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Key {
-    pub(crate) pk: String,
-    pub(crate) sk: String,
+pub struct Key {
+    pub pk: String,
+    pub sk: String,
 }
 
 /// A key of a secondary index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct IndexKey {
-    pub(crate) pk: String,
-    pub(crate) sk: String,
+pub struct IndexKey {
+    pub pk: String,
+    pub sk: String,
 }
 
-pub(crate) const CARD: &str = "CARD#";
-pub(crate) const CONNECTION: &str = "CONNECTION#";
-pub(crate) const LINK: &str = "LINK#";
-pub(crate) const PROVISIONAL: &str = "PROVISIONAL#";
-pub(crate) const CHANNEL: &str = "CHANNEL#";
-pub(crate) const DELIVERY: &str = "DELIVERY#";
-pub(crate) const TEAM: &str = "TEAM#";
-pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
-pub(crate) const UNREADABLE: &str = "UNREADABLE#";
-pub(crate) const KEPT: &str = "KEPT#";
-pub(crate) const KEPT_UNTIL: &str = "KEPTUNTIL#";
-pub(crate) const RECORD: &str = "RECORD";
-pub(crate) const ROW: &str = "ROW#";
+pub const CARD: &str = "CARD#";
+pub const CONNECTION: &str = "CONNECTION#";
+pub const LINK: &str = "LINK#";
+pub const PROVISIONAL: &str = "PROVISIONAL#";
+pub const CHANNEL: &str = "CHANNEL#";
+pub const DELIVERY: &str = "DELIVERY#";
+pub const TEAM: &str = "TEAM#";
+pub const SUBSCRIPTION: &str = "SUBSCRIPTION#";
+pub const UNREADABLE: &str = "UNREADABLE#";
+pub const KEPT: &str = "KEPT#";
+pub const KEPT_UNTIL: &str = "KEPTUNTIL#";
+pub const RECORD: &str = "RECORD";
+pub const ROW: &str = "ROW#";
 
-pub(crate) fn incident(account: &AccountId, incident: &IncidentId) -> String {
+pub fn incident(account: &AccountId, incident: &IncidentId) -> String {
     format!("INCIDENT#{account}#{incident}")
 }
 
-pub(crate) fn record(account: &AccountId, id: &IncidentId) -> Key {
+pub fn record(account: &AccountId, id: &IncidentId) -> Key {
     Key { pk: incident(account, id), sk: RECORD.to_owned() }
 }
 
 /// Sparse: only open incidents are in it.
-pub(crate) fn open_incident(account: &AccountId, id: &IncidentId) -> IndexKey {
+pub fn open_incident(account: &AccountId, id: &IncidentId) -> IndexKey {
     IndexKey { pk: open_incidents(account), sk: id.to_string() }
 }
 
-pub(crate) fn card(CardKey { account, incident: id, channel }: &CardKey) -> Key {
+pub fn card(CardKey { account, incident: id, channel }: &CardKey) -> Key {
     Key { pk: incident(account, id), sk: format!("{CARD}{channel}") }
 }
 
 /// What is unfinished in a channel.
-pub(crate) fn behind_set(account: &AccountId, channel: &ChannelId) -> String {
+pub fn behind_set(account: &AccountId, channel: &ChannelId) -> String {
     format!("BEHIND#{account}#{channel}")
 }
 
-pub(crate) fn behind(account: &AccountId, channel: &ChannelId, subject: &Subject) -> Key {
+pub fn behind(account: &AccountId, channel: &ChannelId, subject: &Subject) -> Key {
     Key { pk: behind_set(account, channel), sk: subject.clone().into() }
 }
 
 /// What a channel's sender leaves for the next one.
-pub(crate) fn channel_state(account: &AccountId, channel: &ChannelId) -> Key {
+pub fn channel_state(account: &AccountId, channel: &ChannelId) -> Key {
     Key { pk: format!("{CHANNEL}{account}#{channel}"), sk: "STATE".to_owned() }
 }
 
 /// The channels of an account in which anything has ever been marked.
-pub(crate) fn channel_of_account(account_id: &AccountId, channel: &ChannelId) -> Key {
+pub fn channel_of_account(account_id: &AccountId, channel: &ChannelId) -> Key {
     Key { pk: account(account_id).pk, sk: format!("{CHANNEL}{channel}") }
 }
 
 /// A storm's rows, and what is left of it when all of them are over.
-pub(crate) fn storm(account: &AccountId, channel: &ChannelId, storm: &StormId) -> String {
+pub fn storm(account: &AccountId, channel: &ChannelId, storm: &StormId) -> String {
     format!("STORM#{account}#{channel}#{storm}")
 }
 
 /// In the order of the incidents' numbers.
-pub(crate) fn storm_row(pk: String, number: u64, incident: &IncidentId) -> Key {
+pub fn storm_row(pk: String, number: u64, incident: &IncidentId) -> Key {
     Key { pk, sk: format!("{ROW}{number:020}#{incident}") }
 }
 
-pub(crate) fn storm_summary(pk: String) -> Key {
+pub fn storm_summary(pk: String) -> Key {
     Key { pk, sk: "SUMMARY".to_owned() }
 }
 
 /// What a tenant was sent in a window.
-pub(crate) fn tenant_budget(tenant_id: &TenantId, window: TenantWindow) -> Key {
+pub fn tenant_budget(tenant_id: &TenantId, window: TenantWindow) -> Key {
     Key { pk: tenant(tenant_id), sk: format!("BUDGET#{}", window.0) }
 }
 
 /// What PagerDuty was asked besides in a minute.
-pub(crate) fn reads(account_id: &AccountId, minute: i64) -> Key {
+pub fn reads(account_id: &AccountId, minute: i64) -> Key {
     Key { pk: account(account_id).pk, sk: format!("READS#{minute}") }
 }
 
 /// The open incidents, as PagerDuty listed them last.
-pub(crate) fn open_list(account_id: &AccountId) -> Key {
+pub fn open_list(account_id: &AccountId) -> Key {
     Key { pk: account(account_id).pk, sk: "OPENLIST".to_owned() }
 }
 
-pub(crate) fn service(account: &AccountId, service: &ServiceId) -> String {
+pub fn service(account: &AccountId, service: &ServiceId) -> String {
     format!("SERVICE#{account}#{service}")
 }
 
-pub(crate) fn connection(key: &ConnectionKey) -> Key {
+pub fn connection(key: &ConnectionKey) -> Key {
     Key { pk: service(&key.account, &key.service), sk: format!("{CONNECTION}{}", key.channel) }
 }
 
 /// What became of a connection's newest message; apart from the connection, which people change.
-pub(crate) fn last_delivery(key: &ConnectionKey) -> Key {
+pub fn last_delivery(key: &ConnectionKey) -> Key {
     Key { pk: service(&key.account, &key.service), sk: format!("{DELIVERY}{}", key.channel) }
 }
 
 /// Points to the service's subscription. In the service's partition, so that two admins at once read the same.
-pub(crate) fn subscription_of(account: &AccountId, service_id: &ServiceId) -> Key {
+pub fn subscription_of(account: &AccountId, service_id: &ServiceId) -> Key {
     Key { pk: service(account, service_id), sk: "SUBSCRIPTION".to_owned() }
 }
 
-pub(crate) fn account(account: &AccountId) -> Key {
+pub fn account(account: &AccountId) -> Key {
     Key { pk: format!("ACCOUNT#{account}"), sk: "ACCOUNT".to_owned() }
 }
 
 /// How far the reconciler has come.
-pub(crate) fn round(account_id: &AccountId) -> Key {
+pub fn round(account_id: &AccountId) -> Key {
     Key { pk: account(account_id).pk, sk: "ROUND".to_owned() }
 }
 
 /// How far PagerDuty's log has been read.
-pub(crate) fn reading(account_id: &AccountId) -> Key {
+pub fn reading(account_id: &AccountId) -> Key {
     Key { pk: account(account_id).pk, sk: "NEWS".to_owned() }
 }
 
 /// The account that a PagerDuty app belongs to.
-pub(crate) fn account_of_app(client_id: &str) -> Key {
+pub fn account_of_app(client_id: &str) -> Key {
     Key { pk: format!("APP#{client_id}"), sk: "ACCOUNT".to_owned() }
 }
 
 /// What a page of a way through the open incidents has shown.
-pub(crate) fn swept(account_id: &AccountId, began_at: Timestamp, page: u32) -> Key {
+pub fn swept(account_id: &AccountId, began_at: Timestamp, page: u32) -> Key {
     Key { pk: account(account_id).pk, sk: format!("{}{page:06}", swept_by(began_at)) }
 }
 
-pub(crate) fn swept_by(began_at: Timestamp) -> String {
+pub fn swept_by(began_at: Timestamp) -> String {
     format!("SWEPT#{}#", began_at.as_second())
 }
 
 /// What the reconciler knows about itself, be the account known or not. A partition of its own: who writes it may not say which
 /// account the app belongs to.
-pub(crate) fn healing(client_id: &str) -> Key {
+pub fn healing(client_id: &str) -> Key {
     Key { pk: format!("HEALING#{client_id}"), sk: "HEALING".to_owned() }
 }
 
-pub(crate) fn team_of_account(account: &AccountId, team: &TeamId) -> Key {
+pub fn team_of_account(account: &AccountId, team: &TeamId) -> Key {
     Key { pk: format!("ACCOUNT#{account}"), sk: format!("{TEAM}{team}") }
 }
 
 /// A moment so that texts are in the order of time: RFC 3339 in UTC with a fixed number of digits.
-pub(crate) fn in_order(at: Timestamp) -> String {
+pub fn in_order(at: Timestamp) -> String {
     format!("{at:.9}")
 }
 
 /// In the order of time; `time` is as [`in_order`] writes it.
-pub(crate) fn audit(account: &AccountId, time: &str, id: &str) -> Key {
+pub fn audit(account: &AccountId, time: &str, id: &str) -> Key {
     Key { pk: format!("AUDIT#{account}"), sk: format!("{time}#{id}") }
 }
 
 /// In the order of time, as the audit; a partition for each UTC day, since there is a line for every webhook.
-pub(crate) fn ledger(account: &AccountId, day: &str, time: &str, id: &str) -> Key {
+pub fn ledger(account: &AccountId, day: &str, time: &str, id: &str) -> Key {
     Key { pk: format!("LEDGER#{account}#{day}"), sk: format!("{time}#{id}") }
 }
 
-pub(crate) fn team(team: &TeamId) -> String {
+pub fn team(team: &TeamId) -> String {
     format!("TEAM#{team}")
 }
 
-pub(crate) fn channel(team_id: &TeamId, channel: &ChannelId) -> Key {
+pub fn channel(team_id: &TeamId, channel: &ChannelId) -> Key {
     Key { pk: team(team_id), sk: format!("{CHANNEL}{channel}") }
 }
 
-pub(crate) fn connection_in_team(team: &TeamId, channel: &ChannelId, service: &ServiceId) -> IndexKey {
+pub fn connection_in_team(team: &TeamId, channel: &ChannelId, service: &ServiceId) -> IndexKey {
     IndexKey { pk: self::team(team), sk: format!("{CONNECTION}{channel}#{service}") }
 }
 
-pub(crate) fn installation(team: &TeamId) -> Key {
+pub fn installation(team: &TeamId) -> Key {
     Key { pk: self::team(team), sk: "INSTALLATION".to_owned() }
 }
 
-pub(crate) fn tenant(tenant: &TenantId) -> String {
+pub fn tenant(tenant: &TenantId) -> String {
     format!("TENANT#{tenant}")
 }
 
-pub(crate) fn installation_in_tenant(tenant_id: &TenantId, team: &TeamId) -> IndexKey {
+pub fn installation_in_tenant(tenant_id: &TenantId, team: &TeamId) -> IndexKey {
     IndexKey { pk: tenant(tenant_id), sk: format!("{TEAM}{team}") }
 }
 
 /// All open incidents of an account.
-pub(crate) fn open_incidents(account: &AccountId) -> String {
+pub fn open_incidents(account: &AccountId) -> String {
     format!("OPEN#{account}")
 }
 
-pub(crate) fn subscription(id: &SubscriptionId) -> Key {
+pub fn subscription(id: &SubscriptionId) -> Key {
     Key { pk: format!("SUBSCRIPTION#{id}"), sk: "SUBSCRIPTION".to_owned() }
 }
 
 /// All subscriptions of an account can be found, so that none is left over.
-pub(crate) fn subscription_of_account(account_id: &AccountId, id: &SubscriptionId) -> IndexKey {
+pub fn subscription_of_account(account_id: &AccountId, id: &SubscriptionId) -> IndexKey {
     IndexKey { pk: account(account_id).pk, sk: format!("{SUBSCRIPTION}{id}") }
 }
 
 /// The same for the same body, however often it is delivered.
-pub(crate) fn unreadable(id: &SubscriptionId, webhook: &str) -> Key {
+pub fn unreadable(id: &SubscriptionId, webhook: &str) -> Key {
     Key { pk: subscription(id).pk, sk: format!("{UNREADABLE}{webhook}") }
 }
 
 /// Kept bodies by who has looked at them last: those that an earlier version could not read come before this one's.
-pub(crate) fn kept(account_id: &AccountId, reader: &str, at: Timestamp) -> IndexKey {
+pub fn kept(account_id: &AccountId, reader: &str, at: Timestamp) -> IndexKey {
     IndexKey { pk: account(account_id).pk, sk: format!("{KEPT}{reader}#{}", in_order(at)) }
 }
 
 /// Kept bodies that are looked at again at a certain time, in the order of these times.
-pub(crate) fn kept_until(account_id: &AccountId, at: Timestamp) -> IndexKey {
+pub fn kept_until(account_id: &AccountId, at: Timestamp) -> IndexKey {
     IndexKey { pk: account(account_id).pk, sk: format!("{KEPT_UNTIL}{}", in_order(at)) }
 }
 
 /// That the bodies are in the index that were kept before there was one.
-pub(crate) fn kept_are_listed(account_id: &AccountId) -> Key {
+pub fn kept_are_listed(account_id: &AccountId) -> Key {
     Key { pk: account(account_id).pk, sk: "KEPT".to_owned() }
 }
 
-pub(crate) fn user(tenant: &TenantId, user: &EntraUserId) -> String {
+pub fn user(tenant: &TenantId, user: &EntraUserId) -> String {
     format!("USER#{tenant}#{user}")
 }
 
-pub(crate) fn link(tenant: &TenantId, person: &EntraUserId, account: &AccountId) -> Key {
+pub fn link(tenant: &TenantId, person: &EntraUserId, account: &AccountId) -> Key {
     Key { pk: user(tenant, person), sk: format!("{LINK}{account}") }
 }
 
 /// All links of an account, and among them those of a tenant, can be found: they end when the account is disconnected.
-pub(crate) fn link_of_account(account: &AccountId, tenant: &TenantId, person: &PdUserId) -> IndexKey {
+pub fn link_of_account(account: &AccountId, tenant: &TenantId, person: &PdUserId) -> IndexKey {
     IndexKey { pk: links_of_account(account), sk: format!("{}{person}", of_tenant(tenant)) }
 }
 
-pub(crate) fn links_of_account(account: &AccountId) -> String {
+pub fn links_of_account(account: &AccountId) -> String {
     format!("LINKS#{account}")
 }
 
-pub(crate) fn of_tenant(tenant: &TenantId) -> String {
+pub fn of_tenant(tenant: &TenantId) -> String {
     format!("{tenant}#")
 }
 
-pub(crate) fn wanted(tenant: &TenantId, person: &EntraUserId, id: &str) -> Key {
+pub fn wanted(tenant: &TenantId, person: &EntraUserId, id: &str) -> Key {
     Key { pk: user(tenant, person), sk: format!("WANTED#{id}") }
 }
 
 /// A confirmed log-in that waits until Teams has named the user.
-pub(crate) fn provisional(tenant: &TenantId, person: &EntraUserId, id: &str) -> Key {
+pub fn provisional(tenant: &TenantId, person: &EntraUserId, id: &str) -> Key {
     Key { pk: user(tenant, person), sk: format!("{PROVISIONAL}{id}") }
 }
 
-pub(crate) fn personal_chat(tenant: &TenantId, person: &EntraUserId) -> Key {
+pub fn personal_chat(tenant: &TenantId, person: &EntraUserId) -> Key {
     Key { pk: user(tenant, person), sk: "CHAT".to_owned() }
 }
 
 /// A thing known by the SHA-256 of an unguessable text.
-pub(crate) fn ticket(hash: &str) -> Key {
+pub fn ticket(hash: &str) -> Key {
     Key { pk: format!("TICKET#{hash}"), sk: "TICKET".to_owned() }
 }
 
-pub(crate) fn attempt(hash: &str) -> Key {
+pub fn attempt(hash: &str) -> Key {
     Key { pk: format!("ATTEMPT#{hash}"), sk: "ATTEMPT".to_owned() }
 }
 
-pub(crate) fn pending(hash: &str) -> Key {
+pub fn pending(hash: &str) -> Key {
     Key { pk: format!("PENDING#{hash}"), sk: "PENDING".to_owned() }
 }
 
-pub(crate) fn pending_authorization(hash: &str) -> Key {
+pub fn pending_authorization(hash: &str) -> Key {
     Key { pk: format!("PENDING#{hash}"), sk: "AUTHORIZATION".to_owned() }
 }
 
 /// Which confirmed log-in a browser waits for.
-pub(crate) fn waiting(hash: &str) -> Key {
+pub fn waiting(hash: &str) -> Key {
     Key { pk: format!("PENDING#{hash}"), sk: "WAITING".to_owned() }
 }
 
 /// What can be renewed once when the ticket is over.
-pub(crate) fn renewal(hash: &str) -> Key {
+pub fn renewal(hash: &str) -> Key {
     Key { pk: format!("TICKET#{hash}"), sk: "RENEWAL".to_owned() }
 }
 
-pub(crate) fn authorization_key(hash: &str) -> Key {
+pub fn authorization_key(hash: &str) -> Key {
     Key { pk: format!("AUTHKEY#{hash}"), sk: "AUTHKEY".to_owned() }
 }
 
-pub(crate) fn session(hash: &str) -> Key {
+pub fn session(hash: &str) -> Key {
     Key { pk: format!("SESSION#{hash}"), sk: "SESSION".to_owned() }
 }
 
@@ -320,9 +320,11 @@ pub enum OnceKey<'a> {
 }
 
 impl OnceKey<'_> {
-    pub(crate) fn key(self) -> Key {
+    pub fn key(self) -> Key {
         once(&match self {
-            Self::Activity(conversation, activity) => format!("activity/{conversation}/{activity}"),
+            Self::Activity(conversation, activity) => {
+                format!("activity/{}/{}", part(conversation.as_str()), part(activity.as_str()))
+            }
             Self::Deed(incident, name, digest) => format!("{name}/{incident}/{digest}"),
             Self::Form(digest) => format!("form/{digest}"),
             Self::Welcome(team, installed_at) => format!("welcome/{team}/{installed_at}"),
@@ -340,12 +342,19 @@ pub enum LockKey {
 }
 
 impl LockKey {
-    pub(crate) fn key(&self) -> Key {
+    pub fn key(&self) -> Key {
         once(&match self {
-            Self::Connections(account, service) => format!("connections/{account}/{service}"),
+            Self::Connections(account, service) => {
+                format!("connections/{}/{}", part(account.as_str()), part(service.as_str()))
+            }
             Self::Reconciler(account) => format!("reconciler/{account}"),
         })
     }
+}
+
+/// An id as a part of a name: whatever it holds, where it ends can be told. One without a slash is as it is.
+fn part(id: &str) -> String {
+    id.replace('/', "#")
 }
 
 /// Names hold what no id may, so they are known by their SHA-256.
@@ -441,6 +450,21 @@ mod tests {
             let (ours, theirs) = (card(&card_key(&left)), card(&card_key(&right)));
             prop_assert_eq!(ours == theirs, left == right);
         }
+    }
+
+    #[test]
+    fn what_is_done_once_is_known_by_all_of_its_ids() {
+        let key = |conversation: &str, activity: &str| {
+            let conversation = ConversationId::new(conversation).unwrap();
+            OnceKey::Activity(&conversation, &ActivityId::new(activity).unwrap()).key()
+        };
+        let lock = |account: &str, service: &str| {
+            LockKey::Connections(AccountId::new(account).unwrap(), ServiceId::new(service).unwrap()).key()
+        };
+        assert_ne!(key("a/b", "c"), key("a", "b/c"));
+        assert_ne!(lock("a/b", "c"), lock("a", "b/c"));
+        // As the version before names it.
+        assert_eq!(key("19:x@thread.tacv2", "17"), once("activity/19:x@thread.tacv2/17"));
     }
 
     fn card_key([a, b, c]: &[String; 3]) -> CardKey {
