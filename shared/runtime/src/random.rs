@@ -38,6 +38,14 @@ impl Random {
         Ok(bytes)
     }
 
+    /// Hands the seed on to libraries that draw by lot for themselves, from the generator that `fastrand` has for this thread: the
+    /// AWS SDK lets nobody give it another one. The operating system's source has nothing to hand on.
+    pub(crate) fn seed_thread(&self) {
+        if let (Self::Seeded(_), Ok(seed)) = (self, self.bytes()) {
+            fastrand::seed(u64::from_le_bytes(seed));
+        }
+    }
+
     /// Between 0 and 1, so that not all come back at the same moment; 1 without randomness.
     #[must_use]
     pub fn fraction(&self) -> f64 {
