@@ -39,10 +39,11 @@ impl Random {
     }
 
     /// Hands the seed on to libraries that draw by lot for themselves, from the generator that `fastrand` has for this thread: the
-    /// AWS SDK lets nobody give it another one. The operating system's source has nothing to hand on.
+    /// AWS SDK lets nobody give it another one. The operating system's source has nothing to hand on, and is not asked: its first
+    /// bytes take tens of milliseconds.
     pub(crate) fn seed_thread(&self) {
-        if let (Self::Seeded(_), Ok(seed)) = (self, self.bytes()) {
-            fastrand::seed(u64::from_le_bytes(seed));
+        if let Self::Seeded(source) = self {
+            fastrand::seed(source.lock().unwrap_or_else(PoisonError::into_inner).u64(..));
         }
     }
 
