@@ -20,6 +20,7 @@ use simulators::pagerduty::PagerDuty;
 use simulators::teams::Teams;
 use tokio::time::sleep;
 use url::Url;
+use wire::Wire;
 
 use crate::{LocalConfig, aws, environment, receive_batch, seed};
 
@@ -48,7 +49,8 @@ pub struct Inside {
     pub pagerduty: PagerDuty,
     pub teams: Teams,
     pub aws: aws::Endpoint,
-    clients: AwsClients,
+    /// The way to it.
+    pub clients: AwsClients,
 }
 
 impl Inside {
@@ -96,16 +98,17 @@ impl Inside {
         let config = LocalConfig { environment, ..LocalConfig::for_tests(clock.clone()) };
         let variables = environment::variables(&config, &aws, &public, Some(&pagerduty), Some(&teams));
         let config = Config::from_env(&|name| variables.get(name).cloned())?;
-        let clients =
-            AwsClients::over(&config.aws, aws::http_client(delayed(aws.router(), move |call| of_aws(call, delays))));
         let wire = wire::Inside::new(http_client()?)
+            .with(&aws.url, delayed(aws.router(), move |call| of_aws(call, delays)))
             .with(&pagerduty_url, delayed(pagerduty.router(), move |_| halves(delays.pagerduty)))
             .with(&teams_url, delayed(teams.router(), move |_| (Duration::ZERO, delays.teams)));
         let wire = match elsewhere {
             Some(router) => wire.elsewhere(router),
             None => wire,
         };
-        let app = App::inside(config, clock, random, wire.into(), clients.clone())?;
+        let wire = Wire::from(wire);
+        let clients = AwsClients::over(&config.aws, &wire, &clock, &random);
+        let app = App::inside(config, clock, random, wire, clients.clone())?;
         environment::prepare_aws(&app, &clients, None).await?;
         pagerduty.deliver_to(webhook_ingest::router(app.clone()));
         teams.deliver_to(bot_messages::router(app.clone()));

@@ -69,7 +69,7 @@ impl App {
 
     /// Builds everything from a configuration. No connection is opened yet.
     pub fn new(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let aws = AwsClients::new(&config.aws);
+        let aws = AwsClients::new(&config.aws, &clock)?;
         Self::inside(config, clock, Random::Os, http_client()?.into(), aws)
     }
 

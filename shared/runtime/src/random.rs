@@ -38,6 +38,15 @@ impl Random {
         Ok(bytes)
     }
 
+    /// Hands the seed on to libraries that draw by lot for themselves, from the generator that `fastrand` has for this thread: the
+    /// AWS SDK lets nobody give it another one. The operating system's source has nothing to hand on, and is not asked: its first
+    /// bytes take tens of milliseconds.
+    pub(crate) fn seed_thread(&self) {
+        if let Self::Seeded(source) = self {
+            fastrand::seed(source.lock().unwrap_or_else(PoisonError::into_inner).u64(..));
+        }
+    }
+
     /// Between 0 and 1, so that not all come back at the same moment; 1 without randomness.
     #[must_use]
     pub fn fraction(&self) -> f64 {

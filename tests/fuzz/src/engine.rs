@@ -128,6 +128,7 @@ impl Engine {
         let (seeds, mut seen) = (pool.len(), BTreeSet::new());
         let (mut report, mut next) = (Report::default(), 0);
         (target.renew)();
+        #[expect(clippy::disallowed_methods, reason = "an input's time is real")]
         let begun = Instant::now();
         while begun.elapsed() < budget || next < seeds {
             let input = match pool.get(next).filter(|_| next < seeds) {
@@ -202,7 +203,9 @@ impl Engine {
     /// The shortest input that breaks the same promise, found by leaving parts out.
     #[must_use]
     pub fn minimized(&self, target: &Target, failure: &Failure) -> Vec<u8> {
-        let (mut shortest, begun) = (failure.input.clone(), Instant::now());
+        #[expect(clippy::disallowed_methods, reason = "the patience of whoever waits is real")]
+        let begun = Instant::now();
+        let mut shortest = failure.input.clone();
         let mut part = shortest.len().div_ceil(2);
         while part > 0 {
             let mut at = 0;

@@ -238,7 +238,7 @@ impl Day {
         inside.teams.deliver_to(bot.clone());
         let pages = oauth_callback::router(app.clone()).merge(admin_api::router(app.clone()));
         let doors = ingest.merge(bot).merge(tapped(pages, kept, "pages", true));
-        let aws = AwsClients::over(&app.config.aws, local::aws::http_client(inside.aws.router()));
+        let aws = inside.clients.clone();
         let (ada, login) =
             (inside.teams.add_user("Ada Wong"), inside.pagerduty.add_user("Ada Wong", "ada@example.com", "owner"));
         let team = inside.teams.add_team("Site Reliability");

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use simulation::systematic::{crashes, orders, recovery, run_order};
 use simulation::{Plan, base, run};
+use tokio::time::Instant;
 
 /// Of all runs, those that failed, and the slowest recovery.
 #[derive(Debug, Default)]

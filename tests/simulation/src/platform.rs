@@ -14,13 +14,13 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use jiff::{SignedDuration, Timestamp};
-use local::aws;
 use local::inside::Inside;
 use reconciler::Input;
 use runtime::{App, AwsClients, Clock, Metrics, http_client};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_service::Service as _;
+use wire::Wire;
 
 use crate::chronicle::{Event, Function, Neighbour};
 use crate::faults::Way;
@@ -129,10 +129,10 @@ impl Platform {
         config.function_name = Some(function.name().to_owned());
         let life = Arc::new(Life::new(function));
         let way = |to, router| way(&self.shared, &life, to, router);
-        let clients = AwsClients::over(&config.aws, aws::http_client(way(None, aws.router())));
         let wire = self
             .nobody
             .clone()
+            .with(&aws.url, way(None, aws.router()))
             .with(&pagerduty.base().parse()?, way(Some(Neighbour::PagerDuty), pagerduty.router()))
             .with(&teams.base().parse()?, way(Some(Neighbour::Teams), teams.router()));
         let off = self.off.lock().unwrap_or_else(PoisonError::into_inner).get(&function).copied().unwrap_or_default();
@@ -140,7 +140,9 @@ impl Platform {
             Clock::Tokio { start, base } => Clock::Tokio { start: start.checked_add(off)?, base: *base },
             other => other.clone(),
         };
-        let mut app = App::inside(config, clock, app.random.clone(), wire.into(), clients)?;
+        let (wire, random) = (Wire::from(wire), app.random.clone());
+        let clients = AwsClients::over(&config.aws, &wire, &clock, &random);
+        let mut app = App::inside(config, clock, random, wire, clients)?;
         app.metrics = Metrics::read_by(function.name().to_owned(), |_| {});
         let router = match function {
             Function::WebhookIngest => webhook_ingest::router(app.clone()),

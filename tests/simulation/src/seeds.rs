@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use simulation::{Outcome, Plan, run, shrink};
+use tokio::time::Instant;
 
 use crate::arguments::Arguments;
 use crate::table::Table;

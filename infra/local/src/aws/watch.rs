@@ -2,11 +2,12 @@
 //! of which items.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::response::Response;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::MAX_BODY_BYTES;
 

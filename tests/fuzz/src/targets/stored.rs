@@ -5,7 +5,6 @@ use std::path::Path;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::{AccountId, ChannelId, EntraUserId, IncidentId, ServiceId, SubscriptionId, TeamId, TenantId};
-use runtime::AwsClients;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -106,7 +105,7 @@ pub(super) fn items(input: &[u8]) {
 
 async fn put_and_read(stack: &Stack, item: Attributes, pk: &str, sk: &str) {
     let app = &stack.inside.app;
-    let client = AwsClients::over(&app.config.aws, local::aws::http_client(stack.inside.aws.router())).dynamodb;
+    let client = stack.inside.clients.dynamodb.clone();
     let table = &app.config.table;
     let put = client.put_item().table_name(table).set_item(Some(item)).send().await;
     outcome(put.is_ok());

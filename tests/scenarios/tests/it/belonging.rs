@@ -161,7 +161,7 @@ async fn whoever_asks_for_what_is_done_already_gets_a_true_card_although_its_mar
     world.pagerduty().resolve(&incident, &world.pagerduty_user("Ben Okafor"));
     world.deliver_webhooks().await;
     let app = &world.stack.app;
-    let sqs = runtime::AwsClients::new(&app.config.aws).sqs;
+    let sqs = runtime::AwsClients::new(&app.config.aws, &app.clock).unwrap().sqs;
     let lost = sqs.receive_message().queue_url(&app.config.queue_url).max_number_of_messages(10).send().await.unwrap();
     assert_eq!(lost.messages().len(), 1);
     for message in lost.messages() {

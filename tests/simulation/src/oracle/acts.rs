@@ -99,7 +99,7 @@ pub fn acts(cases: &[History], clicks: &[Click]) -> Vec<Breach> {
     }
     for (index, click) in clicks.iter().enumerate() {
         let acted = used.iter().any(|(known, _)| *known == index);
-        breaches.extend(click.untrue(acted, &effects).map(|how| Breach { what: Broken::Untrue, how }));
+        breaches.extend(click.untrue(acted, &effects, cases).map(|how| Breach { what: Broken::Untrue, how }));
     }
     breaches
 }
@@ -170,14 +170,25 @@ impl Click {
             && says_it
     }
 
+    /// Whether the incident was like that already, whoever did it, and however: what is merged into another one is resolved.
+    fn is_so(&self, cases: &[History]) -> bool {
+        let case = self.incident.as_ref().and_then(|id| cases.iter().find(|case| case.id == *id));
+        let versions = || case.into_iter().flat_map(|case| &case.versions).filter(|version| version.at <= self.ended);
+        self.deeds.iter().any(|deed| match deed {
+            Deed::Resolve => versions().any(|version| version.status == "resolved"),
+            Deed::Acknowledge => versions().any(|version| version.status == "acknowledged"),
+            Deed::Note | Deed::Open => false,
+        })
+    }
+
     /// What they were told that is not so. `acted`: whether something has come of it.
-    fn untrue(&self, acted: bool, effects: &[Effect<'_>]) -> Option<String> {
+    fn untrue(&self, acted: bool, effects: &[Effect<'_>], cases: &[History]) -> Option<String> {
         let Self { who, deeds, incident, ended, .. } = self;
         match self.told {
             // It may have been done by an earlier click of theirs.
             Told::Done if !acted => {
                 let done = effects.iter().any(|effect| effect.row.at <= *ended && self.asks_for(effect));
-                (!done)
+                (!done && !self.is_so(cases))
                     .then(|| format!("{who} was told at {ended} that {deeds:?} of {incident:?} is done, and it is not"))
             }
             Told::Nothing if acted => {

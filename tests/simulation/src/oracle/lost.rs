@@ -1,6 +1,6 @@
 //! Whether each channel shows what PagerDuty has, now that all is quiet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use simulators::pagerduty::{History, Version};
 
@@ -14,10 +14,14 @@ const NAMED: usize = 10;
 
 /// What is not shown as it is.
 #[must_use]
-pub fn lost(cases: &[History], places: &Places, seen: &Seen) -> Vec<Breach> {
+pub fn lost(cases: &[History], places: &Places, seen: &Seen, orphans: &BTreeSet<String>) -> Vec<Breach> {
     let channels = places.channels().into_iter().filter(|channel| !places.unreachable.contains(*channel));
-    channels.flat_map(|channel| Channel::new(channel, cases, places, seen).judged()).collect()
+    let judged = |channel| Channel { orphans, ..Channel::new(channel, cases, places, seen) }.judged();
+    channels.flat_map(judged).collect()
 }
+
+/// Nobody's.
+static NONE: BTreeSet<String> = BTreeSet::new();
 
 /// How an incident stands in a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +41,13 @@ struct Channel<'a> {
     cases: &'a [History],
     places: &'a Places,
     posts: Vec<&'a Post>,
+    /// Which posts nobody can find again.
+    orphans: &'a BTreeSet<String>,
 }
 
 impl<'a> Channel<'a> {
     fn new(id: &'a str, cases: &'a [History], places: &'a Places, seen: &'a Seen) -> Self {
-        Self { id, cases, places, posts: seen.posts(id).collect() }
+        Self { id, cases, places, posts: seen.posts(id).collect(), orphans: &NONE }
     }
 
     fn judged(&self) -> Vec<Breach> {
@@ -95,15 +101,21 @@ impl<'a> Channel<'a> {
         self.posts.iter().filter_map(|post| post.card()).filter(move |card| card.number == number)
     }
 
+    fn findable_cards(&self, case: &History) -> impl Iterator<Item = &'a Shown> {
+        let (number, orphans) = (case.number, self.orphans);
+        let findable = self.posts.iter().filter(move |post| !orphans.contains(&post.id));
+        findable.filter_map(|post| post.card()).filter(move |card| card.number == number)
+    }
+
     /// A card that looks alive and is not true, where no other one is.
     fn untrue_card(&self, case: &History) -> Option<Breach> {
-        let card = self.cards(case).filter(|card| !card.is_frozen).last().filter(|_| self.is_untrue(case))?;
+        let card = self.findable_cards(case).filter(|card| !card.is_frozen).last().filter(|_| self.is_untrue(case))?;
         let now = case.versions.last().map(told).unwrap_or_default();
         Some(self.lost(&format!("shows {} as {card:?}, and PagerDuty has it as {now}", named(case))))
     }
 
     fn is_untrue(&self, case: &History) -> bool {
-        let mut alive = self.cards(case).filter(|card| !card.is_frozen).peekable();
+        let mut alive = self.findable_cards(case).filter(|card| !card.is_frozen).peekable();
         if alive.peek().is_none() || self.cards(case).any(|card| !card.is_frozen && is_true(card, case)) {
             return false;
         }
@@ -288,7 +300,25 @@ mod tests {
         ] {
             let posts = looks.into_iter().zip(10..).map(|(look, id)| post(&id.to_string(), &[(id, look)]));
             let posts: Vec<Post> = posts.collect();
-            let breaches = lost(&[case], &places(), &seen(&posts));
+            let breaches = lost(&[case], &places(), &seen(&posts), &NONE);
+            assert_eq!(breaches.len(), expected, "{what}: {breaches:?}");
+        }
+    }
+
+    #[test]
+    fn beside_a_card_that_nobody_can_find_again_the_truth_is_shown() {
+        let taken = case(1, &[(5, "triggered"), (9, "acknowledged")]);
+        let old = post("10", &[(10, card(1, "triggered"))]);
+        let orphans = BTreeSet::from(["10".to_owned()]);
+        let counted = Counted { acknowledged: 1, ..Counted::default() };
+        let row = Storm { id: Some("s".to_owned()), counted, rows: vec![shown(1, "acknowledged")] };
+        let storm = post("11", &[(11, Look::Storm(Box::new(row)))]);
+        for (what, posts, orphans, expected) in [
+            ("it is alone", vec![old.clone()], &orphans, 1),
+            ("there is a row", vec![old.clone(), storm.clone()], &orphans, 0),
+            ("it could be found", vec![old.clone(), storm.clone()], &NONE, 1),
+        ] {
+            let breaches = lost(std::slice::from_ref(&taken), &places(), &seen(&posts), orphans);
             assert_eq!(breaches.len(), expected, "{what}: {breaches:?}");
         }
     }
@@ -330,11 +360,11 @@ mod tests {
         ] {
             let posts: Vec<Post> = looks.into_iter().map(|look| post("1", &[(5, look)])).collect();
             let places = Places { periods: vec![period], ..Places::default() };
-            let breaches = lost(&[case], &places, &seen(&posts));
+            let breaches = lost(&[case], &places, &seen(&posts), &NONE);
             assert_eq!(breaches.len(), expected, "{what}: {breaches:?}");
         }
         let places = Places { unreachable: ["C".to_owned()].into(), ..places() };
-        assert_eq!(lost(&[open()], &places, &seen(&[])), [], "nobody can write there");
+        assert_eq!(lost(&[open()], &places, &seen(&[]), &NONE), [], "nobody can write there");
     }
 
     #[test]
@@ -342,8 +372,8 @@ mod tests {
         let mut renamed = case(1, &[(5, "triggered"), (6, "resolved"), (7, "resolved")]);
         renamed.versions[2].title = "Disk was full".to_owned();
         let posts = seen(&[post("1", &[(6, card(1, "resolved"))])]);
-        assert_eq!(lost(&[renamed.clone()], &places(), &posts), []);
+        assert_eq!(lost(&[renamed.clone()], &places(), &posts, &NONE), []);
         renamed.versions[2].merged_into = Some("Q2".to_owned());
-        assert_eq!(lost(&[renamed], &places(), &posts).len(), 1, "that it was merged is told");
+        assert_eq!(lost(&[renamed], &places(), &posts, &NONE).len(), 1, "that it was merged is told");
     }
 }

@@ -138,7 +138,7 @@ pub async fn judge(world: &World) -> anyhow::Result<Judgement> {
     let sendings = posts::sendings(&events);
     let said = table::ask(inside).await?;
     let mut judgement = posts::doubles(&seen, &sendings);
-    judgement.breaches.extend(lost::lost(&cases, &places, &seen));
+    judgement.breaches.extend(lost::lost(&cases, &places, &seen, &posts::orphans(&seen, &sendings)));
     judgement.breaches.extend(order::backward(&cases, &seen, &posts::given_up(&events)));
     judgement.breaches.extend(posts::not_connected(&cases, &places, &seen, &sendings));
     judgement.breaches.extend(acts::acts(&cases, &clicks));

@@ -137,6 +137,21 @@ fn reason(
     mishaps.chain(late).filter(|mishap| !used.contains(mishap)).min()
 }
 
+/// Posts of which their sender may never have heard, and which were not changed since: nobody can find them again. Whatever they say,
+/// the truth must be shown beside them.
+#[must_use]
+pub fn orphans(seen: &Seen, sendings: &[Sending]) -> BTreeSet<String> {
+    let is_unheard = |post: &Post| {
+        let at_work = sendings.iter().filter(|sending| sending.was_at_work(post.at));
+        let mut mishaps = at_work.flat_map(|sending| &sending.mishaps);
+        let mut unanswered = sendings.iter().flat_map(|sending| &sending.unanswered);
+        mishaps.any(|(at, _)| *at >= post.at)
+            || unanswered.any(|at| *at <= post.at && post.at.duration_since(*at) < LATE)
+    };
+    let unchanged = seen.0.iter().filter(|post| post.root.is_none() && post.changed_at() == post.at);
+    unchanged.filter(|post| is_unheard(post)).map(|post| post.id.clone()).collect()
+}
+
 /// What was posted where nothing of it was connected when it was rendered.
 #[must_use]
 pub fn not_connected(cases: &[History], places: &Places, seen: &Seen, sendings: &[Sending]) -> Vec<Breach> {

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use local::aws::http_client;
 use local::inside::Inside;
-use runtime::AwsClients;
 
 use super::{Breach, Broken};
 
@@ -35,7 +33,7 @@ pub struct Said {
 /// The stand-in does not answer.
 pub async fn ask(inside: &Inside) -> anyhow::Result<Said> {
     let config = &inside.app.config;
-    let client = AwsClients::over(&config.aws, http_client(inside.aws.router())).dynamodb;
+    let client = inside.clients.dynamodb.clone();
     let mut said = Said::default();
     let mut start = None;
     loop {

@@ -13,7 +13,6 @@ use domain::ids::{ConversationId, EntraUserId, ServiceUrl, TeamId};
 use domain::linking::{Purpose, Ticket};
 use jiff::SignedDuration;
 use local::inside::Inside;
-use runtime::AwsClients;
 use serde_json::json;
 use tower_service::Service as _;
 use url::Url;
@@ -178,8 +177,8 @@ async fn an_old_personal_link_is_not_renewed_at_an_address_that_is_not_teams() {
 
 /// Puts the address into the table, where every check has been passed.
 async fn put_address(inside: &Inside, team: &str, url: &str) {
-    let clients = AwsClients::over(&inside.app.config.aws, local::aws::http_client(inside.aws.router()));
-    clients
+    inside
+        .clients
         .dynamodb
         .update_item()
         .table_name(&inside.app.config.table)

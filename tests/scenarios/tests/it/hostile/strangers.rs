@@ -70,11 +70,14 @@ impl<'w> Attack<'w> {
     async fn new(world: &'w World, own: Place, page: &AdminPage<'_>) -> Self {
         let config = world.stack.app.config.as_ref().clone();
         let asked = Arc::default();
+        let aws = &world.stack.aws;
         let wire = wire::Inside::new(runtime::http_client().unwrap())
+            .with(&aws.url, aws.router())
             .with(&config.pagerduty_api_url, noted(world.pagerduty().router(), &asked))
             .with(&Url::parse(&world.teams().base()).unwrap(), noted(world.teams().router(), &asked));
-        let clients = AwsClients::over(&config.aws, local::aws::http_client(world.stack.aws.router()));
-        let app = App::inside(config, world.stack.app.clock.clone(), Random::Os, wire.into(), clients).unwrap();
+        let (wire, clock) = (wire::Wire::from(wire), world.stack.app.clock.clone());
+        let clients = AwsClients::over(&config.aws, &wire, &clock, &Random::Os);
+        let app = App::inside(config, clock, Random::Os, wire, clients).unwrap();
         let router = webhook_ingest::router(app.clone())
             .merge(bot_messages::router(app.clone()))
             .merge(oauth_callback::router(app.clone()))
