@@ -18,7 +18,7 @@ pub struct Plan {
 }
 
 /// With what follows from them, webhooks, invocations and what Teams shows, about 200 events.
-const STEPS: (usize, usize) = (20, 50);
+const STEPS: (usize, usize) = (14, 32);
 const FAULTS: (usize, usize) = (3, 16);
 
 impl Plan {

@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn only_the_reason_is_left() {
         let plan = Plan::of_seed(9);
-        let (step, fault) = (plan.script.0[17].clone(), plan.faults.0[3].clone());
+        let (step, fault) = (plan.script.0[7].clone(), plan.faults.0[2].clone());
         let mut tried = 0;
         let short = shrink(&plan, 1000, |plan| {
             tried += 1;

@@ -82,6 +82,8 @@ async fn deliver(seed: u64, order: &[usize]) -> anyhow::Result<Ordered> {
         pagerduty.add_user("Ben Ito", "ben@orders.example", "user"),
     );
     let priority = pagerduty.priorities().first().map(|(id, _)| id.clone()).context("no priority")?;
+    // What it has told of the subscriptions themselves.
+    drop(pagerduty.take_pending());
     let incident = pagerduty.trigger(service, "Disk is full", "high");
     // Each at a time of its own, as people do it.
     let pause = || sleep(Duration::from_secs(2));

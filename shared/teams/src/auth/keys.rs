@@ -118,7 +118,7 @@ impl KeyCache {
     /// Whoever knows no keys can hear nobody: what may pass is not left at one attempt.
     async fn fetch_twice(&self, knows_none: bool) -> Result<HashMap<String, Arc<Key>>, KeysError> {
         match self.fetch().await {
-            Err(KeysError::NoAnswer(_) | KeysError::Status(500..)) if knows_none => self.fetch().await,
+            Err(KeysError::NoAnswer(_) | KeysError::Status(_)) if knows_none => self.fetch().await,
             fetched => fetched,
         }
     }
