@@ -9,6 +9,9 @@ use simulation::systematic::{crashes, orders, recovery, run_order};
 use simulation::{Plan, base, run};
 use tokio::time::Instant;
 
+/// A recovery that takes longer is worth a look.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 /// Of all runs, those that failed, and the slowest recovery.
 #[derive(Debug, Default)]
 struct Tally {
@@ -66,7 +69,11 @@ fn in_parallel<T: Sync + std::fmt::Debug>(
             let (failed, recovered) = run(one)?;
             let mut result = result.lock().unwrap_or_else(PoisonError::into_inner);
             result.runs += 1;
-            result.slowest = result.slowest.max(recovered.unwrap_or_default());
+            let recovered = recovered.unwrap_or_default();
+            if recovered > PATIENCE {
+                println!("SLOW: {} s after {one:?}", recovered.as_secs());
+            }
+            result.slowest = result.slowest.max(recovered);
             if !failed.is_empty() {
                 result.failed += 1;
                 println!("FAILS: {one:?}");

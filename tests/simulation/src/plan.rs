@@ -27,7 +27,7 @@ impl Plan {
     pub fn of_seed(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let (mut acting, mut failing) = (dice.fork(), dice.fork());
-        let (span, longest) = match dice.below(40) {
+        let (span, longest) = match dice.below(44) {
             0 => (dice.time(Duration::from_hours(12), Duration::from_hours(36)), Duration::from_hours(24)),
             1..4 => (dice.time(Duration::from_mins(30), Duration::from_hours(4)), Duration::from_hours(1)),
             _ => (dice.time(Duration::from_mins(4), Duration::from_mins(20)), Duration::from_mins(4)),

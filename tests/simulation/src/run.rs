@@ -28,6 +28,8 @@ const LOOKS: [u64; 20] = [1, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     pub breaches: Vec<Breach>,
+    /// What was still wrong when it was looked at for the last time but one.
+    pub at_last: Vec<Breach>,
     pub steps: usize,
     /// Steps, webhooks, invocations and shown messages.
     pub events: usize,
@@ -95,13 +97,14 @@ async fn run_in_time(plan: &Plan) -> anyhow::Result<Outcome> {
     // No client waits longer than that.
     sleep(Duration::from_secs(10)).await;
 
-    let (Judgement { breaches, doubles }, healed) = judge(&world).await?;
+    let Judged { judgement: Judgement { breaches, doubles }, at_last, healed } = judge(&world).await?;
     let events = world.chronicle.read();
     let counts = |event: &Event| {
         matches!(event, Event::Begun(..) | Event::Webhook { .. } | Event::Invoked(..) | Event::Shown(_))
     };
     Ok(Outcome {
         breaches,
+        at_last,
         steps: plan.script.0.len(),
         doubles,
         events: events.iter().filter(|(_, event)| counts(event)).count(),
@@ -116,18 +119,26 @@ async fn run_in_time(plan: &Plan) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Looks again and again until nothing is wrong. Gives how long that took.
-pub(crate) async fn judge(world: &World) -> anyhow::Result<(Judgement, Option<Duration>)> {
+/// What was found after all faults had ended.
+pub(crate) struct Judged {
+    pub(crate) judgement: Judgement,
+    pub(crate) at_last: Vec<Breach>,
+    pub(crate) healed: Option<Duration>,
+}
+
+/// Looks again and again until nothing is wrong.
+pub(crate) async fn judge(world: &World) -> anyhow::Result<Judged> {
     let quiet = Instant::now();
-    let mut judgement = Judgement::default();
+    let (mut judgement, mut at_last) = (Judgement::default(), Vec::new());
     for seconds in LOOKS {
         sleep_until(quiet + Duration::from_secs(seconds)).await;
         judgement = oracle::judge(world).await?;
         if judgement.breaches.is_empty() {
-            return Ok((judgement, Some(Duration::from_secs(seconds))));
+            return Ok(Judged { judgement, at_last, healed: Some(Duration::from_secs(seconds)) });
         }
+        at_last.clone_from(&judgement.breaches);
     }
-    Ok((judgement, None))
+    Ok(Judged { judgement, at_last, healed: None })
 }
 
 fn counted(plan: &Plan) -> BTreeMap<String, u32> {

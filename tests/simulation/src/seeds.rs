@@ -102,6 +102,9 @@ pub(crate) fn replay(file: &Path, arguments: &Arguments) -> anyhow::Result<ExitC
     for breach in &outcome.breaches {
         println!("{:?}: {}", breach.what, breach.how);
     }
+    for breach in outcome.at_last.iter().filter(|_| outcome.healed.is_some()) {
+        println!("until then {:?}: {}", breach.what, breach.how);
+    }
     println!("healed after {:?}, digest {:016x}", outcome.healed, outcome.digest);
     Ok(if outcome.breaches.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

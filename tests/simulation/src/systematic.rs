@@ -12,7 +12,7 @@ use crate::dice::Dice;
 use crate::faults::{Fault, Faults, Point, Wrong};
 use crate::oracle::Breach;
 use crate::plan::Plan;
-use crate::run::{Outcome, judge, run};
+use crate::run::{Judged, Outcome, judge, run};
 use crate::script::Script;
 use crate::world::World;
 
@@ -106,7 +106,7 @@ async fn deliver(seed: u64, order: &[usize]) -> anyhow::Result<Ordered> {
         anyhow::ensure!(pagerduty.deliver_this(webhook).await == Told::Delivered, "a webhook was not taken");
         sleep(Duration::from_millis(700)).await;
     }
-    let (judgement, healed) = judge(&world).await?;
+    let Judged { judgement, healed, .. } = judge(&world).await?;
     Ok(Ordered { order: order.to_vec(), breaches: judgement.breaches, healed })
 }
 

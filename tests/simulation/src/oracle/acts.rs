@@ -362,7 +362,8 @@ mod tests {
             ("its line", vec![change(10)], vec![known.clone()], 0),
             ("none", vec![change(10)], vec![], 1),
             ("another one", vec![change(10)], vec![line(12, "disconnected the service Payments")], 1),
-            ("an older one", vec![change(20)], vec![known.clone()], 1),
+            ("by a clock that is behind", vec![change(60)], vec![known.clone()], 0),
+            ("an older one", vec![change(80)], vec![known.clone()], 1),
             ("one for two", vec![change(10), change(11)], vec![known], 1),
         ] {
             assert_eq!(unaudited(&changes, &audit).len(), expected, "{what}");

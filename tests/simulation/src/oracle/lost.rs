@@ -316,7 +316,12 @@ mod tests {
         for (what, posts, orphans, expected) in [
             ("it is alone", vec![old.clone()], &orphans, 1),
             ("there is a row", vec![old.clone(), storm.clone()], &orphans, 0),
-            ("it could be found", vec![old.clone(), storm.clone()], &NONE, 1),
+            (
+                "it could be found, so it is wrong, and its row is one too many",
+                vec![old.clone(), storm.clone()],
+                &NONE,
+                2,
+            ),
         ] {
             let breaches = lost(std::slice::from_ref(&taken), &places(), &seen(&posts), orphans);
             assert_eq!(breaches.len(), expected, "{what}: {breaches:?}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use simulators::pagerduty::{History, Version};
 
 use super::card::{Look, Shown};
@@ -57,8 +57,14 @@ fn of_post(cases: &BTreeMap<u64, &History>, post: &Post, given_up: &[GivenUp]) -
 
 type Fits = fn(&Shown, &Version) -> bool;
 
+/// PagerDuty's REST gives times in seconds: nobody can tell which of two answers of the same second is the newer one.
+const SAME: SignedDuration = SignedDuration::from_secs(1);
+
 /// The first state from there on that is shown: an incident may come back to a state, so the earliest leaves the most open.
 fn next(versions: &[Version], from: usize, shown: &Shown, fits: Fits) -> Result<usize, &'static str> {
+    let reached = versions.get(from).map(|version| version.at);
+    let is_as_new = |version: &Version| reached.is_some_and(|at| at.duration_since(version.at) < SAME);
+    let from = versions.iter().position(is_as_new).unwrap_or(from);
     let later = versions.iter().enumerate().skip(from).find(|(_, version)| fits(shown, version));
     match later {
         Some((index, _)) => Ok(index),

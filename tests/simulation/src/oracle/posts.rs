@@ -161,8 +161,13 @@ pub fn not_connected(cases: &[History], places: &Places, seen: &Seen, sendings: 
 
 fn misplaced(cases: &[History], places: &Places, post: &Post, sendings: &[Sending]) -> Option<Breach> {
     let about = about(post)?;
-    let at_work = sendings.iter().filter(|sending| sending.was_at_work(post.at)).map(|sending| sending.begun);
-    let rendered = at_work.min().unwrap_or(post.at.checked_sub(JUST_BEFORE).unwrap_or(post.at));
+    // A post that may be there already gets one beside it that is true: that step was begun by whoever did not hear of it.
+    let has_begun = |sending: &&Sending| {
+        let is_recent = sending.begun <= post.at && post.at.duration_since(sending.begun) < LATE;
+        sending.was_at_work(post.at) || (is_recent && !sending.mishaps.is_empty())
+    };
+    let begun = sendings.iter().filter(has_begun).map(|sending| sending.begun);
+    let rendered = begun.min().unwrap_or(post.at.checked_sub(JUST_BEFORE).unwrap_or(post.at));
     let mut here = places.of(&post.channel).filter(|period| period.touches(rendered, post.at));
     let is_connected = match &about {
         About::Storm(_) => here.next().is_some(),
