@@ -1,6 +1,6 @@
 //! The routes of the JSON API, and the OpenAPI document that is generated from them.
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -27,7 +27,7 @@ use crate::model::{
     DisconnectedView, NamedView, NewConnection, RemovedView, Services, SessionView, TeamView, Teams, TestView,
     UNKNOWN_CHANNEL, UserView, end,
 };
-use crate::reply::{answer, body, forget_cookie, ok, query};
+use crate::reply::{answer, body, forget_cookie, ok};
 use crate::session::{Caller, Cookie};
 use crate::{deliveries, health};
 
@@ -146,9 +146,8 @@ async fn channels(
     State(app): State<App>,
     caller: Caller,
     Path(team): Path<String>,
-    search: Result<Query<Search>, QueryRejection>,
+    Query(search): Query<Search>,
 ) -> Result<Response, Refusal> {
-    let search = query(search)?;
     let team = caller.team(&app, &team).await?;
     let wanted = search.query.trim().to_lowercase();
     let mut found = matching(app.store.channels_of_team(&team.team).await?, &wanted);
@@ -190,9 +189,8 @@ struct ServiceSearch {
 async fn services(
     State(app): State<App>,
     _caller: Caller,
-    search: Result<Query<ServiceSearch>, QueryRejection>,
+    Query(search): Query<ServiceSearch>,
 ) -> Result<Response, Refusal> {
-    let search = query(search)?;
     let page = setup::find_services(&app, &search.query, search.offset, SERVICES).await?;
     let view = |service: ServiceRef| NamedView { id: service.id.into(), name: service.name };
     Ok(ok(Services { services: page.items.into_iter().map(view).collect(), next: page.next }))
@@ -370,12 +368,7 @@ struct After {
 /// Who changed what, newest first.
 #[utoipa::path(get, path = "/audit", params(After),
     responses((status = 200, body = Audit), (status = 401, body = Problem), (status = 403, body = Problem)))]
-async fn audit(
-    State(app): State<App>,
-    caller: Caller,
-    after: Result<Query<After>, QueryRejection>,
-) -> Result<Response, Refusal> {
-    let after = query(after)?;
+async fn audit(State(app): State<App>, caller: Caller, Query(after): Query<After>) -> Result<Response, Refusal> {
     let now = app.clock.now();
     let (entries, next) = app.store.audit(&caller.session.account, after.cursor.as_deref(), ENTRIES, now).await?;
     Ok(ok(Audit { entries: entries.into_iter().map(Into::into).collect(), next }))

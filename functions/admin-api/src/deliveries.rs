@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -24,7 +24,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::error::{Problem, Refusal};
 use crate::model::{NamedView, UNKNOWN_CHANNEL};
-use crate::reply::{answer, body, ok, query};
+use crate::reply::{answer, body, ok};
 use crate::session::Caller;
 
 /// Deliveries per answer.
@@ -133,9 +133,8 @@ pub(crate) struct Replayed {
 pub(crate) async fn deliveries(
     State(app): State<App>,
     caller: Caller,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Query(wanted): Query<Wanted>,
 ) -> Result<Response, Refusal> {
-    let wanted = query(wanted)?;
     let now = app.clock.now();
     let day = match wanted.day.as_deref().map(str::trim).filter(|day| !day.is_empty()) {
         None => store::ledger_day(now),

@@ -11,8 +11,7 @@ use domain::linking::{AccountLink, Wanted};
 use domain::proof::Number;
 use runtime::once::{self, Ended, HOLD, KEEP};
 use runtime::{App, PersonError};
-use setup::Actor;
-use store::{OnceKey, Via};
+use store::OnceKey;
 use teams::auth::Verified;
 
 use crate::error::{FlowError, Unlinked, sentence};
@@ -149,11 +148,6 @@ async fn open(app: &App, who: &Who) -> Result<(), FlowError> {
 /// Deletes the links and with them the tokens; PagerDuty keeps nothing that could still act.
 async fn unlink(app: &App, who: &Who) -> Result<(), FlowError> {
     let deleted: Vec<AccountLink> = app.store.delete_links(&who.tenant, who.user()?).await?;
-    for AccountLink { account, teams_name, pd_name, pd_email, .. } in &deleted {
-        let actor = Actor { name: teams_name.clone(), via: Via::Teams };
-        let text = format!("unlinked the Teams user {teams_name} from the PagerDuty user {pd_name} ({pd_email})");
-        setup::note(app, account, &actor, text).await;
-    }
     let card = if deleted.is_empty() { cards::nothing_to_unlink() } else { cards::unlinked(&deleted) };
     who.tell(app, &card).await
 }

@@ -83,7 +83,6 @@ impl Delivery<'_> {
             let now = app.clock.now();
             let connection = self.facts.connection.as_ref();
             let step = plan(self.record, self.version, self.card.as_ref(), connection, self.item.freeze, now);
-            let step = self.at_last(step);
             match &step {
                 Step::Nothing(why) => return self.nothing_left(*why),
                 Step::Wait { until } => return self.wait(*until),
@@ -182,17 +181,6 @@ impl Delivery<'_> {
         home
     }
 
-    /// An edit for a team that has left the account meanwhile is the card's last one: without it the card would look alive for ever.
-    fn at_last(&self, step: Step) -> Step {
-        let has_left = self.facts.home.as_ref().is_some_and(|home| !home.belongs_to(&self.item.account));
-        match step {
-            Step::Edit(activity, _) if has_left && self.card.as_ref().is_some_and(|card| card.frozen.is_none()) => {
-                Step::Freeze(activity)
-            }
-            step => step,
-        }
-    }
-
     /// In which zone the channel reads its cards.
     fn zone(&self) -> Zone {
         self.facts.connection.as_ref().map(|connection| connection.zone.clone()).unwrap_or_default()
@@ -285,8 +273,7 @@ impl Delivery<'_> {
 
     async fn freeze(&mut self, home: Installation, activity: &ActivityId) -> ControlFlow<Ended> {
         let mut saved = self.unposted(&home);
-        // Whoever marked the card knew the connection still.
-        let since = self.item.freeze.unwrap_or(self.item.marked.at);
+        let since = self.item.freeze.unwrap_or_else(|| self.app.clock.now());
         let card = self.last_card(&home, since);
         match self.replace(&home, activity, &card, &mut saved).await {
             Continue(()) => self.log(Done::Frozen),

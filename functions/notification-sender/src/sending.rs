@@ -75,8 +75,6 @@ impl Sending {
         let mut look = began + if self.has_hung { CROWDED_AGAIN } else { CROWDED };
         loop {
             tokio::select! {
-                // What Teams has said counts, also if it is time to look.
-                biased;
                 said = &mut saying => {
                     let hung = said.is_err() && began.elapsed() >= self.patience;
                     self.heard = if hung { Heard::Hung } else { Heard::Answered };

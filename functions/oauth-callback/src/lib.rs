@@ -16,7 +16,6 @@ mod pages;
 mod pending;
 
 use axum::Router;
-use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -85,9 +84,7 @@ enum Choice {
     Cancel,
 }
 
-async fn start(State(app): State<App>, query: Result<Query<Start>, QueryRejection>, headers: HeaderMap) -> Response {
-    // Our own links are read; what the parser has to say about others is no page for people, and would repeat what they wrote.
-    let Ok(Query(query)) = query else { return show(Err(Failure::LinkExpired)) };
+async fn start(State(app): State<App>, Query(query): Query<Start>, headers: HeaderMap) -> Response {
     let ticket = query.ticket.unwrap_or_default();
     let browser = browser::secret(&headers).map(str::to_owned);
     show(match query.wanted {
@@ -96,12 +93,7 @@ async fn start(State(app): State<App>, query: Result<Query<Start>, QueryRejectio
     })
 }
 
-async fn callback(
-    State(app): State<App>,
-    query: Result<Query<Callback>, QueryRejection>,
-    headers: HeaderMap,
-) -> Response {
-    let Ok(Query(query)) = query else { return show(Err(Failure::LinkExpired)) };
+async fn callback(State(app): State<App>, Query(query): Query<Callback>, headers: HeaderMap) -> Response {
     let browser = browser::secret(&headers);
     if query.wait.is_some() {
         return pages::standing(&standing(&app, browser).await);
@@ -116,8 +108,7 @@ async fn callback(
     show(step)
 }
 
-async fn confirm(State(app): State<App>, headers: HeaderMap, form: Result<Form<Confirm>, FormRejection>) -> Response {
-    let Ok(Form(form)) = form else { return show(Err(Failure::LinkExpired)) };
+async fn confirm(State(app): State<App>, headers: HeaderMap, Form(form): Form<Confirm>) -> Response {
     show(Box::pin(answer(&app, browser::secret(&headers), &form)).await)
 }
 

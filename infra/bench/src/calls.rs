@@ -181,7 +181,7 @@ async fn record() -> anyhow::Result<usize> {
     pagerduty.resolve(&incident, &ada);
     bench.stack.settle_all().await?;
     let app = &bench.stack.app;
-    let dynamodb = runtime::AwsClients::new(&app.config.aws, &app.clock)?.dynamodb;
+    let dynamodb = runtime::AwsClients::new(&app.config.aws).dynamodb;
     let text = AttributeValue::S;
     let get = dynamodb.get_item().table_name(&app.config.table).consistent_read(true);
     let get =

@@ -15,12 +15,11 @@ use axum::middleware::{Next, from_fn};
 use domain::connection::Installation;
 use domain::ids::{ServiceUrl, TeamId};
 use jiff::Timestamp;
-use runtime::{App, AwsClients, Clock, Config, Random, http_client};
+use runtime::{App, AwsClients, Clock, Config, http_client};
 use simulators::pagerduty::PagerDuty;
 use simulators::teams::Teams;
 use tokio::time::sleep;
 use url::Url;
-use wire::Wire;
 
 use crate::{LocalConfig, aws, environment, receive_batch, seed};
 
@@ -49,8 +48,7 @@ pub struct Inside {
     pub pagerduty: PagerDuty,
     pub teams: Teams,
     pub aws: aws::Endpoint,
-    /// The way to it.
-    pub clients: AwsClients,
+    clients: AwsClients,
 }
 
 impl Inside {
@@ -73,20 +71,6 @@ impl Inside {
         environment: BTreeMap<String, String>,
         elsewhere: Option<Router>,
     ) -> anyhow::Result<Self> {
-        Box::pin(Self::compose_as(start, delays, environment, elsewhere, Random::Os)).await
-    }
-
-    /// The same with this randomness for the functions.
-    ///
-    /// # Errors
-    /// As [`Inside::compose`].
-    pub async fn compose_as(
-        start: Timestamp,
-        delays: Delays,
-        environment: BTreeMap<String, String>,
-        elsewhere: Option<Router>,
-        random: Random,
-    ) -> anyhow::Result<Self> {
         let clock = Clock::tokio(start);
         let now = super::now_of(&clock);
         let [public, aws_url, pagerduty_url, teams_url] =
@@ -98,17 +82,16 @@ impl Inside {
         let config = LocalConfig { environment, ..LocalConfig::for_tests(clock.clone()) };
         let variables = environment::variables(&config, &aws, &public, Some(&pagerduty), Some(&teams));
         let config = Config::from_env(&|name| variables.get(name).cloned())?;
+        let clients =
+            AwsClients::over(&config.aws, aws::http_client(delayed(aws.router(), move |call| of_aws(call, delays))));
         let wire = wire::Inside::new(http_client()?)
-            .with(&aws.url, delayed(aws.router(), move |call| of_aws(call, delays)))
             .with(&pagerduty_url, delayed(pagerduty.router(), move |_| halves(delays.pagerduty)))
             .with(&teams_url, delayed(teams.router(), move |_| (Duration::ZERO, delays.teams)));
         let wire = match elsewhere {
             Some(router) => wire.elsewhere(router),
             None => wire,
         };
-        let wire = Wire::from(wire);
-        let clients = AwsClients::over(&config.aws, &wire, &clock, &random);
-        let app = App::inside(config, clock, random, wire, clients.clone())?;
+        let app = App::inside(config, clock, wire.into(), clients.clone())?;
         environment::prepare_aws(&app, &clients, None).await?;
         pagerduty.deliver_to(webhook_ingest::router(app.clone()));
         teams.deliver_to(bot_messages::router(app.clone()));
@@ -167,18 +150,6 @@ impl Inside {
         let queue = &self.app.config.queue_url;
         self.clients.sqs.delete_message().queue_url(queue).receipt_handle(receipt).send().await?;
         Ok(())
-    }
-
-    /// Changes what Secrets Manager holds, as `infra/secrets` does: for every function.
-    ///
-    /// # Errors
-    /// Secrets Manager refuses, or holds no JSON.
-    pub async fn change_secret(&self, change: impl FnOnce(&mut serde_json::Value)) -> anyhow::Result<()> {
-        let secret = &self.app.config.secret_id;
-        let known = self.clients.secrets_manager.get_secret_value().secret_id(secret).send().await?;
-        let mut values = serde_json::from_str(known.secret_string().context("no text")?)?;
-        change(&mut values);
-        environment::put_secrets(&self.clients, &values.to_string()).await
     }
 
     /// How many messages are in the queue, visible or not.

@@ -187,7 +187,7 @@ async fn start(config: LocalConfig) -> anyhow::Result<Running> {
     environment::restore(config.data_dir.as_deref(), pagerduty.as_ref(), teams.as_ref())?;
     let variables = environment::variables(&config, &aws, &public_url, pagerduty.as_ref(), teams.as_ref());
     let app = App::new(Config::from_env(&|name| variables.get(name).cloned())?, config.clock.clone())?;
-    environment::prepare_aws(&app, &AwsClients::new(&app.config.aws, &app.clock)?, config.secrets.as_deref()).await?;
+    environment::prepare_aws(&app, &AwsClients::new(&app.config.aws), config.secrets.as_deref()).await?;
     let by_function = |name: &str| match &config.calls {
         Some(_) => as_function(&app, name),
         None => Ok(app.clone()),
@@ -199,7 +199,7 @@ async fn start(config: LocalConfig) -> anyhow::Result<Running> {
     }
     servers.serve(app_listener, router);
     let (sender, reconciler) = (by_function("notification-sender")?, by_function("reconciler")?);
-    let pump = pump::Pumping::new(sender, reconciler, pagerduty.clone(), aws.clone())?;
+    let pump = pump::Pumping::new(sender, reconciler, pagerduty.clone(), aws.clone());
     if config.pump == Pump::Always {
         pump.run_in(&mut servers, config.data_dir.as_deref(), teams.as_ref());
     }
@@ -346,7 +346,7 @@ impl Running {
     /// # Errors
     /// It is no JSON object.
     pub async fn put_secret(&self, value: &str) -> anyhow::Result<()> {
-        environment::put_secrets(&AwsClients::new(&self.app.config.aws, &self.app.clock)?, value).await
+        environment::put_secrets(&AwsClients::new(&self.app.config.aws), value).await
     }
 
     /// Writes the simulators' state into the data folder, if there is one; background tasks do it all the time.

@@ -8,7 +8,7 @@ use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use reconciler::{Extent, Report};
-use runtime::{App, AwsClients, HttpClientError};
+use runtime::{App, AwsClients};
 use simulators::pagerduty::PagerDuty;
 use simulators::teams::Teams;
 
@@ -34,17 +34,12 @@ pub(crate) struct Pumping {
 }
 
 impl Pumping {
-    pub(crate) fn new(
-        app: App,
-        reconciler: App,
-        pagerduty: Option<PagerDuty>,
-        aws: aws::Endpoint,
-    ) -> Result<Self, HttpClientError> {
+    pub(crate) fn new(app: App, reconciler: App, pagerduty: Option<PagerDuty>, aws: aws::Endpoint) -> Self {
         // Lambda's own, which the sender's role allows beside what the sender does itself.
         let mut lambda = app.config.aws.clone();
         "lambda".clone_into(&mut lambda.access_key_id);
-        let sqs = AwsClients::new(&lambda, &app.clock)?.sqs;
-        Ok(Self { app, reconciler, sqs, pagerduty, aws })
+        let sqs = AwsClients::new(&lambda).sqs;
+        Self { app, reconciler, sqs, pagerduty, aws }
     }
 
     /// Until nothing more happens at the present time.

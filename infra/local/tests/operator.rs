@@ -275,7 +275,7 @@ async fn dead_letters_are_found_and_moved_back() {
     let stack = local::compose(config).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let aws = fake_cli(folder.path(), &stack);
-    let sqs = runtime::AwsClients::new(&stack.app.config.aws, &stack.app.clock).unwrap().sqs;
+    let sqs = runtime::AwsClients::new(&stack.app.config.aws).sqs;
     let send = sqs.send_message().queue_url(&stack.app.config.queue_url).message_body("of another age");
     send.message_group_id("g").message_deduplication_id("1").send().await.unwrap();
     stack.settle_all().await.unwrap();

@@ -155,7 +155,7 @@ pub async fn observe(app: &App, account: &AccountId, what: What<'_>, cause: &Cau
         }
         What::Restored(record, connections) => {
             let channels = routing::targets(record, connections, &[]);
-            look_again(app, record, channels, cause, Wish::Afresh).await
+            look_again(app, record, channels, cause, Wish::Shown).await
         }
         What::Again(record, channels, wish) => look_again(app, record, channels, cause, wish).await,
     }

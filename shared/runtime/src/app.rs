@@ -69,18 +69,12 @@ impl App {
 
     /// Builds everything from a configuration. No connection is opened yet.
     pub fn new(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let aws = AwsClients::new(&config.aws, &clock)?;
-        Self::inside(config, clock, Random::Os, http_client()?.into(), aws)
+        let aws = AwsClients::new(&config.aws);
+        Self::inside(config, clock, http_client()?.into(), aws)
     }
 
     /// Builds everything from a configuration, on other ways out than the network.
-    pub fn inside(
-        config: Config,
-        clock: Clock,
-        random: Random,
-        http: Wire,
-        aws: AwsClients,
-    ) -> Result<Self, StartError> {
+    pub fn inside(config: Config, clock: Clock, http: Wire, aws: AwsClients) -> Result<Self, StartError> {
         let hosts = TrustedHosts::new(config.service_url_hosts.iter().cloned()).map_err(StartError::Hosts)?;
         let callback = url::Url::parse(&config.public("/oauth/callback")).map_err(StartError::PublicUrl)?;
         let tokens = TokenSource::new(
@@ -114,7 +108,7 @@ impl App {
             unfinished: crate::finish::Unfinished::default(),
             config: std::sync::Arc::new(config),
             clock,
-            random,
+            random: Random,
         })
     }
 }

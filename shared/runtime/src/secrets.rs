@@ -322,7 +322,6 @@ mod tests {
 
     use super::*;
     use crate::aws::{AwsClients, AwsSettings};
-    use crate::clock::Clock;
 
     /// A Secrets Manager with one secret, which counts how often it is read.
     struct Manager {
@@ -348,8 +347,8 @@ mod tests {
             tokio::spawn(axum::serve(listener, Router::new().route("/", post(answer))).into_future());
             let mut settings = AwsSettings::from_env(&|_| Some("us-east-1".to_owned())).unwrap();
             settings.secrets_manager_url = Some(url.parse().unwrap());
-            let aws = AwsClients::new(&settings, &Clock::System).unwrap();
-            let secrets = Secrets::new(aws.secrets_manager, "s".to_owned());
+            let http = aws_smithy_http_client::Builder::new().build_http();
+            let secrets = Secrets::new(AwsClients::over(&settings, http).secrets_manager, "s".to_owned());
             Self { secrets, text, reads }
         }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use domain::cause::{Cause, Occasion};
 use domain::connection::{Channel, ChannelKind, Connection, Installation};
-use domain::ids::{AccountId, CauseId, ChannelId, IncidentId};
+use domain::ids::{AccountId, CauseId, ChannelId};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use incidents::{What, observe, wake_anew};
 use runtime::App;
+use store::OpenIncident;
 
 use crate::error::SetupError;
 
@@ -45,8 +46,8 @@ pub async fn suspend_connections(app: &App, connections: &[Connection], reason: 
     Ok(changed)
 }
 
-/// Marks connections as healthy again and has the card of every open incident looked at, since changes may have been missed, and
-/// each that Teams refused meanwhile: an archived team refuses everything. Gives how many connections there are.
+/// Marks connections as healthy again and has the card of every open incident looked at, since changes may have been missed.
+/// Gives how many connections there are.
 pub async fn restore_connections(app: &App, connections: &[Connection], cause: CauseId) -> Result<usize, SetupError> {
     let cause = Cause { id: cause, occasion: Occasion::Restored, at: app.clock.now(), happened_at: None };
     let accounts: BTreeSet<&AccountId> = connections.iter().map(|connection| &connection.account).collect();
@@ -54,13 +55,11 @@ pub async fn restore_connections(app: &App, connections: &[Connection], cause: C
         let theirs: Vec<Connection> = connections.iter().filter(|c| &c.account == account).cloned().collect();
         let open = app.store.open_incidents(account).await?;
         let open = open.into_iter().filter(|open| theirs.iter().any(|c| c.service == open.service));
-        let mut incidents: BTreeSet<IncidentId> = open.map(|open| open.id).collect();
-        incidents.extend(given_up(app, account, &theirs).await?);
-        let look = async |id: IncidentId| {
-            let record = match app.store.record(account, &id).await {
+        let look = async |open: OpenIncident| {
+            let record = match app.store.record(account, &open.id).await {
                 // It is made anew when something is learned of the incident.
                 Err(error) if error.is_unreadable() => {
-                    tracing::error!(incident.id = %id, error = runtime::chain(&error), "card is not looked at");
+                    tracing::error!(incident.id = %open.id, error = runtime::chain(&error), "card is not looked at");
                     return Ok(());
                 }
                 stored => stored?.map(|stored| stored.record),
@@ -69,7 +68,7 @@ pub async fn restore_connections(app: &App, connections: &[Connection], cause: C
             Box::pin(observe(app, account, What::Restored(&record, &theirs), &cause)).await?;
             Ok::<_, SetupError>(())
         };
-        stream::iter(incidents.into_iter().map(look)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        stream::iter(open.map(look)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     }
     // Everything that was marked while the channels were away is still there.
     let channels: BTreeSet<(&AccountId, &ChannelId)> = connections.iter().map(|c| (&c.account, &c.channel)).collect();
@@ -82,16 +81,4 @@ pub async fn restore_connections(app: &App, connections: &[Connection], cause: C
         app.store.mark_connection_healthy(connection).await?;
     }
     Ok(connections.len())
-}
-
-/// The incidents whose cards there nobody tries to change any more. They may be over.
-async fn given_up(app: &App, account: &AccountId, connections: &[Connection]) -> Result<Vec<IncidentId>, SetupError> {
-    let channels: BTreeSet<&ChannelId> = connections.iter().map(|connection| &connection.channel).collect();
-    let mut given_up = Vec::new();
-    for channel in channels {
-        let set = app.store.behind_set(account, channel).await?;
-        let parked = set.into_iter().filter(|item| item.parked.is_some());
-        given_up.extend(parked.filter_map(|item| item.subject.incident().cloned()));
-    }
-    Ok(given_up)
 }

@@ -1,6 +1,6 @@
 //! Cards: which message shows an incident in a channel, and what it shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::ids::{AccountId, ChannelId, IncidentId};
 use domain::plan::{CardKey, CardRecord};
@@ -36,7 +36,7 @@ impl Store {
             let key = CardKey { account: account.clone(), incident: incident.clone(), channel: channel.clone() };
             (keys::card(&key), incident.clone())
         };
-        let wanted: BTreeMap<Key, IncidentId> = incidents.iter().map(of).collect();
+        let wanted: HashMap<Key, IncidentId> = incidents.iter().map(of).collect();
         let mut found = self.read_all(wanted.keys().cloned().collect()).await?.items;
         let card = |(key, incident)| Some((incident, data_or_skip(&found.remove(&key)?)?));
         Ok(wanted.into_iter().filter_map(card).collect())

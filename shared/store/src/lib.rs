@@ -20,7 +20,7 @@ mod incidents;
 mod installations;
 mod item;
 mod kept;
-pub mod keys;
+mod keys;
 mod ledger;
 mod looks;
 mod once;

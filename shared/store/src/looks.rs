@@ -1,6 +1,6 @@
 //! What is known of several unfinished things, in one consistent read.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::behind::{Behind, Subject};
@@ -36,7 +36,7 @@ pub struct Look {
 impl Store {
     /// What is known of each of some unfinished things of one channel, in their order.
     pub async fn look_at(&self, items: &[&Behind]) -> Result<Vec<Look>, Error> {
-        let mut wanted: BTreeSet<Key> = BTreeSet::new();
+        let mut wanted: HashSet<Key> = HashSet::new();
         for item in items {
             wanted.insert(keys::installation(&item.marked.team));
             if let Some(connection) = connection_key(item, service_of(item)) {
@@ -50,8 +50,8 @@ impl Store {
         }
         let mut known = self.read_all(wanted).await?;
         // The service may be another one than when it was marked, and the card in another team.
-        let more: BTreeSet<Key> = items.iter().flat_map(|item| of_the_present(item, &known)).collect();
-        let more: BTreeSet<Key> = more.into_iter().filter(|key| !known.asked.contains(key)).collect();
+        let more: HashSet<Key> = items.iter().flat_map(|item| of_the_present(item, &known)).collect();
+        let more: HashSet<Key> = more.into_iter().filter(|key| !known.asked.contains(key)).collect();
         if !more.is_empty() {
             let others = self.read_all(more).await?;
             known.items.extend(others.items);
@@ -59,8 +59,7 @@ impl Store {
         Ok(items.iter().map(|item| look(item, &known)).collect())
     }
 
-    /// In the order of the keys, so that what one call of several fails to read is the same each time.
-    pub(crate) async fn read_all(&self, wanted: BTreeSet<Key>) -> Result<Known, Error> {
+    pub(crate) async fn read_all(&self, wanted: HashSet<Key>) -> Result<Known, Error> {
         let asked: Vec<Key> = wanted.iter().cloned().collect();
         let mut items = HashMap::new();
         for keys in asked.chunks(BATCH) {
@@ -94,7 +93,7 @@ impl Store {
 
 /// Items that were read together.
 pub(crate) struct Known {
-    asked: BTreeSet<Key>,
+    asked: HashSet<Key>,
     pub(crate) items: HashMap<Key, Attributes>,
 }
 

@@ -1,9 +1,6 @@
 //! What a call makes of its own first sending, whose answer was lost and which the SDK therefore repeats.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/http.rs"]
-mod http;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -50,7 +47,7 @@ impl Table {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(http::http())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
             .endpoint_url(format!("http://{address}"));

@@ -1,9 +1,8 @@
-//! The one way out to PagerDuty, Teams and AWS: over the network, or to routers in this process.
+//! The one way out to PagerDuty and Teams: over the network, or to routers in this process.
 //!
 //! The code that calls is the same in both cases: it builds requests with [`reqwest`] and reads [`reqwest::Response`]s. In process
 //! there is no socket, so a test in tokio's paused time runs hours of it in seconds.
 
-mod aws;
 mod inside;
 mod json;
 

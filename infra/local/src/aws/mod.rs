@@ -8,6 +8,7 @@
 mod answer;
 mod calls;
 mod dynamodb;
+mod inside;
 mod saved;
 mod secrets;
 pub mod sqs;
@@ -18,7 +19,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -28,11 +29,11 @@ use axum::response::Response;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use url::Url;
 
 use calls::Calls;
 use dynamodb::DynamoDb;
+pub use inside::http_client;
 use secrets::SecretsManager;
 use sqs::Depth;
 use sqs_http::Sqs;
@@ -141,7 +142,7 @@ impl Endpoint {
         Ok(Self { url, services, _tasks: Arc::new(tasks) })
     }
 
-    /// The same in memory and without a listener: [`Endpoint::router`] is the way to it, `url` its name only.
+    /// The same in memory and without a listener: [`http_client`] over [`Endpoint::router`] is the way to it, `url` its name only.
     ///
     /// # Errors
     /// The embedded database does not start.

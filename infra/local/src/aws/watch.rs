@@ -2,12 +2,11 @@
 //! of which items.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::response::Response;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::MAX_BODY_BYTES;
 

@@ -60,7 +60,7 @@ impl Stack {
         if let Some(secret) = outputs.get(SECRET) {
             secret.clone_into(&mut config.secret_id);
         }
-        let sqs = AwsClients::new(&config.aws, &Clock::System)?.sqs;
+        let sqs = AwsClients::new(&config.aws).sqs;
         let status = text(stack, "/StackStatus").unwrap_or("unknown").to_owned();
         Ok(Self { name: name.to_owned(), status, outputs, parameters, app: App::new(config, Clock::System)?, sqs })
     }

@@ -188,7 +188,6 @@ fn install(mut npm: Command, folder: &Path, limit: Duration) -> Result<(), Troub
 
 /// How it ended; nothing if it had to be stopped.
 fn ended(run: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
-    #[expect(clippy::disallowed_methods, reason = "a child process takes the machine's time")]
     let started = Instant::now();
     loop {
         if let Some(status) = run.try_wait()? {

@@ -7,7 +7,6 @@ use aws_credential_types::Credentials;
 use jiff::{SignedDuration, Timestamp};
 use local::aws::Endpoint;
 use tokio::net::TcpListener;
-use wire::Wire;
 
 /// The real SDKs, talking to one endpoint.
 #[derive(Debug, Clone)]
@@ -18,14 +17,14 @@ pub(crate) struct Clients {
 }
 
 macro_rules! client {
-    ($sdk:ident, $url:expr, $wire:expr) => {{
+    ($sdk:ident, $url:expr) => {{
         let timeouts =
             $sdk::config::timeout::TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).build();
         let config = $sdk::Config::builder()
             .behavior_version($sdk::config::BehaviorVersion::latest())
             .region($sdk::config::Region::new("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client($wire.for_aws())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .retry_config($sdk::config::retry::RetryConfig::disabled())
             .timeout_config(timeouts)
@@ -35,13 +34,12 @@ macro_rules! client {
 }
 
 impl Clients {
-    /// Over the wire that the functions use, but without retries: a test wants to see what happens.
+    /// Without retries: a test wants to see what happens.
     pub(crate) fn new(url: &str) -> Self {
-        let wire = Wire::from(runtime::http_client().unwrap());
         Self {
-            sqs: client!(aws_sdk_sqs, url, wire),
-            secrets: client!(aws_sdk_secretsmanager, url, wire),
-            dynamodb: client!(aws_sdk_dynamodb, url, wire),
+            sqs: client!(aws_sdk_sqs, url),
+            secrets: client!(aws_sdk_secretsmanager, url),
+            dynamodb: client!(aws_sdk_dynamodb, url),
         }
     }
 }

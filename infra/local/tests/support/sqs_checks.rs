@@ -2,7 +2,7 @@
 //!
 //! Each check uses queues of its own. None waits for a visibility timeout: it is ended by setting it to 0.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
@@ -11,7 +11,6 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message, MessageAttributeValue,
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
-use tokio::time::Instant;
 
 use crate::support::Clients;
 

@@ -1,7 +1,5 @@
 //! A table in an emulator of its own.
 
-mod http;
-
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -15,7 +13,7 @@ pub(crate) fn client(url: &str) -> aws_sdk_dynamodb::Client {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(http::http())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(20)).build())

@@ -95,10 +95,7 @@ impl KeyCache {
         if state.should_ask(kid, now) {
             // Noted before the answer: a caller that gives up in between must not make the next one ask again.
             state.asked_at = Some(now);
-            match tokio::time::timeout(FETCH_TIMEOUT, self.fetch_twice(state.fetched_at.is_none()))
-                .await
-                .unwrap_or(Err(KeysError::Slow))
-            {
+            match tokio::time::timeout(FETCH_TIMEOUT, self.fetch()).await.unwrap_or(Err(KeysError::Slow)) {
                 Ok(keys) => {
                     state.keys = keys;
                     state.fetched_at = Some(now);
@@ -113,14 +110,6 @@ impl KeyCache {
             }
         }
         Ok(state.keys.get(kid).cloned())
-    }
-
-    /// Whoever knows no keys can hear nobody: what may pass is not left at one attempt.
-    async fn fetch_twice(&self, knows_none: bool) -> Result<HashMap<String, Arc<Key>>, KeysError> {
-        match self.fetch().await {
-            Err(KeysError::NoAnswer(_) | KeysError::Status(_)) if knows_none => self.fetch().await,
-            fetched => fetched,
-        }
     }
 
     async fn fetch(&self) -> Result<HashMap<String, Arc<Key>>, KeysError> {

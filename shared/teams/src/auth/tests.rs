@@ -648,21 +648,6 @@ async fn without_any_key_the_answer_is_503_until_they_come() {
 }
 
 #[tokio::test]
-async fn whoever_knows_no_keys_asks_twice() {
-    for (refused, expected) in [(0, 200), (1, 200), (2, 503)] {
-        let server = Server::start(|_| reply(500, "")).await;
-        let document = metadata(&server.base);
-        let mut answers = publishes(key_set(), move |_| document.clone());
-        let mut asked = 0;
-        server.become_scripted(move |call| {
-            asked += 1;
-            if asked <= refused { reply(502, "") } else { answers(call) }
-        });
-        assert_eq!(status_at(&auth(&server), "good", now()).await, expected, "{refused} times");
-    }
-}
-
-#[tokio::test]
 async fn the_issuer_is_the_clouds_that_the_metadata_names() {
     let gov = "https://api.botframework.us";
     for (named, accepted) in [

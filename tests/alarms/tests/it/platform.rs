@@ -13,8 +13,9 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
+use local::aws;
 use local::inside::Inside;
-use runtime::{App, AwsClients, Metrics, Random, http_client};
+use runtime::{App, AwsClients, Metrics, http_client};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -151,9 +152,10 @@ pub(crate) struct Platform {
 impl Platform {
     pub(crate) fn new(inside: Inside, template: &Template) -> Self {
         let limits = Function::ALL.map(|function| (function, template.timeout(function.name()).unwrap()));
+        let clients = AwsClients::over(&inside.app.config.aws, aws::http_client(inside.aws.router()));
         Self {
-            clients: inside.clients.clone(),
             inside,
+            clients,
             limits: limits.into(),
             processes: Mutex::default(),
             figures: Arc::default(),
@@ -207,13 +209,11 @@ impl Platform {
                 }
             }
         }));
+        let clients = AwsClients::over(&config.aws, aws::http_client(ways));
         let wire = wire::Inside::new(http_client().unwrap())
-            .with(&aws.url, ways)
             .with(&pagerduty.base().parse().unwrap(), pagerduty.router())
             .with(&teams.base().parse().unwrap(), teams.router());
-        let (wire, clock) = (wire::Wire::from(wire), app.clock.clone());
-        let clients = AwsClients::over(&config.aws, &wire, &clock, &Random::Os);
-        let mut app = App::inside(config, clock, Random::Os, wire, clients).unwrap();
+        let mut app = App::inside(config, app.clock.clone(), wire.into(), clients).unwrap();
         let (figures, clock) = (Arc::clone(&self.figures), app.clock.clone());
         app.metrics = Metrics::read_by(function.name().to_owned(), move |line| {
             figures.lock().unwrap().tell(Figure::Line(line.clone()), clock.now());

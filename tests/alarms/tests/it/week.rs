@@ -115,7 +115,6 @@ impl Week {
 
     async fn hours(mut self, hours: u64) {
         let begun = Instant::now();
-        #[expect(clippy::disallowed_methods, reason = "how long the run takes is told")]
         let real = std::time::Instant::now();
         self.stack.until(4 * MINUTE).await;
         for person in &self.people {

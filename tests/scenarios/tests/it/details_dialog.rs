@@ -1,12 +1,11 @@
 //! *Details*: everything that PagerDuty knows around an incident, in a dialog for the person who asks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use simulators::pagerduty::{Context, EVENT_INTELLIGENCE, Fault, NewAlert};
 use simulators::teams::Task;
-use tokio::time::Instant;
 
 use crate::card::message;
 use crate::world::World;

@@ -287,7 +287,7 @@ async fn an_account_that_is_not_known_any_more_is_a_failure_and_one_that_never_w
     let world = World::new().await;
     assert_eq!(world.stack.run_reconciler(Extent::Due).await.ended(), Ended::Well);
     let app = &world.stack.app;
-    let client = runtime::AwsClients::new(&app.config.aws, &app.clock).unwrap().dynamodb;
+    let client = runtime::AwsClients::new(&app.config.aws).dynamodb;
     let key = |name: &str, value: String| (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value));
     client
         .delete_item()

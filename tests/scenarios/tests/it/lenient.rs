@@ -313,7 +313,7 @@ impl World {
     /// A hand, or another version, has left something else in a part of an item.
     async fn spoil_part(&self, (pk, sk): &(String, String), path: &str, odd: AttributeValue) {
         let app = &self.stack.app;
-        let dynamodb = AwsClients::new(&app.config.aws, &app.clock).unwrap().dynamodb;
+        let dynamodb = AwsClients::new(&app.config.aws).dynamodb;
         let get = dynamodb.get_item().table_name(&app.config.table);
         let get = get.key("pk", AttributeValue::S(pk.clone())).key("sk", AttributeValue::S(sk.clone()));
         let mut item = get.send().await.unwrap().item.unwrap_or_else(|| panic!("{pk} {sk}"));

@@ -53,7 +53,7 @@ async fn put(world: &World, secret: &Value) {
 /// One function's own secret alone.
 async fn put_own(world: &World, function: &str, secret: &Value) {
     world.tick(SignedDuration::from_millis(1));
-    let clients = runtime::AwsClients::new(&world.stack.app.config.aws, &world.stack.app.clock).unwrap();
+    let clients = runtime::AwsClients::new(&world.stack.app.config.aws);
     let put = clients.secrets_manager.put_secret_value().secret_id(format!("pagerbridge-{function}"));
     put.secret_string(secret.to_string()).send().await.unwrap();
 }

@@ -102,7 +102,7 @@ async fn a_table_that_is_away_after_a_post_makes_no_second_card() {
 async fn a_message_that_cannot_be_read_is_put_aside_and_stops_nobody() {
     let world = World::new().await;
     let app = &world.stack.app;
-    let sqs = runtime::AwsClients::new(&app.config.aws, &app.clock).unwrap().sqs;
+    let sqs = runtime::AwsClients::new(&app.config.aws).sqs;
     let group = runtime::digest(world.payments().as_str().as_bytes());
     let send = sqs.send_message().queue_url(&app.config.queue_url).message_body("not a job");
     send.message_group_id(group).message_deduplication_id("1").send().await.unwrap();
@@ -168,7 +168,7 @@ async fn a_sender_that_dies_silences_its_channel_for_75_seconds_at_most() {
     let app = &world.stack.app;
     world.trigger("Payments", "DB down").await;
     world.deliver_webhooks().await;
-    let sqs = runtime::AwsClients::new(&app.config.aws, &app.clock).unwrap().sqs;
+    let sqs = runtime::AwsClients::new(&app.config.aws).sqs;
     let batch = local::receive_batch(&sqs, &app.config.queue_url, 0).await.unwrap();
     assert_eq!(batch.records.len(), 1);
     world.fail_posts("Payments", 1, &Fault::Hang);

@@ -173,7 +173,7 @@ impl World {
         let mut item = self.item_at(pk, sk).await;
         item.retain(|name, _| ["pk", "sk", "version"].contains(&name.as_str()));
         item.insert("data".to_owned(), AttributeValue::S("what is this".to_owned()));
-        let dynamodb = AwsClients::new(&app.config.aws, &app.clock).unwrap().dynamodb;
+        let dynamodb = AwsClients::new(&app.config.aws).dynamodb;
         dynamodb.put_item().table_name(&app.config.table).set_item(Some(item)).send().await.unwrap();
     }
 
@@ -183,7 +183,7 @@ impl World {
 
     async fn item_at(&self, pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
         let app = &self.stack.app;
-        let dynamodb = AwsClients::new(&app.config.aws, &app.clock).unwrap().dynamodb;
+        let dynamodb = AwsClients::new(&app.config.aws).dynamodb;
         let get = dynamodb.get_item().table_name(&app.config.table);
         let get = get.key("pk", AttributeValue::S(pk.to_owned())).key("sk", AttributeValue::S(sk.to_owned()));
         get.send().await.unwrap().item.unwrap()

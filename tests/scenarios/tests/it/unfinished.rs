@@ -35,14 +35,14 @@ impl World {
 
     pub(crate) async fn next_batch(&self) -> SqsEvent {
         let app = &self.stack.app;
-        let sqs = runtime::AwsClients::new(&app.config.aws, &app.clock).unwrap().sqs;
+        let sqs = runtime::AwsClients::new(&app.config.aws).sqs;
         local::receive_batch(&sqs, &app.config.queue_url, 0).await.unwrap()
     }
 
     /// SQS loses what is in the queue.
     async fn lose_messages(&self) -> usize {
         let app = &self.stack.app;
-        let sqs = runtime::AwsClients::new(&app.config.aws, &app.clock).unwrap().sqs;
+        let sqs = runtime::AwsClients::new(&app.config.aws).sqs;
         let mut lost = 0;
         loop {
             let batch = self.next_batch().await;
@@ -553,7 +553,7 @@ async fn the_job_of_a_function_of_the_version_before_is_understood() {
     let answer = incidents::read::one(app, &IncidentId::new(incident.as_str()).unwrap()).await.unwrap().unwrap();
     let record = answer.incident.into_record(account(), Asked::at(app.clock.now()));
     app.store.merge_record(record, app.kept_until()).await.unwrap();
-    let sqs = runtime::AwsClients::new(&app.config.aws, &app.clock).unwrap().sqs;
+    let sqs = runtime::AwsClients::new(&app.config.aws).sqs;
     let job = json!({
         "account": local::ACCOUNT, "incident": incident, "channel": world.payments().as_str(), "cause": "E1",
         "occasion": "webhook", "received_at": "2026-11-23T09:00:00Z", "happened_at": null,
@@ -735,7 +735,7 @@ async fn a_connection_that_cannot_be_read_lets_its_incidents_wait_and_says_so() 
     let incident = world.trigger("Payments", "DB down").await;
     world.deliver_webhooks().await;
     let app = &world.stack.app;
-    let table = runtime::AwsClients::new(&app.config.aws, &app.clock).unwrap().dynamodb;
+    let table = runtime::AwsClients::new(&app.config.aws).dynamodb;
     let text = aws_sdk_dynamodb::types::AttributeValue::S;
     let pk = format!("SERVICE#{}#{}", local::ACCOUNT, world.service("Payments"));
     let get = table.get_item().table_name(&app.config.table).consistent_read(true);

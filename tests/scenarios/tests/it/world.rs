@@ -430,7 +430,7 @@ impl World {
     /// Changes what Secrets Manager holds, as `infra/secrets` does: for every function.
     pub(crate) async fn change_secret(&self, change: impl FnOnce(&mut Value)) {
         let app = &self.stack.app;
-        let client = runtime::AwsClients::new(&app.config.aws, &app.clock).unwrap().secrets_manager;
+        let client = runtime::AwsClients::new(&app.config.aws).secrets_manager;
         let known = client.get_secret_value().secret_id(&app.config.secret_id).send().await.unwrap();
         let mut values: Value = serde_json::from_str(known.secret_string().unwrap()).unwrap();
         change(&mut values);

@@ -105,7 +105,6 @@ impl State {
             context: BTreeMap::new(),
         });
         self.note_first_assignment(&id, at);
-        self.note_version(&id);
         let data = self.incident(&id).map(|incident| self.incident_data(incident)).unwrap_or_default();
         let (agent, client) = (&opening.agent, opening.client);
         self.announce_with(&id, &Happening { event_type: "incident.triggered", agent, at, client, data });
@@ -356,7 +355,6 @@ impl State {
         if assigns {
             self.notify_assignees(id, at);
         }
-        self.note_version(id);
         Some(at)
     }
 
@@ -388,8 +386,7 @@ impl State {
 
     pub(super) fn entry(&mut self, kind: &str, agent: &Agent, at: Timestamp, note: Option<String>) -> LogEntry {
         let (id, kind, agent) = (self.ids.long(), format!("{kind}_log_entry"), agent.clone());
-        let over_rest = self.passing.over_rest;
-        LogEntry { id, kind, agent, at, note, channel: None, assignees: None, user: None, more: None, over_rest }
+        LogEntry { id, kind, agent, at, note, channel: None, assignees: None, user: None, more: None }
     }
 }
 

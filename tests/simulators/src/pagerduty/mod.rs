@@ -13,7 +13,6 @@ mod delivery;
 mod enqueue;
 mod events;
 mod faults;
-mod history;
 mod ids;
 mod model;
 mod oauth;
@@ -27,7 +26,7 @@ mod webhooks;
 mod world;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::Router;
 use jiff::Timestamp;
@@ -37,11 +36,11 @@ pub use alerts::{NewAlert, Severity};
 pub use context::{Context, EVENT_INTELLIGENCE};
 pub use events::event_types;
 pub use faults::Fault;
-pub use history::{History, LogRow, Version};
 pub use webhooks::{Delivery, Outcome, Pending};
 
 use crate::Now;
 use model::State;
+use oauth::SigningKey;
 use references::Links;
 
 /// The account of [`PagerDuty::add_foreign_user`].
@@ -85,6 +84,8 @@ struct Inner {
     http: reqwest::Client,
     /// Where webhooks go instead of over the network.
     receiver: Mutex<Option<Router>>,
+    /// Made when somebody logs in: most tests never need it.
+    key: OnceLock<SigningKey>,
     state: Mutex<State>,
 }
 
@@ -106,7 +107,8 @@ impl PagerDuty {
         let mut state = State::default();
         state.passing.links =
             Links::of("https://api.pagerduty.com", &format!("https://{}.pagerduty.com", options.subdomain));
-        let inner = Inner { options, now, http, receiver: Mutex::default(), state: Mutex::new(state) };
+        let inner =
+            Inner { options, now, http, receiver: Mutex::default(), key: OnceLock::new(), state: Mutex::new(state) };
         Self { inner: Arc::new(inner) }
     }
 

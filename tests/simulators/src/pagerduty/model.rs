@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::alerts::Alert;
 use super::context::Context;
 use super::faults::Faults;
-use super::history::Version;
 use super::ids::IdSource;
 use super::references::Links;
 use super::webhooks::{Delivery, Pending};
@@ -121,9 +120,6 @@ pub(super) struct LogEntry {
     /// What a test says of the row besides, or instead.
     #[serde(default)]
     pub(super) more: Option<Value>,
-    /// Whether a REST request did it.
-    #[serde(default)]
-    pub(super) over_rest: bool,
 }
 
 /// Somebody was asked to help.
@@ -311,10 +307,6 @@ pub(super) struct Passing {
     pub(super) issuer: Option<String>,
     /// The app's secret, if it is another one by now.
     pub(super) client_secret: Option<String>,
-    /// The states that each incident was in, oldest first.
-    pub(super) versions: BTreeMap<String, Vec<Version>>,
-    /// Whether a REST request is being carried out.
-    pub(super) over_rest: bool,
     /// Whether a refresh token that was used goes on working.
     pub(super) keeps_refresh_tokens: bool,
 }

@@ -150,7 +150,7 @@ impl PagerDuty {
             ("GET", ["oauth", "authorize"]) => Some(self.authorize_page(&incoming)),
             ("POST", ["v2", "enqueue"]) => Some(self.enqueue_call(&incoming)),
             ("POST", ["oauth", "token"]) => Some(self.token(&incoming)),
-            ("GET", ["global", "oauth", "anonymous", "jwks"]) => Some(Reply::json(StatusCode::OK, Self::jwks())),
+            ("GET", ["global", "oauth", "anonymous", "jwks"]) => Some(Reply::json(StatusCode::OK, self.jwks())),
             ("GET", ["global", "oauth", "anonymous", ".well-known", "openid-configuration"]) => {
                 Some(Reply::json(StatusCode::OK, oauth::metadata(&self.base())))
             }

@@ -128,12 +128,6 @@ impl PagerDuty {
         state.incidents.iter().rev().filter_map(|incident| whole(&state, &incident.id)).collect()
     }
 
-    /// Id and title of every incident, oldest first.
-    #[must_use]
-    pub fn titles(&self) -> Vec<(String, String)> {
-        self.lock().incidents.iter().map(|incident| (incident.id.clone(), incident.title.clone())).collect()
-    }
-
     /// One incident, as [`PagerDuty::incidents`] gives it.
     #[must_use]
     pub fn incident(&self, id: &str) -> Option<Value> {

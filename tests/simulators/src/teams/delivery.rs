@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::Request;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
 use tower_service::Service as _;
@@ -53,17 +52,19 @@ impl Teams {
             let is_invoke = text_of(&activity, "/type") == "invoke";
             (places.bot.clone(), if is_invoke { places.invoke_budget } else { MESSAGE_BUDGET })
         };
-        let mut request = Request::post(bot.as_str())
+        let mut request = http_client()?
+            .post(bot)
+            .timeout(budget)
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
             .header("x-ms-conversation-id", text_of(&activity, "/conversation/id"))
-            .header("x-ms-tenant-id", text_of(&activity, "/conversation/tenantId"));
+            .header("x-ms-tenant-id", text_of(&activity, "/conversation/tenantId"))
+            .body(body);
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let request = request.body(body).map_err(|error| Mistake::Unable(error.to_string()))?;
         let receiver = self.inner.receiver.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let answer = match receiver {
-            None => answer_to(request, budget).await,
+            None => answer_to(request).await,
             Some(bot) => answer_in_process(bot, request, budget).await,
         };
         let mut state = self.lock();
@@ -84,11 +85,9 @@ impl Teams {
     }
 }
 
-async fn answer_to(request: Request<Vec<u8>>, budget: Duration) -> Result<HttpAnswer, Mistake> {
+async fn answer_to(request: reqwest::RequestBuilder) -> Result<HttpAnswer, Mistake> {
     let failed = |error: reqwest::Error| Mistake::NoAnswer(error.without_url().to_string());
-    let mut request = reqwest::Request::try_from(request).map_err(failed)?;
-    *request.timeout_mut() = Some(budget);
-    let response = http_client()?.execute(request).await.map_err(failed)?;
+    let response = request.send().await.map_err(failed)?;
     let status = response.status().as_u16();
     let text = response.text().await.map_err(failed)?;
     Ok(answer(status, &text))
@@ -96,12 +95,14 @@ async fn answer_to(request: Request<Vec<u8>>, budget: Duration) -> Result<HttpAn
 
 async fn answer_in_process(
     mut bot: Router,
-    request: Request<Vec<u8>>,
+    request: reqwest::RequestBuilder,
     budget: Duration,
 ) -> Result<HttpAnswer, Mistake> {
     let failed = |why: String| Mistake::NoAnswer(why);
-    let request = request.map(Body::from);
-    let called = tokio::time::timeout(budget, bot.call(request)).await;
+    let request = request.build().map_err(|error| failed(error.without_url().to_string()))?;
+    let request = axum::http::Request::<reqwest::Body>::try_from(request)
+        .map_err(|error| failed(error.without_url().to_string()))?;
+    let called = tokio::time::timeout(budget, bot.call(request.map(Body::new))).await;
     let Ok(response) = called.map_err(|_| failed("the bot took too long".to_owned()))?;
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), usize::MAX).await.map_err(|error| failed(error.to_string()))?;

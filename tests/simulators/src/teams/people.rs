@@ -108,22 +108,8 @@ impl Teams {
         button: impl Into<Wanted<'a>>,
         inputs: &Value,
     ) -> Result<Value, Mistake> {
-        self.click_activity_on(user, activity, &self.card_for(user, activity)?, button, inputs)
-    }
-
-    /// The same for a card that the person's client still shows, although the message has another one by now.
-    ///
-    /// # Errors
-    /// The person's client would not send anything.
-    pub fn click_activity_on<'a>(
-        &self,
-        user: &str,
-        activity: &str,
-        card: &Value,
-        button: impl Into<Wanted<'a>>,
-        inputs: &Value,
-    ) -> Result<Value, Mistake> {
-        let button = card_actions::find(card, button.into())?;
+        let card = self.card_for(user, activity)?;
+        let button = card_actions::find(&card, button.into())?;
         let data = button.data(inputs)?;
         match button.kind() {
             "Action.Execute" => {
@@ -205,20 +191,6 @@ impl Teams {
         button: impl Into<Wanted<'a>>,
         inputs: Value,
     ) -> Result<HttpAnswer, Mistake> {
-        let activity = self.submit_activity(user, button, &inputs)?;
-        self.send(activity).await
-    }
-
-    /// The activity of a button in the person's dialog, not sent.
-    ///
-    /// # Errors
-    /// They have no dialog open, or their client would not send anything.
-    pub fn submit_activity<'a>(
-        &self,
-        user: &str,
-        button: impl Into<Wanted<'a>>,
-        inputs: &Value,
-    ) -> Result<Value, Mistake> {
         let user = self.known_user(user)?;
         let (activity, dialog) = self.open_dialog(&user)?;
         let button = button.into();
@@ -227,8 +199,7 @@ impl Teams {
             let why = "inside a dialog only Action.Submit works".to_owned();
             return Err(Mistake::NotClickable { button: button.name.to_owned(), why });
         }
-        let value = json!({ "data": found.data(inputs)?, "context": { "theme": "default" } });
-        self.invoke(&user.id, &activity, "task/submit", value)
+        self.task_submit(&user.id, &activity, Value::Object(found.data(&inputs)?)).await
     }
 
     /// The card of the dialog that the person has open.

@@ -237,23 +237,6 @@ impl Teams {
         self.personal_chat(user).map(|chat| self.messages(&chat)).unwrap_or_default()
     }
 
-    /// What `look` makes of each message that is to be seen anywhere, oldest first. It must not ask the simulator anything.
-    pub fn find<T>(&self, look: impl FnMut(&Message) -> Option<T>) -> Vec<T> {
-        self.lock().messages.values().filter(|message| !message.deleted).filter_map(look).collect()
-    }
-
-    /// Whether nobody can write in the team.
-    #[must_use]
-    pub fn is_archived(&self, team: &str) -> bool {
-        self.lock().team(team).is_some_and(|team| team.archived)
-    }
-
-    /// Every message of the bot's in channels and chats, even deleted ones, oldest first.
-    #[must_use]
-    pub fn all_from_bot(&self) -> Vec<Message> {
-        self.lock().messages.values().filter(|message| message.from_bot).cloned().collect()
-    }
-
     /// A message, even a deleted one.
     #[must_use]
     pub fn message(&self, id: &str) -> Option<Message> {

@@ -319,13 +319,3 @@ async fn a_mistake_in_the_script_changes_nothing_and_is_listed() {
         "sign_also_with: there is no PX",
     ]);
 }
-
-#[tokio::test]
-async fn titles_are_as_they_are_now_and_the_oldest_comes_first() {
-    let world = World::new().await;
-    let pagerduty = &world.pagerduty;
-    let ids = ["one", "two"].map(|title| pagerduty.trigger(&world.service, title, "high"));
-    pagerduty.set_title(&ids[0], &world.ada, "uno");
-    let [first, second] = ids;
-    assert_eq!(pagerduty.titles(), [(first, "uno".to_owned()), (second, "two".to_owned())]);
-}

@@ -169,7 +169,6 @@ async fn nobody_writes_in_an_archived_team() {
     let (world, team, channel, ada) = World::with_team().await;
     let root = world.post_card(&channel, &card("before")).await;
     world.teams.archive_team(&team).await.unwrap();
-    assert!(world.teams.is_archived(&team));
     let one = format!("{}/{root}", activities(&channel));
     let writes = [
         (Method::POST, "/conversations".to_owned(), new_post(&channel, &card_activity(&card("hi")))),
@@ -185,7 +184,6 @@ async fn nobody_writes_in_an_archived_team() {
     let silent = Err(Mistake::NotDeliverable("the team is archived".to_owned()));
     assert_eq!(world.teams.say(&ada, &channel, "help").await, silent);
     world.teams.unarchive_team(&team).await.unwrap();
-    assert!(!world.teams.is_archived(&team));
     for (method, path, body) in writes {
         assert!(world.call(method.clone(), &path, body).await.status < 300, "{method}");
     }

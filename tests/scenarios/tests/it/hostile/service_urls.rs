@@ -13,6 +13,7 @@ use domain::ids::{ConversationId, EntraUserId, ServiceUrl, TeamId};
 use domain::linking::{Purpose, Ticket};
 use jiff::SignedDuration;
 use local::inside::Inside;
+use runtime::AwsClients;
 use serde_json::json;
 use tower_service::Service as _;
 use url::Url;
@@ -177,8 +178,8 @@ async fn an_old_personal_link_is_not_renewed_at_an_address_that_is_not_teams() {
 
 /// Puts the address into the table, where every check has been passed.
 async fn put_address(inside: &Inside, team: &str, url: &str) {
-    inside
-        .clients
+    let clients = AwsClients::over(&inside.app.config.aws, local::aws::http_client(inside.aws.router()));
+    clients
         .dynamodb
         .update_item()
         .table_name(&inside.app.config.table)

@@ -11,7 +11,7 @@ use domain::linking::Wanted;
 use jiff::SignedDuration;
 use local::aws::Call;
 use percent_encoding::percent_decode_str;
-use runtime::{App, AwsClients, Random};
+use runtime::{App, AwsClients};
 use serde_json::{Value, json};
 use simulators::teams::Flaw;
 use tower_service::Service as _;
@@ -70,14 +70,11 @@ impl<'w> Attack<'w> {
     async fn new(world: &'w World, own: Place, page: &AdminPage<'_>) -> Self {
         let config = world.stack.app.config.as_ref().clone();
         let asked = Arc::default();
-        let aws = &world.stack.aws;
         let wire = wire::Inside::new(runtime::http_client().unwrap())
-            .with(&aws.url, aws.router())
             .with(&config.pagerduty_api_url, noted(world.pagerduty().router(), &asked))
             .with(&Url::parse(&world.teams().base()).unwrap(), noted(world.teams().router(), &asked));
-        let (wire, clock) = (wire::Wire::from(wire), world.stack.app.clock.clone());
-        let clients = AwsClients::over(&config.aws, &wire, &clock, &Random::Os);
-        let app = App::inside(config, clock, Random::Os, wire, clients).unwrap();
+        let clients = AwsClients::over(&config.aws, local::aws::http_client(world.stack.aws.router()));
+        let app = App::inside(config, world.stack.app.clock.clone(), wire.into(), clients).unwrap();
         let router = webhook_ingest::router(app.clone())
             .merge(bot_messages::router(app.clone()))
             .merge(oauth_callback::router(app.clone()))

@@ -10,7 +10,6 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::KEY;
 use crate::pagerduty::{FOREIGN_ACCOUNT, FOREIGN_SUBDOMAIN, PagerDuty};
 
 /// The documents say `identity.pagerduty.com`, the token that they show and the live metadata say this.
@@ -18,7 +17,7 @@ const ISSUER: &str = "https://app.pagerduty.com/global/oauth/anonymous";
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
 /// Signs id tokens.
-pub(super) struct SigningKey {
+pub(in crate::pagerduty) struct SigningKey {
     pair: RsaKeyPair,
     kid: String,
 }
@@ -111,6 +110,6 @@ impl PagerDuty {
             "amr": "urn:se:curity:authentication:html-form:pagerduty",
             "product_abilities": [],
         });
-        KEY.sign(&claims)
+        self.key().sign(&claims)
     }
 }

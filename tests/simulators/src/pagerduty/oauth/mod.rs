@@ -5,15 +5,12 @@ mod grants;
 mod id_token;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
 use axum::http::{StatusCode, header};
 use serde_json::{Value, json};
 use url::Url;
 
-pub(super) use id_token::metadata;
-
-use id_token::SigningKey;
+pub(super) use id_token::{SigningKey, metadata};
 
 use super::access::text;
 use super::model::Code;
@@ -21,9 +18,6 @@ use super::server::{Incoming, Reply};
 use super::{Options, PagerDuty, pages};
 
 const OPENID: &str = "openid";
-
-/// Made when somebody logs in: most tests never need it. All accounts share it, as those of the real one do.
-static KEY: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 
 /// Everything that can be read and written by scope (REST docs), as `name` with `.read` and `.write`.
 const READ_AND_WRITE: &[&str] = &[
@@ -228,8 +222,12 @@ impl PagerDuty {
     }
 
     /// The published key of id tokens.
-    pub(super) fn jwks() -> Value {
-        KEY.jwks()
+    pub(super) fn jwks(&self) -> Value {
+        self.key().jwks()
+    }
+
+    fn key(&self) -> &SigningKey {
+        self.inner.key.get_or_init(SigningKey::generate)
     }
 }
 

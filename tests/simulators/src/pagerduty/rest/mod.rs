@@ -199,9 +199,7 @@ impl PagerDuty {
         if let Some(failing) = fault.as_ref().and_then(Reply::failing) {
             return Some(failing);
         }
-        state.passing.over_rest = true;
         let reply = answer(&mut state, operation, id, incoming);
-        state.passing.over_rest = false;
         Some(reply.after(fault.as_ref()))
     }
 }
